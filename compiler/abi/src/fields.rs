@@ -1,0 +1,427 @@
+//! THE table of fields: one row per surface name, with its unit, its meaning and how it is read.
+//!
+//! Checker, code generator, hover and book read the same row. A kernel member is named here once, by its
+//! C path; [`crate::resolve`] finds it in a BTF.
+
+/// What a field belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A process.
+    Process,
+    /// A cgroup.
+    Cgroup,
+}
+
+/// Unit of a field's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes, signed 64 bits.
+    Bytes,
+    /// A plain number.
+    Count,
+    /// Nanoseconds.
+    Duration,
+    /// Yes or no.
+    Bool,
+    /// A string.
+    Text,
+}
+
+/// What a number read from a member is multiplied with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Nothing.
+    One,
+    /// The page size, saturating; the member counts pages.
+    Pages,
+}
+
+/// One summand of a process's memory, read from its `mm_struct`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MmTerm {
+    /// Path of the signed counter inside `mm_struct`. Clamped at 0: per-CPU batches can make it negative.
+    pub path: &'static str,
+    /// Unit of the counter.
+    pub scale: Scale,
+}
+
+/// One summand of a cgroup's statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatTerm {
+    /// Subtract instead of add.
+    pub negative: bool,
+    /// The enum that holds the index.
+    pub enumeration: &'static str,
+    /// The enumerator, resolved from BTF: indices move between builds.
+    pub enumerator: &'static str,
+}
+
+/// How a field is read. The structure meant by a path is the owner's: `task_struct` or `mem_cgroup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// A member that is always there.
+    Member {
+        /// C path from the owner's structure, through pointers.
+        path: &'static str,
+        /// Multiplier.
+        scale: Scale,
+    },
+    /// Sum over the process's `mm_struct`. Without one: missing if threads still live, 0 otherwise.
+    Mm(&'static [MmTerm]),
+    /// Sum of statistics (`bpf_mem_cgroup_page_state`, after one flush per event).
+    Stat(&'static [StatTerm]),
+    /// `memory.usage`; at the root, which has no counter of its own, the sum of the statistics.
+    Usage(&'static [StatTerm]),
+    /// The smallest `memory.max` from the cgroup up to the root, clamped to the machine's memory.
+    Limit,
+    /// Processes in the whole subtree.
+    NrProcesses,
+    /// No online child in the memory controller's tree.
+    IsLeaf,
+    /// Chosen by an OOM killer, or exiting as a whole.
+    Dying,
+    /// Boot clock minus `start_boottime`.
+    Age,
+    /// `task_struct.comm`.
+    Comm,
+    /// The cgroup's last path component.
+    Name,
+}
+
+/// A row: one field of the language.
+#[derive(Debug)]
+pub struct Field {
+    /// What it belongs to.
+    pub owner: Owner,
+    /// Surface name.
+    pub name: &'static str,
+    /// Unit of its value.
+    pub unit: Unit,
+    /// The field that a bare percent beside it is taken of.
+    pub base: Option<&'static str>,
+    /// When its value is missing; empty: never.
+    pub missing: &'static str,
+    /// How it is read.
+    pub recipe: Recipe,
+    /// Meaning, for hover and book.
+    pub doc: &'static str,
+    /// The kernel source it rests on (6.12).
+    pub source: &'static str,
+}
+
+/// A row of [`FIELDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldId(u16);
+
+impl FieldId {
+    /// The row.
+    #[must_use]
+    pub fn row(self) -> &'static Field {
+        #[expect(clippy::indexing_slicing, reason = "ids are made from the table's own positions")]
+        &FIELDS[usize::from(self.0)]
+    }
+}
+
+/// The field of this name, if its owner has one.
+#[must_use]
+pub fn find(owner: Owner, name: &str) -> Option<FieldId> {
+    FIELDS.iter().position(|row| row.owner == owner && row.name == name).map(|at| FieldId(at as u16))
+}
+
+/// All ids, in the table's order.
+pub fn all() -> impl Iterator<Item = FieldId> {
+    (0..FIELDS.len()).map(|at| FieldId(at as u16))
+}
+
+const fn pages(path: &'static str) -> MmTerm {
+    MmTerm { path, scale: Scale::Pages }
+}
+
+const fn node(enumerator: &'static str) -> StatTerm {
+    StatTerm { negative: false, enumeration: "node_stat_item", enumerator }
+}
+
+const fn memcg(enumerator: &'static str) -> StatTerm {
+    StatTerm { negative: false, enumeration: "memcg_stat_item", enumerator }
+}
+
+// Indices of enum MM_FILEPAGES…: `rss_stat` is an array of per-CPU counters.
+const RSS_FILE: MmTerm = pages("rss_stat[0].count");
+const RSS_ANON: MmTerm = pages("rss_stat[1].count");
+const RSS_SWAP: MmTerm = pages("rss_stat[2].count");
+const RSS_SHMEM: MmTerm = pages("rss_stat[3].count");
+const PGTABLES: MmTerm = MmTerm { path: "pgtables_bytes.counter", scale: Scale::One };
+
+const LEADER_GONE: &str = "the process's leader has exited and other threads live";
+const NO_STAT: &str = "the kernel does not count it";
+
+/// All rows: processes first, then cgroups.
+pub static FIELDS: &[Field] = &[
+    Field {
+        owner: Owner::Process,
+        name: "footprint",
+        unit: Unit::Bytes,
+        base: None,
+        missing: LEADER_GONE,
+        recipe: Recipe::Mm(&[RSS_FILE, RSS_ANON, RSS_SHMEM, RSS_SWAP, PGTABLES]),
+        doc: "resident memory, swap and page tables: the size by which the kernel's own killer compares",
+        source: "oom_badness(), mm/oom_kill.c",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "rss",
+        unit: Unit::Bytes,
+        base: None,
+        missing: LEADER_GONE,
+        recipe: Recipe::Mm(&[RSS_FILE, RSS_ANON, RSS_SHMEM]),
+        doc: "resident memory: anonymous, file and shared pages",
+        source: "get_mm_rss(), include/linux/mm.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "anon",
+        unit: Unit::Bytes,
+        base: None,
+        missing: LEADER_GONE,
+        recipe: Recipe::Mm(&[RSS_ANON]),
+        doc: "resident anonymous memory",
+        source: "MM_ANONPAGES, include/linux/mm_types_task.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "file",
+        unit: Unit::Bytes,
+        base: None,
+        missing: LEADER_GONE,
+        recipe: Recipe::Mm(&[RSS_FILE]),
+        doc: "resident file pages",
+        source: "MM_FILEPAGES, include/linux/mm_types_task.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "shmem",
+        unit: Unit::Bytes,
+        base: None,
+        missing: LEADER_GONE,
+        recipe: Recipe::Mm(&[RSS_SHMEM]),
+        doc: "resident shared memory and tmpfs pages",
+        source: "MM_SHMEMPAGES, include/linux/mm_types_task.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "swap",
+        unit: Unit::Bytes,
+        base: None,
+        missing: LEADER_GONE,
+        recipe: Recipe::Mm(&[RSS_SWAP]),
+        doc: "memory that was swapped out",
+        source: "MM_SWAPENTS, include/linux/mm_types_task.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "oom_score_adj",
+        unit: Unit::Count,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "signal->oom_score_adj", scale: Scale::One },
+        doc: "the administrator's adjustment, -1000 to 1000; -1000 exempts",
+        source: "struct signal_struct, include/linux/sched/signal.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "comm",
+        unit: Unit::Text,
+        base: None,
+        missing: "",
+        recipe: Recipe::Comm,
+        doc: "the command name, at most 15 bytes",
+        source: "struct task_struct, include/linux/sched.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "pid",
+        unit: Unit::Count,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "tgid", scale: Scale::One },
+        doc: "the process id, seen from the initial PID namespace",
+        source: "struct task_struct, include/linux/sched.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "uid",
+        unit: Unit::Count,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "real_cred->uid.val", scale: Scale::One },
+        doc: "the real user id, seen from the initial user namespace",
+        source: "struct cred, include/linux/cred.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "age",
+        unit: Unit::Duration,
+        base: None,
+        missing: "",
+        recipe: Recipe::Age,
+        doc: "time since the process started, suspended time included",
+        source: "task_struct.start_boottime, include/linux/sched.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "dying",
+        unit: Unit::Bool,
+        base: None,
+        missing: "",
+        recipe: Recipe::Dying,
+        doc: "chosen by an OOM killer, or already exiting",
+        source: "tsk_is_oom_victim(), include/linux/oom.h; SIGNAL_GROUP_EXIT",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "usage",
+        unit: Unit::Bytes,
+        base: Some("limit"),
+        missing: "",
+        recipe: Recipe::Usage(&[node("NR_ANON_MAPPED"), node("NR_FILE_PAGES")]),
+        doc: "memory charged to the cgroup and everything below it; at the root, the machine's anon + file",
+        source: "memory.current; mem_cgroup.memory, include/linux/memcontrol.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "limit",
+        unit: Unit::Bytes,
+        base: None,
+        missing: "no limit is set and the machine's memory is unknown",
+        recipe: Recipe::Limit,
+        doc: "the smallest memory.max from the cgroup up to the root, at most the machine's memory",
+        source: "mem_cgroup.memory.max; _totalram_pages, mm/page_alloc.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "own_limit",
+        unit: Unit::Bytes,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "memory.max", scale: Scale::Pages },
+        doc: "the cgroup's own memory.max; without a limit, larger than any amount",
+        source: "struct page_counter, include/linux/page_counter.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "anon",
+        unit: Unit::Bytes,
+        base: Some("limit"),
+        missing: NO_STAT,
+        recipe: Recipe::Stat(&[node("NR_ANON_MAPPED")]),
+        doc: "anonymous memory",
+        source: "memory.stat anon, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "file",
+        unit: Unit::Bytes,
+        base: None,
+        missing: NO_STAT,
+        recipe: Recipe::Stat(&[node("NR_FILE_PAGES")]),
+        doc: "page cache, tmpfs included",
+        source: "memory.stat file, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "shmem",
+        unit: Unit::Bytes,
+        base: None,
+        missing: NO_STAT,
+        recipe: Recipe::Stat(&[node("NR_SHMEM")]),
+        doc: "shared memory and tmpfs",
+        source: "memory.stat shmem, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "unreclaimable",
+        unit: Unit::Bytes,
+        base: Some("limit"),
+        missing: NO_STAT,
+        recipe: Recipe::Stat(&[
+            node("NR_ANON_MAPPED"),
+            node("NR_SHMEM"),
+            memcg("MEMCG_KMEM"),
+            StatTerm { negative: true, ..node("NR_SLAB_RECLAIMABLE_B") },
+        ]),
+        doc: "anon + shmem + kernel - slab_reclaimable: what only a kill or swap can free",
+        source: "memory.stat, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "nr_processes",
+        unit: Unit::Count,
+        base: None,
+        missing: "a walk could not start",
+        recipe: Recipe::NrProcesses,
+        doc: "processes in the cgroup and everything below it",
+        source: "cgroup.procs",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "oom_group",
+        unit: Unit::Bool,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "oom_group", scale: Scale::One },
+        doc: "memory.oom.group: the kernel kills the whole cgroup together",
+        source: "struct mem_cgroup, include/linux/memcontrol.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "id",
+        unit: Unit::Count,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "css.cgroup->kn->id", scale: Scale::One },
+        doc: "the cgroup's id: the inode number of its directory",
+        source: "struct kernfs_node, include/linux/kernfs.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "name",
+        unit: Unit::Text,
+        base: None,
+        missing: "",
+        recipe: Recipe::Name,
+        doc: "the last component of the cgroup's path; empty for the root",
+        source: "struct kernfs_node, include/linux/kernfs.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "is_leaf",
+        unit: Unit::Bool,
+        base: None,
+        missing: "",
+        recipe: Recipe::IsLeaf,
+        doc: "no online child in the memory controller's tree",
+        source: "css_next_child(), kernel/cgroup/cgroup.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "age_rank",
+        unit: Unit::Count,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "css.serial_nr", scale: Scale::One },
+        doc: "order of creation: newer is larger",
+        source: "struct cgroup_subsys_state, include/linux/cgroup-defs.h",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_within_an_owner() {
+        for id in all() {
+            assert_eq!(find(id.row().owner, id.row().name), Some(id), "{}", id.row().name);
+        }
+    }
+}

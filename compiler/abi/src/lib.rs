@@ -1,0 +1,16 @@
+//! Everything oomc claims about the kernel, and the facts that check the claims.
+//!
+//! Two kinds of knowledge meet here.
+//! *Claims* are tables written by us: the kernel functions a policy may call ([`kfuncs`]), the fields of
+//! the language and how each is read ([`fields`]), helpers and constants that BTF does not carry
+//! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]).
+//! *Facts* are a kernel's BTF ([`btf`]). [`resolve`] joins the two into a [`resolve::KernelView`].
+//!
+//! This crate knows neither the policy language's grammar and types, nor the IR, nor ELF; surface names
+//! and examples in its rows are plain text to it.
+
+pub mod consts;
+pub mod fields;
+pub mod helpers;
+pub mod hooks;
+pub mod kfuncs;

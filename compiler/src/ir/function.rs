@@ -1,0 +1,482 @@
+//! The function: instructions, values, blocks, and what they refer to.
+
+use std::collections::HashMap;
+
+use cranelift_entity::{PrimaryMap, SecondaryMap};
+use oomc_abi::helpers::Helper;
+use oomc_abi::kfuncs::KfuncId;
+
+use super::entities::*;
+use crate::source::Span;
+
+/// Type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// A 64-bit number.
+    I64,
+    /// A pointer: to a kernel object, the stack, a map value, the context. Kept apart from numbers because
+    /// the kernel's verifier does; which class of pointer it is, the verifier decides.
+    Ptr,
+}
+
+/// A kernel member by its C path, resolved against BTF when code is selected.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Field {
+    /// The structure that the path starts in.
+    pub container: String,
+    /// Members separated by `.`, with constant indices in brackets; never through a pointer.
+    pub path: String,
+}
+
+/// An enumerator by its C names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Enumerator {
+    /// The enum's tag.
+    pub enumeration: String,
+    /// The enumerator.
+    pub name: String,
+}
+
+/// Size of a plain load or store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Size {
+    B1,
+    B2,
+    B4,
+    B8,
+}
+
+impl Size {
+    /// In bytes.
+    #[must_use]
+    pub fn bytes(self) -> u32 {
+        match self {
+            Self::B1 => 1,
+            Self::B2 => 2,
+            Self::B4 => 4,
+            Self::B8 => 8,
+        }
+    }
+}
+
+/// Binary operators on 64-bit numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BinOp {
+    /// Wrapping.
+    Add,
+    /// Wrapping.
+    Sub,
+    /// Wrapping.
+    Mul,
+    /// Unsigned; by zero gives 0.
+    Udiv,
+    /// Signed; by zero gives 0.
+    Sdiv,
+    /// Unsigned; by zero gives the dividend.
+    Umod,
+    /// Bitwise.
+    And,
+    /// Bitwise.
+    Or,
+    /// Bitwise.
+    Xor,
+    /// Shift left.
+    Shl,
+    /// Logical shift right.
+    Ushr,
+    /// Arithmetic shift right.
+    Sshr,
+}
+
+/// Conditions of a branch, 64 bits wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cond {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Unsigned less.
+    Ult,
+    /// Unsigned less or equal.
+    Ule,
+    /// Unsigned greater.
+    Ugt,
+    /// Unsigned greater or equal.
+    Uge,
+    /// Signed less.
+    Slt,
+    /// Signed less or equal.
+    Sle,
+    /// Signed greater.
+    Sgt,
+    /// Signed greater or equal.
+    Sge,
+    /// A common bit is set.
+    Test,
+}
+
+/// The right side of an operation: a value, or an immediate that fits 32 bits signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// A value.
+    Value(Value),
+    /// A constant, sign-extended to 64 bits.
+    Imm(i32),
+}
+
+/// A block and the arguments for its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockCall {
+    /// Where to.
+    pub block: Block,
+    /// One per parameter.
+    pub args: Vec<Value>,
+}
+
+/// An instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InstData {
+    /// A 64-bit constant.
+    Iconst(i64),
+    /// `dst = a op b`.
+    Binary(BinOp, Value, Operand),
+    /// Keeps the low bits and extends the sign.
+    SignExtend(Size, Value),
+    /// An argument of the callback: 8 bytes of the context at index × 8. A pointer.
+    LoadCtx(u32),
+    /// Zero-extending load from memory of our own (stack slot, map value).
+    Load { size: Size, ptr: Value, offset: i32 },
+    /// Store to memory of our own.
+    Store { size: Size, ptr: Value, offset: i32, value: Operand },
+    /// Reads a kernel member that is a number; extended by the member's own signedness. CO-RE relocated.
+    LoadField { ptr: Value, field: FieldRef },
+    /// Reads a kernel member that is a pointer. CO-RE relocated.
+    LoadPtr { ptr: Value, field: FieldRef },
+    /// The address of a kernel member. CO-RE relocated.
+    FieldAddr { ptr: Value, field: FieldRef },
+    /// 1 if the target kernel has the member, else 0. CO-RE relocated: dead branches are known.
+    FieldExists(FieldRef),
+    /// The enumerator's value on the target. CO-RE relocated.
+    EnumValue(EnumRef),
+    /// 1 if the target has the enumerator, else 0. CO-RE relocated.
+    EnumExists(EnumRef),
+    /// The id of a type in the target's BTF. CO-RE relocated.
+    TypeId(TypeRef),
+    /// The address of a variable of the kernel; 0 where the target has none (weak).
+    KsymAddr(KsymRef),
+    /// The address of a stack slot.
+    StackAddr(StackSlot),
+    /// The address of a byte in a global.
+    GlobalAddr { global: Global, offset: u32 },
+    /// `ptr + value` for memory of our own; the value must be bounded just before.
+    PtrAdd(Value, Value),
+    /// Calls a kernel function.
+    Call { kfunc: KfuncId, args: Vec<Value> },
+    /// Calls a numbered helper.
+    CallHelper { helper: Helper, args: Vec<Value> },
+    /// Ends a block.
+    Jump(BlockCall),
+    /// Ends a block: `then` if the condition holds. A pointer may be compared with 0 or another pointer.
+    Branch { cond: Cond, a: Value, b: Operand, then: BlockCall, otherwise: BlockCall },
+    /// Ends the function.
+    Return(Operand),
+}
+
+impl InstData {
+    /// Whether it ends a block.
+    #[must_use]
+    pub fn is_terminator(&self) -> bool {
+        matches!(self, Self::Jump(_) | Self::Branch { .. } | Self::Return(_))
+    }
+
+    /// The blocks it may go to, then before otherwise.
+    #[must_use]
+    pub fn targets(&self) -> Vec<&BlockCall> {
+        match self {
+            Self::Jump(call) => vec![call],
+            Self::Branch { then, otherwise, .. } => vec![then, otherwise],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Values read, in order: operands, then arguments of the targets.
+    #[must_use]
+    pub fn uses(&self) -> Vec<Value> {
+        let mut uses = Vec::new();
+        self.clone().map_uses(|value| {
+            uses.push(value);
+            value
+        });
+        uses
+    }
+
+    /// Replaces each value read.
+    pub fn map_uses(&mut self, mut map: impl FnMut(Value) -> Value) {
+        let operand = |operand: &mut Operand, map: &mut dyn FnMut(Value) -> Value| {
+            if let Operand::Value(value) = operand {
+                *value = map(*value);
+            }
+        };
+        match self {
+            Self::Iconst(_)
+            | Self::LoadCtx(_)
+            | Self::FieldExists(_)
+            | Self::EnumValue(_)
+            | Self::EnumExists(_)
+            | Self::TypeId(_)
+            | Self::KsymAddr(_)
+            | Self::StackAddr(_)
+            | Self::GlobalAddr { .. } => {}
+            Self::Binary(_, a, b) => {
+                *a = map(*a);
+                operand(b, &mut map);
+            }
+            Self::SignExtend(_, a) => *a = map(*a),
+            Self::Load { ptr, .. }
+            | Self::LoadField { ptr, .. }
+            | Self::LoadPtr { ptr, .. }
+            | Self::FieldAddr { ptr, .. } => *ptr = map(*ptr),
+            Self::Store { ptr, value, .. } => {
+                *ptr = map(*ptr);
+                operand(value, &mut map);
+            }
+            Self::PtrAdd(a, b) => {
+                *a = map(*a);
+                *b = map(*b);
+            }
+            Self::Call { args, .. } | Self::CallHelper { args, .. } => {
+                for arg in args {
+                    *arg = map(*arg);
+                }
+            }
+            Self::Jump(call) => {
+                for arg in &mut call.args {
+                    *arg = map(*arg);
+                }
+            }
+            Self::Branch { a, b, then, otherwise, .. } => {
+                *a = map(*a);
+                operand(b, &mut map);
+                for arg in then.args.iter_mut().chain(&mut otherwise.args) {
+                    *arg = map(*arg);
+                }
+            }
+            Self::Return(value) => operand(value, &mut map),
+        }
+    }
+
+    /// Whether it must stay although nobody reads its result.
+    #[must_use]
+    pub fn has_effect(&self) -> bool {
+        matches!(self, Self::Store { .. } | Self::Call { .. } | Self::CallHelper { .. })
+            || self.is_terminator()
+    }
+}
+
+/// A block: parameters and instructions, the last of them a terminator.
+#[derive(Clone, Debug, Default)]
+pub struct BlockData {
+    /// Values that a jump hands over.
+    pub params: Vec<Value>,
+    /// In order.
+    pub insts: Vec<Inst>,
+}
+
+/// A piece of the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotData {
+    /// Bytes; the frame aligns each slot to 8.
+    pub size: u32,
+}
+
+/// A global of the module, shared by its functions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlobalData {
+    /// Section, and so map: `.bss`, `.bss.units`, `.rodata`.
+    pub section: String,
+    /// Bytes. For a zero-initialised one, only its length counts.
+    pub data: Vec<u8>,
+    /// Frozen, read-only to programs.
+    pub read_only: bool,
+}
+
+/// One function under construction or finished.
+#[derive(Clone, Debug, Default)]
+pub struct Function {
+    /// Symbol.
+    pub name: String,
+    /// Blocks; the first is the entry.
+    pub blocks: PrimaryMap<Block, BlockData>,
+    /// Instructions.
+    pub insts: PrimaryMap<Inst, InstData>,
+    /// Types of values.
+    pub values: PrimaryMap<Value, Type>,
+    /// The instruction's result, where it has one.
+    pub results: SecondaryMap<Inst, Option<Value>>,
+    /// Where in the policy an instruction comes from.
+    pub spans: SecondaryMap<Inst, Span>,
+    /// Order of the blocks in the code.
+    pub layout: Vec<Block>,
+    /// Kernel members read.
+    pub fields: PrimaryMap<FieldRef, Field>,
+    /// Enumerators used.
+    pub enums: PrimaryMap<EnumRef, Enumerator>,
+    /// Types whose ids are used, by tag.
+    pub types: PrimaryMap<TypeRef, String>,
+    /// Kernel variables used; weak.
+    pub ksyms: PrimaryMap<KsymRef, String>,
+    /// The frame.
+    pub slots: PrimaryMap<StackSlot, SlotData>,
+    /// Globals used; lives here because a policy is one function.
+    pub globals: PrimaryMap<Global, GlobalData>,
+}
+
+impl Function {
+    /// An empty function.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// The entry block: the first of the layout.
+    #[must_use]
+    pub fn entry(&self) -> Option<Block> {
+        self.layout.first().copied()
+    }
+
+    /// The last instruction of a block.
+    #[must_use]
+    pub fn terminator(&self, block: Block) -> Option<&InstData> {
+        self.blocks[block].insts.last().map(|inst| &self.insts[*inst])
+    }
+}
+
+/// Appends instructions to a function, block by block.
+///
+/// Constants, members, enumerators and types are interned, so the same name has one reference.
+pub struct Builder<'f> {
+    /// The function being built.
+    pub func: &'f mut Function,
+    block: Option<Block>,
+    span: Span,
+    fields: HashMap<Field, FieldRef>,
+    enums: HashMap<Enumerator, EnumRef>,
+    types: HashMap<String, TypeRef>,
+    ksyms: HashMap<String, KsymRef>,
+}
+
+impl<'f> Builder<'f> {
+    /// Starts at no block.
+    #[must_use]
+    pub fn new(func: &'f mut Function) -> Self {
+        Self {
+            func,
+            block: None,
+            span: Span::default(),
+            fields: HashMap::new(),
+            enums: HashMap::new(),
+            types: HashMap::new(),
+            ksyms: HashMap::new(),
+        }
+    }
+
+    /// What the next instructions come from.
+    pub fn set_span(&mut self, span: Span) -> Span {
+        core::mem::replace(&mut self.span, span)
+    }
+
+    /// A new block, not yet placed.
+    pub fn create_block(&mut self) -> Block {
+        self.func.blocks.push(BlockData::default())
+    }
+
+    /// A parameter of a block.
+    pub fn block_param(&mut self, block: Block, ty: Type) -> Value {
+        let value = self.func.values.push(ty);
+        self.func.blocks[block].params.push(value);
+        value
+    }
+
+    /// Places a block at the end of the layout and continues in it.
+    pub fn switch_to(&mut self, block: Block) {
+        debug_assert!(!self.func.layout.contains(&block), "{block} is placed twice");
+        debug_assert!(self.block.is_none(), "the block before {block} has no terminator");
+        self.func.layout.push(block);
+        self.block = Some(block);
+    }
+
+    /// Whether the present block still takes instructions.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.block.is_some()
+    }
+
+    fn push(&mut self, data: InstData, ty: Option<Type>) -> Option<Value> {
+        // After a terminator nothing is reachable: such instructions go nowhere, but their results exist.
+        let result = ty.map(|ty| self.func.values.push(ty));
+        if let Some(block) = self.block {
+            let ends = data.is_terminator();
+            let inst = self.func.insts.push(data);
+            self.func.results[inst] = result;
+            self.func.spans[inst] = self.span;
+            self.func.blocks[block].insts.push(inst);
+            if ends {
+                self.block = None;
+            }
+        }
+        result
+    }
+
+    /// An instruction with a result.
+    pub fn value(&mut self, data: InstData, ty: Type) -> Value {
+        self.push(data, Some(ty)).unwrap_or_else(|| unreachable!("push returns a value for a type"))
+    }
+
+    /// An instruction without a result.
+    pub fn effect(&mut self, data: InstData) {
+        self.push(data, None);
+    }
+
+    /// Interns a member.
+    pub fn field(&mut self, container: &str, path: &str) -> FieldRef {
+        let field = Field { container: container.into(), path: path.into() };
+        let fields = &mut self.func.fields;
+        *self.fields.entry(field.clone()).or_insert_with(|| fields.push(field))
+    }
+
+    /// Interns an enumerator.
+    pub fn enumerator(&mut self, enumeration: &str, name: &str) -> EnumRef {
+        let key = Enumerator { enumeration: enumeration.into(), name: name.into() };
+        let enums = &mut self.func.enums;
+        *self.enums.entry(key.clone()).or_insert_with(|| enums.push(key))
+    }
+
+    /// Interns a type.
+    pub fn type_ref(&mut self, tag: &str) -> TypeRef {
+        let types = &mut self.func.types;
+        *self.types.entry(tag.into()).or_insert_with(|| types.push(tag.into()))
+    }
+
+    /// Interns a kernel variable.
+    pub fn ksym(&mut self, name: &str) -> KsymRef {
+        let ksyms = &mut self.func.ksyms;
+        *self.ksyms.entry(name.into()).or_insert_with(|| ksyms.push(name.into()))
+    }
+
+    /// A stack slot.
+    pub fn slot(&mut self, size: u32) -> StackSlot {
+        self.func.slots.push(SlotData { size })
+    }
+
+    /// Ends the block.
+    pub fn jump(&mut self, block: Block, args: &[Value]) {
+        self.effect(InstData::Jump(BlockCall { block, args: args.to_vec() }));
+    }
+
+    /// Ends the block.
+    pub fn branch(&mut self, cond: Cond, a: Value, b: Operand, then: Block, otherwise: Block) {
+        let to = |block| BlockCall { block, args: Vec::new() };
+        self.effect(InstData::Branch { cond, a, b, then: to(then), otherwise: to(otherwise) });
+    }
+}

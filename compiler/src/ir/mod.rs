@@ -1,0 +1,29 @@
+//! The intermediate representation: SSA over basic blocks with parameters.
+//!
+//! Owns a [`Function`]: what one callback computes, with every kernel rule made explicit — references are
+//! acquired and released by calls, RCU sections are entered and left, iterators live in stack slots,
+//! loop-carried numbers live in a global map value. Registers, encodings and ELF are not known here.
+//!
+//! In text:
+//!
+//! ```text
+//! function %on_oom {
+//!     fd0 = oom_control.order
+//!     kf0 = bpf_get_mem_cgroup
+//!     ss0 = stack 24
+//! block0:
+//!     v0 = load.ctx 0
+//!     v1 = load.field v0, fd0
+//!     br eq v1, -1, block1, block2
+//! block1:
+//!     v2 = iconst 0
+//!     return v2
+//! …
+//! }
+//! ```
+
+pub mod entities;
+pub mod function;
+
+pub use entities::*;
+pub use function::*;
