@@ -291,10 +291,17 @@ pub struct SlotData {
 }
 
 /// A global of the module, shared by its functions.
+///
+/// One global is one section, and so one map of one element: the verifier forgets what a map value holds, and
+/// the loader needs no symbol offsets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlobalData {
-    /// Section, and so map: `.bss`, `.bss.units`, `.rodata`.
+    /// The variable's name: `stats`.
+    pub name: String,
+    /// Section, and so map: `.bss.stats`, `.bss.scratch`, `.rodata`.
     pub section: String,
+    /// Names of its members, 8 bytes each, in order. Empty: plain bytes.
+    pub members: Vec<String>,
     /// Bytes. For a zero-initialised one, only its length counts.
     pub data: Vec<u8>,
     /// Frozen, read-only to programs.

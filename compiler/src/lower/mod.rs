@@ -1,0 +1,1 @@
+//! From the checked policy to IR.

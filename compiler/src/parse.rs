@@ -1,0 +1,1 @@
+//! The front end in one call: from text to a checked policy.

@@ -1,0 +1,1 @@
+//! Names: what each one in a policy refers to.
