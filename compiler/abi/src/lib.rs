@@ -14,3 +14,9 @@ pub mod fields;
 pub mod helpers;
 pub mod hooks;
 pub mod kfuncs;
+
+pub mod btf;
+pub mod proto;
+pub mod reference;
+pub mod relo;
+pub mod resolve;

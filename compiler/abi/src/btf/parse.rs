@@ -1,0 +1,324 @@
+//! From bytes to types: checks everything once, so that later look-ups cannot fail on a checked BTF.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::index::Table;
+use super::{Btf, Enumerator, Kind, Member, Param, SecEntry, Type};
+
+/// Why bytes are not a BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Byte at which it was noticed, from the start of what was given.
+    pub offset: usize,
+    /// What was noticed.
+    pub reason: Reason,
+}
+
+/// What is wrong with a BTF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It ends too early.
+    Truncated,
+    /// It does not start with the magic number.
+    Magic,
+    /// It is of the other byte order.
+    BigEndian,
+    /// It has another version.
+    Version(u8),
+    /// A section lies outside the file.
+    Section,
+    /// The string section does not start and end with NUL, or is not text.
+    Strings,
+    /// There is no such string.
+    String(u32),
+    /// There is no such type.
+    TypeId(u32),
+    /// The kind of type is unknown.
+    Kind(u32),
+    /// More types than numbers for them.
+    TooMany,
+    /// A record of `.BTF.ext` is malformed.
+    Record(&'static str),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid BTF at byte {}: ", self.offset)?;
+        match self.reason {
+            Reason::Truncated => f.write_str("it ends too early"),
+            Reason::Magic => f.write_str("it does not start with the magic number 0xeb9f"),
+            Reason::BigEndian => f.write_str("it is big-endian"),
+            Reason::Version(version) => write!(f, "version {version}, known is 1"),
+            Reason::Section => f.write_str("a section lies outside the data"),
+            Reason::Strings => f.write_str("the string section is malformed"),
+            Reason::String(at) => write!(f, "there is no string {at}"),
+            Reason::TypeId(id) => write!(f, "there is no type {id}"),
+            Reason::Kind(kind) => write!(f, "unknown kind of type {kind}"),
+            Reason::TooMany => f.write_str("too many types"),
+            Reason::Record(what) => f.write_str(what),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+const fn error<T>(offset: usize, reason: Reason) -> Result<T, Error> {
+    Err(Error { offset, reason })
+}
+
+pub(super) const MAGIC: u16 = 0xeb9f;
+pub(super) const VERSION: u8 = 1;
+/// Bytes of the header (`struct btf_header`).
+pub(super) const HEADER: u32 = 24;
+/// `BTF_MAX_TYPE`.
+const TYPES_MAX: usize = 0x000f_ffff;
+
+/// The kinds, as numbered in `include/uapi/linux/btf.h`.
+pub(super) mod kind {
+    pub(crate) const INT: u32 = 1;
+    pub(crate) const PTR: u32 = 2;
+    pub(crate) const ARRAY: u32 = 3;
+    pub(crate) const STRUCT: u32 = 4;
+    pub(crate) const UNION: u32 = 5;
+    pub(crate) const ENUM: u32 = 6;
+    pub(crate) const FWD: u32 = 7;
+    pub(crate) const TYPEDEF: u32 = 8;
+    pub(crate) const VOLATILE: u32 = 9;
+    pub(crate) const CONST: u32 = 10;
+    pub(crate) const RESTRICT: u32 = 11;
+    pub(crate) const FUNC: u32 = 12;
+    pub(crate) const FUNC_PROTO: u32 = 13;
+    pub(crate) const VAR: u32 = 14;
+    pub(crate) const DATASEC: u32 = 15;
+    pub(crate) const FLOAT: u32 = 16;
+    pub(crate) const DECL_TAG: u32 = 17;
+    pub(crate) const TYPE_TAG: u32 = 18;
+    pub(crate) const ENUM64: u32 = 19;
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let word = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes(word.try_into().ok()?))
+}
+
+pub(super) fn string_at(strings: &[u8], at: u32) -> Option<&str> {
+    let rest = strings.get(at as usize..)?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    core::str::from_utf8(rest.get(..end)?).ok()
+}
+
+/// The two sections behind a header: types, then strings, as ranges of `bytes`.
+pub(super) fn sections(bytes: &[u8]) -> Result<(core::ops::Range<usize>, core::ops::Range<usize>), Error> {
+    let word = |at| u32_at(bytes, at).ok_or(Error { offset: at, reason: Reason::Truncated });
+    let first = word(0)?;
+    if first as u16 != MAGIC {
+        let reason = if (first as u16).swap_bytes() == MAGIC { Reason::BigEndian } else { Reason::Magic };
+        return error(0, reason);
+    }
+    let version = (first >> 16) as u8;
+    if version != VERSION {
+        return error(2, Reason::Version(version));
+    }
+    let header = word(4)?;
+    if header < HEADER {
+        return error(4, Reason::Section);
+    }
+    let range = |at: usize| {
+        let start = u64::from(header) + u64::from(word(at)?);
+        let end = start + u64::from(word(at + 4)?);
+        if end > bytes.len() as u64 { error(at, Reason::Section) } else { Ok(start as usize..end as usize) }
+    };
+    Ok((range(8)?, range(16)?))
+}
+
+pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
+    let (types_at, strings_at) = sections(bytes)?;
+    let types = bytes.get(types_at.clone()).unwrap_or(&[]);
+    let strings = bytes.get(strings_at.clone()).unwrap_or(&[]);
+    if strings.first() != Some(&0) || strings.last() != Some(&0) || core::str::from_utf8(strings).is_err() {
+        return error(strings_at.start, Reason::Strings);
+    }
+
+    let shift = |failure: Error| Error { offset: failure.offset + types_at.start, ..failure };
+    let mut offsets = Vec::new();
+    let mut named: Vec<(&str, u32)> = Vec::new();
+    let mut at = 0;
+    while at < types.len() {
+        if offsets.len() >= TYPES_MAX {
+            return error(types_at.start + at, Reason::TooMany);
+        }
+        let (ty, next) = decode(types, strings, at).map_err(shift)?;
+        offsets.push(at as u32);
+        if !ty.name.is_empty() {
+            named.push((ty.name, offsets.len() as u32));
+        }
+        at = next;
+    }
+    // The numbers are checked when their count is known: a type may name a later one.
+    let count = offsets.len() as u32;
+    for offset in &offsets {
+        let (ty, _) = decode(types, strings, *offset as usize).map_err(shift)?;
+        if let Some(id) = ty.kind.references().into_iter().find(|id| *id > count) {
+            return error(types_at.start + *offset as usize, Reason::TypeId(id));
+        }
+    }
+    named.sort_unstable();
+    Ok(Btf {
+        offsets: Table::new(offsets),
+        names: Table::new(named.into_iter().map(|(_, id)| id)),
+        types: Cow::Owned(types.to_vec()),
+        strings: Cow::Owned(strings.to_vec()),
+    })
+}
+
+/// Decodes the type at an offset of the type section; also gives the offset behind it.
+pub(super) fn decode<'a>(types: &[u8], strings: &'a [u8], start: usize) -> Result<(Type<'a>, usize), Error> {
+    let mut at = start;
+    let mut word = || {
+        let value = u32_at(types, at).ok_or(Error { offset: at, reason: Reason::Truncated })?;
+        at += 4;
+        Ok::<u32, Error>(value)
+    };
+    let text = |at: u32| string_at(strings, at).ok_or(Error { offset: start, reason: Reason::String(at) });
+    let name = text(word()?)?;
+    let info = word()?;
+    let size = word()?;
+    let (len, flag) = (info & 0xffff, info >> 31 == 1);
+    let kind = match (info >> 24) & 0x1f {
+        kind::INT => {
+            let data = word()?;
+            Kind::Int {
+                size,
+                bits: data as u8,
+                offset: (data >> 16) as u8,
+                encoding: ((data >> 24) & 0xf) as u8,
+            }
+        }
+        kind::PTR => Kind::Ptr(size),
+        kind::ARRAY => Kind::Array { element: word()?, index: word()?, len: word()? },
+        composite @ (kind::STRUCT | kind::UNION) => {
+            let mut members = Vec::new();
+            for _ in 0..len {
+                let (name, ty, place) = (text(word()?)?, word()?, word()?);
+                let (bit_offset, bits) =
+                    if flag { (place & 0xff_ffff, (place >> 24) as u8) } else { (place, 0) };
+                members.push(Member { name, ty, bit_offset, bits });
+            }
+            if composite == kind::STRUCT {
+                Kind::Struct { size, members }
+            } else {
+                Kind::Union { size, members }
+            }
+        }
+        kind::ENUM => {
+            let mut values = Vec::new();
+            for _ in 0..len {
+                let (name, value) = (text(word()?)?, word()?);
+                let value = if flag { i64::from(value as i32) } else { i64::from(value) };
+                values.push(Enumerator { name, value });
+            }
+            Kind::Enum { size, signed: flag, wide: false, values }
+        }
+        kind::ENUM64 => {
+            let mut values = Vec::new();
+            for _ in 0..len {
+                let (name, low, high) = (text(word()?)?, word()?, word()?);
+                values.push(Enumerator { name, value: (u64::from(high) << 32 | u64::from(low)) as i64 });
+            }
+            Kind::Enum { size, signed: flag, wide: true, values }
+        }
+        kind::FWD => Kind::Fwd { union: flag },
+        kind::TYPEDEF => Kind::Typedef(size),
+        kind::VOLATILE => Kind::Volatile(size),
+        kind::CONST => Kind::Const(size),
+        kind::RESTRICT => Kind::Restrict(size),
+        kind::FUNC => Kind::Func { proto: size, linkage: len as u16 },
+        kind::FUNC_PROTO => {
+            let mut params = Vec::new();
+            for _ in 0..len {
+                params.push(Param { name: text(word()?)?, ty: word()? });
+            }
+            Kind::FuncProto { ret: size, params }
+        }
+        kind::VAR => Kind::Var { ty: size, linkage: word()? },
+        kind::DATASEC => {
+            let mut entries = Vec::new();
+            for _ in 0..len {
+                entries.push(SecEntry { ty: word()?, offset: word()?, size: word()? });
+            }
+            Kind::DataSec { size, entries }
+        }
+        kind::FLOAT => Kind::Float { size },
+        kind::DECL_TAG => Kind::DeclTag { ty: size, component: word()? as i32 },
+        kind::TYPE_TAG => Kind::TypeTag(size),
+        other => return error(start, Reason::Kind(other)),
+    };
+    Ok((Type { name, kind }, at))
+}
+
+impl Kind<'_> {
+    /// Every type that it names.
+    #[must_use]
+    pub fn references(&self) -> Vec<u32> {
+        match self {
+            Self::Void | Self::Int { .. } | Self::Enum { .. } | Self::Fwd { .. } | Self::Float { .. } => {
+                Vec::new()
+            }
+            Self::Ptr(to)
+            | Self::Typedef(to)
+            | Self::Volatile(to)
+            | Self::Const(to)
+            | Self::Restrict(to)
+            | Self::TypeTag(to)
+            | Self::Func { proto: to, .. }
+            | Self::Var { ty: to, .. }
+            | Self::DeclTag { ty: to, .. } => vec![*to],
+            Self::Array { element, index, .. } => vec![*element, *index],
+            Self::Struct { members, .. } | Self::Union { members, .. } => {
+                members.iter().map(|member| member.ty).collect()
+            }
+            Self::FuncProto { ret, params } => {
+                core::iter::once(*ret).chain(params.iter().map(|param| param.ty)).collect()
+            }
+            Self::DataSec { entries, .. } => entries.iter().map(|entry| entry.ty).collect(),
+        }
+    }
+
+    /// Replaces every type that it names.
+    pub fn map_references(&mut self, mut map: impl FnMut(u32) -> u32) {
+        match self {
+            Self::Void | Self::Int { .. } | Self::Enum { .. } | Self::Fwd { .. } | Self::Float { .. } => {}
+            Self::Ptr(to)
+            | Self::Typedef(to)
+            | Self::Volatile(to)
+            | Self::Const(to)
+            | Self::Restrict(to)
+            | Self::TypeTag(to)
+            | Self::Func { proto: to, .. }
+            | Self::Var { ty: to, .. }
+            | Self::DeclTag { ty: to, .. } => *to = map(*to),
+            Self::Array { element, index, .. } => {
+                *element = map(*element);
+                *index = map(*index);
+            }
+            Self::Struct { members, .. } | Self::Union { members, .. } => {
+                for member in members {
+                    member.ty = map(member.ty);
+                }
+            }
+            Self::FuncProto { ret, params } => {
+                *ret = map(*ret);
+                for param in params {
+                    param.ty = map(param.ty);
+                }
+            }
+            Self::DataSec { entries, .. } => {
+                for entry in entries {
+                    entry.ty = map(entry.ty);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use super::write::Builder;
+use super::*;
+use crate::resolve::KernelView;
+
+fn int(builder: &mut Builder) -> TypeId {
+    builder.intern("int", &Kind::Int { size: 4, bits: 32, offset: 0, encoding: INT_SIGNED })
+}
+
+/// One type of each kind.
+fn zoo() -> Vec<u8> {
+    let mut b = Builder::new();
+    let int = int(&mut b);
+    let node = b.reserve();
+    let next = b.add("", &Kind::Ptr(node));
+    let array = b.add("", &Kind::Array { element: int, index: int, len: 3 });
+    let member = |name, ty, bit_offset, bits| Member { name, ty, bit_offset, bits };
+    let inner =
+        b.add("", &Kind::Union { size: 4, members: vec![member("a", int, 0, 0), member("b", int, 0, 0)] });
+    let members = vec![
+        member("next", next, 0, 0),
+        member("all", array, 64, 0),
+        member("", inner, 160, 0),
+        member("low", int, 192, 3),
+        member("high", int, 195, 7),
+    ];
+    b.set(node, "node", &Kind::Struct { size: 32, members });
+    let values = vec![Enumerator { name: "MINUS", value: -1 }, Enumerator { name: "TWO", value: 2 }];
+    b.add("small", &Kind::Enum { size: 4, signed: true, wide: false, values });
+    let values = vec![Enumerator { name: "HUGE", value: 1 << 40 }];
+    b.add("large", &Kind::Enum { size: 8, signed: false, wide: true, values });
+    b.add("far", &Kind::Fwd { union: true });
+    let typedef = b.add("node_t", &Kind::Typedef(node));
+    let constant = b.add("", &Kind::Const(typedef));
+    let volatile = b.add("", &Kind::Volatile(constant));
+    b.add("", &Kind::Restrict(next));
+    b.add("user", &Kind::TypeTag(node));
+    let params = vec![Param { name: "x", ty: int }, Param { name: "", ty: 0 }];
+    let proto = b.add("", &Kind::FuncProto { ret: volatile, params });
+    let func = b.add("f", &Kind::Func { proto, linkage: LINKAGE_EXTERN });
+    let var = b.add("v", &Kind::Var { ty: int, linkage: 1 });
+    let entries = vec![SecEntry { ty: var, offset: 0, size: 4 }, SecEntry { ty: func, offset: 4, size: 0 }];
+    b.add(".data", &Kind::DataSec { size: 4, entries });
+    b.add("double", &Kind::Float { size: 8 });
+    b.add("mark", &Kind::DeclTag { ty: node, component: -1 });
+    b.finish()
+}
+
+#[test]
+fn every_kind_is_read_back_as_written() {
+    let btf = Btf::parse(&zoo()).expect("the writer's own bytes are a BTF");
+    let again = {
+        let mut b = Builder::new();
+        for id in btf.ids() {
+            let ty = btf.get(id).expect("ids exist");
+            b.add(ty.name, &ty.kind);
+        }
+        Btf::parse(&b.finish()).expect("the writer's own bytes are a BTF")
+    };
+    assert_eq!(btf.len(), 20);
+    for id in btf.ids() {
+        assert_eq!(btf.get(id), again.get(id));
+    }
+    let kinds: std::collections::HashSet<_> =
+        btf.ids().filter_map(|id| btf.get(id)).map(|ty| core::mem::discriminant(&ty.kind)).collect();
+    assert_eq!(kinds.len(), 18, "all kinds but void, the two enums as one");
+}
+
+#[test]
+fn prints_like_c() {
+    let text = print::print(&Btf::parse(&zoo()).expect("valid"));
+    assert!(text.contains("    int[3] all; /* [4] at 8 */"), "{text}");
+    assert!(text.contains("    int high : 7; /* [1] at 24 */"), "{text}");
+    assert!(text.contains("extern func f: volatile const node_t (int x, void)"), "{text}");
+}
+
+#[test]
+fn broken_bytes_give_an_error_and_no_panic() {
+    let good = zoo();
+    for len in 0..good.len() {
+        assert!(Btf::parse(&good[..len]).is_err(), "cut to {len} bytes");
+    }
+    // Every byte with every bit turned: either refused, or all types can still be walked.
+    for at in 0..good.len() {
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            if let Ok(btf) = Btf::parse(&bad) {
+                let _ = print::print(&btf);
+                for id in btf.ids() {
+                    assert!(btf.get(id).is_some());
+                    let _ = btf.size_of(id);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_endless_typedef_has_no_size() {
+    let mut b = Builder::new();
+    let first = b.reserve();
+    let second = b.add("b", &Kind::Typedef(first));
+    b.set(first, "a", &Kind::Typedef(second));
+    let btf = Btf::parse(&b.finish()).expect("well-formed, if senseless");
+    assert_eq!(btf.size_of(first), None);
+    assert!(btf.resolve(first).is_none());
+    let _ = print::print(&btf);
+}
+
+#[test]
+fn the_errors_name_the_place() {
+    let mut bytes = zoo();
+    bytes[0] = 0;
+    assert_eq!(
+        Btf::parse(&bytes).expect_err("broken").to_string(),
+        "invalid BTF at byte 0: it does not start with the magic number 0xeb9f"
+    );
+    assert_eq!(Btf::parse(&[0xeb, 0x9f, 1, 0]).expect_err("broken").reason, Reason::BigEndian);
+    let mut b = Builder::new();
+    b.add("", &Kind::Ptr(7));
+    assert_eq!(Btf::parse(&b.finish()).expect_err("broken"), Error { offset: 24, reason: Reason::TypeId(7) });
+}
+
+#[test]
+fn the_embedded_index_is_that_of_a_full_parse() {
+    let embedded = KernelView::embedded();
+    let parsed = Btf::parse(KernelView::embedded_btf()).expect("the embedded BTF is valid");
+    let embedded = embedded.btf();
+    assert!(parsed.len() > 1000);
+    assert_eq!(embedded.offsets, parsed.offsets);
+    assert_eq!(embedded.names, parsed.names);
+    for id in parsed.ids() {
+        assert_eq!(embedded.get(id), parsed.get(id));
+    }
+}
+
+#[test]
+fn names_are_found_whatever_their_number() {
+    let btf = Btf::parse(&zoo()).expect("valid");
+    for id in btf.ids().filter(|id| !btf.name(*id).is_empty()) {
+        assert!(btf.by_name(btf.name(id)).any(|found| found == id));
+    }
+    assert_eq!(btf.by_name("nod").count(), 0);
+    assert_eq!(btf.by_name("zzz").count(), 0);
+}
+
+#[test]
+fn flavors_are_cut_as_libbpf_cuts_them() {
+    for (name, essential) in [
+        ("task_struct", "task_struct"),
+        ("task_struct___old", "task_struct"),
+        ("a___b___c", "a___b"),
+        ("___x", "___x"),
+        ("x___", "x___"),
+        ("x____y", "x____y"),
+        ("", ""),
+    ] {
+        assert_eq!(essential_name(name), essential, "{name}");
+    }
+}
+
+#[test]
+fn ext_is_read_back_as_written() {
+    let mut b = Builder::new();
+    let int = int(&mut b);
+    let section = b.string("struct_ops.s/f");
+    let text = b.string("kill largest");
+    let btf = Btf::parse(&b.finish()).expect("valid");
+    let ext = ext::Ext {
+        funcs: vec![ext::Section { name: section, records: vec![ext::FuncInfo { insn: 0, type_id: int }] }],
+        lines: vec![ext::Section {
+            name: section,
+            records: vec![
+                ext::LineInfo { insn: 0, file: text, text, line: 1, column: 7 },
+                ext::LineInfo { insn: 3, file: text, text, line: 70_000, column: 1023 },
+            ],
+        }],
+        relos: Vec::new(),
+    };
+    let bytes = ext::write(&ext);
+    assert_eq!(ext::parse(&bytes, &btf), Ok(ext));
+    for len in 0..bytes.len() {
+        assert!(ext::parse(&bytes[..len], &btf).is_err(), "cut to {len} bytes");
+    }
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1 << bit;
+            let _ = ext::parse(&bad, &btf);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask btf --from FILE`: makes the embedded BTF anew from a kernel's.
+
+use std::fs;
+use std::path::Path;
+
+use oomc_abi::btf::{Btf, index};
+use oomc_abi::reference;
+
+/// Where the result lies, from the top of the repository.
+const TARGET: &str = "compiler/abi/btf/reference.btfi";
+
+/// Runs the command.
+///
+/// # Errors
+/// One sentence: wrong arguments, a file that cannot be read or written, or bytes that are not a BTF.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let from = match args {
+        [flag, from] if flag == "--from" => from,
+        _ => return Err("usage: cargo xtask btf --from FILE".to_owned()),
+    };
+    let bytes = fs::read(from).map_err(|error| format!("cannot read {from}: {error}"))?;
+    let full = Btf::parse(&bytes).map_err(|error| format!("{from}: {error}"))?;
+    let (reduced, missing) = reference::reduce(&full);
+    if !missing.is_empty() {
+        println!("not in this kernel: {}", missing.join(", "));
+    }
+    let small = Btf::parse(&reduced).map_err(|error| format!("the reduced BTF: {error}"))?;
+    let indexed = index::write(&small);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let target = root.join(TARGET);
+    fs::write(&target, &indexed).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
+    println!(
+        "{TARGET}: {} of {} types, {} of {} bytes",
+        small.len(),
+        full.len(),
+        indexed.len(),
+        bytes.len()
+    );
+    Ok(())
+}
