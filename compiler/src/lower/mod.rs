@@ -1,1 +1,343 @@
-//! From the checked policy to IR.
+//! From the checked policy to IR: one function that implements the kernel's callback.
+//!
+//! Makes every kernel rule explicit: who holds a reference, where an RCU section begins and ends, which
+//! walk is an open-coded iterator, what happens on each failure. Numbers that live across rounds of a loop
+//! are in one global scratch value, because the verifier tracks registers and stack but not map values;
+//! only referenced pointers are carried in registers. Knows the meaning of the language
+//! and the kernel's rules; knows no registers, encodings or ELF.
+//!
+//! The function's frame:
+//!
+//! ```text
+//! order == -1?  ── yes ─────────────────────────────► return 0      (SysRq never reaches the rules)
+//! domain := reference on oc->memcg, or on the root
+//! rule 1 ─ no progress ─► rule 2 ─ … ─► nothing: put(domain), return 0
+//!    └───── progress ──────────────────► progress: put(domain), return 1
+//! ```
+
+mod scratch;
+
+mod arith;
+mod cond;
+mod expr;
+mod field;
+
+mod walk;
+
+mod protect;
+mod rank;
+mod select;
+
+mod flight;
+mod kill;
+mod raise;
+
+use std::collections::HashMap;
+
+use oomc_abi::consts::ORDER_SYSRQ;
+use oomc_abi::fields::FieldId;
+use oomc_abi::kfuncs::{self, KfuncId};
+use oomc_abi::resolve::KernelView;
+
+use crate::hir::{ActionId, ActionKind, Anchor, BinderId, Policy};
+use crate::ir::{BinOp, Block, Builder, Cond, Function, InstData, Operand, Size, StackSlot, Type, Value};
+
+/// The symbol of the callback's program.
+pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
+
+/// Lowers a checked policy.
+#[must_use]
+pub fn lower(policy: &Policy, view: &KernelView) -> Function {
+    let mut func = Function::new(CALLBACK);
+    Lower::new(policy, view, &mut func).run();
+    func
+}
+
+/// The state of one lowering.
+struct Lower<'a> {
+    b: Builder<'a>,
+    policy: &'a Policy,
+    view: &'a KernelView,
+    globals: scratch::Globals,
+    frame: walk::Slots,
+    /// The event; a trusted pointer.
+    oc: Value,
+    /// The OOM'ing cgroup's memcg, referenced.
+    domain: Value,
+    /// The second argument of the callback, if the policy needs it.
+    link: Option<Value>,
+    /// Where a policy ends that made progress.
+    progress: Block,
+    /// Where a policy ends that made none.
+    nothing: Block,
+    /// The object that a binder's fields are read from.
+    candidates: HashMap<BinderId, Value>,
+    /// Where the fields of the event's cgroups lie while candidates are walked.
+    prefetched: HashMap<(Anchor, FieldId), scratch::Fetched>,
+    /// Fields of the event's cgroups come from [`Self::prefetched`].
+    in_walk: bool,
+    /// Inside an RCU section.
+    in_rcu: bool,
+    /// The rule being lowered: for the kernel's log.
+    rule: String,
+}
+
+impl<'a> Lower<'a> {
+    fn new(policy: &'a Policy, view: &'a KernelView, func: &'a mut Function) -> Self {
+        let globals = scratch::Globals::new(func);
+        let mut b = Builder::new(func);
+        let entry = b.create_block();
+        let (progress, nothing) = (b.create_block(), b.create_block());
+        b.switch_to(entry);
+        let oc = b.value(InstData::LoadCtx(0), Type::Ptr);
+        Self {
+            b,
+            policy,
+            view,
+            globals,
+            frame: walk::Slots::default(),
+            oc,
+            domain: oc,
+            link: None,
+            progress,
+            nothing,
+            candidates: HashMap::new(),
+            prefetched: HashMap::new(),
+            in_walk: false,
+            in_rcu: false,
+            rule: String::new(),
+        }
+    }
+
+    fn run(mut self) {
+        self.prologue();
+        let policy = self.policy;
+        for rule in &policy.rules {
+            self.rule.clone_from(&rule.name);
+            self.b.set_span(rule.span);
+            let next = self.b.create_block();
+            self.action(rule.action, self.progress, next);
+            self.b.switch_to(next);
+        }
+        self.b.jump(self.nothing, &[]);
+        self.epilogues();
+        self.globals.finish(self.b.func);
+    }
+
+    /// Guards, and a reference on the OOM domain.
+    fn prologue(&mut self) {
+        let facts = scratch::Facts::of(self.policy);
+        if facts.attached {
+            self.link = Some(self.b.value(InstData::LoadCtx(1), Type::Ptr));
+        }
+        // An administrator who asks for a kill by SysRq wants the kernel's own killer.
+        let (asked, refused) = (self.b.create_block(), self.b.create_block());
+        let order = self.field(self.oc, "oom_control", "order");
+        self.b.branch(Cond::Eq, order, imm(ORDER_SYSRQ), refused, asked);
+        self.b.switch_to(refused);
+        self.b.effect(InstData::Return(Operand::Imm(0)));
+        self.b.switch_to(asked);
+        self.count("invocations");
+
+        // One referenced pointer for both kinds of OOM, so that the same code serves and releases it.
+        let (memcg_oom, system_oom) = (self.b.create_block(), self.b.create_block());
+        let (got, gone, go) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let memcg = self.pointer(self.oc, "oom_control", "memcg");
+        let domain = self.b.block_param(got, Type::Ptr);
+        self.b.branch(Cond::Ne, memcg, imm(0), memcg_oom, system_oom);
+        self.b.switch_to(memcg_oom);
+        let css = self.css_of(memcg);
+        let owned = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
+        self.b.jump(got, &[owned]);
+        self.b.switch_to(system_oom);
+        let root = self.call_ptr(kfuncs::GET_ROOT_MEM_CGROUP, &[]);
+        self.b.jump(got, &[root]);
+        self.b.switch_to(got);
+        self.domain = domain;
+        self.b.branch(Cond::Ne, domain, imm(0), go, gone);
+        self.b.switch_to(gone);
+        self.b.effect(InstData::Return(Operand::Imm(0)));
+        self.b.switch_to(go);
+
+        // Statistics are per-CPU and lag; one flush for the event, before anything reads them.
+        if facts.statistics {
+            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[domain]);
+        }
+        if facts.total_memory {
+            self.read_total_memory();
+        }
+        if facts.clock {
+            // Read once: all candidates of an event are compared at the same moment.
+            let now = self.helper(oomc_abi::helpers::KTIME_GET_BOOT_NS, &[]);
+            self.put(self.globals.now, now);
+        }
+    }
+
+    fn epilogues(&mut self) {
+        self.b.switch_to(self.progress);
+        self.call(kfuncs::PUT_MEM_CGROUP, &[self.domain]);
+        self.b.effect(InstData::Return(Operand::Imm(1)));
+        self.b.switch_to(self.nothing);
+        self.count("deferred");
+        self.call(kfuncs::PUT_MEM_CGROUP, &[self.domain]);
+        self.b.effect(InstData::Return(Operand::Imm(0)));
+    }
+
+    /// One action; leaves no open block.
+    fn action(&mut self, action: ActionId, on_progress: Block, on_nothing: Block) {
+        let policy = self.policy;
+        let Some(action) = policy.actions.get(action) else { return };
+        let outer = self.b.set_span(action.span);
+        match &action.kind {
+            ActionKind::If { condition, then, otherwise } => {
+                let then_block = self.b.create_block();
+                let else_block = match otherwise {
+                    Some(_) => self.b.create_block(),
+                    None => on_nothing,
+                };
+                self.prefetch(&[*condition]);
+                self.cond(*condition, then_block, else_block, else_block);
+                self.b.switch_to(then_block);
+                self.action(*then, on_progress, else_block);
+                if let Some(otherwise) = otherwise {
+                    self.b.switch_to(else_block);
+                    self.action(*otherwise, on_progress, on_nothing);
+                }
+            }
+            ActionKind::Block(actions) => self.block(actions, on_progress, on_nothing),
+            ActionKind::Or(first, second) => {
+                let next = self.b.create_block();
+                self.action(*first, on_progress, next);
+                self.b.switch_to(next);
+                self.action(*second, on_progress, on_nothing);
+            }
+            ActionKind::Kill(kill) => self.kill(kill, on_progress, on_nothing),
+            ActionKind::RaiseLimit { by, up_to } => {
+                self.raise_limit(*by, *up_to, on_progress, on_nothing);
+            }
+            ActionKind::Wait => self.in_flight(on_progress, on_nothing),
+            ActionKind::Defer => self.b.jump(self.nothing, &[]),
+        }
+        self.b.set_span(outer);
+    }
+
+    /// Statements in order; progress if any made progress.
+    fn block(&mut self, actions: &[ActionId], on_progress: Block, on_nothing: Block) {
+        if let [only] = actions {
+            return self.action(*only, on_progress, on_nothing);
+        }
+        let progressed = self.cell();
+        self.put_imm(progressed, 0);
+        for action in actions {
+            let (done, next) = (self.b.create_block(), self.b.create_block());
+            self.action(*action, done, next);
+            self.b.switch_to(done);
+            self.put_imm(progressed, 1);
+            self.b.jump(next, &[]);
+            self.b.switch_to(next);
+        }
+        let any = self.get(progressed);
+        self.b.branch(Cond::Ne, any, imm(0), on_progress, on_nothing);
+    }
+}
+
+/// Instructions by what they do.
+impl Lower<'_> {
+    fn call(&mut self, kfunc: KfuncId, args: &[Value]) {
+        let data = InstData::Call { kfunc, args: args.to_vec() };
+        match kfunc.row().ret {
+            kfuncs::Ret::Void => self.b.effect(data),
+            kfuncs::Ret::Ptr => drop(self.b.value(data, Type::Ptr)),
+            _ => drop(self.b.value(data, Type::I64)),
+        }
+    }
+
+    fn call_ptr(&mut self, kfunc: KfuncId, args: &[Value]) -> Value {
+        self.b.value(InstData::Call { kfunc, args: args.to_vec() }, Type::Ptr)
+    }
+
+    fn call_int(&mut self, kfunc: KfuncId, args: &[Value]) -> Value {
+        self.b.value(InstData::Call { kfunc, args: args.to_vec() }, Type::I64)
+    }
+
+    fn helper(&mut self, helper: oomc_abi::helpers::Helper, args: &[Value]) -> Value {
+        self.b.value(InstData::CallHelper { helper, args: args.to_vec() }, Type::I64)
+    }
+
+    fn int(&mut self, value: i64) -> Value {
+        self.b.value(InstData::Iconst(value), Type::I64)
+    }
+
+    fn null(&mut self) -> Value {
+        self.b.value(InstData::Iconst(0), Type::Ptr)
+    }
+
+    /// A number in a kernel structure.
+    fn field(&mut self, ptr: Value, container: &str, path: &str) -> Value {
+        let field = self.b.field(container, path);
+        self.b.value(InstData::LoadField { ptr, field }, Type::I64)
+    }
+
+    /// A pointer in a kernel structure.
+    fn pointer(&mut self, ptr: Value, container: &str, path: &str) -> Value {
+        let field = self.b.field(container, path);
+        self.b.value(InstData::LoadPtr { ptr, field }, Type::Ptr)
+    }
+
+    /// The address of a member.
+    fn member_addr(&mut self, ptr: Value, container: &str, path: &str) -> Value {
+        let field = self.b.field(container, path);
+        self.b.value(InstData::FieldAddr { ptr, field }, Type::Ptr)
+    }
+
+    /// The css inside a memcg: as trusted as the memcg.
+    fn css_of(&mut self, memcg: Value) -> Value {
+        self.member_addr(memcg, "mem_cgroup", "css")
+    }
+
+    fn enumerator(&mut self, enumeration: &str, name: &str) -> Value {
+        let enumerator = self.b.enumerator(enumeration, name);
+        self.b.value(InstData::EnumValue(enumerator), Type::I64)
+    }
+
+    fn bin(&mut self, op: BinOp, a: Value, b: Value) -> Value {
+        self.b.value(InstData::Binary(op, a, Operand::Value(b)), Type::I64)
+    }
+
+    fn bin_imm(&mut self, op: BinOp, a: Value, b: i32) -> Value {
+        self.b.value(InstData::Binary(op, a, Operand::Imm(b)), Type::I64)
+    }
+
+    fn load(&mut self, size: Size, ptr: Value, offset: i32) -> Value {
+        self.b.value(InstData::Load { size, ptr, offset }, Type::I64)
+    }
+
+    fn slot_addr(&mut self, slot: StackSlot) -> Value {
+        self.b.value(InstData::StackAddr(slot), Type::Ptr)
+    }
+
+    /// Ends the block if the condition holds; continues otherwise.
+    fn leave_if(&mut self, cond: Cond, a: Value, b: Operand, target: Block) {
+        let next = self.b.create_block();
+        self.b.branch(cond, a, b, target, next);
+        self.b.switch_to(next);
+    }
+
+    /// Runs a part inside an RCU section, which may be one that is already open.
+    fn with_rcu<T>(&mut self, part: impl FnOnce(&mut Self) -> T) -> T {
+        if self.in_rcu {
+            return part(self);
+        }
+        self.call(kfuncs::RCU_READ_LOCK, &[]);
+        self.in_rcu = true;
+        let result = part(self);
+        self.in_rcu = false;
+        self.call(kfuncs::RCU_READ_UNLOCK, &[]);
+        result
+    }
+}
+
+/// An immediate operand. All constants that come here are far below 2³¹.
+fn imm(value: i64) -> Operand {
+    Operand::Imm(value as i32)
+}

@@ -1,0 +1,78 @@
+//! Conditions as control flow, with Kleene's third value sent to one of the two sides.
+//!
+//! The language asks every condition in a place that decides what *unknown* does: `where` and `if` treat it
+//! as false, `never` as true. So no three-valued number is ever computed: a condition has two blocks to go
+//! to, and `unknown` is one of them. What an operator's first operand does when it is unknown follows from
+//! that side, because `unknown and false` is false and `unknown or true` is true.
+
+use super::{Lower, imm};
+use crate::hir::{CompareOp, ExprId, ExprKind, Ty};
+use crate::ir::{Block, Cond, Operand};
+
+impl Lower<'_> {
+    /// Evaluates a condition and ends the block. `unknown` is `yes` or `no`.
+    pub(super) fn cond(&mut self, expr: ExprId, yes: Block, no: Block, unknown: Block) {
+        debug_assert!(unknown == yes || unknown == no);
+        let policy = self.policy;
+        let Some(expr) = policy.exprs.get(expr) else { return };
+        let outer = self.b.set_span(expr.span);
+        match &expr.kind {
+            ExprKind::Int(value) => self.b.jump(if *value == 0 { no } else { yes }, &[]),
+            ExprKind::Not(inner) => self.cond(*inner, no, yes, unknown),
+            ExprKind::And(left, right) => {
+                let next = self.b.create_block();
+                // Unknown here: false if the other is false, otherwise unknown.
+                let unsure = if unknown == no { no } else { next };
+                self.cond(*left, next, no, unsure);
+                self.b.switch_to(next);
+                self.cond(*right, yes, no, unknown);
+            }
+            ExprKind::Or(left, right) => {
+                let next = self.b.create_block();
+                // Unknown here: true if the other is true, otherwise unknown.
+                let unsure = if unknown == yes { yes } else { next };
+                self.cond(*left, yes, next, unsure);
+                self.b.switch_to(next);
+                self.cond(*right, yes, no, unknown);
+            }
+            ExprKind::Compare(op, left, right) => self.compare(*op, *left, *right, yes, no, unknown),
+            ExprKind::Matches(field, literals) => self.matches(*field, literals, yes, no, unknown),
+            ExprKind::Field(subject, field) if expr.ty == Ty::Bool => {
+                let value = self.subject_field(*subject, *field, unknown);
+                self.b.branch(Cond::Ne, value, imm(0), yes, no);
+            }
+            ExprKind::Field(..) | ExprKind::Neg(_) | ExprKind::Arith(..) => {
+                debug_assert!(false, "a condition is a bool: {:?}", expr.kind);
+                self.b.jump(unknown, &[]);
+            }
+        }
+        self.b.set_span(outer);
+    }
+
+    fn compare(&mut self, op: CompareOp, left: ExprId, right: ExprId, yes: Block, no: Block, unknown: Block) {
+        let a = self.expr(left, unknown);
+        let b = self.operand(right, unknown);
+        self.b.branch(condition(op), a, b, yes, no);
+    }
+
+    /// The right side of an operation: an immediate where it fits.
+    fn operand(&mut self, expr: ExprId, missing: Block) -> Operand {
+        if let Some(ExprKind::Int(value)) = self.policy.exprs.get(expr).map(|expr| &expr.kind)
+            && let Ok(value) = i32::try_from(*value)
+        {
+            return Operand::Imm(value);
+        }
+        Operand::Value(self.expr(expr, missing))
+    }
+}
+
+fn condition(op: CompareOp) -> Cond {
+    match op {
+        CompareOp::Eq => Cond::Eq,
+        CompareOp::Ne => Cond::Ne,
+        CompareOp::Lt => Cond::Slt,
+        CompareOp::Le => Cond::Sle,
+        CompareOp::Gt => Cond::Sgt,
+        CompareOp::Ge => Cond::Sge,
+    }
+}

@@ -1,0 +1,107 @@
+//! Expressions as numbers. A missing value leaves to a block that the caller names.
+
+use super::{Lower, imm};
+use crate::hir::{ArithOp, Expr, ExprId, ExprKind, Ty};
+use crate::ir::{Block, Cond, Type, Value};
+
+impl Lower<'_> {
+    /// The value of a number or a bool; goes to `missing` if there is none.
+    pub(super) fn expr(&mut self, expr: ExprId, missing: Block) -> Value {
+        let policy = self.policy;
+        let Some(expr_data) = policy.exprs.get(expr) else { return self.int(0) };
+        let outer = self.b.set_span(expr_data.span);
+        let value = match &expr_data.kind {
+            ExprKind::Int(value) => self.int(*value),
+            ExprKind::Field(subject, field) => self.subject_field(*subject, *field, missing),
+            ExprKind::Neg(inner) => {
+                let inner = self.expr(*inner, missing);
+                self.neg_sat(inner)
+            }
+            ExprKind::Arith(op, left, right) => self.arith(*op, expr_data, *left, *right, missing),
+            ExprKind::Compare(..)
+            | ExprKind::Matches(..)
+            | ExprKind::Not(_)
+            | ExprKind::And(..)
+            | ExprKind::Or(..) => self.bool_value(expr, missing),
+        };
+        self.b.set_span(outer);
+        value
+    }
+
+    fn arith(&mut self, op: ArithOp, expr: &Expr, left: ExprId, right: ExprId, missing: Block) -> Value {
+        let a = self.expr(left, missing);
+        let of_ratio = |id: ExprId| self.policy.exprs.get(id).is_some_and(|expr| expr.ty == Ty::Ratio);
+        let constant = match self.policy.exprs.get(right).map(|expr| &expr.kind) {
+            Some(ExprKind::Int(value)) => Some(*value),
+            _ => None,
+        };
+        match op {
+            ArithOp::Mul if of_ratio(right) => match constant {
+                Some(ratio) => self.scale_constant(a, ratio),
+                None => {
+                    let b = self.expr(right, missing);
+                    self.scale(a, b)
+                }
+            },
+            ArithOp::Div if expr.ty == Ty::Ratio => {
+                let b = self.expr(right, missing);
+                self.ratio(a, b, missing)
+            }
+            _ => {
+                let b = self.expr(right, missing);
+                match op {
+                    ArithOp::Add => self.add_sat(a, b),
+                    ArithOp::Sub => self.sub_sat(a, b),
+                    ArithOp::Mul => self.mul_sat(a, b),
+                    ArithOp::Div => self.div_sat(a, b, missing),
+                }
+            }
+        }
+    }
+
+    /// A condition as 0 or 1; unknown is missing.
+    ///
+    /// A condition sends unknown to one of its two sides. Asked once with each, the two answers differ
+    /// exactly if it is unknown.
+    fn bool_value(&mut self, expr: ExprId, missing: Block) -> Value {
+        let (yes, maybe, no, join) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        self.cond(expr, yes, maybe, maybe);
+        self.b.switch_to(maybe);
+        self.cond(expr, missing, no, missing);
+        self.b.switch_to(yes);
+        let one = self.int(1);
+        self.b.jump(join, &[one]);
+        self.b.switch_to(no);
+        let zero = self.int(0);
+        self.b.jump(join, &[zero]);
+        self.b.switch_to(join);
+        result
+    }
+
+    /// Whether the value of an expression can be missing at all.
+    pub(super) fn may_be_missing(&self, expr: ExprId) -> bool {
+        let Some(expr) = self.policy.exprs.get(expr) else { return false };
+        match &expr.kind {
+            ExprKind::Int(_) => false,
+            ExprKind::Field(_, field) => !field.row().missing.is_empty(),
+            ExprKind::Neg(a) | ExprKind::Not(a) => self.may_be_missing(*a),
+            ExprKind::Arith(ArithOp::Div, a, b) => {
+                self.may_be_missing(*a)
+                    || !matches!(self.policy.exprs.get(*b).map(|b| &b.kind), Some(ExprKind::Int(n)) if *n != 0)
+            }
+            ExprKind::Arith(_, a, b)
+            | ExprKind::Compare(_, a, b)
+            | ExprKind::And(a, b)
+            | ExprKind::Or(a, b) => self.may_be_missing(*a) || self.may_be_missing(*b),
+            // A string that cannot be read.
+            ExprKind::Matches(..) => true,
+        }
+    }
+
+    /// Leaves to `missing` if the value is negative: for results that hold an errno.
+    pub(super) fn missing_if_negative(&mut self, value: Value, missing: Block) {
+        self.leave_if(Cond::Slt, value, imm(0), missing);
+    }
+}

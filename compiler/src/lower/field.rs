@@ -1,0 +1,542 @@
+//! Fields: how each recipe of the table becomes loads, calls and walks.
+//!
+//! A field of a candidate is read where it is asked. A field of one of the event's cgroups is read before
+//! the candidates are walked and kept in the scratch value: it is the same for all of them, and some
+//! readings start a walk or need a reference.
+
+use std::collections::BTreeSet;
+
+use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, SIGNAL_GROUP_EXIT, TASK_COMM_LEN};
+use oomc_abi::fields::{FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
+use oomc_abi::{helpers, hooks, kfuncs};
+
+use super::walk::Order;
+use super::{Lower, imm};
+use crate::hir::{Anchor, ExprId, ExprKind, Subject};
+use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
+
+const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
+
+/// Bytes kept of a cgroup's name: `NAME_MAX` and the NUL.
+const NAME_SIZE: u32 = oomc_abi::consts::NAME_MAX as u32 + 1;
+
+impl Lower<'_> {
+    /// The number that a field of a subject holds.
+    pub(super) fn subject_field(&mut self, subject: Subject, field: FieldId, missing: Block) -> Value {
+        match subject {
+            Subject::Candidate(binder) => {
+                let object = self.candidates.get(&binder).copied().unwrap_or(self.domain);
+                self.read_field(object, field, missing)
+            }
+            Subject::Anchor(anchor) => {
+                if self.read_in_place(anchor, field) {
+                    let domain = self.domain;
+                    return self.read_anchor_field(domain, field, missing);
+                }
+                match self.prefetched.get(&(anchor, field)).copied() {
+                    Some(fetched) => {
+                        if let Some(flag) = fetched.missing {
+                            let flag = self.get(flag);
+                            self.leave_if(Cond::Ne, flag, imm(0), missing);
+                        }
+                        self.get(fetched.value)
+                    }
+                    None => {
+                        debug_assert!(false, "{anchor:?}.{} was not prefetched", field.row().name);
+                        self.int(0)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a field of the event is read where it is asked.
+    fn read_in_place(&self, anchor: Anchor, field: FieldId) -> bool {
+        anchor == Anchor::Cgroup && (!self.in_walk || matches!(field.row().recipe, Recipe::Member { .. }))
+    }
+
+    /// Reads the fields of the event's cgroups that these expressions need into the scratch value.
+    pub(super) fn prefetch(&mut self, exprs: &[ExprId]) {
+        let mut wanted = BTreeSet::new();
+        for expr in exprs {
+            self.anchors_of(*expr, &mut wanted);
+        }
+        for anchor in [Anchor::Cgroup, Anchor::Parent, Anchor::Attached] {
+            let fields: Vec<FieldId> = wanted
+                .iter()
+                .filter(|(at, field)| *at == anchor as u8 && !self.read_in_place(anchor, *field))
+                .map(|(_, field)| *field)
+                .collect();
+            if !fields.is_empty() {
+                self.prefetch_anchor(anchor, &fields);
+            }
+        }
+    }
+
+    fn anchors_of(&self, expr: ExprId, wanted: &mut BTreeSet<(u8, FieldId)>) {
+        match self.policy.exprs.get(expr).map(|expr| &expr.kind) {
+            Some(ExprKind::Field(Subject::Anchor(anchor), field)) => {
+                wanted.insert((*anchor as u8, *field));
+            }
+            Some(ExprKind::Neg(a) | ExprKind::Not(a) | ExprKind::Matches(a, _)) => {
+                self.anchors_of(*a, wanted)
+            }
+            Some(
+                ExprKind::Arith(_, a, b)
+                | ExprKind::Compare(_, a, b)
+                | ExprKind::And(a, b)
+                | ExprKind::Or(a, b),
+            ) => {
+                self.anchors_of(*a, wanted);
+                self.anchors_of(*b, wanted);
+            }
+            Some(ExprKind::Int(_) | ExprKind::Field(Subject::Candidate(_), _)) | None => {}
+        }
+    }
+
+    fn prefetch_anchor(&mut self, anchor: Anchor, fields: &[FieldId]) {
+        if anchor == Anchor::Cgroup {
+            for field in fields {
+                let domain = self.domain;
+                self.prefetch_field(anchor, domain, *field);
+            }
+            return;
+        }
+        // Until it is read, each is missing: the cgroup may be gone.
+        for field in fields {
+            let fetched = self.fetched(anchor, *field);
+            if let Some(flag) = fetched.missing {
+                self.put_imm(flag, 1);
+            }
+        }
+        let (found, gone) = (self.b.create_block(), self.b.create_block());
+        let id = self.anchor_id(anchor);
+        let memcg = self.memcg_by_id(id, gone);
+        self.b.jump(found, &[]);
+        self.b.switch_to(found);
+        // The event's flush covers the OOM domain only.
+        if fields.iter().any(|field| matches!(field.row().recipe, Recipe::Stat(_))) {
+            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+        }
+        for field in fields {
+            self.prefetch_field(anchor, memcg, *field);
+        }
+        self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+        self.b.jump(gone, &[]);
+        self.b.switch_to(gone);
+    }
+
+    /// The cells of a field of the event.
+    fn fetched(&mut self, anchor: Anchor, field: FieldId) -> super::scratch::Fetched {
+        if let Some(fetched) = self.prefetched.get(&(anchor, field)) {
+            return *fetched;
+        }
+        let row = field.row();
+        let text = row.unit == Unit::Text;
+        let value = self.area(if text { NAME_SIZE } else { 8 });
+        let may_miss = text || anchor != Anchor::Cgroup || !row.missing.is_empty();
+        let missing = may_miss.then(|| self.cell());
+        let fetched = super::scratch::Fetched { value, missing };
+        self.prefetched.insert((anchor, field), fetched);
+        fetched
+    }
+
+    fn prefetch_field(&mut self, anchor: Anchor, memcg: Value, field: FieldId) {
+        let fetched = self.fetched(anchor, field);
+        let (missing, join) = (self.b.create_block(), self.b.create_block());
+        if field.row().unit == Unit::Text {
+            let area = self.area_addr(fetched.value);
+            self.read_name(memcg, area, missing);
+        } else {
+            let value = self.read_anchor_field(memcg, field, missing);
+            self.put(fetched.value, value);
+        }
+        if let Some(flag) = fetched.missing {
+            self.put_imm(flag, 0);
+        }
+        self.b.jump(join, &[]);
+        self.b.switch_to(missing);
+        if let Some(flag) = fetched.missing {
+            self.put_imm(flag, 1);
+        }
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// The id of one of the event's cgroups.
+    pub(super) fn anchor_id(&mut self, anchor: Anchor) -> Value {
+        match anchor {
+            Anchor::Cgroup => self.cgroup_id(self.domain),
+            Anchor::Parent => {
+                let (root, below, join) =
+                    (self.b.create_block(), self.b.create_block(), self.b.create_block());
+                let id = self.b.block_param(join, Type::I64);
+                let parent = self.pointer(self.domain, "mem_cgroup", "css.parent");
+                self.b.branch(Cond::Eq, parent, imm(0), root, below);
+                self.b.switch_to(root);
+                let own = self.cgroup_id(self.domain);
+                self.b.jump(join, &[own]);
+                self.b.switch_to(below);
+                let above = self.css_id(parent);
+                self.b.jump(join, &[above]);
+                self.b.switch_to(join);
+                id
+            }
+            Anchor::Attached => self.attached_id(),
+        }
+    }
+
+    fn cgroup_id(&mut self, memcg: Value) -> Value {
+        self.read_path(memcg, "mem_cgroup", "css.cgroup->kn->id")
+    }
+
+    /// The id of the cgroup that a css belongs to.
+    pub(super) fn css_id(&mut self, css: Value) -> Value {
+        self.read_path(css, "cgroup_subsys_state", "cgroup->kn->id")
+    }
+
+    /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
+    /// turns the test into a constant, so the verifier never looks at the other reading.
+    fn attached_id(&mut self) -> Value {
+        let link = self.link.unwrap_or(self.oc);
+        let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let id = self.b.block_param(join, Type::I64);
+        let generic = self.b.enumerator("cgroup_bpf_attach_type", hooks::OOM.generic_attach);
+        let generic = self.b.value(InstData::EnumExists(generic), Type::I64);
+        self.b.branch(Cond::Ne, generic, imm(0), direct, by_link);
+        self.b.switch_to(direct);
+        let own = self.read_path(link, "cgroup", "kn->id");
+        self.b.jump(join, &[own]);
+        self.b.switch_to(by_link);
+        let own = self.read_path(link, "bpf_struct_ops_link", "cgroup->kn->id");
+        self.b.jump(join, &[own]);
+        self.b.switch_to(join);
+        id
+    }
+
+    /// A reference on the memcg of the cgroup with this id; `gone` if there is none any more.
+    pub(super) fn memcg_by_id(&mut self, id: Value, gone: Block) -> Value {
+        let cgroup = self.call_ptr(kfuncs::CGROUP_FROM_ID, &[id]);
+        self.leave_if(Cond::Eq, cgroup, imm(0), gone);
+        let css = self.member_addr(cgroup, "cgroup", "self");
+        let memcg = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
+        self.call(kfuncs::CGROUP_RELEASE, &[cgroup]);
+        self.leave_if(Cond::Eq, memcg, imm(0), gone);
+        memcg
+    }
+
+    /// A number at the end of a path through pointers.
+    pub(super) fn read_path(&mut self, object: Value, container: &str, path: &str) -> Value {
+        let (pointers, last) = match path.rsplit_once("->") {
+            Some((pointers, last)) => (Some(pointers), last),
+            None => (None, path),
+        };
+        let mut object = object;
+        let mut container = container.to_owned();
+        for step in pointers.into_iter().flat_map(|pointers| pointers.split("->")) {
+            let pointee = self.view.member(&container, step).and_then(|member| member.pointee);
+            object = self.pointer(object, &container, step);
+            // Whether the kernel has the path was checked with the policy.
+            container = pointee.unwrap_or_default();
+        }
+        self.field(object, &container, last)
+    }
+
+    /// A field of a memcg of the event, which may be the root.
+    fn read_anchor_field(&mut self, memcg: Value, field: FieldId, missing: Block) -> Value {
+        let Recipe::Usage(terms) = field.row().recipe else {
+            return self.read_field(memcg, field, missing);
+        };
+        let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let usage = self.b.block_param(join, Type::I64);
+        let parent = self.pointer(memcg, "mem_cgroup", "css.parent");
+        self.b.branch(Cond::Eq, parent, imm(0), root, below);
+        self.b.switch_to(below);
+        let counted = self.read_field(memcg, field, missing);
+        self.b.jump(join, &[counted]);
+        // The root has no counter of its own.
+        self.b.switch_to(root);
+        self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+        let sum = self.statistics(memcg, terms, missing);
+        self.b.jump(join, &[sum]);
+        self.b.switch_to(join);
+        usage
+    }
+
+    /// A number of an object: a task, or a referenced memcg below the root.
+    fn read_field(&mut self, object: Value, field: FieldId, missing: Block) -> Value {
+        let row = field.row();
+        let container = match row.owner {
+            Owner::Process => "task_struct",
+            Owner::Cgroup => "mem_cgroup",
+        };
+        match row.recipe {
+            Recipe::Member { path, scale } => {
+                let value = self.read_path(object, container, path);
+                self.scaled(value, scale)
+            }
+            Recipe::Usage(_) => {
+                let pages = self.field(object, container, "memory.usage.counter");
+                self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
+            }
+            Recipe::Mm(terms) => self.process_memory(object, terms, missing),
+            Recipe::Stat(terms) => self.statistics(object, terms, missing),
+            Recipe::Limit => self.effective_limit(object, missing),
+            Recipe::NrProcesses => self.nr_processes(object, missing),
+            Recipe::IsLeaf => self.is_leaf(object),
+            Recipe::Dying => self.dying_value(object),
+            Recipe::Age => {
+                let now = self.get(self.globals.now);
+                let start = self.field(object, container, "start_boottime");
+                self.bin(BinOp::Sub, now, start)
+            }
+            Recipe::Comm | Recipe::Name => {
+                debug_assert!(false, "a string is no number");
+                self.int(0)
+            }
+        }
+    }
+
+    fn scaled(&mut self, value: Value, scale: Scale) -> Value {
+        match scale {
+            Scale::One => value,
+            // A counter of pages is at most PAGE_COUNTER_MAX: the product fits.
+            Scale::Pages => self.bin_imm(BinOp::Shl, value, PAGE_SHIFT),
+        }
+    }
+
+    fn process_memory(&mut self, task: Value, terms: &[MmTerm], missing: Block) -> Value {
+        let (has, hasnt, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        let mm = self.pointer(task, "task_struct", "mm");
+        self.b.branch(Cond::Ne, mm, imm(0), has, hasnt);
+        self.b.switch_to(hasnt);
+        // A leader without memory: either its threads still have it, or all of it is gone.
+        let live = self.read_path(task, "task_struct", "signal->live.counter");
+        self.leave_if(Cond::Sgt, live, imm(0), missing);
+        let zero = self.int(0);
+        self.b.jump(join, &[zero]);
+        self.b.switch_to(has);
+        let (pages, bytes): (Vec<_>, Vec<_>) = terms.iter().partition(|term| term.scale == Scale::Pages);
+        let mut sum = None;
+        for term in pages {
+            sum = Some(self.add_counter(mm, term, sum));
+        }
+        sum = sum.map(|pages| self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT));
+        for term in bytes {
+            sum = Some(self.add_counter(mm, term, sum));
+        }
+        let sum = match sum {
+            Some(sum) => sum,
+            None => self.int(0),
+        };
+        self.b.jump(join, &[sum]);
+        self.b.switch_to(join);
+        result
+    }
+
+    fn add_counter(&mut self, mm: Value, term: &MmTerm, sum: Option<Value>) -> Value {
+        let counter = self.field(mm, "mm_struct", term.path);
+        let counter = self.at_least_zero(counter);
+        match sum {
+            Some(sum) => self.bin(BinOp::Add, sum, counter),
+            None => counter,
+        }
+    }
+
+    /// The sum of statistics of a referenced memcg, at least 0; missing if the kernel lacks one.
+    pub(super) fn statistics(&mut self, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
+        let mut sum = None;
+        for term in terms {
+            let index = self.enumerator(term.enumeration, term.enumerator);
+            let value = self.call_int(kfuncs::MEM_CGROUP_PAGE_STATE, &[memcg, index]);
+            self.leave_if(Cond::Eq, value, imm(-1), missing);
+            sum = Some(match (sum, term.negative) {
+                (None, _) => value,
+                (Some(sum), false) => self.bin(BinOp::Add, sum, value),
+                (Some(sum), true) => self.bin(BinOp::Sub, sum, value),
+            });
+        }
+        match sum {
+            // The counters are read one after the other: a difference can be short of 0 for a moment.
+            Some(sum) if terms.iter().any(|term| term.negative) => self.at_least_zero(sum),
+            Some(sum) => sum,
+            None => self.int(0),
+        }
+    }
+
+    /// The smallest `memory.max` up to the root, at most the machine's memory.
+    fn effective_limit(&mut self, memcg: Value, missing: Block) -> Value {
+        let smallest = self.cell();
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.put(smallest, unlimited);
+        self.with_rcu(|s| {
+            let css = s.css_of(memcg);
+            s.walk_css(css, Order::Up, &[], |s, walk| {
+                let above = s.cast_memcg(walk.item);
+                let max = s.field(above, "mem_cgroup", "memory.max");
+                let so_far = s.get(smallest);
+                s.leave_if(Cond::Uge, max, Operand::Value(so_far), walk.next);
+                s.put(smallest, max);
+                s.b.jump(walk.next, &[]);
+            });
+        });
+        let pages = self.get(smallest);
+        let limit = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
+        let total = self.get(self.globals.total_memory);
+        let (known, unknown, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        self.b.branch(Cond::Ne, total, imm(0), known, unknown);
+        self.b.switch_to(known);
+        let clamped = self.min(limit, total);
+        self.b.jump(join, &[clamped]);
+        self.b.switch_to(unknown);
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.leave_if(Cond::Uge, pages, Operand::Value(unlimited), missing);
+        self.b.jump(join, &[limit]);
+        self.b.switch_to(join);
+        result
+    }
+
+    /// Reads the machine's memory once per event; 0 where the kernel does not show it.
+    pub(super) fn read_total_memory(&mut self) {
+        let (known, join) = (self.b.create_block(), self.b.create_block());
+        let cell = self.globals.total_memory;
+        self.put_imm(cell, 0);
+        let ksym = self.b.ksym("_totalram_pages");
+        let pages = self.b.value(InstData::KsymAddr(ksym), Type::Ptr);
+        self.b.branch(Cond::Ne, pages, imm(0), known, join);
+        self.b.switch_to(known);
+        let pages = self.b.value(InstData::KsymAddr(ksym), Type::Ptr);
+        let (area, size) = (self.area_addr(cell), self.int(8));
+        // On a fault the helper zeroes the cell: unknown.
+        self.helper(helpers::PROBE_READ_KERNEL, &[area, size, pages]);
+        let pages = self.get(cell);
+        let bytes = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
+        self.put(cell, bytes);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    fn nr_processes(&mut self, memcg: Value, missing: Block) -> Value {
+        let (count, failed) = (self.cell(), self.cell());
+        self.put_imm(count, 0);
+        self.put_imm(failed, 0);
+        self.each_process_below(memcg, failed, |s, _, next, _| {
+            s.bump(count);
+            s.b.jump(next, &[]);
+        });
+        let failed = self.get(failed);
+        self.leave_if(Cond::Ne, failed, imm(0), missing);
+        self.get(count)
+    }
+
+    /// 1 if no descendant in the memory controller's tree is online.
+    fn is_leaf(&mut self, memcg: Value) -> Value {
+        let leaf = self.cell();
+        self.put_imm(leaf, 1);
+        let own = self.cell();
+        let serial = self.field(memcg, "mem_cgroup", "css.serial_nr");
+        self.put(own, serial);
+        self.with_rcu(|s| {
+            let css = s.css_of(memcg);
+            s.walk_css(css, Order::Pre, &[], |s, walk| {
+                let serial = s.field(walk.item, "cgroup_subsys_state", "serial_nr");
+                let own = s.get(own);
+                s.leave_if(Cond::Eq, serial, Operand::Value(own), walk.next);
+                s.skip_offline(walk.item, walk.next);
+                s.put_imm(leaf, 0);
+                s.b.jump(walk.done, &[]);
+            });
+        });
+        self.get(leaf)
+    }
+
+    fn dying_value(&mut self, task: Value) -> Value {
+        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        self.dying(task, yes, no);
+        for (block, value) in [(yes, 1), (no, 0)] {
+            self.b.switch_to(block);
+            let value = self.int(value);
+            self.b.jump(join, &[value]);
+        }
+        self.b.switch_to(join);
+        result
+    }
+
+    /// Chosen by an OOM killer, or exiting as a whole. Ends the block.
+    pub(super) fn dying(&mut self, task: Value, yes: Block, no: Block) {
+        let signal = self.pointer(task, "task_struct", "signal");
+        let victim = self.pointer(signal, "signal_struct", "oom_mm");
+        self.leave_if(Cond::Ne, victim, imm(0), yes);
+        let flags = self.field(signal, "signal_struct", "flags");
+        self.leave_if(Cond::Test, flags, imm(SIGNAL_GROUP_EXIT), yes);
+        // A leader that exits alone is not the process: other threads may go on.
+        let exiting = self.b.create_block();
+        let flags = self.field(task, "task_struct", "flags");
+        self.b.branch(Cond::Test, flags, imm(PF_EXITING), exiting, no);
+        self.b.switch_to(exiting);
+        let live = self.field(signal, "signal_struct", "live.counter");
+        self.b.branch(Cond::Eq, live, imm(0), yes, no);
+    }
+
+    /// Whether a string is one of the literals. Ends the block.
+    pub(super) fn matches(
+        &mut self,
+        field: ExprId,
+        literals: &[String],
+        yes: Block,
+        no: Block,
+        unknown: Block,
+    ) {
+        let Some(ExprKind::Field(subject, field)) =
+            self.policy.exprs.get(field).map(|field| field.kind.clone())
+        else {
+            return self.b.jump(unknown, &[]);
+        };
+        let (object, fetched) = match subject {
+            Subject::Candidate(binder) => (self.candidates.get(&binder).copied(), None),
+            Subject::Anchor(anchor) if self.read_in_place(anchor, field) => (Some(self.domain), None),
+            Subject::Anchor(anchor) => (None, self.prefetched.get(&(anchor, field)).copied()),
+        };
+        let comm = field.row().recipe == Recipe::Comm;
+        let size = if comm { TASK_COMM_LEN as u32 } else { NAME_SIZE };
+        let area = fetched.map_or_else(|| self.area(size), |fetched| fetched.value);
+        match (object, fetched.and_then(|fetched| fetched.missing)) {
+            (Some(task), _) if comm => {
+                // The other side changes a comm under a lock that we cannot take: copy first, then compare.
+                let from = self.member_addr(task, "task_struct", "comm");
+                let (to, size) = (self.area_addr(area), self.int(TASK_COMM_LEN as i64));
+                let result = self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
+                self.missing_if_negative(result, unknown);
+            }
+            (Some(memcg), _) => {
+                let to = self.area_addr(area);
+                self.read_name(memcg, to, unknown);
+            }
+            (None, Some(missing)) => {
+                let missing = self.get(missing);
+                self.leave_if(Cond::Ne, missing, imm(0), unknown);
+            }
+            (None, None) => {}
+        }
+        for literal in literals {
+            let (text, bytes) = (self.area_addr(area), self.int(i64::from(size)));
+            let literal = self.string(literal);
+            let order = self.helper(helpers::STRNCMP, &[text, bytes, literal]);
+            self.leave_if(Cond::Eq, order, imm(0), yes);
+        }
+        self.b.jump(no, &[]);
+    }
+
+    /// Copies a cgroup's name.
+    fn read_name(&mut self, memcg: Value, to: Value, missing: Block) {
+        let cgroup = self.pointer(memcg, "mem_cgroup", "css.cgroup");
+        let node = self.pointer(cgroup, "cgroup", "kn");
+        let name = self.pointer(node, "kernfs_node", "name");
+        let size = self.int(i64::from(NAME_SIZE));
+        let result = self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, name]);
+        self.missing_if_negative(result, missing);
+    }
+}

@@ -1,0 +1,164 @@
+//! `never`, and the exclusions that hold without it.
+//!
+//! A clause on cgroups holds for everything below, so a candidate's cgroup and all its ancestors are asked.
+//! A clause on processes holds for the process, and for each kill that would take it along: a kill unit, or
+//! a `memory.oom.group` to which the kernel would extend the kill. Unknown protects, and so does a walk that
+//! could not start.
+
+use oomc_abi::consts::{OOM_SCORE_ADJ_MIN, PF_KTHREAD};
+use oomc_abi::kfuncs;
+
+use super::scratch::Cell;
+use super::walk::{Order, Tasks};
+use super::{Lower, imm};
+use crate::hir::{ExprId, Unit};
+use crate::ir::{Block, Cond, Operand, Value};
+
+impl Lower<'_> {
+    fn has_never(&self, unit: Unit) -> bool {
+        self.policy.nevers.iter().any(|never| never.unit == unit)
+    }
+
+    /// The conditions of all clauses.
+    pub(super) fn never_conditions(&self) -> Vec<ExprId> {
+        self.policy.nevers.iter().map(|never| never.condition).collect()
+    }
+
+    /// Leaves to `protected` if a clause on this unit holds for the object.
+    pub(super) fn never(&mut self, unit: Unit, object: Value, protected: Block) {
+        let policy = self.policy;
+        for never in policy.nevers.iter().filter(|never| never.unit == unit) {
+            let next = self.b.create_block();
+            let outer = self.b.set_span(never.span);
+            self.candidates.insert(never.binder, object);
+            self.cond(never.condition, protected, next, protected);
+            self.b.set_span(outer);
+            self.b.switch_to(next);
+        }
+    }
+
+    /// Leaves to `excluded` if no policy may kill the process: pid 1, kernel threads, −1000.
+    ///
+    /// The kernel refuses these too, but not every version all of them, and a refused kill costs a round.
+    pub(super) fn exclude_unkillable(&mut self, task: Value, excluded: Block) {
+        let pid = self.field(task, "task_struct", "tgid");
+        self.leave_if(Cond::Eq, pid, imm(1), excluded);
+        let flags = self.field(task, "task_struct", "flags");
+        self.leave_if(Cond::Test, flags, imm(PF_KTHREAD), excluded);
+        let adj = self.read_path(task, "task_struct", "signal->oom_score_adj");
+        self.leave_if(Cond::Eq, adj, imm(OOM_SCORE_ADJ_MIN), excluded);
+    }
+
+    /// Sets `protected` if a clause on cgroups holds for the memcg or an ancestor. Needs an RCU section.
+    pub(super) fn mark_protected_by_ancestor(&mut self, memcg: Value, protected: Cell) {
+        if !self.has_never(Unit::Cgroup) {
+            return;
+        }
+        let css = self.css_of(memcg);
+        self.walk_css(css, Order::Up, &[], |s, walk| {
+            // The root has no name and no limits: no clause is about it.
+            let parent = s.pointer(walk.item, "cgroup_subsys_state", "parent");
+            s.leave_if(Cond::Eq, parent, imm(0), walk.done);
+            let (mark, lost) = (s.b.create_block(), s.b.create_block());
+            let above = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+            s.leave_if(Cond::Eq, above, imm(0), lost);
+            s.never(Unit::Cgroup, above, mark);
+            s.call(kfuncs::PUT_MEM_CGROUP, &[above]);
+            s.b.jump(walk.next, &[]);
+            s.b.switch_to(mark);
+            s.put_imm(protected, 1);
+            s.call(kfuncs::PUT_MEM_CGROUP, &[above]);
+            s.b.jump(walk.done, &[]);
+            s.b.switch_to(lost);
+            s.put_imm(protected, 1);
+            s.b.jump(walk.done, &[]);
+        });
+    }
+
+    /// Sets `protected` if the kernel would extend the kill of a process of this memcg to a group that
+    /// holds something protected. Needs an RCU section.
+    pub(super) fn mark_protected_by_group(&mut self, memcg: Value, protected: Cell) {
+        if self.policy.nevers.is_empty() {
+            return;
+        }
+        // As the kernel does: the highest ancestor with the flag, up to the OOM domain.
+        let group = self.cell();
+        self.put_imm(group, 0);
+        let css = self.css_of(memcg);
+        self.walk_css(css, Order::Up, &[], |s, walk| {
+            let (flagged, go_on) = (s.b.create_block(), s.b.create_block());
+            let above = s.cast_memcg(walk.item);
+            let flag = s.field(above, "mem_cgroup", "oom_group");
+            s.b.branch(Cond::Ne, flag, imm(0), flagged, go_on);
+            s.b.switch_to(flagged);
+            let id = s.css_id(walk.item);
+            s.put(group, id);
+            s.b.jump(go_on, &[]);
+            s.b.switch_to(go_on);
+            s.end_at_domain(walk.item, walk.done);
+            s.b.jump(walk.next, &[]);
+        });
+        let (alone, lost, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let group = self.get(group);
+        self.leave_if(Cond::Eq, group, imm(0), alone);
+        let unit = self.memcg_by_id(group, lost);
+        self.scan_unit(unit, protected, None);
+        self.call(kfuncs::PUT_MEM_CGROUP, &[unit]);
+        self.b.jump(join, &[]);
+        self.b.switch_to(lost);
+        self.put_imm(protected, 1);
+        self.b.jump(join, &[]);
+        self.b.switch_to(alone);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// Leaves to `end` if the css is the OOM domain's.
+    pub(super) fn end_at_domain(&mut self, css: Value, end: Block) {
+        let serial = self.field(css, "cgroup_subsys_state", "serial_nr");
+        let last = self.field(self.domain, "mem_cgroup", "css.serial_nr");
+        self.leave_if(Cond::Eq, serial, Operand::Value(last), end);
+    }
+
+    /// Sets `protected` if a cgroup or process in the unit is protected. With `alive`, as for a kill of the
+    /// unit: an unkillable process counts as protected, and `alive` is set if there is somebody to kill.
+    /// Needs an RCU section.
+    pub(super) fn scan_unit(&mut self, unit: Value, protected: Cell, alive: Option<Cell>) {
+        let processes = alive.is_some() || self.has_never(Unit::Process);
+        let css = self.css_of(unit);
+        self.walk_css(css, Order::Pre, &[], |s, walk| {
+            let (mark, out) = (s.b.create_block(), s.b.create_block());
+            let below = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+            s.leave_if(Cond::Eq, below, imm(0), walk.next);
+            s.never(Unit::Cgroup, below, mark);
+            if processes {
+                let css = s.css_of(below);
+                s.walk_tasks(css, Tasks::Processes, Some(protected), &[], |s, tasks| {
+                    let found = s.b.create_block();
+                    if let Some(alive) = alive {
+                        s.exclude_unkillable(tasks.item, found);
+                        s.never(Unit::Process, tasks.item, found);
+                        let living = s.b.create_block();
+                        s.dying(tasks.item, tasks.next, living);
+                        s.b.switch_to(living);
+                        s.put_imm(alive, 1);
+                    } else {
+                        s.never(Unit::Process, tasks.item, found);
+                    }
+                    s.b.jump(tasks.next, &[]);
+                    s.b.switch_to(found);
+                    s.put_imm(protected, 1);
+                    s.b.jump(tasks.done, &[]);
+                });
+            }
+            s.b.jump(out, &[]);
+            s.b.switch_to(mark);
+            s.put_imm(protected, 1);
+            s.b.jump(out, &[]);
+            s.b.switch_to(out);
+            s.call(kfuncs::PUT_MEM_CGROUP, &[below]);
+            let found = s.get(protected);
+            s.b.branch(Cond::Ne, found, imm(0), walk.done, walk.next);
+        });
+    }
+}

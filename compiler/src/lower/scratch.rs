@@ -1,0 +1,226 @@
+//! The globals of a policy: counters, scratch, the list of cgroups to kill, strings.
+//!
+//! Each is a section of its own, and so a map of one element. One scratch value is safe without a lock:
+//! policies run with the kernel's `oom_lock` held, one at a time on the machine.
+
+use std::collections::HashMap;
+
+use oomc_abi::fields::{FieldId, Recipe};
+
+use super::Lower;
+use crate::hir::{ActionKind, Anchor, ExprKind, Place, Policy, Subject, Unit};
+use crate::ir::{BinOp, Function, Global, GlobalData, InstData, Operand, Size, Type, Value};
+
+/// Counters of a policy, in the order of the map; read by `oomc status`.
+pub const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred"];
+
+/// Cgroups that one kill of a cgroup covers (language reference §5).
+pub(super) const MAX_UNITS: i32 = 4096;
+
+/// An 8-byte cell of the scratch value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cell(u32);
+
+/// Where a prefetched field lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fetched {
+    /// The number, or the first of the bytes of a string.
+    pub(super) value: Cell,
+    /// Not 0: the value is missing.
+    pub(super) missing: Option<Cell>,
+}
+
+/// The globals of the function being lowered.
+pub(super) struct Globals {
+    stats: Global,
+    scratch: Global,
+    scratch_size: u32,
+    strings: Option<Global>,
+    string_bytes: Vec<u8>,
+    string_offsets: HashMap<String, u32>,
+    units: Option<Global>,
+    /// The boot clock at the event's start, in nanoseconds.
+    pub(super) now: Cell,
+    /// The machine's memory in bytes; 0 when unknown.
+    pub(super) total_memory: Cell,
+}
+
+impl Globals {
+    pub(super) fn new(func: &mut Function) -> Self {
+        let stats = func.globals.push(GlobalData {
+            name: "stats".into(),
+            section: ".bss.stats".into(),
+            members: COUNTERS.iter().map(|name| (*name).into()).collect(),
+            data: vec![0; COUNTERS.len() * 8],
+            read_only: false,
+        });
+        let scratch = func.globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
+        Self {
+            stats,
+            scratch,
+            scratch_size: 16,
+            strings: None,
+            string_bytes: Vec::new(),
+            string_offsets: HashMap::new(),
+            units: None,
+            now: Cell(0),
+            total_memory: Cell(8),
+        }
+    }
+
+    /// Gives the globals their final sizes.
+    pub(super) fn finish(self, func: &mut Function) {
+        func.globals[self.scratch].data = vec![0; self.scratch_size as usize];
+        if let Some(strings) = self.strings {
+            func.globals[strings].data = self.string_bytes;
+        }
+    }
+}
+
+fn bytes(name: &str, section: &str, data: Vec<u8>) -> GlobalData {
+    GlobalData { name: name.into(), section: section.into(), members: Vec::new(), data, read_only: false }
+}
+
+impl Lower<'_> {
+    /// A new cell.
+    pub(super) fn cell(&mut self) -> Cell {
+        self.area(8)
+    }
+
+    /// New bytes of the scratch value, aligned to 8.
+    pub(super) fn area(&mut self, size: u32) -> Cell {
+        let at = self.globals.scratch_size;
+        self.globals.scratch_size += size.next_multiple_of(8);
+        Cell(at)
+    }
+
+    fn scratch(&mut self) -> Value {
+        self.b.value(InstData::GlobalAddr { global: self.globals.scratch, offset: 0 }, Type::Ptr)
+    }
+
+    /// The address of scratch bytes, for a helper that writes or reads them.
+    pub(super) fn area_addr(&mut self, area: Cell) -> Value {
+        self.b.value(InstData::GlobalAddr { global: self.globals.scratch, offset: area.0 }, Type::Ptr)
+    }
+
+    pub(super) fn get(&mut self, cell: Cell) -> Value {
+        let ptr = self.scratch();
+        self.load(Size::B8, ptr, cell.0 as i32)
+    }
+
+    pub(super) fn put(&mut self, cell: Cell, value: Value) {
+        self.store(cell, Operand::Value(value));
+    }
+
+    pub(super) fn put_imm(&mut self, cell: Cell, value: i32) {
+        self.store(cell, Operand::Imm(value));
+    }
+
+    fn store(&mut self, cell: Cell, value: Operand) {
+        let ptr = self.scratch();
+        self.b.effect(InstData::Store { size: Size::B8, ptr, offset: cell.0 as i32, value });
+    }
+
+    /// Adds one to a cell.
+    pub(super) fn bump(&mut self, cell: Cell) {
+        let ptr = self.scratch();
+        self.add_one(ptr, cell.0 as i32);
+    }
+
+    /// Adds one to a counter of the policy.
+    pub(super) fn count(&mut self, counter: &str) {
+        let Some(at) = COUNTERS.iter().position(|name| *name == counter) else { return };
+        let ptr = self.b.value(InstData::GlobalAddr { global: self.globals.stats, offset: 0 }, Type::Ptr);
+        self.add_one(ptr, at as i32 * 8);
+    }
+
+    fn add_one(&mut self, ptr: Value, offset: i32) {
+        let old = self.load(Size::B8, ptr, offset);
+        let new = self.bin_imm(BinOp::Add, old, 1);
+        self.b.effect(InstData::Store { size: Size::B8, ptr, offset, value: Operand::Value(new) });
+    }
+
+    /// The address of a constant string. A kfunc's `__str` argument has to lie in a frozen, read-only map.
+    pub(super) fn string(&mut self, text: &str) -> Value {
+        let global = match self.globals.strings {
+            Some(global) => global,
+            None => {
+                let data = GlobalData { read_only: true, ..bytes("strings", ".rodata", Vec::new()) };
+                let global = self.b.func.globals.push(data);
+                self.globals.strings = Some(global);
+                global
+            }
+        };
+        let offset = match self.globals.string_offsets.get(text) {
+            Some(offset) => *offset,
+            None => {
+                let offset = self.globals.string_bytes.len() as u32;
+                self.globals.string_bytes.extend_from_slice(text.as_bytes());
+                self.globals.string_bytes.push(0);
+                self.globals.string_offsets.insert(text.to_owned(), offset);
+                offset
+            }
+        };
+        self.b.value(InstData::GlobalAddr { global, offset }, Type::Ptr)
+    }
+
+    /// The address of the list of cgroup ids.
+    pub(super) fn units(&mut self) -> Value {
+        let global = match self.globals.units {
+            Some(global) => global,
+            None => {
+                let data = vec![0; MAX_UNITS as usize * 8];
+                let global = self.b.func.globals.push(bytes("units", ".bss.units", data));
+                self.globals.units = Some(global);
+                global
+            }
+        };
+        self.b.value(InstData::GlobalAddr { global, offset: 0 }, Type::Ptr)
+    }
+}
+
+/// What the prologue has to prepare, found by looking through the whole policy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Facts {
+    /// A statistic is read.
+    pub(super) statistics: bool,
+    /// The machine's memory is needed.
+    pub(super) total_memory: bool,
+    /// The boot clock is needed.
+    pub(super) clock: bool,
+    /// The cgroup that the policy is attached to is needed.
+    pub(super) attached: bool,
+}
+
+impl Facts {
+    pub(super) fn of(policy: &Policy) -> Self {
+        let mut facts = Self::default();
+        for expr in policy.exprs.values() {
+            if let ExprKind::Field(subject, field) = &expr.kind {
+                facts.attached |= *subject == Subject::Anchor(Anchor::Attached);
+                facts.field(*field);
+            }
+        }
+        for action in policy.actions.values() {
+            match &action.kind {
+                ActionKind::Kill(kill) => {
+                    // Ties between cgroups are broken by a statistic.
+                    facts.statistics |= kill.selection.unit == Unit::Cgroup;
+                    facts.attached |= kill.selection.place == Place::Cgroup(Anchor::Attached);
+                }
+                ActionKind::RaiseLimit { .. } => facts.total_memory = true,
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    fn field(&mut self, field: FieldId) {
+        match field.row().recipe {
+            Recipe::Stat(_) => self.statistics = true,
+            Recipe::Limit => self.total_memory = true,
+            Recipe::Age => self.clock = true,
+            _ => {}
+        }
+    }
+}
