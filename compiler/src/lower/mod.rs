@@ -32,6 +32,9 @@ mod flight;
 mod kill;
 mod raise;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use oomc_abi::consts::ORDER_SYSRQ;
