@@ -4,6 +4,12 @@
 
 use core::ops::Range;
 
+use crate::diag::{Diagnostic, codes};
+
+/// The longest policy, in bytes. A thousand rules need a tenth of it; line information in an object ends
+/// at four million lines.
+pub const MAX_BYTES: usize = 4 << 20;
+
 /// A half-open range of bytes in the policy's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
@@ -44,6 +50,34 @@ pub struct Source {
 }
 
 impl Source {
+    /// A policy as it was read from the outside.
+    ///
+    /// # Errors
+    /// When the bytes are no policy at all: too many of them, or not UTF-8.
+    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Diagnostic> {
+        let name = name.into();
+        if bytes.len() > MAX_BYTES {
+            return Err(Diagnostic::new(
+                codes::TOO_LARGE,
+                format!("`{name}` has {} bytes; a policy has at most {MAX_BYTES}", bytes.len()),
+            )
+            .help("give the file that holds the policy"));
+        }
+        match core::str::from_utf8(bytes) {
+            Ok(text) => Ok(Self::new(name, text)),
+            Err(error) => {
+                let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+                let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let bad = bytes.get(error.valid_up_to()).copied().unwrap_or(0);
+                Err(Diagnostic::new(
+                    codes::NOT_UTF8,
+                    format!("`{name}` is not UTF-8: byte 0x{bad:02x} at offset {}, line {line}", good.len()),
+                )
+                .help("save the policy as UTF-8 text"))
+            }
+        }
+    }
+
     /// Indexes the lines of a text.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
@@ -65,12 +99,41 @@ impl Source {
     /// The text of a line, counted from 1, without its line end.
     #[must_use]
     pub fn line(&self, line: u32) -> &str {
-        self.text.lines().nth(line.saturating_sub(1) as usize).unwrap_or("")
+        let at = line.saturating_sub(1) as usize;
+        let start = self.lines.get(at).map_or(self.text.len(), |start| *start as usize);
+        let end = self.lines.get(at + 1).map_or(self.text.len(), |next| *next as usize);
+        let line = self.text.get(start..end).unwrap_or("");
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        line.strip_suffix('\r').unwrap_or(line)
     }
 
     /// The text of a span.
     #[must_use]
     pub fn slice(&self, span: Span) -> &str {
         self.text.get(span.range()).unwrap_or("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns() {
+        let source = Source::new("a.oom", "one\r\ntwo\n\nfour");
+        assert_eq!(source.line_column(0), (1, 1));
+        assert_eq!(source.line_column(6), (2, 2));
+        assert_eq!(source.line_column(10), (4, 1));
+        assert_eq!([1, 2, 3, 4, 5].map(|line| source.line(line)), ["one", "two", "", "four", ""]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        let error = Source::from_bytes("a.oom", b"kill\n\xff\xfe").map(|source| source.text);
+        let error = error.map_err(|error| (error.code, error.message));
+        let message = "`a.oom` is not UTF-8: byte 0xff at offset 5, line 2";
+        assert_eq!(error, Err((codes::NOT_UTF8, message.to_owned())));
+        let error = Source::from_bytes("a.oom", &vec![b' '; MAX_BYTES + 1]).map(|source| source.text);
+        assert_eq!(error.map_err(|error| error.code), Err(codes::TOO_LARGE));
     }
 }

@@ -1,0 +1,63 @@
+//! "Did you mean": the known name nearest to a mistyped one.
+
+/// The nearest of the known names, if it is near enough that a person meant it.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A distance costs the product of the lengths: nobody means a known name by more than this.
+    if name.len() > 40 {
+        return None;
+    }
+    let most = if name.len() <= 3 { 1 } else { name.len().div_ceil(3) };
+    known
+        .into_iter()
+        .map(|other| (distance(name, other), other))
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, other)| other)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that turn one text into the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut previous = None;
+    for (row, x) in a.chars().enumerate() {
+        let mut line = Vec::with_capacity(last.len());
+        line.push(row + 1);
+        for (at, y) in b.iter().enumerate() {
+            let get = |line: &[usize], at: usize| line.get(at).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (get(&last, at) + usize::from(x != *y)).min(get(&last, at + 1) + 1);
+            best = best.min(get(&line, at) + 1);
+            if at > 0 && previous == Some(*y) && b.get(at - 1) == Some(&x) {
+                best = best.min(get(&before, at - 1) + 1);
+            }
+            line.push(best);
+        }
+        before = last;
+        last = line;
+        previous = Some(x);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        let known = ["usage", "limit", "own_limit", "anon", "rss"];
+        assert_eq!(nearest("useage", known), Some("usage"));
+        assert_eq!(nearest("limti", known), Some("limit"));
+        assert_eq!(nearest("rs", known), Some("rss"));
+        assert_eq!(nearest("banana", known), None);
+        assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn a_swap_of_neighbours_is_one_step() {
+        assert_eq!(distance("klil", "kill"), 1);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}
