@@ -1,2 +1,67 @@
-//! (to be written)
-fn main() {}
+//! Tasks of the repository: `cargo xtask COMMAND`.
+//!
+//! `test` is the whole gate and what the continuous integration runs. Every command installs or
+//! names the Debian packages that it lacks.
+
+mod packages;
+
+mod kernel;
+
+mod build;
+
+mod vm;
+
+mod test;
+
+mod demo;
+
+mod btf;
+
+use std::env;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test            everything: format, lints, unit tests, cases, and the cases in the machine
+  vm [FILTER…]    the cases in the machine; arguments go to the test program
+  demo            compiles an example and shows it acting in the machine
+  kernel          builds the kernel under test, or says where it is
+  btf             makes the embedded BTF anew
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("", [].as_slice()),
+    };
+    let result = match command {
+        "test" => test::run(rest),
+        "vm" => vm::run(rest),
+        "demo" => demo::run(rest),
+        "kernel" => kernel::run(rest),
+        "btf" => btf::run(rest),
+        "help" | "--help" | "-h" => {
+            say(USAGE.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints a line for the reader.
+#[expect(clippy::print_stdout, reason = "the one place where tasks print")]
+pub(crate) fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,2 +1,45 @@
-//! (to be written)
-fn main() {}
+//! The first process of the test machine, and everything else that runs in it besides `oomc`.
+//!
+//! One static program with four faces, chosen by its first argument: none is the first process
+//! ([`init`]); `case NAME` carries out one case ([`run`]); `task` is a process that holds memory
+//! ([`task`]); `libbpf` loads an object by the reference loader ([`libbpf`]).
+
+mod init;
+
+mod run;
+
+mod tree;
+
+mod procs;
+
+mod kmsg;
+
+mod task;
+
+mod libbpf;
+
+mod map;
+
+use std::env;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["case", name] => run::run(name),
+        ["task"] => task::run(),
+        ["libbpf", "attach", object, cgroup] => libbpf::attach(object, cgroup),
+        ["libbpf", "measure", object] => libbpf::measure(object),
+        ["libbpf", "compare", object, pin] => libbpf::compare(object, pin),
+        ["libbpf", "links"] => libbpf::links(),
+        _ => init::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Reads the kernel's log from `/dev/kmsg`, one record per read
+//! (`Documentation/ABI/testing/dev-kmsg`, Linux 6.12).
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// A reader that begins at the end of what was logged before.
+pub(crate) struct Log {
+    file: File,
+}
+
+impl Log {
+    /// Opens the log at its present end.
+    pub(crate) fn open() -> Result<Log, String> {
+        let mut file = File::options()
+            .read(true)
+            .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+            .open("/dev/kmsg")
+            .map_err(|error| format!("cannot open /dev/kmsg: {error}"))?;
+        file.seek(SeekFrom::End(0)).map_err(|error| format!("cannot seek in /dev/kmsg: {error}"))?;
+        Ok(Log { file })
+    }
+
+    /// The lines that came since the last call.
+    pub(crate) fn drain(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut record = [0; 8192];
+        loop {
+            match self.file.read(&mut record) {
+                Ok(0) => return lines,
+                Ok(size) => {
+                    let text = String::from_utf8_lossy(record.get(..size).unwrap_or_default());
+                    // priority,sequence,microseconds,flags;text, then lines of keys and values
+                    let text = text.lines().next().unwrap_or_default();
+                    let (head, text) = text.split_once(';').unwrap_or(("", text));
+                    let time: u64 = head.split(',').nth(2).and_then(|time| time.parse().ok()).unwrap_or(0);
+                    lines.push(format!("{:5}.{:06} {text}", time / 1_000_000, time % 1_000_000));
+                }
+                // Older records were overwritten: go on with what is there.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                    lines.push("(some lines of the kernel's log were lost)".to_owned());
+                }
+                Err(_) => return lines,
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The calls of the test machine that no safe library offers: mapping a file, and swap.
+#![expect(unsafe_code, reason = "mmap and swapon have no safe form; kept in one file, test machine only")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+const DISK: &core::ffi::CStr = c"/dev/vda";
+
+/// Maps a file of this size for good and touches each of its pages, so that they count as this
+/// process's own.
+pub(crate) fn touch(file: &File, size: usize) -> Result<(), String> {
+    if size == 0 {
+        return Ok(());
+    }
+    // SAFETY: a fresh shared mapping at an address of the kernel's choice; nothing refers to it
+    // but the loop below, which stays inside of it, and the file is not cut while it lives.
+    let start = unsafe {
+        libc::mmap(std::ptr::null_mut(), size, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0)
+    };
+    if start == libc::MAP_FAILED {
+        return Err(format!("cannot map {size} bytes: {}", io::Error::last_os_error()));
+    }
+    for page in (0..size).step_by(4096) {
+        // SAFETY: inside the mapping made above.
+        unsafe { start.cast::<u8>().add(page).read_volatile() };
+    }
+    Ok(())
+}
+
+/// Switches swap on. The disk must have a swap header.
+pub(crate) fn swap_on() -> Result<(), String> {
+    // SAFETY: a constant path that ends in a zero byte.
+    match unsafe { libc::swapon(DISK.as_ptr(), 0) } {
+        0 => Ok(()),
+        _ => Err(format!("cannot switch swap on: {}", io::Error::last_os_error())),
+    }
+}
+
+/// Switches swap off; not an error if it was not on.
+pub(crate) fn swap_off() {
+    // SAFETY: as above.
+    unsafe { libc::swapoff(DISK.as_ptr()) };
+}
+
+/// Ends the calling thread only. As the main thread of a process it leaves the others running.
+pub(crate) fn end_this_thread() -> ! {
+    // SAFETY: the thread does not come back, and nothing on its stack is used by the others.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+    unreachable!("exit(2) does not return")
+}

@@ -1,0 +1,404 @@
+//! Carries out the steps of one case and says on its standard output how each went.
+//!
+//! Runs in a process of its own, exempt from every OOM killer, in the root cgroup.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use oomc_vm::report::Progress;
+use oomc_vm::script::{self, Action, Expect, Memory};
+
+use crate::kmsg::Log;
+use crate::procs::{Outcome, Processes};
+use crate::{map, tree};
+
+const PINS: &str = "/sys/fs/bpf/oomc";
+
+/// The kernel prints at most ten OOM reports in five seconds (`oom_rs` of mm/oom_kill.c, 6.12).
+const REPORT_PAUSE: Duration = Duration::from_millis(5200);
+
+/// What a case has going on.
+struct Stage {
+    name: String,
+    processes: Processes,
+    log: Log,
+    lines: Vec<String>,
+    output: String,
+    loader: Option<Child>,
+}
+
+/// Runs the case of this name from its folder.
+pub(crate) fn run(name: &str) -> Result<(), String> {
+    fs::write("/proc/self/oom_score_adj", "-1000").map_err(|error| format!("oom_score_adj: {error}"))?;
+    let path = format!("/cases/{name}/{name}.oom");
+    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let case = script::parse(name, &text)?;
+    // A case that reads the reports must not lose them to those of the cases before it.
+    let reads = |step: &script::Step| {
+        let words = ["invoked oom-killer", "oom bpf handler", "Out of memory"];
+        matches!(&step.action, Action::Expect(Expect::Log { text, .. })
+            if words.iter().any(|word| text.contains(word) || word.contains(text.as_str())))
+            || matches!(step.action, Action::Show(_))
+    };
+    if case.steps.iter().any(reads) {
+        thread::sleep(REPORT_PAUSE);
+    }
+    let mut stage = Stage {
+        name: name.to_owned(),
+        processes: Processes::default(),
+        log: Log::open()?,
+        lines: Vec::new(),
+        output: String::new(),
+        loader: None,
+    };
+    for step in &case.steps {
+        let start = Instant::now();
+        let result = stage.step(&step.action);
+        let spent = start.elapsed().as_millis();
+        let say = |mark: &str| Progress::Step(format!("{mark} {:3}  {}  ({spent} ms)", step.line, step.text));
+        match result {
+            Ok(()) => tell(&say("   ok"))?,
+            Err(error) => {
+                tell(&say("FAILS"))?;
+                tell(&Progress::Failed(format!("{name}.oom:{}: {}: {error}", step.line, step.text)))?;
+                return Ok(());
+            }
+        }
+    }
+    tell(&Progress::Passed)
+}
+
+fn tell(progress: &Progress) -> Result<(), String> {
+    line(&serde_json::to_string(progress).map_err(|error| error.to_string())?)
+}
+
+/// Prints one line at once.
+pub(crate) fn line(text: &str) -> Result<(), String> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{text}")
+        .and_then(|()| output.flush())
+        .map_err(|error| format!("cannot report: {error}"))
+}
+
+impl Stage {
+    fn step(&mut self, action: &Action) -> Result<(), String> {
+        match action {
+            Action::Cgroup { path, max, swap, group, bare } => {
+                tree::make(path, *bare)?;
+                if let Some(max) = max {
+                    tree::write(path, "memory.max", &max.to_string())?;
+                }
+                if let Some(swap) = swap {
+                    tree::write(path, "memory.swap.max", &swap.to_string())?;
+                }
+                if *group {
+                    tree::write(path, "memory.oom.group", "1")?;
+                }
+                Ok(())
+            }
+            Action::Task { name, cgroup, parts } => self.processes.start(name, cgroup, parts),
+            Action::Adj { task, value } => self.processes.adj(task, *value),
+            Action::Remove(path) => tree::remove(path),
+            Action::Write { path, file, value } => tree::write(path, file, value),
+            Action::Oomc { exit, args } => self.oomc(*exit, args),
+            Action::Cut { file, keep, name } => cut(file, *keep, name),
+            Action::Libbpf { policy, cgroup } => self.libbpf(policy, cgroup),
+            Action::Release => self.release(),
+            Action::Interrupt { count, cgroup } => self.interrupt(*count, cgroup),
+            Action::Grow { task, size, kind, stuck } => self.grow(task, *size, *kind, *stuck),
+            Action::Linger { task, thread } => self.processes.linger(task, *thread),
+            Action::Kill(task) => self.processes.kill(task),
+            Action::LeaderExits(task) => self.processes.leader_exits(task),
+            Action::Sysrq(letter) => fs::write("/proc/sysrq-trigger", letter.to_string())
+                .map_err(|error| format!("cannot write /proc/sysrq-trigger: {error}")),
+            Action::Swap(size) => swap(*size),
+            Action::Wait(millis) => {
+                thread::sleep(Duration::from_millis(*millis));
+                Ok(())
+            }
+            Action::Show(words) => self.show(words),
+            Action::Measure(file) => self.measure(file),
+            Action::Expect(expect) => self.expect(expect),
+        }
+    }
+
+    fn oomc(&mut self, exit: i32, args: &[String]) -> Result<(), String> {
+        let output = Command::new("/bin/oomc")
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("cannot start oomc: {error}"))?;
+        self.output =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        for line in self.output.lines() {
+            tell(&Progress::Step(format!("           | {line}")))?;
+        }
+        match output.status.code() {
+            Some(code) if code == exit => Ok(()),
+            _ => Err(format!("oomc ended with {}, expected {exit}:\n{}", output.status, self.output)),
+        }
+    }
+
+    /// Attaches by libbpf; the loader holds the link until `release`.
+    fn libbpf(&mut self, policy: &str, cgroup: &str) -> Result<(), String> {
+        let mut child = Command::new("/init")
+            .args(["libbpf", "attach", &format!("{policy}.o")])
+            .arg(tree::folder(cgroup))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start the libbpf loader: {error}"))?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output)
+                .read_line(&mut line)
+                .map_err(|error| format!("cannot read from the libbpf loader: {error}"))?;
+        }
+        if line.trim() == "attached" {
+            self.loader = Some(child);
+            return Ok(());
+        }
+        let mut text = String::new();
+        if let Some(mut errors) = child.stderr.take() {
+            let _ = errors.read_to_string(&mut text);
+        }
+        let _ = child.wait();
+        Err(format!("libbpf did not attach it:\n{text}"))
+    }
+
+    fn release(&mut self) -> Result<(), String> {
+        let mut loader = self.loader.take().ok_or("no libbpf loader is running")?;
+        drop(loader.stdin.take());
+        loader.wait().map(drop).map_err(|error| format!("cannot wait for the libbpf loader: {error}"))
+    }
+
+    /// Kills a loader at ever later moments. After each: nothing is attached, or what is attached
+    /// is whole, and `unload` removes it without a trace.
+    fn interrupt(&mut self, count: u32, cgroup: &str) -> Result<(), String> {
+        let object = format!("{}.o", self.name);
+        let start = Instant::now();
+        self.oomc(0, &["load".to_owned(), object.clone(), "--cgroup".to_owned(), cgroup.to_owned()])?;
+        let whole = start.elapsed();
+        self.oomc(0, &["unload".to_owned(), "--cgroup".to_owned(), cgroup.to_owned()])?;
+        let (mut attached, mut not) = (0, 0);
+        for round in 0..count {
+            let mut child = Command::new("/bin/oomc")
+                .args(["load", &object, "--cgroup", cgroup])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .map_err(|error| format!("cannot start oomc: {error}"))?;
+            // Later by the golden ratio each time: the moments spread evenly over the whole load.
+            let moment = f64::from(round) * 0.618_033_988_75;
+            thread::sleep(whole.mul_f64(1.1 * moment.fract()));
+            let pid = i32::try_from(child.id()).map_err(|error| error.to_string())?;
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            child.wait().map_err(|error| format!("cannot wait for oomc: {error}"))?;
+            settle_links()?;
+            let links = links()?;
+            let pinned = pins();
+            match links {
+                0 => {
+                    not += 1;
+                    // What was left, if anything, must not be in the way of the next.
+                    self.oomc(
+                        0,
+                        &["load".to_owned(), object.clone(), "--cgroup".to_owned(), cgroup.to_owned()],
+                    )?;
+                }
+                1 if pinned == 1 => attached += 1,
+                _ => return Err(format!("round {round}: {links} links attached, {pinned} folders of pins")),
+            }
+            self.oomc(0, &["unload".to_owned(), "--cgroup".to_owned(), cgroup.to_owned()])?;
+            if links_after()? != 0 || pins() != 0 {
+                return Err(format!(
+                    "round {round}: `unload` left {} links, {} pins",
+                    links_after()?,
+                    pins()
+                ));
+            }
+        }
+        tell(&Progress::Step(format!(
+            "           | {attached} were attached before they were killed, {not} were not"
+        )))
+    }
+
+    fn grow(&mut self, task: &str, size: u64, kind: Memory, stuck: bool) -> Result<(), String> {
+        let outcome = self.processes.grow(task, kind, size, stuck)?;
+        let what = match (outcome, stuck) {
+            (Outcome::Busy, true) => return Ok(()),
+            (Outcome::Busy, false) => return Err("it neither finished nor died".to_owned()),
+            (Outcome::Done, _) => "it has all the memory",
+            (Outcome::Gone, _) => "it died",
+            (Outcome::Refused(error), false) => {
+                return tell(&Progress::Step(format!("           | refused: {error}")));
+            }
+            (Outcome::Refused(_), true) => "it was refused",
+        };
+        if stuck {
+            return Err(format!("{what}, but it should be stuck"));
+        }
+        tell(&Progress::Step(format!("           | {what}")))
+    }
+
+    fn expect(&mut self, expect: &Expect) -> Result<(), String> {
+        match expect {
+            Expect::Task { task, state } => self.processes.expect(task, *state),
+            Expect::File { path, file, key, op, value } => {
+                let text = tree::read(path, file)?;
+                let found = number(&text, key.as_deref())?;
+                if op.holds(found, *value) { Ok(()) } else { Err(format!("it is {found}")) }
+            }
+            Expect::Log { text, count } => {
+                self.lines.extend(self.log.drain());
+                let found = self.lines.iter().filter(|line| line.contains(text.as_str())).count();
+                match count {
+                    None if found > 0 => Ok(()),
+                    Some(count) if *count == found => Ok(()),
+                    _ => Err(format!("found in {found} lines")),
+                }
+            }
+            Expect::Output { text, absent } => {
+                if self.output.contains(text.as_str()) == *absent {
+                    return Err(format!("the output was:\n{}", self.output));
+                }
+                Ok(())
+            }
+            Expect::Pins(count) => {
+                let found = pins();
+                if found == *count { Ok(()) } else { Err(format!("there are {found}")) }
+            }
+            Expect::Links(count) => {
+                let found = links_after()?;
+                if found == *count { Ok(()) } else { Err(format!("there are {found}")) }
+            }
+            Expect::Whole(path) => {
+                let id = fs::metadata(tree::folder(path))
+                    .map(|data| std::os::unix::fs::MetadataExt::ino(&data))
+                    .map_err(|error| format!("cannot look at {path}: {error}"))?;
+                let object = format!("{}.o", self.name);
+                let text = helper(&["libbpf", "compare", &object, &format!("{PINS}/{id}/prog")])?;
+                tell(&Progress::Step(format!("           | {}", text.trim())))
+            }
+        }
+    }
+
+    fn show(&mut self, words: &[String]) -> Result<(), String> {
+        let text = match words {
+            [first, text] if first == "log" => {
+                self.lines.extend(self.log.drain());
+                let lines: Vec<&str> = self
+                    .lines
+                    .iter()
+                    .filter(|line| line.contains(text.as_str()))
+                    .map(String::as_str)
+                    .collect();
+                lines.join("\n")
+            }
+            [path, file] => tree::read(path, file)?.trim_end().to_owned(),
+            _ => self.output.clone(),
+        };
+        tell(&Progress::Shown(text))
+    }
+
+    fn measure(&mut self, file: &str) -> Result<(), String> {
+        tell(&Progress::Shown(helper(&["libbpf", "measure", file])?.trim_end().to_owned()))
+    }
+}
+
+/// Runs this program with another face and gives what it prints.
+fn helper(args: &[&str]) -> Result<String, String> {
+    let output = Command::new("/init")
+        .args(args)
+        .output()
+        .map_err(|error| format!("cannot start {args:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// A number in a cgroup's file. `max` is more than any number.
+fn number(text: &str, key: Option<&str>) -> Result<i128, String> {
+    let word = match key {
+        None => text.trim(),
+        Some(key) => text
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))
+            .ok_or_else(|| format!("there is no `{key}`"))?
+            .trim(),
+    };
+    if word == "max" {
+        return Ok(i128::MAX);
+    }
+    word.parse().map_err(|_| format!("`{word}` is no number"))
+}
+
+/// Folders below oomc's own in bpffs.
+fn pins() -> usize {
+    fs::read_dir(PINS).into_iter().flatten().flatten().count()
+}
+
+fn links() -> Result<usize, String> {
+    let text = helper(&["libbpf", "links"])?;
+    text.trim().parse().map_err(|_| format!("`{text}` is no count of links"))
+}
+
+/// A killed loader's link goes away after its last reference, which the kernel drops later.
+fn settle_links() -> Result<(), String> {
+    let mut before = links()?;
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(20));
+        let now = links()?;
+        if now == before && (now == 0 || pins() > 0) {
+            break;
+        }
+        before = now;
+    }
+    Ok(())
+}
+
+/// The links after those that are going have gone.
+fn links_after() -> Result<usize, String> {
+    settle_links()?;
+    links()
+}
+
+/// The first bytes of a file as another one.
+fn cut(file: &str, keep: u64, name: &str) -> Result<(), String> {
+    let bytes = fs::read(file).map_err(|error| format!("cannot read {file}: {error}"))?;
+    let keep = usize::try_from(keep).unwrap_or(usize::MAX).min(bytes.len());
+    fs::write(name, bytes.get(..keep).unwrap_or_default())
+        .map_err(|error| format!("cannot write {name}: {error}"))
+}
+
+/// Writes the header of a swap area (`union swap_header` of include/linux/swap.h, 6.12) and
+/// switches it on.
+fn swap(size: u64) -> Result<(), String> {
+    let says = |error: std::io::Error| format!("cannot prepare /dev/vda: {error}");
+    let pages = u32::try_from(size / 4096).map_err(|error| error.to_string())?;
+    let mut page = vec![0; 4096];
+    let last = pages.saturating_sub(1).to_le_bytes();
+    for (offset, bytes) in [(1024, 1u32.to_le_bytes().as_slice()), (1028, &last), (4086, b"SWAPSPACE2")] {
+        if let Some(place) = page.get_mut(offset..offset + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+    let disk = Path::new("/dev/vda");
+    let mut disk = fs::File::options().write(true).open(disk).map_err(says)?;
+    disk.seek(SeekFrom::Start(0))
+        .and_then(|_| disk.write_all(&page))
+        .and_then(|()| disk.sync_all())
+        .map_err(says)?;
+    drop(disk);
+    map::swap_on()
+}

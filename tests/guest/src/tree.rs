@@ -1,0 +1,94 @@
+//! Cgroups of the test machine: makes, fills, reads and removes them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+const MOUNT: &str = "/sys/fs/cgroup";
+
+/// The folder of a cgroup that the script calls `/a/b`.
+pub(crate) fn folder(path: &str) -> PathBuf {
+    Path::new(MOUNT).join(path.trim_start_matches('/'))
+}
+
+/// Makes a cgroup and what is missing above it. All but a `bare` one get the memory controller.
+pub(crate) fn make(path: &str, bare: bool) -> Result<(), String> {
+    let mut at = PathBuf::from(MOUNT);
+    let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
+    for (index, name) in names.iter().enumerate() {
+        if !(bare && index + 1 == names.len()) {
+            let control = at.join("cgroup.subtree_control");
+            fs::write(&control, "+memory").map_err(|error| says("write +memory to", &control, &error))?;
+        }
+        at.push(name);
+        if !at.exists() {
+            fs::create_dir(&at).map_err(|error| says("create", &at, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes one cgroup.
+pub(crate) fn remove(path: &str) -> Result<(), String> {
+    let folder = folder(path);
+    fs::remove_dir(&folder).map_err(|error| says("remove", &folder, &error))
+}
+
+/// Writes one of a cgroup's files.
+pub(crate) fn write(path: &str, file: &str, value: &str) -> Result<(), String> {
+    let file = folder(path).join(file);
+    fs::write(&file, value).map_err(|error| says(&format!("write `{value}` to"), &file, &error))
+}
+
+/// Reads one of a cgroup's files.
+pub(crate) fn read(path: &str, file: &str) -> Result<String, String> {
+    let file = folder(path).join(file);
+    fs::read_to_string(&file).map_err(|error| says("read", &file, &error))
+}
+
+/// Kills every process of every cgroup but the root.
+pub(crate) fn kill_everything() {
+    for entry in fs::read_dir(MOUNT).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            // Fails when the cgroup has gone meanwhile.
+            let _ = fs::write(entry.path().join("cgroup.kill"), "1");
+        }
+    }
+}
+
+/// Removes every cgroup that can be removed, deepest first.
+pub(crate) fn remove_everything() {
+    fn below(folder: &Path) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                below(&entry.path());
+                // Fails while a process is still leaving; the caller tries again.
+                let _ = fs::remove_dir(entry.path());
+            }
+        }
+    }
+    below(Path::new(MOUNT));
+}
+
+/// Is the root the only cgroup?
+pub(crate) fn is_empty() -> bool {
+    !fs::read_dir(MOUNT).into_iter().flatten().flatten().any(|entry| entry.path().is_dir())
+}
+
+/// Removes what is in a folder.
+pub(crate) fn empty_folder(folder: &str) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    }
+}
+
+/// Lets every user create files in a folder.
+pub(crate) fn open_to_everybody(folder: &str) -> Result<(), String> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o1777))
+        .map_err(|error| says("change the mode of", Path::new(folder), &error))
+}
+
+fn says(what: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("cannot {what} {}: {error}", path.display())
+}

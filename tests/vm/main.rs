@@ -1,0 +1,146 @@
+//! Every file of `tests/cases/run` as an ordinary test, all in one boot of the test machine.
+//!
+//! `cargo xtask vm` and `cargo xtask test` name the kernel and the static programs in the
+//! environment. Without them there is no machine to boot, and the one test that is listed then
+//! says so and counts as ignored.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Condvar, Mutex};
+use std::{env, fs, thread};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use oomc_vm::report::Report;
+use oomc_vm::run::{self, Tools};
+use oomc_vm::script::{self, Case};
+
+/// Reports as they come in, for the tests that wait for them.
+#[derive(Default)]
+struct Board {
+    reports: Mutex<Reports>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Reports {
+    by_case: HashMap<String, Report>,
+    /// The run is over; with the reason if it was not possible.
+    over: Option<Option<String>>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // The cases run one after the other in the machine; results are printed in the same order.
+    arguments.test_threads = Some(1);
+
+    let Some(tools) = Tools::from_environment() else {
+        let trial = Trial::test("machine cases: run them with `cargo xtask vm`", || Ok(()));
+        return libtest_mimic::run(&arguments, vec![trial.with_ignored_flag(true)]).exit_code();
+    };
+    let board = Arc::new(Board::default());
+    let mut trials = Vec::new();
+    let mut wanted = Vec::new();
+    for file in case_files() {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let case = fs::read_to_string(&file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))
+            .and_then(|text| script::parse(&name, &text));
+        match case {
+            Ok(case) => {
+                if selected(&arguments, &name) {
+                    wanted.push(case);
+                }
+                let board = Arc::clone(&board);
+                trials.push(Trial::test(name.clone(), move || board.verdict(&name)));
+            }
+            Err(error) => trials.push(Trial::test(name, move || Err(Failed::from(error)))),
+        }
+    }
+    let boots = !arguments.list && !wanted.is_empty();
+    let runner = boots.then(|| {
+        let board = Arc::clone(&board);
+        thread::spawn(move || board.fill(&tools, wanted))
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(runner) = runner
+        && runner.join().is_err()
+    {
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+/// The case files, by name.
+fn case_files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases/run");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "oom"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Will the test of this name run? The same rule as in libtest.
+fn selected(arguments: &Arguments, name: &str) -> bool {
+    let matches = |pattern: &String| if arguments.exact { name == pattern } else { name.contains(pattern) };
+    arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
+}
+
+impl Board {
+    /// Runs the machine and posts what it says.
+    fn fill(&self, tools: &Tools, cases: Vec<Case>) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm");
+        let result = run::run(tools, &folder, cases, &[], &mut |report| {
+            if let Ok(mut reports) = self.reports.lock() {
+                reports.by_case.insert(report.case.clone(), report);
+            }
+            self.news.notify_all();
+        });
+        if let Ok(mut reports) = self.reports.lock() {
+            reports.over = Some(result.err());
+        }
+        self.news.notify_all();
+    }
+
+    /// Waits for the report of a case.
+    fn verdict(&self, name: &str) -> Result<(), Failed> {
+        let poisoned = |_| Failed::from("the run of the machine panicked");
+        let mut reports = self.reports.lock().map_err(poisoned)?;
+        loop {
+            if let Some(report) = reports.by_case.get(name) {
+                return match &report.failure {
+                    None => Ok(()),
+                    Some(failure) => Err(Failed::from(explain(report, failure))),
+                };
+            }
+            if let Some(over) = &reports.over {
+                let why = over.clone().unwrap_or_else(|| "the run ended without this case".to_owned());
+                return Err(Failed::from(why));
+            }
+            reports = self.news.wait(reports).map_err(|_| Failed::from("the run of the machine panicked"))?;
+        }
+    }
+}
+
+/// A failing case in full: the steps up to the failure, and what the kernel said meanwhile.
+fn explain(report: &Report, failure: &str) -> String {
+    let mut text = format!("{failure}\n");
+    if !report.steps.is_empty() {
+        text.push_str("\nsteps:\n");
+        for step in &report.steps {
+            text.push_str(&format!("  {step}\n"));
+        }
+    }
+    if !report.log.is_empty() {
+        text.push_str("\nkernel log of this case:\n");
+        for line in &report.log {
+            text.push_str(&format!("  {line}\n"));
+        }
+    }
+    text
+}

@@ -1,0 +1,84 @@
+//! Builds this workspace once, statically, for tests and machine alike.
+//!
+//! One target with a statically linked C library serves both: the tests run on the host, and
+//! `oomc` and the guest's first process run in a machine that has no libraries.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use oomc_vm::run::Tools;
+
+use crate::{kernel, packages};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The top of the repository.
+pub(crate) fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+/// A cargo command for the static target.
+pub(crate) fn cargo(command: &str) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(root())
+        .arg(command)
+        .args(["--target", TARGET])
+        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
+    cargo
+}
+
+/// Runs a command whose output goes to the reader.
+pub(crate) fn loud(command: &mut Command, what: &str) -> Result<(), String> {
+    let status = command.status().map_err(|error| format!("cannot start {what}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{what} failed ({status})")) }
+}
+
+/// Everything the machine needs: kernel, `oomc` and the guest's first process.
+pub(crate) fn tools() -> Result<Tools, String> {
+    packages::need(&packages::BUILD)?;
+    packages::need(&packages::MACHINE)?;
+    let kernel = kernel::ready()?;
+    loud(cargo("build").args(["-p", "oomc", "-p", "oomc-guest"]), "the build of oomc and of the guest")?;
+    let programs = target().join(TARGET).join("debug");
+    let stripped = target().join("machine");
+    fs::create_dir_all(&stripped)
+        .map_err(|error| format!("cannot create {}: {error}", stripped.display()))?;
+    Ok(Tools {
+        kernel: kernel.join("bzImage"),
+        oomc: strip(&programs.join("oomc"), &stripped)?,
+        guest: strip(&programs.join("oomc-guest"), &stripped)?,
+    })
+}
+
+/// The variables by which the test program of the machine finds its tools.
+pub(crate) fn variables(tools: &Tools) -> [(&'static str, &Path); 3] {
+    [("OOMC_VM_KERNEL", &tools.kernel), ("OOMC_VM_OOMC", &tools.oomc), ("OOMC_VM_GUEST", &tools.guest)]
+}
+
+/// A folder for what a run in the machine leaves.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    target().join("machine").join(name)
+}
+
+/// The guest's memory holds the programs; without their line tables they are a quarter.
+fn strip(program: &Path, folder: &Path) -> Result<PathBuf, String> {
+    let result = folder.join(program.file_name().unwrap_or_default());
+    let output = Command::new("objcopy")
+        .arg("--strip-debug")
+        .args([program, &result])
+        .output()
+        .map_err(|error| format!("cannot start objcopy: {error}"))?;
+    if output.status.success() {
+        return Ok(result);
+    }
+    Err(format!("cannot strip {}: {}", program.display(), String::from_utf8_lossy(&output.stderr)))
+}
+
+fn target() -> PathBuf {
+    let folder = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
+    root().join(folder)
+}
