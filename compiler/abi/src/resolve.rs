@@ -392,19 +392,20 @@ impl KernelView {
 
 /// A member found by name, through anonymous structures.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub struct Found {
     /// From the structure's start.
-    pub(crate) bit_offset: u32,
+    pub bit_offset: u32,
     /// Width of a bit-field, or 0.
-    pub(crate) bits: u8,
+    pub bits: u8,
     /// Its type.
-    pub(crate) ty: TypeId,
+    pub ty: TypeId,
     /// Positions of the members passed on the way, the found one last.
-    pub(crate) positions: Vec<u32>,
+    pub positions: Vec<u32>,
 }
 
 /// Finds a member by name in a structure, a union, and the anonymous ones inside.
-pub(crate) fn find_member(btf: &Btf, id: TypeId, name: &str) -> Option<Found> {
+#[must_use]
+pub fn find_member(btf: &Btf, id: TypeId, name: &str) -> Option<Found> {
     search(btf, id, name, 0)
 }
 
@@ -429,7 +430,8 @@ fn search(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<Found> {
 }
 
 /// Element type and number of elements; directly nested arrays count as one.
-pub(crate) fn flat_array(btf: &Btf, ty: TypeId) -> Option<(TypeId, u32)> {
+#[must_use]
+pub fn flat_array(btf: &Btf, ty: TypeId) -> Option<(TypeId, u32)> {
     let Kind::Array { mut element, len: mut total, .. } = btf.resolve(ty)?.1.kind else { return None };
     for _ in 0..8 {
         let Some(Kind::Array { element: inner, len, .. }) = btf.get(element).map(|ty| ty.kind) else { break };

@@ -1,0 +1,181 @@
+//! Sections, symbols and relocations.
+
+use object::elf::RelocationType;
+use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
+use object::{
+    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind,
+    SymbolScope,
+};
+use oomc_abi::hooks::OOM;
+use oomc_abi::kfuncs::KfuncId;
+
+use super::btf_ext::Bytes;
+use super::{Error, Module, ksyms, meta, struct_ops};
+use crate::bpf::RelocTarget;
+use crate::ir;
+
+/// The kernel lets only programs under the GPL call its functions.
+pub(super) const LICENSE: &[u8] = b"GPL\0";
+/// Symbol of the license.
+pub(super) const LICENSE_SYMBOL: &str = "_license";
+
+// Relocation types of BPF (LLVM, `BPFELFObjectWriter.cpp`; libbpf, `libbpf_internal.h`).
+const R_BPF_64_64: u32 = 1;
+const R_BPF_64_ABS64: u32 = 2;
+const R_BPF_64_32: u32 = 10;
+
+/// `.s`: the program may sleep, which killing, raising and walking tasks need.
+pub(super) fn program_section() -> String {
+    format!("struct_ops.s/{}", OOM.callback)
+}
+
+/// A section of globals.
+#[derive(Clone, Debug)]
+pub(super) struct GlobalSection {
+    /// Its name.
+    pub(super) name: String,
+    /// In bytes.
+    pub(super) size: u32,
+    /// What lies in it, and at which byte.
+    pub(super) globals: Vec<(ir::Global, u32)>,
+}
+
+/// Sections of globals, in the order in which the function has them.
+pub(super) fn sections(func: &ir::Function) -> Vec<GlobalSection> {
+    let mut sections: Vec<GlobalSection> = Vec::new();
+    for (global, data) in func.globals.iter() {
+        let len = data.data.len() as u32;
+        match sections.iter_mut().find(|section| section.name == data.section) {
+            Some(section) => {
+                let at = section.size.next_multiple_of(8);
+                section.globals.push((global, at));
+                section.size = at + len;
+            }
+            None => sections.push(GlobalSection {
+                name: data.section.clone(),
+                size: len,
+                globals: vec![(global, 0)],
+            }),
+        }
+    }
+    sections
+}
+
+pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> Result<Vec<u8>, Error> {
+    let mut out = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
+    let mut add = |name: &str, kind, data: &[u8], align| {
+        let section = out.add_section(Vec::new(), name.into(), kind);
+        out.set_section_data(section, data.to_vec(), align);
+        section
+    };
+    let code: Vec<u8> = bytes.code.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let program = add(&program_section(), SectionKind::Text, &code, 8);
+    let ops = add(struct_ops::SECTION, SectionKind::Data, &struct_ops::image(module.ops_name), 8);
+    let license = add("license", SectionKind::Data, LICENSE, 1);
+
+    let mut globals = Vec::new();
+    for section in sections(module.func) {
+        let zero = section.name.starts_with(".bss");
+        let kind = match section.name.as_str() {
+            _ if zero => SectionKind::UninitializedData,
+            name if name.starts_with(".rodata") => SectionKind::ReadOnlyData,
+            _ => SectionKind::Data,
+        };
+        let id = out.add_section(Vec::new(), section.name.clone().into(), kind);
+        if zero {
+            out.append_section_bss(id, u64::from(section.size), 8);
+        } else {
+            let mut data = vec![0; section.size as usize];
+            for (global, at) in &section.globals {
+                let from = &module.func.globals[*global].data;
+                if let Some(to) = data.get_mut(*at as usize..*at as usize + from.len()) {
+                    to.copy_from_slice(from);
+                }
+            }
+            out.set_section_data(id, data, 8);
+        }
+        globals.extend(section.globals.iter().map(|(global, at)| (*global, id, *at)));
+    }
+
+    for (name, data) in [
+        (".BTF", bytes.btf.as_slice()),
+        (".BTF.ext", &bytes.ext),
+        (".oomc.source", module.source.text.as_bytes()),
+        (".oomc.meta", meta::text(module).as_bytes()),
+    ] {
+        let section = out.add_section(Vec::new(), name.into(), SectionKind::Other);
+        out.set_section_data(section, data.to_vec(), if name.starts_with(".BTF") { 4 } else { 1 });
+    }
+
+    let entry = define(&mut out, OOM.callback, SymbolKind::Text, program, 0, code.len() as u64);
+    define(&mut out, struct_ops::SYMBOL, SymbolKind::Data, ops, 0, u64::from(struct_ops::SIZE));
+    define(&mut out, LICENSE_SYMBOL, SymbolKind::Data, license, 0, LICENSE.len() as u64);
+    let mut symbols = Vec::new();
+    for (global, section, at) in globals {
+        let data = &module.func.globals[global];
+        let size = data.data.len() as u64;
+        let symbol = define(&mut out, &data.name, SymbolKind::Data, section, u64::from(at), size);
+        symbols.push((RelocTarget::Global(global), symbol));
+    }
+    for kfunc in kfuncs {
+        let row = kfunc.row();
+        symbols.push((RelocTarget::Kfunc(*kfunc), declare(&mut out, row.name, row.flags.optional)));
+    }
+    for ksym in ksyms(module.program) {
+        let symbol = declare(&mut out, &module.func.ksyms[ksym], true);
+        symbols.push((RelocTarget::Ksym(ksym), symbol));
+    }
+
+    let mut relocate = |section, offset, symbol, r_type| {
+        let flags = RelocationFlags::Elf { r_type: RelocationType(r_type) };
+        // The addend stays 0: the writer would put another one over the instruction's bytes.
+        out.add_relocation(section, Relocation { offset, symbol, addend: 0, flags })
+            .map_err(|error| Error::Elf(error.to_string()))
+    };
+    relocate(ops, 0, entry, R_BPF_64_ABS64)?;
+    for reloc in &module.program.relocs {
+        let symbol = symbols.iter().find(|(target, _)| *target == reloc.target).map(|(_, symbol)| *symbol);
+        let symbol = symbol.ok_or(Error::Instruction(reloc.insn))?;
+        let r_type = match reloc.target {
+            RelocTarget::Kfunc(_) => R_BPF_64_32,
+            RelocTarget::Global(_) | RelocTarget::Ksym(_) => R_BPF_64_64,
+        };
+        relocate(program, u64::from(reloc.insn) * 8, symbol, r_type)?;
+    }
+    out.write().map_err(|error| Error::Elf(error.to_string()))
+}
+
+/// A global symbol of default visibility: libbpf turns hidden variables into static ones.
+fn define(
+    out: &mut Object<'_>,
+    name: &str,
+    kind: SymbolKind,
+    section: SectionId,
+    value: u64,
+    size: u64,
+) -> SymbolId {
+    out.add_symbol(Symbol {
+        name: name.into(),
+        value,
+        size,
+        kind,
+        scope: SymbolScope::Dynamic,
+        weak: false,
+        section: SymbolSection::Section(section),
+        flags: SymbolFlags::None,
+    })
+}
+
+/// An undefined symbol without a type, the only form in which libbpf takes one for a ksym.
+fn declare(out: &mut Object<'_>, name: &str, weak: bool) -> SymbolId {
+    out.add_symbol(Symbol {
+        name: name.into(),
+        value: 0,
+        size: 0,
+        kind: SymbolKind::Unknown,
+        scope: SymbolScope::Unknown,
+        weak,
+        section: SymbolSection::Undefined,
+        flags: SymbolFlags::None,
+    })
+}
