@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oomc_abi::btf::write::Builder;
 use oomc_abi::btf::{
-    Enumerator, INT_BOOL, INT_CHAR, INT_SIGNED, Kind, LINKAGE_EXTERN, LINKAGE_GLOBAL, Member, Param,
+    Enumerator, INT_BOOL, INT_SIGNED, Kind, LINKAGE_EXTERN, LINKAGE_GLOBAL, Member, Param,
     SecEntry, TypeId,
 };
 use oomc_abi::hooks::OOM;
@@ -339,7 +339,7 @@ impl<'v> Types<'v> {
         let mut id = match ty.base {
             Base::Void => 0,
             Base::Bool => self.int(1, "_Bool", INT_BOOL),
-            Base::Char => self.int(1, "char", INT_SIGNED | INT_CHAR),
+            Base::Char => self.int(1, "char", INT_SIGNED),
             Base::Int { name, size, signed } => self.int(size, name, if signed { INT_SIGNED } else { 0 }),
             Base::Struct(tag) => {
                 let place = self.place(tag);
@@ -407,7 +407,7 @@ fn globals(types: &mut Types<'_>, module: &Module<'_>) {
             let global = &module.func.globals[*global];
             let size = global.data.len() as u32;
             let ty = if global.members.is_empty() {
-                let byte = types.int(1, "char", INT_SIGNED | INT_CHAR);
+                let byte = types.int(1, "char", INT_SIGNED);
                 types.array(byte, size)
             } else {
                 let word = types.int(8, "unsigned long long", 0);
@@ -429,7 +429,7 @@ fn ops(types: &mut Types<'_>) -> Result<(), Error> {
     let proto = proto::parse(OOM.c).ok_or(Error::Prototype(OOM.c))?;
     let proto = types.prototype(&proto);
     let callback = types.builder.intern("", &Kind::Ptr(proto));
-    let byte = types.int(1, "char", INT_SIGNED | INT_CHAR);
+    let byte = types.int(1, "char", INT_SIGNED);
     let name = types.array(byte, struct_ops::NAME_SIZE);
     let members = vec![
         Member { name: OOM.callback, ty: callback, bit_offset: 0, bits: 0 },
@@ -447,7 +447,7 @@ fn ops(types: &mut Types<'_>) -> Result<(), Error> {
 }
 
 fn license(types: &mut Types<'_>) {
-    let byte = types.int(1, "char", INT_SIGNED | INT_CHAR);
+    let byte = types.int(1, "char", INT_SIGNED);
     let size = elf::LICENSE.len() as u32;
     let ty = types.array(byte, size);
     let var = Kind::Var { ty, linkage: u32::from(LINKAGE_GLOBAL) };
