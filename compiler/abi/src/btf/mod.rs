@@ -12,6 +12,7 @@ pub mod index;
 pub mod minimize;
 mod parse;
 pub mod print;
+pub mod sanitize;
 pub mod write;
 
 use std::borrow::Cow;
