@@ -29,12 +29,6 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let target = root.join(TARGET);
     fs::write(&target, &indexed).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
-    println!(
-        "{TARGET}: {} of {} types, {} of {} bytes",
-        small.len(),
-        full.len(),
-        indexed.len(),
-        bytes.len()
-    );
+    println!("{TARGET}: {} of {} types, {} of {} bytes", small.len(), full.len(), indexed.len(), bytes.len());
     Ok(())
 }

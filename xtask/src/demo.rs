@@ -18,8 +18,8 @@ const POLICY: &str = "examples/headline.oom";
 const SCRIPT: &str = "\
 #> cgroup /site max 110MiB
 #> cgroup /site/job max 100MiB
-#> task big in /site/job anon 50MiB
-#> task small in /site/job anon 20MiB
+#> task big in /site/job anon 60MiB
+#> task small in /site/job anon 10MiB
 #> show /site/job memory.max
 #> load headline --cgroup /site/job
 #> show
@@ -27,7 +27,7 @@ const SCRIPT: &str = "\
 #> show
 #> grow small by 35MiB
 #> show /site/job memory.max
-#> grow small by 50MiB
+#> grow small by 25MiB
 #> show /site/job memory.max
 #> show /site/job memory.events
 #> show log \"oom bpf handler\"
@@ -62,13 +62,13 @@ fn tell(policy: &str, report: &Report) -> Result<(), String> {
     };
     let told = format!(
         "\nThe policy, {POLICY}:\n\n{}\n\n\
-         A job in the cgroup /site/job has two processes: `big` holds 50 MiB, `small` holds 20 MiB.\n\
+         A job in the cgroup /site/job has two processes: `big` holds 60 MiB, `small` holds 10 MiB.\n\
          memory.max of /site/job: {} bytes ({})\n\n\
          $ oomc load headline.o --cgroup /site/job\n{}\n\n\
          $ oomc status\n{}\n\n\
          `small` grows by 35 MiB: the job needs 105 MiB and has 100. Nobody dies, the limit rises:\n\
          memory.max of /site/job: {} bytes ({})\n\n\
-         `small` grows on by 50 MiB, up to 105 MiB of its own. The ancestor /site has 110 MiB, so the limit may not rise\n\
+         `small` grows on by 25 MiB. The ancestor /site has 110 MiB, so the limit may not rise\n\
          any further, and the largest process is killed:\n\
          memory.max of /site/job: {} bytes ({})\n\n\
          memory.events of /site/job:\n{}\n\n\

@@ -165,6 +165,7 @@ fn clean_up() -> Result<(), String> {
         tree::kill_everything();
         thread::sleep(Duration::from_millis(20));
     }
+    tree::unhide();
     for folder in ["/sys/fs/bpf", "/ram", "/tmp"] {
         tree::empty_folder(folder);
     }

@@ -1,9 +1,20 @@
 //! Reads the kernel's log from `/dev/kmsg`, one record per read
 //! (`Documentation/ABI/testing/dev-kmsg`, Linux 6.12).
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
+use std::thread;
+use std::time::Duration;
+
+/// The kernel prints at most ten OOM reports in five seconds (`oom_rs` of mm/oom_kill.c, 6.12).
+const REPORTS: usize = 10;
+
+/// How many of them one case may need.
+const OWN_REPORTS: usize = 4;
+
+/// The time in which they count, with some room.
+const WINDOW: f64 = 5.2;
 
 /// A reader that begins at the end of what was logged before.
 pub(crate) struct Log {
@@ -20,6 +31,28 @@ impl Log {
             .map_err(|error| format!("cannot open /dev/kmsg: {error}"))?;
         file.seek(SeekFrom::End(0)).map_err(|error| format!("cannot seek in /dev/kmsg: {error}"))?;
         Ok(Log { file })
+    }
+
+    /// Waits until the kernel will not leave out a report because of those of the cases before.
+    pub(crate) fn wait_for_reports() -> Result<(), String> {
+        let mut log = Log::open()?;
+        log.file.seek(SeekFrom::Start(0)).map_err(|error| format!("cannot seek in /dev/kmsg: {error}"))?;
+        let times: Vec<f64> = log
+            .drain()
+            .iter()
+            .filter(|line| line.contains("invoked oom-killer"))
+            .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+            .collect();
+        loop {
+            let text =
+                fs::read_to_string("/proc/uptime").map_err(|error| format!("/proc/uptime: {error}"))?;
+            let now: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(f64::MAX);
+            let recent = times.iter().filter(|&&time| now - time < WINDOW).count();
+            if recent + OWN_REPORTS <= REPORTS {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// The lines that came since the last call.

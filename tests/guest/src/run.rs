@@ -20,9 +20,6 @@ use crate::{map, tree};
 
 const PINS: &str = "/sys/fs/bpf/oomc";
 
-/// The kernel prints at most ten OOM reports in five seconds (`oom_rs` of mm/oom_kill.c, 6.12).
-const REPORT_PAUSE: Duration = Duration::from_millis(5200);
-
 /// What a case has going on.
 struct Stage {
     name: String,
@@ -39,16 +36,7 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
     let path = format!("/cases/{name}/{name}.oom");
     let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
     let case = script::parse(name, &text)?;
-    // A case that reads the reports must not lose them to those of the cases before it.
-    let reads = |step: &script::Step| {
-        let words = ["invoked oom-killer", "oom bpf handler", "Out of memory"];
-        matches!(&step.action, Action::Expect(Expect::Log { text, .. })
-            if words.iter().any(|word| text.contains(word) || word.contains(text.as_str())))
-            || matches!(step.action, Action::Show(_))
-    };
-    if case.steps.iter().any(reads) {
-        thread::sleep(REPORT_PAUSE);
-    }
+    Log::wait_for_reports()?;
     let mut stage = Stage {
         name: name.to_owned(),
         processes: Processes::default(),
@@ -118,6 +106,7 @@ impl Stage {
             Action::Sysrq(letter) => fs::write("/proc/sysrq-trigger", letter.to_string())
                 .map_err(|error| format!("cannot write /proc/sysrq-trigger: {error}")),
             Action::Swap(size) => swap(*size),
+            Action::Hide(name) => tree::hide(name),
             Action::Wait(millis) => {
                 thread::sleep(Duration::from_millis(*millis));
                 Ok(())

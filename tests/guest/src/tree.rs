@@ -1,8 +1,11 @@
-//! Cgroups of the test machine: makes, fills, reads and removes them.
+//! Files of the test machine: makes, fills, reads and removes cgroups, hides a name of the
+//! kernel's BTF.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
@@ -87,6 +90,31 @@ pub(crate) fn empty_folder(folder: &str) {
 pub(crate) fn open_to_everybody(folder: &str) -> Result<(), String> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o1777))
         .map_err(|error| says("change the mode of", Path::new(folder), &error))
+}
+
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Puts a copy of the kernel's BTF in which this name is misspelt in the place of the kernel's own.
+pub(crate) fn hide(name: &str) -> Result<(), String> {
+    let mut bytes = fs::read(BTF).map_err(|error| says("read", Path::new(BTF), &error))?;
+    let whole = [b"\0", name.as_bytes(), b"\0"].concat();
+    let at = bytes
+        .windows(whole.len())
+        .position(|window| window == whole)
+        .ok_or_else(|| format!("the kernel's BTF has no `{name}`"))?;
+    // Its first letter: a name that begins otherwise.
+    if let Some(letter) = bytes.get_mut(at + 1) {
+        *letter = b'X';
+    }
+    let copy = "/tmp/btf";
+    fs::write(copy, bytes).map_err(|error| says("write", Path::new(copy), &error))?;
+    mount(Some(copy), BTF, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(|error| format!("cannot mount {copy} over {BTF}: {error}"))
+}
+
+/// Takes back every [`hide`].
+pub(crate) fn unhide() {
+    while umount2(BTF, MntFlags::MNT_DETACH).is_ok() {}
 }
 
 fn says(what: &str, path: &Path, error: &std::io::Error) -> String {

@@ -133,6 +133,8 @@ pub enum Action {
     Sysrq(char),
     /// `swap SIZE`: switches on that much swap.
     Swap(u64),
+    /// `hide NAME`: the kernel's BTF no longer has this name, as on a kernel without it.
+    Hide(String),
     /// `wait DURATION`, in milliseconds.
     Wait(u64),
     /// `show PATH FILE`, `show log TEXT`: for a reader, no check.
@@ -402,6 +404,7 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             }
         }
         "swap" => Action::Swap(words.bytes()?),
+        "hide" => Action::Hide(words.next("a name")?),
         "wait" => {
             let word = words.next("a duration")?;
             Action::Wait(millis(&word).ok_or_else(|| format!("`{word}` is no duration such as `500ms`"))?)
