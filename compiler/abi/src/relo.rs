@@ -527,3 +527,7 @@ fn poison(code: &mut [u64], insn: u32, record: usize) -> Result<(), Reason> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests look at places they know")]
+mod tests;
