@@ -42,7 +42,14 @@ pub(crate) fn ready() -> Result<PathBuf, String> {
     }
     packages::need(&packages::BUILD)?;
     packages::need(&packages::KERNEL)?;
-    let cache = cache()?.join(key()?);
+    let folder = cache()?;
+    let lock = folder.join("lock");
+    let lock = File::create(&lock).map_err(|error| cannot("create", &lock, &error))?;
+    if lock.try_lock().is_err() {
+        say("Waiting for another build of the kernel under test.");
+        lock.lock().map_err(|error| format!("cannot lock the cache of kernels: {error}"))?;
+    }
+    let cache = folder.join(key()?);
     if PAIR.iter().all(|name| cache.join(name).exists()) {
         return Ok(cache);
     }

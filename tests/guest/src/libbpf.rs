@@ -152,8 +152,8 @@ pub(crate) fn compare(path: &str, pin: &str) -> Result<(), String> {
     crate::run::line(&text)
 }
 
-/// Prints how many struct_ops links are attached to a cgroup that exists, whoever made them.
-pub(crate) fn links() -> Result<(), String> {
+/// How many struct_ops links are attached to a cgroup that exists, whoever made them.
+pub(crate) fn links() -> usize {
     let (mut id, mut count) = (0, 0);
     // SAFETY: the place for the next id outlives the call.
     while unsafe { sys::bpf_link_get_next_id(id, &raw mut id) } == 0 {
@@ -176,7 +176,7 @@ pub(crate) fn links() -> Result<(), String> {
             count += 1;
         }
     }
-    crate::run::line(&format!("{count}"))
+    count
 }
 
 fn info(fd: i32) -> Result<sys::bpf_prog_info, String> {

@@ -32,7 +32,6 @@ fn main() -> ExitCode {
         ["libbpf", "attach", object, cgroup] => libbpf::attach(object, cgroup),
         ["libbpf", "measure", object] => libbpf::measure(object),
         ["libbpf", "compare", object, pin] => libbpf::compare(object, pin),
-        ["libbpf", "links"] => libbpf::links(),
         _ => init::run(),
     };
     match result {

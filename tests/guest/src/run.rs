@@ -16,7 +16,7 @@ use oomc_vm::script::{self, Action, Expect, Memory};
 
 use crate::kmsg::Log;
 use crate::procs::{Outcome, Processes};
-use crate::{map, tree};
+use crate::{libbpf, map, tree};
 
 const PINS: &str = "/sys/fs/bpf/oomc";
 
@@ -192,10 +192,8 @@ impl Stage {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             child.wait().map_err(|error| format!("cannot wait for oomc: {error}"))?;
-            settle_links()?;
-            let links = links()?;
-            let pinned = pins();
-            match links {
+            let (found, pinned) = (links(), pins());
+            match found {
                 0 => {
                     not += 1;
                     // What was left, if anything, must not be in the way of the next.
@@ -205,15 +203,12 @@ impl Stage {
                     )?;
                 }
                 1 if pinned == 1 => attached += 1,
-                _ => return Err(format!("round {round}: {links} links attached, {pinned} folders of pins")),
+                _ => return Err(format!("round {round}: {found} links attached, {pinned} folders of pins")),
             }
             self.oomc(0, &["unload".to_owned(), "--cgroup".to_owned(), cgroup.to_owned()])?;
-            if links_after()? != 0 || pins() != 0 {
-                return Err(format!(
-                    "round {round}: `unload` left {} links, {} pins",
-                    links_after()?,
-                    pins()
-                ));
+            let (found, pinned) = (links(), pins());
+            if found != 0 || pinned != 0 {
+                return Err(format!("round {round}: `unload` left {found} links, {pinned} folders of pins"));
             }
         }
         tell(&Progress::Step(format!(
@@ -267,7 +262,7 @@ impl Stage {
                 if found == *count { Ok(()) } else { Err(format!("there are {found}")) }
             }
             Expect::Links(count) => {
-                let found = links_after()?;
+                let found = links();
                 if found == *count { Ok(()) } else { Err(format!("there are {found}")) }
             }
             Expect::Whole(path) => {
@@ -337,29 +332,17 @@ fn pins() -> usize {
     fs::read_dir(PINS).into_iter().flatten().flatten().count()
 }
 
-fn links() -> Result<usize, String> {
-    let text = helper(&["libbpf", "links"])?;
-    text.trim().parse().map_err(|_| format!("`{text}` is no count of links"))
-}
-
-/// A killed loader's link goes away after its last reference, which the kernel drops later.
-fn settle_links() -> Result<(), String> {
-    let mut before = links()?;
-    for _ in 0..20 {
+/// The policies that are attached. The link of a killed loader goes away with its last reference,
+/// which the kernel drops a moment later: counted until the number stays.
+fn links() -> usize {
+    let (mut count, mut same) = (libbpf::links(), 0);
+    while same < 5 {
         thread::sleep(Duration::from_millis(20));
-        let now = links()?;
-        if now == before && (now == 0 || pins() > 0) {
-            break;
-        }
-        before = now;
+        let now = libbpf::links();
+        same = if now == count { same + 1 } else { 0 };
+        count = now;
     }
-    Ok(())
-}
-
-/// The links after those that are going have gone.
-fn links_after() -> Result<usize, String> {
-    settle_links()?;
-    links()
+    count
 }
 
 /// The first bytes of a file as another one.
