@@ -529,5 +529,4 @@ fn poison(code: &mut [u64], insn: u32, record: usize) -> Result<(), Reason> {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "tests look at places they know")]
 mod tests;
