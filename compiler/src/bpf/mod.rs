@@ -3,9 +3,71 @@
 //! Owns instruction encodings, selection, register allocation, the frame. Knows BPF's calling convention;
 //! knows nothing of the policy language nor of ELF.
 
+pub mod insn;
+pub mod limits;
+
+pub mod frame;
+pub mod vcode;
+
+pub mod select;
+
+pub mod regalloc;
+
+pub mod emit;
+
+pub mod disasm;
+
+use core::fmt::Write as _;
+
 use oomc_abi::kfuncs::KfuncId;
+use oomc_abi::resolve::KernelView;
+use regalloc2::Function as _;
+
+pub use limits::Error;
 
 use crate::ir;
+use crate::source::Source;
+
+/// Compiles a verified function.
+///
+/// # Errors
+/// The view lacks what the function reads, or the function exceeds a limit of the kernel.
+pub fn compile(func: &ir::Function, source: &Source, view: &KernelView) -> Result<Program, Error> {
+    let frame = frame::Frame::new(func);
+    let code = select::select(func, view, &frame)?;
+    let (blocks, spills) = regalloc::allocate(&code, &frame)?;
+    let frame_size = frame.with_spills(spills);
+    if frame_size > limits::STACK {
+        let slots = frame.slots_size();
+        return Err(Error::Stack { slots, spills: frame_size - slots });
+    }
+    let program = emit::emit(&func.name, blocks, source)?;
+    Ok(Program { frame_size, ..program })
+}
+
+/// The code with virtual registers, as text.
+///
+/// # Errors
+/// As [`compile`].
+pub fn dump_vcode(func: &ir::Function, source: &Source, view: &KernelView) -> Result<String, Error> {
+    let code = select::select(func, view, &frame::Frame::new(func))?;
+    let mut out = format!("{}:\n", func.name);
+    let mut last = None;
+    for block in code.blocks() {
+        let _ = writeln!(out, "{}:", vcode::label(block, code.block_params(block)));
+        for inst in code.block_insns(block).iter() {
+            let span = code.span(inst);
+            let position = source.line_column(span.start);
+            if span != crate::source::Span::default() && last != Some(position.0) {
+                last = Some(position.0);
+                let _ = writeln!(out, "    ; policy {}:{}", position.0, position.1);
+            }
+            let symbol = |target| disasm::symbol(func, target);
+            let _ = writeln!(out, "    {}", code.inst(inst).text(symbol, |kind| disasm::fact(func, kind)));
+        }
+    }
+    Ok(out)
+}
 
 /// A finished function: real registers, symbolic relocations.
 #[derive(Clone, Debug, Default)]

@@ -71,7 +71,7 @@ pub enum BinOp {
     Mul,
     /// Unsigned; by zero gives 0.
     Udiv,
-    /// Signed; by zero gives 0.
+    /// Signed, wrapping; by zero gives 0.
     Sdiv,
     /// Unsigned; by zero gives the dividend.
     Umod,
@@ -81,11 +81,11 @@ pub enum BinOp {
     Or,
     /// Bitwise.
     Xor,
-    /// Shift left.
+    /// Shift left; amounts count modulo 64.
     Shl,
-    /// Logical shift right.
+    /// Logical shift right; amounts count modulo 64.
     Ushr,
-    /// Arithmetic shift right.
+    /// Arithmetic shift right; amounts count modulo 64.
     Sshr,
 }
 
@@ -136,6 +136,7 @@ pub struct BlockCall {
 
 /// An instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant's line says what its operands are")]
 pub enum InstData {
     /// A 64-bit constant.
     Iconst(i64),

@@ -25,5 +25,11 @@
 pub mod entities;
 pub mod function;
 
+pub mod cfg;
+
+pub mod write;
+
+pub mod verify;
+
 pub use entities::*;
 pub use function::*;

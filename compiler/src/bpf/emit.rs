@@ -1,0 +1,270 @@
+//! From allocated blocks to code: order of the blocks, jumps, relocations, source positions.
+
+use super::insn::{Insn, Reg, Src, Width};
+use super::limits::{self, Error};
+use super::regalloc::{Allocated, End, Placed};
+use super::{CoreReloc, LinePosition, Program, Reloc};
+use crate::ir::Cond;
+use crate::source::{Source, Span};
+
+/// Emits the code of a function; block 0 is the entry.
+///
+/// # Errors
+/// More instructions than the kernel takes.
+pub fn emit(name: &str, blocks: Vec<Allocated>, source: &Source) -> Result<Program, Error> {
+    let blocks = thread(blocks);
+    let order = layout(&blocks);
+    let mut items = items(&blocks, &order);
+    let starts = relax(&mut items, blocks.len());
+    let length = items.iter().map(|item| item.places() as usize).sum();
+    if length > limits::INSTRUCTIONS {
+        return Err(Error::TooLong { instructions: length });
+    }
+    let mut program = Program { name: name.into(), ..Program::default() };
+    let mut lines = Lines { source, last: None };
+    for item in &items {
+        let at = program.code.len() as u32;
+        lines.position(item.span(), at, &mut program);
+        item.encode(at, &starts, &mut program);
+    }
+    Ok(program)
+}
+
+/// Jumps past blocks that only jump on.
+#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
+fn thread(mut blocks: Vec<Allocated>) -> Vec<Allocated> {
+    let finals: Vec<usize> = (0..blocks.len())
+        .map(|block| {
+            let mut at = block;
+            // As many steps as blocks: an empty loop stays one.
+            for _ in 0..blocks.len() {
+                match &blocks[at] {
+                    Allocated { body, end: End::Jump(to), .. } if body.is_empty() => at = *to,
+                    _ => break,
+                }
+            }
+            at
+        })
+        .collect();
+    for block in &mut blocks {
+        match &mut block.end {
+            End::Jump(to) => *to = finals[*to],
+            End::Branch { then, otherwise, .. } => {
+                (*then, *otherwise) = (finals[*then], finals[*otherwise]);
+                if then == otherwise {
+                    block.end = End::Jump(*then);
+                }
+            }
+            End::Exit => {}
+        }
+    }
+    blocks
+}
+
+/// The order of the blocks: each is followed by the target of its jump, if that has no place yet.
+#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
+fn layout(blocks: &[Allocated]) -> Vec<usize> {
+    let mut placed = vec![false; blocks.len()];
+    let mut reachable = vec![false; blocks.len()];
+    let mut stack = vec![0];
+    while let Some(block) = stack.pop() {
+        if block < blocks.len() && !core::mem::replace(&mut reachable[block], true) {
+            stack.extend(targets(&blocks[block].end));
+        }
+    }
+    let mut order = Vec::new();
+    for first in 0..blocks.len() {
+        let mut next = Some(first).filter(|first| reachable[*first] && !placed[*first]);
+        while let Some(block) = next {
+            placed[block] = true;
+            order.push(block);
+            // The nearest in the original order, which is the author's.
+            next = targets(&blocks[block].end)
+                .into_iter()
+                .filter(|to| !placed[*to])
+                .min_by_key(|to| if *to > block { *to - block } else { usize::MAX });
+        }
+    }
+    order
+}
+
+fn targets(end: &End) -> Vec<usize> {
+    match *end {
+        End::Jump(to) => vec![to],
+        End::Branch { then, otherwise, .. } => vec![then, otherwise],
+        End::Exit => Vec::new(),
+    }
+}
+
+/// A piece of code whose length is known once the distances are.
+enum Item {
+    /// Where a block starts.
+    Start(usize),
+    Plain(Placed),
+    /// `if a cond b goto block`
+    If {
+        cond: Cond,
+        width: Width,
+        a: Reg,
+        b: Src<Reg>,
+        to: usize,
+        far: bool,
+        span: Span,
+    },
+    /// `goto block`
+    Goto {
+        to: usize,
+        far: bool,
+        span: Span,
+    },
+}
+
+fn items(blocks: &[Allocated], order: &[usize]) -> Vec<Item> {
+    let mut items = Vec::new();
+    for (at, &number) in order.iter().enumerate() {
+        let Some(block) = blocks.get(number) else { continue };
+        let next = order.get(at + 1).copied();
+        let span = block.end_span;
+        items.push(Item::Start(number));
+        items.extend(block.body.iter().cloned().map(Item::Plain));
+        let goto = |to| Item::Goto { to, far: false, span };
+        match block.end {
+            End::Exit => items.push(Item::Plain(Placed { insn: Insn::Exit, span, reloc: None, core: None })),
+            End::Jump(to) if next == Some(to) => {}
+            End::Jump(to) => items.push(goto(to)),
+            End::Branch { cond, width, a, b, then, otherwise } => {
+                let jump = |cond, to| Item::If { cond, width, a, b, to, far: false, span };
+                match inverse(cond) {
+                    _ if next == Some(otherwise) => items.push(jump(cond, then)),
+                    Some(inverse) if next == Some(then) => items.push(jump(inverse, otherwise)),
+                    _ => items.extend([jump(cond, then), goto(otherwise)]),
+                }
+            }
+        }
+    }
+    items
+}
+
+/// The condition that holds when this one does not, if there is one.
+fn inverse(cond: Cond) -> Option<Cond> {
+    match cond {
+        Cond::Eq => Some(Cond::Ne),
+        Cond::Ne => Some(Cond::Eq),
+        Cond::Ult => Some(Cond::Uge),
+        Cond::Uge => Some(Cond::Ult),
+        Cond::Ule => Some(Cond::Ugt),
+        Cond::Ugt => Some(Cond::Ule),
+        Cond::Slt => Some(Cond::Sge),
+        Cond::Sge => Some(Cond::Slt),
+        Cond::Sle => Some(Cond::Sgt),
+        Cond::Sgt => Some(Cond::Sle),
+        Cond::Test => None,
+    }
+}
+
+/// Makes jumps long until every offset fits; gives the place where each block starts.
+#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
+fn relax(items: &mut [Item], blocks: usize) -> Vec<i64> {
+    loop {
+        let mut starts = vec![0; blocks];
+        let mut at = 0;
+        for item in items.iter() {
+            if let Item::Start(block) = item {
+                starts[*block] = at;
+            }
+            at += i64::from(item.places());
+        }
+        let (mut at, mut changed) = (0, false);
+        for item in items.iter_mut() {
+            if let Item::If { to, far, .. } | Item::Goto { to, far, .. } = item
+                && !*far
+                && i16::try_from(starts[*to] - at - 1).is_err()
+            {
+                // Making it long moves all that follows; the next round measures again.
+                (*far, changed) = (true, true);
+            }
+            at += i64::from(item.places());
+        }
+        if !changed {
+            return starts;
+        }
+    }
+}
+
+impl Item {
+    fn span(&self) -> Span {
+        match self {
+            Self::Start(_) => Span::default(),
+            Self::Plain(placed) => placed.span,
+            Self::If { span, .. } | Self::Goto { span, .. } => *span,
+        }
+    }
+
+    fn places(&self) -> u32 {
+        match self {
+            Self::Start(_) => 0,
+            Self::Plain(placed) => placed.insn.places(),
+            Self::If { far: true, cond, .. } if inverse(*cond).is_none() => 3,
+            Self::If { far: true, .. } => 2,
+            Self::If { .. } | Self::Goto { .. } => 1,
+        }
+    }
+
+    fn encode(&self, at: u32, starts: &[i64], program: &mut Program) {
+        let distance = |to: usize, from: u32| starts.get(to).copied().unwrap_or(0) - i64::from(from) - 1;
+        let mut push = |insn: &Insn| {
+            let (first, second) = insn.encode();
+            program.code.extend(core::iter::once(first).chain(second));
+        };
+        match *self {
+            Self::Start(_) => {}
+            Self::Plain(ref placed) => {
+                push(&placed.insn);
+                program.relocs.extend(placed.reloc.map(|target| Reloc { insn: at, target }));
+                program.core.extend(placed.core.map(|kind| CoreReloc { insn: at, kind }));
+            }
+            Self::Goto { to, far: false, .. } => push(&Insn::Jump { off: distance(to, at) as i16 }),
+            Self::Goto { to, far: true, .. } => push(&Insn::JumpLong { off: distance(to, at) as i32 }),
+            Self::If { cond, width, a, b, to, far: false, .. } => {
+                push(&Insn::JumpIf { cond, width, a, b, off: distance(to, at) as i16 });
+            }
+            Self::If { cond, width, a, b, to, far: true, .. } => match inverse(cond) {
+                Some(cond) => {
+                    push(&Insn::JumpIf { cond, width, a, b, off: 1 });
+                    push(&Insn::JumpLong { off: distance(to, at + 1) as i32 });
+                }
+                None => {
+                    push(&Insn::JumpIf { cond, width, a, b, off: 1 });
+                    push(&Insn::Jump { off: 1 });
+                    push(&Insn::JumpLong { off: distance(to, at + 2) as i32 });
+                }
+            },
+        }
+    }
+}
+
+/// Records a position wherever the line changes.
+struct Lines<'a> {
+    source: &'a Source,
+    last: Option<u32>,
+}
+
+impl Lines<'_> {
+    fn position(&mut self, span: Span, insn: u32, program: &mut Program) {
+        // An instruction of the frame, not of the policy's text, belongs to the line before it. The first
+        // instruction must have a position, or the kernel refuses the program.
+        if span == Span::default() && self.last.is_some() {
+            return;
+        }
+        let (line, column) = self.source.line_column(span.start);
+        if self.last == Some(line) {
+            return;
+        }
+        // A block start has no instruction of its own.
+        if program.lines.last().is_some_and(|last| last.insn == insn) {
+            program.lines.pop();
+        }
+        self.last = Some(line);
+        program.lines.push(LinePosition { insn, line, column });
+    }
+}

@@ -1,0 +1,85 @@
+//! What the kernel bounds, and the errors for exceeding it or for asking the view what it does not know.
+
+use core::fmt;
+
+/// `MAX_BPF_STACK` (`include/linux/filter.h`, 6.12): bytes of a call chain's frames.
+pub const STACK: u32 = 512;
+/// `BPF_COMPLEXITY_LIMIT_INSNS` (`include/linux/bpf_verifier.h`, 6.12): instructions of one program that a
+/// privileged user may load.
+pub const INSTRUCTIONS: usize = 1_000_000;
+
+/// Why a function has no machine code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The frame is larger than [`STACK`].
+    Stack {
+        /// Bytes of stack slots.
+        slots: u32,
+        /// Bytes of spilled registers.
+        spills: u32,
+    },
+    /// More instructions than [`INSTRUCTIONS`].
+    TooLong {
+        /// How many.
+        instructions: usize,
+    },
+    /// The build's BTF does not have a kernel member.
+    Member {
+        /// The structure.
+        container: String,
+        /// The member.
+        path: String,
+    },
+    /// The build's BTF does not have an enumerator.
+    Enumerator {
+        /// The enum.
+        enumeration: String,
+        /// The enumerator.
+        name: String,
+    },
+    /// A member that is not 1, 2, 4 or 8 bytes long is read as a number.
+    MemberSize {
+        /// The structure.
+        container: String,
+        /// The member.
+        path: String,
+        /// Its bytes.
+        size: u32,
+    },
+    /// An offset that no instruction can hold.
+    Offset {
+        /// The offset.
+        offset: i64,
+    },
+    /// The register allocator refused: the code it was given is wrong.
+    Registers(String),
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stack { slots, spills } => write!(
+                f,
+                "the policy needs {} bytes of stack ({slots} of buffers and {spills} of registers); the \
+                 kernel allows {STACK}",
+                slots + spills
+            ),
+            Self::TooLong { instructions } => {
+                write!(f, "the policy needs {instructions} instructions; the kernel allows {INSTRUCTIONS}")
+            }
+            Self::Member { container, path } => {
+                write!(f, "the kernel's type information has no member `{path}` in `struct {container}`")
+            }
+            Self::Enumerator { enumeration, name } => {
+                write!(f, "the kernel's type information has no enumerator `{name}` in `enum {enumeration}`")
+            }
+            Self::MemberSize { container, path, size } => {
+                write!(f, "`{path}` of `struct {container}` has {size} bytes and cannot be read as a number")
+            }
+            Self::Offset { offset } => write!(f, "offset {offset} does not fit an instruction"),
+            Self::Registers(text) => write!(f, "registers could not be allocated: {text}"),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The control-flow graph of a function: who jumps where, in which order, who dominates whom.
+//!
+//! A snapshot: recompute it after blocks or terminators change.
+
+use cranelift_entity::SecondaryMap;
+
+use super::{Block, Function, InstData};
+
+/// Predecessors, reverse postorder and dominators.
+#[derive(Debug, Default)]
+pub struct Cfg {
+    preds: SecondaryMap<Block, Vec<Block>>,
+    postorder: Vec<Block>,
+    /// Position in reverse postorder, from 1; 0 is unreachable.
+    position: SecondaryMap<Block, usize>,
+    idom: SecondaryMap<Block, Option<Block>>,
+}
+
+impl Cfg {
+    /// Analyses a function whose blocks all end in a terminator.
+    #[must_use]
+    pub fn new(func: &Function) -> Self {
+        let mut cfg = Self::default();
+        let Some(entry) = func.entry() else { return cfg };
+        cfg.walk(func, entry);
+        let count = cfg.postorder.len();
+        for (index, block) in cfg.postorder.iter().enumerate() {
+            cfg.position[*block] = count - index;
+        }
+        for &block in &cfg.postorder {
+            for succ in successors(func, block) {
+                cfg.preds[succ].push(block);
+            }
+        }
+        cfg.dominate(entry);
+        cfg
+    }
+
+    fn walk(&mut self, func: &Function, entry: Block) {
+        let mut seen: SecondaryMap<Block, bool> = SecondaryMap::new();
+        let mut stack = vec![(entry, successors(func, entry))];
+        seen[entry] = true;
+        while let Some((block, rest)) = stack.last_mut() {
+            let block = *block;
+            // Successors are taken from the back: in reverse postorder, `then` comes before `otherwise`.
+            match rest.pop() {
+                Some(succ) if !seen[succ] => {
+                    seen[succ] = true;
+                    stack.push((succ, successors(func, succ)));
+                }
+                Some(_) => {}
+                None => {
+                    self.postorder.push(block);
+                    stack.pop();
+                }
+            }
+        }
+    }
+
+    /// "A Simple, Fast Dominance Algorithm", Cooper, Harvey and Kennedy.
+    fn dominate(&mut self, entry: Block) {
+        self.idom[entry] = Some(entry);
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for at in (0..self.postorder.len()).rev() {
+                let Some(&block) = self.postorder.get(at) else { continue };
+                if block == entry {
+                    continue;
+                }
+                let known = self.preds[block].iter().copied().filter(|pred| self.idom[*pred].is_some());
+                let idom = known.reduce(|a, b| self.intersect(a, b));
+                if idom.is_some() && self.idom[block] != idom {
+                    self.idom[block] = idom;
+                    changed = true;
+                }
+            }
+        }
+    }
+
+    fn intersect(&self, mut a: Block, mut b: Block) -> Block {
+        while a != b {
+            let deeper = if self.position[a] > self.position[b] { &mut a } else { &mut b };
+            match self.idom[*deeper] {
+                Some(up) if up != *deeper => *deeper = up,
+                _ => return a.min(b),
+            }
+        }
+        a
+    }
+
+    /// The blocks that jump here, one entry for each edge.
+    #[must_use]
+    pub fn predecessors(&self, block: Block) -> &[Block] {
+        &self.preds[block]
+    }
+
+    /// Whether the entry leads here.
+    #[must_use]
+    pub fn is_reachable(&self, block: Block) -> bool {
+        self.position[block] != 0
+    }
+
+    /// The reachable blocks in the order of the layout.
+    pub fn reachable<'a>(&'a self, func: &'a Function) -> impl Iterator<Item = Block> + 'a {
+        func.layout.iter().copied().filter(|block| self.is_reachable(*block))
+    }
+
+    /// The reachable blocks, each before those it dominates.
+    pub fn reverse_postorder(&self) -> impl Iterator<Item = Block> + '_ {
+        self.postorder.iter().rev().copied()
+    }
+
+    /// The closest block that every path to `block` goes through; none for the entry.
+    #[must_use]
+    pub fn immediate_dominator(&self, block: Block) -> Option<Block> {
+        self.idom[block].filter(|idom| *idom != block)
+    }
+
+    /// Whether every path to `block` goes through `by`. A block dominates itself.
+    #[must_use]
+    pub fn dominates(&self, by: Block, block: Block) -> bool {
+        let mut at = Some(block);
+        while let Some(block) = at {
+            if block == by {
+                return true;
+            }
+            at = self.immediate_dominator(block);
+        }
+        false
+    }
+}
+
+/// The blocks a block may go to, one entry for each edge.
+#[must_use]
+pub fn successors(func: &Function, block: Block) -> Vec<Block> {
+    func.terminator(block).map(InstData::targets).unwrap_or_default().iter().map(|call| call.block).collect()
+}

@@ -1,0 +1,403 @@
+//! Checks the IR's invariants; the specification of what a pass may rely on and must keep.
+//!
+//! - The layout places each block once; its first block, the entry, has no parameters and nobody jumps to it.
+//! - Every placed block ends in a terminator and has no other; its instructions and parameters belong to
+//!   nobody else.
+//! - Branches go to placed blocks and hand over as many arguments as there are parameters, of their types.
+//! - Every value is defined once, and its definition dominates each use in a reachable block.
+//! - An instruction has a result iff its operation gives one, of the operation's type. A call of a kernel
+//!   function has the result that the table says, or none if nobody reads it.
+//! - Addresses are pointers, arithmetic is on numbers; a pointer is compared only for equality, with
+//!   another pointer or the constant 0. A null pointer is the constant 0; no other constant is a pointer.
+//! - Calls have as many arguments as the table says.
+//! - Every reference — field, enumerator, type, symbol, slot, global — exists, and an address within a
+//!   global lies within it.
+//! - Memory of our own is not stored to when it is read-only.
+
+use core::fmt;
+
+use cranelift_entity::{PrimaryMap, SecondaryMap};
+use oomc_abi::kfuncs::Ret;
+
+use super::cfg::Cfg;
+use super::{Block, BlockCall, Cond, Function, Inst, InstData, Operand, Size, Type, Value, write};
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The block.
+    pub block: Block,
+    /// The instruction, if it is about one.
+    pub inst: Option<Inst>,
+    /// The instruction as text.
+    pub text: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.block)?;
+        if self.inst.is_some() {
+            write!(f, "`{}`: ", self.text)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Checks a function.
+///
+/// # Errors
+/// All broken invariants.
+pub fn verify(func: &Function) -> Result<(), Vec<Error>> {
+    let mut verifier = Verifier {
+        func,
+        errors: Vec::new(),
+        defined: SecondaryMap::new(),
+        owner: SecondaryMap::new(),
+        place: None,
+    };
+    verifier.layout();
+    verifier.definitions();
+    // The graph of a function with open blocks would mean nothing.
+    if verifier.errors.is_empty() {
+        verifier.insts();
+        verifier.dominance();
+    }
+    if verifier.errors.is_empty() { Ok(()) } else { Err(verifier.errors) }
+}
+
+/// Where a value is made.
+#[derive(Clone, Copy)]
+struct Definition {
+    block: Block,
+    /// Position in the block, from 1; parameters are at 0.
+    at: usize,
+}
+
+struct Verifier<'a> {
+    func: &'a Function,
+    errors: Vec<Error>,
+    defined: SecondaryMap<Value, Option<Definition>>,
+    owner: SecondaryMap<Inst, Option<Block>>,
+    place: Option<(Block, Option<Inst>)>,
+}
+
+impl Verifier<'_> {
+    fn fail(&mut self, message: impl Into<String>) {
+        let Some((block, inst)) = self.place.or_else(|| Some((self.func.entry()?, None))) else {
+            let block = Block::from_u32(0);
+            self.errors.push(Error { block, inst: None, text: String::new(), message: message.into() });
+            return;
+        };
+        let text = inst.map(|inst| write::text(self.func, inst)).unwrap_or_default();
+        self.errors.push(Error { block, inst, text, message: message.into() });
+    }
+
+    fn check(&mut self, holds: bool, message: impl FnOnce() -> String) {
+        if !holds {
+            self.fail(message());
+        }
+    }
+
+    fn layout(&mut self) {
+        let Some(entry) = self.func.entry() else {
+            self.fail("the function has no entry block");
+            return;
+        };
+        let mut placed: SecondaryMap<Block, bool> = SecondaryMap::new();
+        for &block in &self.func.layout {
+            self.place = Some((block, None));
+            let known = self.func.blocks.is_valid(block);
+            self.check(known, || "the block does not exist".into());
+            let twice = core::mem::replace(&mut placed[block], true);
+            self.check(!twice, || "the block is placed twice".into());
+        }
+        self.place = Some((entry, None));
+        let params = self.func.blocks[entry].params.len();
+        self.check(params == 0, || "the entry block has parameters".into());
+        for &block in &self.func.layout {
+            let Some(data) = self.func.blocks.get(block) else { continue };
+            self.place = Some((block, None));
+            self.check(!data.insts.is_empty(), || "the block is empty".into());
+            for (at, &inst) in data.insts.iter().enumerate() {
+                self.place = Some((block, Some(inst)));
+                let Some(inst_data) = self.func.insts.get(inst) else {
+                    self.place = Some((block, None));
+                    self.fail("an instruction does not exist");
+                    continue;
+                };
+                let last = at + 1 == data.insts.len();
+                self.check(inst_data.is_terminator() == last, || {
+                    if last {
+                        "the block has no terminator".into()
+                    } else {
+                        "a terminator in the middle of a block".into()
+                    }
+                });
+                for call in inst_data.targets() {
+                    self.check(placed[call.block], || format!("{} is not placed", call.block));
+                    self.check(call.block != entry, || "the entry block is jumped to".into());
+                }
+            }
+        }
+        self.place = None;
+    }
+
+    fn definitions(&mut self) {
+        for &block in &self.func.layout {
+            let Some(data) = self.func.blocks.get(block) else { continue };
+            self.place = Some((block, None));
+            for &param in &data.params {
+                self.define(param, Definition { block, at: 0 });
+            }
+            for (at, &inst) in data.insts.iter().enumerate() {
+                if !self.func.insts.is_valid(inst) {
+                    continue;
+                }
+                self.place = Some((block, Some(inst)));
+                let twice = self.owner[inst].replace(block).is_some();
+                self.check(!twice, || "the instruction is in two places".into());
+                if let Some(result) = self.func.results[inst] {
+                    self.define(result, Definition { block, at: at + 1 });
+                }
+            }
+        }
+        self.place = None;
+    }
+
+    fn define(&mut self, value: Value, at: Definition) {
+        let known = self.func.values.is_valid(value);
+        self.check(known, || format!("{value} does not exist"));
+        let twice = self.defined[value].replace(at).is_some();
+        self.check(!twice, || format!("{value} is defined twice"));
+    }
+
+    fn dominance(&mut self) {
+        let func = self.func;
+        let cfg = Cfg::new(func);
+        for block in cfg.reachable(func) {
+            for (at, &inst) in func.blocks[block].insts.iter().enumerate() {
+                self.place = Some((block, Some(inst)));
+                for value in func.insts[inst].uses() {
+                    let holds = match self.defined[value] {
+                        Some(def) if def.block == block => def.at <= at,
+                        Some(def) => cfg.dominates(def.block, block),
+                        None => false,
+                    };
+                    self.check(holds, || format!("the definition of {value} does not dominate this use"));
+                }
+            }
+        }
+    }
+
+    fn insts(&mut self) {
+        let func = self.func;
+        for &block in &func.layout {
+            for &inst in &func.blocks[block].insts {
+                self.place = Some((block, Some(inst)));
+                for value in func.insts[inst].uses() {
+                    let known = func.values.is_valid(value);
+                    self.check(known, || format!("{value} does not exist"));
+                }
+                if func.insts[inst].uses().iter().all(|value| func.values.is_valid(*value)) {
+                    self.inst(inst, &func.insts[inst]);
+                }
+            }
+        }
+    }
+
+    fn result(&mut self, inst: Inst, ty: Type) {
+        let found = self.func.results[inst].map(|value| self.func.values[value]);
+        self.check(found == Some(ty), || format!("the result should be {ty:?}, is {found:?}"));
+    }
+
+    fn no_result(&mut self, inst: Inst) {
+        let none = self.func.results[inst].is_none();
+        self.check(none, || "the operation has no result".into());
+    }
+
+    fn ptr(&mut self, value: Value) {
+        let ty = self.func.values[value];
+        self.check(ty == Type::Ptr, || format!("{value} is not a pointer"));
+    }
+
+    fn num(&mut self, value: Value) {
+        let ty = self.func.values[value];
+        self.check(ty == Type::I64, || format!("{value} is not a number"));
+    }
+
+    fn num_operand(&mut self, operand: Operand) {
+        if let Operand::Value(value) = operand {
+            self.num(value);
+        }
+    }
+
+    fn exists<K: cranelift_entity::EntityRef, V>(&mut self, map: &PrimaryMap<K, V>, key: K) {
+        let known = map.is_valid(key);
+        self.check(known, || "it refers to what does not exist".into());
+    }
+
+    fn inst(&mut self, inst: Inst, data: &InstData) {
+        let func = self.func;
+        match data {
+            InstData::Iconst(imm) => {
+                let ty = func.results[inst].map(|value| func.values[value]);
+                let holds = match ty {
+                    Some(Type::I64) => true,
+                    Some(Type::Ptr) => *imm == 0,
+                    None => false,
+                };
+                self.check(holds, || "a constant is a number, or the null pointer".into());
+            }
+            InstData::Binary(_, a, b) => {
+                self.num(*a);
+                self.num_operand(*b);
+                self.result(inst, Type::I64);
+            }
+            InstData::SignExtend(_, a) => {
+                self.num(*a);
+                self.result(inst, Type::I64);
+            }
+            InstData::LoadCtx(_) => self.result(inst, Type::Ptr),
+            InstData::Load { ptr, size, .. } => {
+                self.ptr(*ptr);
+                // A pointer is parked in memory of our own only whole.
+                let ty = func.results[inst].map(|value| func.values[value]);
+                let holds = matches!((ty, size), (Some(Type::I64), _) | (Some(Type::Ptr), Size::B8));
+                self.check(holds, || "a load gives a number, or with 8 bytes a pointer".into());
+            }
+            InstData::Store { ptr, size, value, .. } => {
+                self.ptr(*ptr);
+                self.writable(*ptr);
+                if let Operand::Value(value) = value
+                    && func.values[*value] == Type::Ptr
+                {
+                    self.check(*size == Size::B8, || "a pointer is stored whole".into());
+                }
+                self.no_result(inst);
+            }
+            InstData::LoadField { ptr, field } => {
+                self.ptr(*ptr);
+                self.exists(&func.fields, *field);
+                self.result(inst, Type::I64);
+            }
+            InstData::LoadPtr { ptr, field } | InstData::FieldAddr { ptr, field } => {
+                self.ptr(*ptr);
+                self.exists(&func.fields, *field);
+                self.result(inst, Type::Ptr);
+            }
+            InstData::FieldExists(field) => {
+                self.exists(&func.fields, *field);
+                self.result(inst, Type::I64);
+            }
+            InstData::EnumValue(enumerator) | InstData::EnumExists(enumerator) => {
+                self.exists(&func.enums, *enumerator);
+                self.result(inst, Type::I64);
+            }
+            InstData::TypeId(ty) => {
+                self.exists(&func.types, *ty);
+                self.result(inst, Type::I64);
+            }
+            InstData::KsymAddr(ksym) => {
+                self.exists(&func.ksyms, *ksym);
+                self.result(inst, Type::Ptr);
+            }
+            InstData::StackAddr(slot) => {
+                self.exists(&func.slots, *slot);
+                self.result(inst, Type::Ptr);
+            }
+            InstData::GlobalAddr { global, offset } => {
+                self.exists(&func.globals, *global);
+                if let Some(data) = func.globals.get(*global) {
+                    let inside = usize::try_from(*offset).is_ok_and(|offset| offset < data.data.len());
+                    self.check(inside, || format!("{} has {} bytes", data.name, data.data.len()));
+                }
+                self.result(inst, Type::Ptr);
+            }
+            InstData::PtrAdd(ptr, value) => {
+                self.ptr(*ptr);
+                self.num(*value);
+                self.result(inst, Type::Ptr);
+            }
+            InstData::Call { kfunc, args } => {
+                let row = kfunc.row();
+                self.arity(args.len(), row.args);
+                let ty = match row.ret {
+                    Ret::Void => None,
+                    Ret::Ptr => Some(Type::Ptr),
+                    Ret::Bool | Ret::Int | Ret::Long => Some(Type::I64),
+                };
+                let found = func.results[inst].map(|value| func.values[value]);
+                self.check(found.is_none() || found == ty, || {
+                    format!("the result should be {ty:?}, is {found:?}")
+                });
+            }
+            InstData::CallHelper { helper, args } => {
+                self.arity(args.len(), helper.args);
+                let found = func.results[inst].map(|value| func.values[value]);
+                self.check(found != Some(Type::Ptr), || "a helper gives a number".into());
+            }
+            InstData::Jump(call) => {
+                self.call(call);
+                self.no_result(inst);
+            }
+            InstData::Branch { cond, a, b, then, otherwise } => {
+                self.compare(*cond, *a, *b);
+                self.call(then);
+                self.call(otherwise);
+                self.no_result(inst);
+            }
+            InstData::Return(value) => {
+                self.num_operand(*value);
+                self.no_result(inst);
+            }
+        }
+    }
+
+    /// Stores through an address of a global that is frozen would be refused by the kernel.
+    fn writable(&mut self, ptr: Value) {
+        let func = self.func;
+        let def = self.defined[ptr]
+            .filter(|def| def.at > 0)
+            .and_then(|def| func.blocks[def.block].insts.get(def.at - 1));
+        if let Some(InstData::GlobalAddr { global, .. }) = def.map(|inst| &func.insts[*inst])
+            && let Some(data) = func.globals.get(*global)
+        {
+            self.check(!data.read_only, || format!("{} is read-only", data.name));
+        }
+    }
+
+    fn arity(&mut self, found: usize, wanted: u8) {
+        self.check(found == usize::from(wanted), || format!("{wanted} arguments expected, {found} given"));
+    }
+
+    fn compare(&mut self, cond: Cond, a: Value, b: Operand) {
+        let func = self.func;
+        let equality = matches!(cond, Cond::Eq | Cond::Ne);
+        match (func.values[a], b) {
+            (Type::I64, Operand::Imm(_)) => {}
+            (Type::I64, Operand::Value(b)) => self.num(b),
+            (Type::Ptr, Operand::Imm(imm)) => {
+                self.check(equality && imm == 0, || "a pointer is only compared with 0, for equality".into());
+            }
+            (Type::Ptr, Operand::Value(b)) => {
+                self.ptr(b);
+                self.check(equality, || "pointers are only compared for equality".into());
+            }
+        }
+    }
+
+    fn call(&mut self, call: &BlockCall) {
+        let func = self.func;
+        let params = &func.blocks[call.block].params;
+        let (given, wanted) = (call.args.len(), params.len());
+        self.check(given == wanted, || format!("{} takes {wanted} arguments, {given} given", call.block));
+        for (arg, param) in call.args.iter().zip(params) {
+            let same = func.values[*arg] == func.values[*param];
+            self.check(same, || format!("{arg} has not the type of {param}"));
+        }
+    }
+}
