@@ -11,7 +11,7 @@ use oomc_vm::{run, script};
 use crate::{build, say};
 
 /// The example.
-const POLICY: &str = "examples/headline.oom";
+const POLICY: &str = "examples/headline/policy.oom";
 
 /// What happens; each `show` is told below, in the same order. The ancestor's limit is what ends
 /// the rises: up to it the policy may go, and there it has to kill.
@@ -43,8 +43,8 @@ pub(crate) fn run(_args: &[String]) -> Result<(), String> {
     let path = build::root().join(POLICY);
     let policy =
         fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let text = format!("#! policy: none\n#> policy headline: {}\n{SCRIPT}", policy.trim().replace('\n', " "));
-    let case = script::parse("demo", &text)?;
+    let mut case = script::parse("demo", &format!("#! policy: none\n{SCRIPT}"))?;
+    case.policies.push(("headline".to_owned(), policy.clone()));
     say("Compiling the policy and booting the kernel under test …");
     let mut report = None;
     run::run(&tools, &build::scratch("demo"), vec![case], &[], &mut |result| report = Some(result))?;

@@ -335,3 +335,47 @@ fn hex(bytes: &[u8]) -> String {
 fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
     format!("cannot {what} {}: {error}", path.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own for one test, removed at its end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let folder = env::temp_dir().join(format!("oomc-xtask-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).expect("a folder");
+            Scratch(folder)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_failed_hunk_is_a_sentence_with_patch_and_place() {
+        let scratch = Scratch::new("hunk");
+        fs::write(scratch.0.join("file.c"), "int one;\nint two;\n").expect("a file");
+        let patch = scratch.0.join("0001-change.patch");
+        let text = "--- a/file.c\n+++ b/file.c\n@@ -1,2 +1,2 @@\n int other;\n-int text;\n+int new;\n";
+        fs::write(&patch, text).expect("a patch");
+        let error = apply(&scratch.0, &patch).expect_err("it must not apply");
+        assert!(error.contains("0001-change.patch does not apply"), "{error}");
+        assert!(error.contains("file.c: Hunk #1 FAILED at 1"), "{error}");
+    }
+
+    #[test]
+    fn a_pair_with_other_sums_is_not_taken() {
+        let scratch = Scratch::new("pair");
+        for name in PAIR {
+            fs::write(scratch.0.join(name), b"something else").expect("a file");
+        }
+        let error = is_recorded(&scratch.0).expect_err("other bytes");
+        assert_eq!(error, "the SHA-256 of bzImage is not the recorded one");
+    }
+}
