@@ -228,3 +228,19 @@ fn the_embedded_btf_says_what_the_full_one_says() {
     }
     assert!(compared > 1000, "{compared}");
 }
+
+#[test]
+fn fixtures_lack_what_they_say_and_nothing_else() {
+    use oomc_abi::reference::LACKING;
+    for (name, lacks) in LACKING {
+        let path = oomc_tests::root().join("tests/btf").join(name).with_extension("btf");
+        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let view = KernelView::from_btf(&bytes).expect("a BTF");
+        assert_eq!(view.btf().by_name(lacks).count(), 0, "{name}");
+        assert_eq!(view.has_hook(), *lacks != OOM.ops, "{name}");
+        for row in KFUNCS.iter().filter(|row| row.name != *lacks) {
+            let id = KfuncId::by_name(row.name).expect("the row's own name");
+            assert!(view.kfunc(id).is_some(), "{name}: no {}", row.name);
+        }
+    }
+}

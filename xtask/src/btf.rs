@@ -1,4 +1,4 @@
-//! `cargo xtask btf --from FILE`: makes the embedded BTF anew from a kernel's.
+//! `cargo xtask btf --from FILE`: makes the embedded BTF and those of the tests anew from a kernel's.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,9 @@ use oomc_abi::reference;
 
 /// Where the result lies, from the top of the repository.
 const TARGET: &str = "compiler/abi/btf/reference.btfi";
+
+/// Where those of the tests lie.
+const TESTS: &str = "tests/btf";
 
 /// Runs the command.
 ///
@@ -30,5 +33,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let target = root.join(TARGET);
     fs::write(&target, &indexed).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
     println!("{TARGET}: {} of {} types, {} of {} bytes", small.len(), full.len(), indexed.len(), bytes.len());
+    for (name, lacks) in reference::LACKING {
+        let small = reference::reduce_without(&full, lacks);
+        let target = root.join(TESTS).join(name).with_extension("btf");
+        fs::write(&target, &small).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
+        println!("{TESTS}/{name}.btf: without {lacks}, {} bytes", small.len());
+    }
     Ok(())
 }

@@ -49,21 +49,39 @@ const ENUMS: &[&str] = &[
     "cgroup_bpf_attach_type",
 ];
 
+/// Kernels that lack something, for tests: a name, and the function or structure that is not there.
+pub const LACKING: &[(&str, &str)] = &[("no_hook", OOM.ops), ("no_raise", "bpf_mem_cgroup_raise_max")];
+
 /// The reduced BTF, and the names that the kernel lacks.
 #[must_use]
 pub fn reduce(btf: &Btf) -> (Vec<u8>, Vec<String>) {
+    let (wanted, missing) = select(btf, u32::MAX, None);
+    (minimize(btf, &wanted), missing)
+}
+
+/// A BTF for tests: smaller still, and without one name.
+#[must_use]
+pub fn reduce_without(btf: &Btf, name: &str) -> Vec<u8> {
+    let (wanted, _) = select(btf, 0, Some(name));
+    minimize(btf, &wanted)
+}
+
+/// What to keep, following at most some pointers from a structure; and which names the kernel lacks.
+fn select(btf: &Btf, pointers_max: u32, without: Option<&str>) -> (Wanted, Vec<String>) {
     let mut wanted = Wanted::default();
     let mut missing = Vec::new();
-    let mut add = |name: &str, pointers| {
-        if !wanted.add(btf, name, pointers) {
+    let mut add = |name: &str, pointers: u32| {
+        if without != Some(name) && !wanted.add(btf, name, pointers) {
             missing.push(name.to_owned());
         }
     };
     // The callback's type lies behind a pointer, its arguments' behind another.
     add(OOM.ops, 2);
-    add(&format!("bpf_struct_ops_{}", OOM.ops), 1);
+    if without != Some(OOM.ops) {
+        add(&format!("bpf_struct_ops_{}", OOM.ops), 1);
+    }
     for (name, pointers) in STRUCTS {
-        add(name, *pointers);
+        add(name, (*pointers).min(pointers_max));
     }
     for name in ENUMS {
         add(name, 0);
@@ -71,5 +89,5 @@ pub fn reduce(btf: &Btf) -> (Vec<u8>, Vec<String>) {
     for row in KFUNCS {
         add(row.name, 1);
     }
-    (minimize(btf, &wanted), missing)
+    (wanted, missing)
 }
