@@ -134,7 +134,7 @@ fn items(blocks: &[Allocated], order: &[usize]) -> Vec<Item> {
             End::Jump(to) => items.push(goto(to)),
             End::Branch { cond, width, a, b, then, otherwise } => {
                 let jump = |cond, to| Item::If { cond, width, a, b, to, far: false, span };
-                match inverse(cond) {
+                match cond.inverse() {
                     _ if next == Some(otherwise) => items.push(jump(cond, then)),
                     Some(inverse) if next == Some(then) => items.push(jump(inverse, otherwise)),
                     _ => items.extend([jump(cond, then), goto(otherwise)]),
@@ -143,23 +143,6 @@ fn items(blocks: &[Allocated], order: &[usize]) -> Vec<Item> {
         }
     }
     items
-}
-
-/// The condition that holds when this one does not, if there is one.
-fn inverse(cond: Cond) -> Option<Cond> {
-    match cond {
-        Cond::Eq => Some(Cond::Ne),
-        Cond::Ne => Some(Cond::Eq),
-        Cond::Ult => Some(Cond::Uge),
-        Cond::Uge => Some(Cond::Ult),
-        Cond::Ule => Some(Cond::Ugt),
-        Cond::Ugt => Some(Cond::Ule),
-        Cond::Slt => Some(Cond::Sge),
-        Cond::Sge => Some(Cond::Slt),
-        Cond::Sle => Some(Cond::Sgt),
-        Cond::Sgt => Some(Cond::Sle),
-        Cond::Test => None,
-    }
 }
 
 /// Makes jumps long until every offset fits; gives the place where each block starts.
@@ -204,7 +187,7 @@ impl Item {
         match self {
             Self::Start(_) => 0,
             Self::Plain(placed) => placed.insn.places(),
-            Self::If { far: true, cond, .. } if inverse(*cond).is_none() => 3,
+            Self::If { far: true, cond, .. } if cond.inverse().is_none() => 3,
             Self::If { far: true, .. } => 2,
             Self::If { .. } | Self::Goto { .. } => 1,
         }
@@ -228,7 +211,7 @@ impl Item {
             Self::If { cond, width, a, b, to, far: false, .. } => {
                 push(&Insn::JumpIf { cond, width, a, b, off: distance(to, at) as i16 });
             }
-            Self::If { cond, width, a, b, to, far: true, .. } => match inverse(cond) {
+            Self::If { cond, width, a, b, to, far: true, .. } => match cond.inverse() {
                 Some(cond) => {
                     push(&Insn::JumpIf { cond, width, a, b, off: 1 });
                     push(&Insn::JumpLong { off: distance(to, at + 1) as i32 });

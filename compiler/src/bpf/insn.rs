@@ -335,7 +335,7 @@ impl Insn {
                 }),
                 (0x90, CLASS_JMP) => Self::Exit,
                 (code, _) => {
-                    let cond = *CONDS.iter().find(|cond| jump_code(**cond) as u64 == code)?;
+                    let cond = *Cond::ALL.iter().find(|cond| jump_code(**cond) as u64 == code)?;
                     let width = if class == CLASS_JMP { Width::W64 } else { Width::W32 };
                     Self::JumpIf { cond, width, a: dst, b: operand, off }
                 }
@@ -362,7 +362,7 @@ impl Insn {
                 for &src in &sources {
                     all.push(Self::Mov { width, dst, src });
                     all.extend(AluOp::ALL.iter().map(|&op| Self::Alu { op, width, dst, src }));
-                    for &cond in CONDS {
+                    for &cond in Cond::ALL {
                         all.extend(offs.map(|off| Self::JumpIf { cond, width, a: dst, b: src, off }));
                     }
                 }
@@ -391,21 +391,6 @@ impl Insn {
         all
     }
 }
-
-/// All conditions.
-const CONDS: &[Cond] = &[
-    Cond::Eq,
-    Cond::Ne,
-    Cond::Ult,
-    Cond::Ule,
-    Cond::Ugt,
-    Cond::Uge,
-    Cond::Slt,
-    Cond::Sle,
-    Cond::Sgt,
-    Cond::Sge,
-    Cond::Test,
-];
 
 fn jump_code(cond: Cond) -> JumpOperation {
     match cond {

@@ -580,7 +580,7 @@ impl<'a> Select<'a> {
             && self.constant(a).is_some()
             && self.constant(right).is_none()
         {
-            (cond, a, b) = (swapped(cond), right, Operand::Value(a));
+            (cond, a, b) = (cond.swapped(), right, Operand::Value(a));
         }
         let width = self.compare_width(a);
         let b = self.source(b)?;
@@ -611,20 +611,4 @@ impl<'a> Select<'a> {
 
 fn offset_of(offset: i64) -> Result<i32, Error> {
     i32::try_from(offset).map_err(|_| Error::Offset { offset })
-}
-
-/// The condition with its operands exchanged.
-#[must_use]
-pub fn swapped(cond: Cond) -> Cond {
-    match cond {
-        Cond::Ult => Cond::Ugt,
-        Cond::Ule => Cond::Uge,
-        Cond::Ugt => Cond::Ult,
-        Cond::Uge => Cond::Ule,
-        Cond::Slt => Cond::Sgt,
-        Cond::Sle => Cond::Sge,
-        Cond::Sgt => Cond::Slt,
-        Cond::Sge => Cond::Sle,
-        Cond::Eq | Cond::Ne | Cond::Test => cond,
-    }
 }

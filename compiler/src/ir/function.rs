@@ -116,6 +116,57 @@ pub enum Cond {
     Test,
 }
 
+impl Cond {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Eq,
+        Self::Ne,
+        Self::Ult,
+        Self::Ule,
+        Self::Ugt,
+        Self::Uge,
+        Self::Slt,
+        Self::Sle,
+        Self::Sgt,
+        Self::Sge,
+        Self::Test,
+    ];
+
+    /// The condition with its operands exchanged.
+    #[must_use]
+    pub fn swapped(self) -> Self {
+        match self {
+            Self::Ult => Self::Ugt,
+            Self::Ule => Self::Uge,
+            Self::Ugt => Self::Ult,
+            Self::Uge => Self::Ule,
+            Self::Slt => Self::Sgt,
+            Self::Sle => Self::Sge,
+            Self::Sgt => Self::Slt,
+            Self::Sge => Self::Sle,
+            Self::Eq | Self::Ne | Self::Test => self,
+        }
+    }
+
+    /// The condition that holds when this one does not, if there is one.
+    #[must_use]
+    pub fn inverse(self) -> Option<Self> {
+        match self {
+            Self::Eq => Some(Self::Ne),
+            Self::Ne => Some(Self::Eq),
+            Self::Ult => Some(Self::Uge),
+            Self::Uge => Some(Self::Ult),
+            Self::Ule => Some(Self::Ugt),
+            Self::Ugt => Some(Self::Ule),
+            Self::Slt => Some(Self::Sge),
+            Self::Sge => Some(Self::Slt),
+            Self::Sle => Some(Self::Sgt),
+            Self::Sgt => Some(Self::Sle),
+            Self::Test => None,
+        }
+    }
+}
+
 /// The right side of an operation: a value, or an immediate that fits 32 bits signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operand {
@@ -194,6 +245,16 @@ impl InstData {
     /// The blocks it may go to, then before otherwise.
     #[must_use]
     pub fn targets(&self) -> Vec<&BlockCall> {
+        match self {
+            Self::Jump(call) => vec![call],
+            Self::Branch { then, otherwise, .. } => vec![then, otherwise],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The blocks it may go to, to change them.
+    #[must_use]
+    pub fn targets_mut(&mut self) -> Vec<&mut BlockCall> {
         match self {
             Self::Jump(call) => vec![call],
             Self::Branch { then, otherwise, .. } => vec![then, otherwise],

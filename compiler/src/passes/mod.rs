@@ -1,1 +1,94 @@
-//! Passes over the IR.
+//! Passes: IR to better IR.
+//!
+//! Each keeps the invariants of [`crate::ir::verify`] and the order of loads, stores and calls. What a pass
+//! must not touch: facts of the target's BTF (`field.exists`, `enum.value`, `type.id`), which are unknown
+//! until the object is loaded, and loads from memory of our own, which the verifier does not track and so
+//! keep its states few.
+
+pub mod fold;
+
+pub mod simplify_cfg;
+
+pub mod dce;
+
+use cranelift_entity::SecondaryMap;
+
+use crate::ir::{Function, Value};
+
+/// A pass.
+#[derive(Clone, Copy)]
+pub struct Pass {
+    /// As in its file's name.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// Whether it changed the function.
+    pub run: fn(&mut Function) -> bool,
+}
+
+/// All passes, in the order in which they run.
+pub const PASSES: &[Pass] = &[
+    Pass { name: "fold", description: "computes constants and uses algebraic identities", run: fold::run },
+    Pass {
+        name: "simplify_cfg",
+        description: "drops unreachable blocks, joins blocks, jumps past empty ones, drops needless parameters",
+        run: simplify_cfg::run,
+    },
+    Pass { name: "dce", description: "drops instructions and parameters that nobody reads", run: dce::run },
+];
+
+/// Rounds after which even a function that still changes is left as it is.
+const ROUNDS: usize = 16;
+
+/// Runs all passes until none changes the function.
+///
+/// # Panics
+/// In debug builds, when a pass breaks an invariant: a bug of the pass.
+pub fn run(func: &mut Function) {
+    verify(func, "lowering");
+    for _ in 0..ROUNDS {
+        let mut changed = false;
+        for pass in PASSES {
+            changed |= (pass.run)(func);
+            verify(func, pass.name);
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+fn verify(func: &Function, after: &str) {
+    if cfg!(debug_assertions)
+        && let Err(errors) = crate::ir::verify::verify(func)
+    {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let text = crate::ir::write::write(func);
+        assert!(errors.is_empty(), "the IR is invalid after {after}:\n{}\n{text}", errors.join("\n"));
+    }
+}
+
+/// Values that stand for others.
+#[derive(Default)]
+struct Replace(SecondaryMap<Value, Option<Value>>);
+
+impl Replace {
+    fn set(&mut self, old: Value, new: Value) {
+        self.0[old] = Some(new);
+    }
+
+    /// What stands for a value in the end.
+    fn get(&self, mut value: Value) -> Value {
+        while let Some(next) = self.0[value] {
+            value = next;
+        }
+        value
+    }
+
+    /// Rewrites all uses.
+    fn apply(&self, func: &mut Function) {
+        for inst in func.insts.values_mut() {
+            inst.map_uses(|value| self.get(value));
+        }
+    }
+}
