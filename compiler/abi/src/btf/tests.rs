@@ -213,3 +213,54 @@ fn externs_are_gone_for_the_kernel_and_nothing_moves() {
     };
     assert_eq!(members.iter().map(|member| member.name).collect::<Vec<_>>(), ["f", "v"]);
 }
+
+#[test]
+fn a_reduced_btf_keeps_what_is_near_and_declares_what_is_far() {
+    let mut b = Builder::new();
+    let int = int(&mut b);
+    let member = |name, ty, bit_offset| Member { name, ty, bit_offset, bits: 0 };
+    let far = b.add("far", &Kind::Struct { size: 4, members: vec![member("x", int, 0)] });
+    let to_far = b.add("", &Kind::Ptr(far));
+    let near = b.add("near", &Kind::Struct { size: 8, members: vec![member("far", to_far, 0)] });
+    let typedef = b.add("near_t", &Kind::Typedef(near));
+    let constant = b.add("", &Kind::Const(typedef));
+    let to_near = b.add("", &Kind::Ptr(constant));
+    let inside = b.add("inside", &Kind::Struct { size: 4, members: vec![member("y", int, 0)] });
+    let proto = b.add("", &Kind::FuncProto { ret: 0, params: vec![Param { name: "p", ty: to_far }] });
+    let callback = b.add("", &Kind::Ptr(proto));
+    let nameless = b.add("", &Kind::Struct { size: 4, members: vec![member("z", int, 0)] });
+    let to_nameless = b.add("", &Kind::Ptr(nameless));
+    let members = vec![
+        member("near", to_near, 0),
+        member("inside", inside, 64),
+        member("callback", callback, 128),
+        member("nameless", to_nameless, 192),
+    ];
+    b.add("root", &Kind::Struct { size: 32, members });
+    b.add("unwanted", &Kind::Struct { size: 4, members: vec![member("x", int, 0)] });
+    let full = Btf::parse(&b.finish()).expect("valid");
+
+    let reduced = |pointers| {
+        let mut wanted = minimize::Wanted::default();
+        assert!(wanted.add(&full, "root", pointers));
+        assert!(!wanted.add(&full, "nothing", pointers));
+        Btf::parse(&minimize::minimize(&full, &wanted)).expect("valid")
+    };
+    let declared =
+        |btf: &Btf, tag| btf.find(tag, |kind| matches!(kind, Kind::Fwd { union: false })).is_some();
+    let none = reduced(0);
+    assert!(none.composite("inside").is_some(), "inside the root: always whole");
+    assert!(declared(&none, "near") && none.composite("near").is_none());
+    assert_eq!(none.by_name("far").count() + none.by_name("unwanted").count(), 0);
+    let view = KernelView::from_btf(&minimize::minimize(&full, &{
+        let mut wanted = minimize::Wanted::default();
+        wanted.add(&full, "root", 0);
+        wanted
+    }))
+    .expect("valid");
+    assert_eq!(view.member("root", "near").and_then(|near| near.pointee).as_deref(), Some("near"));
+    assert_eq!(view.member("root", "nameless").map(|member| (member.size, member.pointee)), Some((8, None)));
+    let one = reduced(1);
+    assert!(one.composite("near").is_some() && declared(&one, "far"));
+    assert!(reduced(2).composite("far").is_some());
+}
