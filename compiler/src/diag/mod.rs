@@ -177,6 +177,12 @@ impl Sink {
 
 const REPORT: &str = "this is a bug of oomc: please report it, together with the policy";
 
+/// Two tables of the front end contradict each other.
+#[must_use]
+pub fn front_end_failed(text: &str) -> Diagnostic {
+    Diagnostic::new(codes::FRONT_END_FAILED, "the front end contradicts itself").help(REPORT).note(text)
+}
+
 /// The IR broke its own rules.
 #[must_use]
 pub fn ir_invalid(text: &str) -> Diagnostic {

@@ -10,6 +10,14 @@
 //! - a [`Selection`] has at least one key;
 //! - `Action::Block` is never empty, and nothing follows a `Defer` inside it.
 
+pub mod lower;
+
+pub mod check;
+pub mod consteval;
+pub mod coverage;
+pub mod kernel;
+pub mod print;
+
 use cranelift_entity::{PrimaryMap, entity_impl};
 use oomc_abi::fields::FieldId;
 

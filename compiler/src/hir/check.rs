@@ -1,0 +1,656 @@
+//! Types and units of expressions.
+//!
+//! Takes operands whose names are bound, gives typed HIR, folded where it is constant. A mistake costs one
+//! diagnostic: `None` says that it was reported.
+
+use oomc_abi::fields::{self, Owner};
+
+use super::lower::Lower;
+use super::{ArithOp, CompareOp, Expr, ExprId, ExprKind, Subject, Ty, consteval};
+use crate::diag::{Diagnostic, codes};
+use crate::source::Span;
+use crate::syntax::ast::{self, Binary};
+use crate::syntax::literal::{self, Kind};
+
+use crate::resolve::{Resolved, Value};
+
+/// The longest command name; the kernel cuts the rest off (`TASK_COMM_LEN`, include/linux/sched.h, 6.12).
+const COMM_BYTES: usize = 15;
+
+/// What an expression came to.
+pub(super) enum Operand {
+    /// A typed expression; of type text only if it is a field.
+    Expr(ExprId),
+    /// A string.
+    Text(String),
+}
+
+/// A type with its article, for a sentence.
+pub(super) fn ty_name(ty: Ty) -> &'static str {
+    match ty {
+        Ty::Bytes => "bytes",
+        Ty::Ratio => "a percent",
+        Ty::Duration => "a duration",
+        Ty::Count => "a number",
+        Ty::Bool => "a truth value",
+        Ty::Text => "text",
+    }
+}
+
+impl Lower<'_> {
+    pub(super) fn push(&mut self, kind: ExprKind, ty: Ty, span: Span) -> ExprId {
+        self.policy.exprs.push(Expr { kind, ty, span })
+    }
+
+    fn ty(&self, id: ExprId) -> Ty {
+        self.policy.exprs.get(id).map_or(Ty::Count, |expr| expr.ty)
+    }
+
+    fn span_of(&self, id: ExprId) -> Span {
+        self.policy.exprs.get(id).map_or_else(Span::default, |expr| expr.span)
+    }
+
+    pub(super) fn constant(&self, id: ExprId) -> Option<i64> {
+        match self.policy.exprs.get(id)?.kind {
+            ExprKind::Int(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// How the author called it: a name in backticks, or what it is.
+    fn called(&self, id: ExprId) -> String {
+        let span = self.span_of(id);
+        let text = self.source.slice(span);
+        if text.len() <= 40 && !text.contains('\n') { format!("`{text}`") } else { "this".to_owned() }
+    }
+
+    /// A condition: yes, no or unknown.
+    pub(super) fn condition(&mut self, expr: &ast::Expr, place: &str) -> Option<ExprId> {
+        let id = match self.operand(expr)? {
+            Operand::Text(_) => {
+                self.sink.push(
+                    Diagnostic::new(codes::NOT_BOOL, format!("{place} needs a condition, and this is text"))
+                        .label(expr.span, "never true or false")
+                        .help("compare it: `comm == \"sshd\"`"),
+                );
+                return None;
+            }
+            Operand::Expr(id) => id,
+        };
+        let ty = self.ty(id);
+        if ty == Ty::Bool {
+            return Some(id);
+        }
+        let called = self.called(id);
+        let example = match ty {
+            Ty::Bytes => "16MiB",
+            Ty::Ratio => "90%",
+            Ty::Duration => "30s",
+            Ty::Text => "\"sshd\"",
+            Ty::Count | Ty::Bool => "3",
+        };
+        let op = if ty == Ty::Text { "==" } else { ">" };
+        self.sink.push(
+            Diagnostic::new(
+                codes::NOT_BOOL,
+                format!("{place} needs a condition, and {called} is {}", ty_name(ty)),
+            )
+            .label(expr.span, "never true or false")
+            .help(format!("compare it, for example {called} with `{op} {example}`")),
+        );
+        None
+    }
+
+    /// A value that is no text: for sums, keys and amounts.
+    pub(super) fn number(&mut self, expr: &ast::Expr) -> Option<ExprId> {
+        match self.operand(expr)? {
+            Operand::Expr(id) if !matches!(self.ty(id), Ty::Text | Ty::Bool) => Some(id),
+            Operand::Expr(id) => {
+                let (called, ty) = (self.called(id), ty_name(self.ty(id)));
+                self.sink.push(
+                    Diagnostic::new(codes::TYPES, format!("a number is needed, and {called} is {ty}"))
+                        .label(expr.span, format!("this is {ty}"))
+                        .help("use a field that is a number; conditions belong in `where`"),
+                );
+                None
+            }
+            Operand::Text(_) => {
+                self.sink.push(
+                    Diagnostic::new(codes::TYPES, "a number is needed, and this is text")
+                        .label(expr.span, "this is text")
+                        .help("numbers stand without quotes"),
+                );
+                None
+            }
+        }
+    }
+
+    /// An amount of memory; a bare percent is of `base`, if there is one.
+    pub(super) fn amount(&mut self, expr: &ast::Expr, base: Option<&'static str>) -> Option<ExprId> {
+        let id = self.number(expr)?;
+        match (self.ty(id), base) {
+            (Ty::Bytes, _) => Some(id),
+            (Ty::Ratio, Some(base)) => {
+                let field = self.known_field(Owner::Cgroup, base)?;
+                let subject = Subject::Anchor(super::Anchor::Cgroup);
+                let limit = self.push(ExprKind::Field(subject, field), Ty::Bytes, expr.span);
+                Some(self.push(ExprKind::Arith(ArithOp::Mul, limit, id), Ty::Bytes, expr.span))
+            }
+            (Ty::Ratio, None) => {
+                let text = self.source.slice(expr.span).to_owned();
+                self.sink.push(
+                    Diagnostic::new(codes::PERCENT_BASE, format!("`{text}` of what?"))
+                        .label(expr.span, "an amount of memory is needed")
+                        .help(format!("write `{text} of cgroup.own_limit`")),
+                );
+                None
+            }
+            (Ty::Count, _) if self.constant(id).is_some() => {
+                let value = self.constant(id).unwrap_or(0);
+                self.sink.push(
+                    Diagnostic::new(codes::UNIT_MISSING, "an amount of memory needs a unit")
+                        .label(expr.span, "this has no unit")
+                        .help(format!("write a unit, for example `{}`", with_unit(Ty::Bytes, value))),
+                );
+                None
+            }
+            (ty, _) => {
+                let called = self.called(id);
+                self.sink.push(
+                    Diagnostic::new(
+                        codes::TYPES,
+                        format!("an amount of memory is needed, and {called} is {}", ty_name(ty)),
+                    )
+                    .label(expr.span, format!("this is {}", ty_name(ty)))
+                    .help("write an amount such as `64MiB`"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Any expression.
+    pub(super) fn operand(&mut self, expr: &ast::Expr) -> Option<Operand> {
+        let span = expr.span;
+        let id = match &expr.kind {
+            ast::ExprKind::Broken => return None,
+            ast::ExprKind::Number(literal) => {
+                let ty = match literal.kind {
+                    Kind::Bytes => Ty::Bytes,
+                    Kind::Ratio => Ty::Ratio,
+                    Kind::Duration => Ty::Duration,
+                    Kind::Count => Ty::Count,
+                };
+                self.push(ExprKind::Int(literal.value), ty, span)
+            }
+            ast::ExprKind::Bool(value) => self.push(ExprKind::Int(i64::from(*value)), Ty::Bool, span),
+            ast::ExprKind::Text(text) => return Some(Operand::Text(text.clone())),
+            ast::ExprKind::Path(path) => match self.scope.resolve(path) {
+                Ok(Resolved::Constant(Value::Int(ty, value))) => self.push(ExprKind::Int(value), ty, span),
+                Ok(Resolved::Constant(Value::Text(text))) => return Some(Operand::Text(text)),
+                Ok(Resolved::Field(subject, field)) => {
+                    let ty = match field.row().unit {
+                        fields::Unit::Bytes => Ty::Bytes,
+                        fields::Unit::Count => Ty::Count,
+                        fields::Unit::Duration => Ty::Duration,
+                        fields::Unit::Bool => Ty::Bool,
+                        fields::Unit::Text => Ty::Text,
+                    };
+                    self.push(ExprKind::Field(subject, field), ty, span)
+                }
+                Ok(Resolved::Reported) => return None,
+                Err(diagnostic) => {
+                    self.sink.push(diagnostic);
+                    return None;
+                }
+            },
+            ast::ExprKind::List(_) => {
+                self.sink.push(
+                    Diagnostic::new(codes::LIST, "a list stands only behind `in`")
+                        .label(span, "not a value")
+                        .help("write `comm in [\"sshd\", \"systemd\"]`"),
+                );
+                return None;
+            }
+            ast::ExprKind::Paren(inner) => return self.operand(inner),
+            ast::ExprKind::Not(inner) => {
+                let inner = self.condition(inner, "`not`")?;
+                self.not(inner, span)
+            }
+            ast::ExprKind::Minus(inner) => {
+                let inner = self.number(inner)?;
+                let ty = self.ty(inner);
+                match self.constant(inner) {
+                    Some(value) => self.push(ExprKind::Int(consteval::neg(value)), ty, span),
+                    None => self.push(ExprKind::Neg(inner), ty, span),
+                }
+            }
+            ast::ExprKind::Binary(op, left, right) => self.binary(*op, left, right, span)?,
+        };
+        Some(Operand::Expr(id))
+    }
+
+    fn binary(&mut self, op: Binary, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<ExprId> {
+        let arith = match op {
+            Binary::And | Binary::Or => {
+                let word = if op == Binary::And { "`and`" } else { "`or`" };
+                let (left, right) = (self.condition(left, word), self.condition(right, word));
+                return Some(self.logic(op, left?, right?, span));
+            }
+            Binary::In => return self.within(left, right, span),
+            Binary::Eq => return self.comparison(CompareOp::Eq, left, right, span),
+            Binary::Ne => return self.comparison(CompareOp::Ne, left, right, span),
+            Binary::Lt => return self.comparison(CompareOp::Lt, left, right, span),
+            Binary::Le => return self.comparison(CompareOp::Le, left, right, span),
+            Binary::Gt => return self.comparison(CompareOp::Gt, left, right, span),
+            Binary::Ge => return self.comparison(CompareOp::Ge, left, right, span),
+            Binary::Of => {
+                let (ratio, base) = (self.number(left), self.number(right));
+                return self.share(ratio?, base?, span);
+            }
+            Binary::Add => ArithOp::Add,
+            Binary::Sub => ArithOp::Sub,
+            Binary::Mul => ArithOp::Mul,
+            Binary::Div => ArithOp::Div,
+        };
+        let (left, right) = (self.number(left), self.number(right));
+        self.arith(arith, left?, right?, span)
+    }
+
+    fn not(&mut self, inner: ExprId, span: Span) -> ExprId {
+        match self.constant(inner) {
+            Some(value) => self.push(ExprKind::Int(i64::from(value == 0)), Ty::Bool, span),
+            None => self.push(ExprKind::Not(inner), Ty::Bool, span),
+        }
+    }
+
+    /// `and`, `or`: a constant decides, or does not matter; Kleene's tables agree.
+    pub(super) fn logic(&mut self, op: Binary, left: ExprId, right: ExprId, span: Span) -> ExprId {
+        let decides = |value: i64| (value != 0) == (op == Binary::Or);
+        match (self.constant(left), self.constant(right)) {
+            (Some(value), _) => return if decides(value) { left } else { right },
+            (_, Some(value)) => return if decides(value) { right } else { left },
+            (None, None) => {}
+        }
+        let kind = if op == Binary::Or { ExprKind::Or(left, right) } else { ExprKind::And(left, right) };
+        self.push(kind, Ty::Bool, span)
+    }
+
+    /// `10% of cgroup.limit`
+    fn share(&mut self, ratio: ExprId, base: ExprId, span: Span) -> Option<ExprId> {
+        match (self.ty(ratio), self.ty(base)) {
+            (Ty::Ratio, Ty::Bytes) => self.arith(ArithOp::Mul, base, ratio, span),
+            (Ty::Ratio, other) => {
+                let called = self.called(base);
+                self.sink.push(
+                    Diagnostic::new(
+                        codes::TYPES,
+                        format!("a percent is of bytes, and {called} is {}", ty_name(other)),
+                    )
+                    .label(self.span_of(base), format!("this is {}", ty_name(other)))
+                    .help("write a field such as `cgroup.limit`"),
+                );
+                None
+            }
+            (other, _) => {
+                let called = self.called(ratio);
+                self.sink.push(
+                    Diagnostic::new(
+                        codes::TYPES,
+                        format!("`of` needs a percent, and {called} is {}", ty_name(other)),
+                    )
+                    .label(self.span_of(ratio), format!("this is {}", ty_name(other)))
+                    .help("write it so: `10% of cgroup.limit`"),
+                );
+                None
+            }
+        }
+    }
+
+    fn arith(&mut self, op: ArithOp, left: ExprId, right: ExprId, span: Span) -> Option<ExprId> {
+        use Ty::{Bytes, Count, Duration, Ratio};
+        let (l, r) = (self.ty(left), self.ty(right));
+        // The larger unit comes first: lowering knows one order only.
+        let (left, right) = match (op, l, r) {
+            (ArithOp::Mul, Count, Bytes | Duration) | (ArithOp::Mul, Ratio, Bytes) => (right, left),
+            _ => (left, right),
+        };
+        let (lt, rt) = (self.ty(left), self.ty(right));
+        let ty = match (op, lt, rt) {
+            (ArithOp::Add | ArithOp::Sub, a, b) if a == b => a,
+            (ArithOp::Mul, Bytes, Count | Ratio) => Bytes,
+            (ArithOp::Mul, Duration, Count) => Duration,
+            (ArithOp::Mul, Count, Count) | (ArithOp::Div, Count, Count) => Count,
+            (ArithOp::Div, Bytes, Bytes) => Ratio,
+            (ArithOp::Div, Bytes, Count) => Bytes,
+            _ => {
+                self.no_arith(op, left, right, span);
+                return None;
+            }
+        };
+        if op == ArithOp::Div && self.constant(right) == Some(0) {
+            self.sink.push(
+                Diagnostic::new(codes::DIVIDES_BY_ZERO, "this divides by zero")
+                    .label(self.span_of(right), "always zero")
+                    .note("the value would always be missing, and no comparison with it ever true"),
+            );
+            return None;
+        }
+        if let (Some(a), Some(b)) = (self.constant(left), self.constant(right))
+            && let Some(value) = consteval::arith(op, (lt, a), (rt, b))
+        {
+            return Some(self.push(ExprKind::Int(value), ty, span));
+        }
+        Some(self.push(ExprKind::Arith(op, left, right), ty, span))
+    }
+
+    fn no_arith(&mut self, op: ArithOp, left: ExprId, right: ExprId, span: Span) {
+        let (l, r) = (self.ty(left), self.ty(right));
+        let verb = match op {
+            ArithOp::Add => "add",
+            ArithOp::Sub => "subtract",
+            ArithOp::Mul => "multiply",
+            ArithOp::Div => "divide",
+        };
+        if matches!(op, ArithOp::Add | ArithOp::Sub) {
+            let missing = self.unit_missing("combine", left, right);
+            if let Some(diagnostic) = missing.or_else(|| self.unit_missing("combine", right, left)) {
+                self.sink.push(diagnostic);
+                return;
+            }
+            if (l, r) == (Ty::Bytes, Ty::Ratio) {
+                let (base, percent) = (self.called(left), self.called(right));
+                self.sink.push(
+                    Diagnostic::new(codes::PERCENT_BASE, format!("{percent} of what?"))
+                        .label(self.span_of(right), "a percent has no bytes of its own")
+                        .help(
+                            format!("name the base, for example {percent} of {base}")
+                                .replace("` of `", " of "),
+                        ),
+                );
+                return;
+            }
+        }
+        let (first, second) = (self.called(left), self.called(right));
+        self.sink.push(
+            Diagnostic::new(
+                codes::TYPES,
+                format!("cannot {verb} {first} ({}) and {second} ({})", bare(l), bare(r)),
+            )
+            .label(span, format!("{} and {}", ty_name(l), ty_name(r)))
+            .help(
+                "bytes add to bytes; bytes times a number or a percent are bytes; bytes divided by bytes are a \
+                 percent",
+            ),
+        );
+    }
+
+    /// A number without a unit beside something that has one.
+    fn unit_missing(&self, verb: &str, with: ExprId, without: ExprId) -> Option<Diagnostic> {
+        let ty = self.ty(with);
+        if self.ty(without) != Ty::Count || !matches!(ty, Ty::Bytes | Ty::Duration | Ty::Ratio) {
+            return None;
+        }
+        let value = self.constant(without)?;
+        let called = self.called(with);
+        Some(
+            Diagnostic::new(
+                codes::UNIT_MISSING,
+                format!("cannot {verb} {called} ({}) with a number", bare(ty)),
+            )
+            .label(self.span_of(without), "this has no unit")
+            .help(format!("write a unit, for example `{}`", with_unit(ty, value))),
+        )
+    }
+
+    fn comparison(
+        &mut self,
+        op: CompareOp,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        span: Span,
+    ) -> Option<ExprId> {
+        let (left_operand, right_operand) = (self.operand(left), self.operand(right));
+        match (left_operand?, right_operand?) {
+            (Operand::Text(_), Operand::Text(_)) => {
+                self.sink.push(
+                    Diagnostic::new(codes::TEXT, "both sides are strings that never change")
+                        .label(span, "always the same answer")
+                        .help("compare a field with a string: `comm == \"sshd\"`"),
+                );
+                None
+            }
+            (Operand::Expr(field), Operand::Text(text)) => {
+                self.text_comparison(op, field, (text, right.span), span)
+            }
+            (Operand::Text(text), Operand::Expr(field)) => {
+                self.text_comparison(op, field, (text, left.span), span)
+            }
+            (Operand::Expr(left), Operand::Expr(right)) => self.compare(op, left, right, span),
+        }
+    }
+
+    fn text_comparison(
+        &mut self,
+        op: CompareOp,
+        field: ExprId,
+        (text, text_span): (String, Span),
+        span: Span,
+    ) -> Option<ExprId> {
+        if !matches!(op, CompareOp::Eq | CompareOp::Ne) {
+            self.sink.push(
+                Diagnostic::new(codes::TEXT, "text is not larger or smaller than text")
+                    .label(span, "no order")
+                    .help("use `==`, `!=` or `in [ … ]`"),
+            );
+            return None;
+        }
+        self.text_literal(field, &text, text_span)?;
+        let id = self.push(ExprKind::Matches(field, vec![text]), Ty::Bool, span);
+        Some(if op == CompareOp::Ne { self.not(id, span) } else { id })
+    }
+
+    /// Whether a string can be compared with a field.
+    fn text_literal(&mut self, field: ExprId, text: &str, span: Span) -> Option<()> {
+        let Some(Expr { kind: ExprKind::Field(_, row), ty: Ty::Text, .. }) = self.policy.exprs.get(field)
+        else {
+            let (called, ty) = (self.called(field), self.ty(field));
+            let help = match ty {
+                Ty::Bool => "write `true` or `false` without quotes, or nothing",
+                _ => "numbers stand without quotes",
+            };
+            self.sink.push(
+                Diagnostic::new(codes::TYPES, format!("cannot compare {called} ({}) with text", bare(ty)))
+                    .label(span, "this is text")
+                    .help(help),
+            );
+            return None;
+        };
+        if text.contains(['*', '?']) {
+            self.sink.push(
+                Diagnostic::new(codes::NOT_YET, "globs are not yet part of the language")
+                    .label(span, "`*` and `?` are reserved for a later version")
+                    .help("write each name out: `in [\"worker-1\", \"worker-2\"]`"),
+            );
+            return None;
+        }
+        if row.row().recipe == fields::Recipe::Comm && text.len() > COMM_BYTES {
+            let cut = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= COMM_BYTES).last();
+            let cut = cut.and_then(|(at, c)| text.get(..at + c.len_utf8())).unwrap_or("");
+            self.sink.push(
+                Diagnostic::new(codes::LONG_COMM, format!("`comm` is never \"{text}\""))
+                    .label(span, format!("{} bytes, and a command name has at most {COMM_BYTES}", text.len()))
+                    .help(format!("the kernel cuts it: write \"{cut}\""))
+                    .note("TASK_COMM_LEN is 16, the end included (include/linux/sched.h, 6.12)"),
+            );
+        }
+        Some(())
+    }
+
+    fn compare(&mut self, op: CompareOp, left: ExprId, right: ExprId, span: Span) -> Option<ExprId> {
+        let (l, r) = (self.ty(left), self.ty(right));
+        match (l, r) {
+            (Ty::Text, Ty::Text) => {
+                self.sink.push(
+                    Diagnostic::new(codes::TEXT, "two fields of text cannot be compared with each other")
+                        .label(span, "both sides change")
+                        .help("compare with a string: `comm == \"sshd\"`"),
+                );
+                return None;
+            }
+            (Ty::Bool, Ty::Bool) if !matches!(op, CompareOp::Eq | CompareOp::Ne) => {
+                self.sink.push(
+                    Diagnostic::new(codes::TYPES, "a truth value is not larger or smaller than another")
+                        .label(span, "no order")
+                        .help("use `==` or `!=`, or the value itself"),
+                );
+                return None;
+            }
+            (a, b) if a == b => {
+                if let (Some(a), Some(b)) = (self.constant(left), self.constant(right)) {
+                    let value = i64::from(consteval::compare(op, a, b));
+                    return Some(self.push(ExprKind::Int(value), Ty::Bool, span));
+                }
+                return Some(self.push(ExprKind::Compare(op, left, right), Ty::Bool, span));
+            }
+            (Ty::Bytes, Ty::Ratio) => {
+                let right = self.based(left, right)?;
+                return Some(self.push(ExprKind::Compare(op, left, right), Ty::Bool, span));
+            }
+            (Ty::Ratio, Ty::Bytes) => {
+                let left = self.based(right, left)?;
+                return Some(self.push(ExprKind::Compare(op, left, right), Ty::Bool, span));
+            }
+            _ => {}
+        }
+        let missing = self.unit_missing("compare", left, right);
+        if let Some(diagnostic) = missing.or_else(|| self.unit_missing("compare", right, left)) {
+            self.sink.push(diagnostic);
+            return None;
+        }
+        let (first, second) = (self.called(left), self.called(right));
+        let help = match (l, r) {
+            (Ty::Bool, _) | (_, Ty::Bool) => "a truth value stands alone: `where dying`",
+            (Ty::Text, _) | (_, Ty::Text) => "text is compared with a string in quotes",
+            _ => "both sides of a comparison have the same unit",
+        };
+        self.sink.push(
+            Diagnostic::new(
+                codes::TYPES,
+                format!("cannot compare {first} ({}) with {second} ({})", bare(l), bare(r)),
+            )
+            .label(span, format!("{} and {}", ty_name(l), ty_name(r)))
+            .help(help),
+        );
+        None
+    }
+
+    /// A bare percent beside `value`, as bytes: its base is the field that `value` names.
+    fn based(&mut self, value: ExprId, percent: ExprId) -> Option<ExprId> {
+        let (called, share) = (self.called(value), self.called(percent));
+        let percent_span = self.span_of(percent);
+        if let Some(Expr { kind: ExprKind::Field(subject, field), .. }) = self.policy.exprs.get(value)
+            && field.row().owner == Owner::Cgroup
+            && let Some(base) = field.row().base
+        {
+            let subject = *subject;
+            let base = self.known_field(Owner::Cgroup, base)?;
+            let base = self.push(ExprKind::Field(subject, base), Ty::Bytes, percent_span);
+            return Some(self.push(ExprKind::Arith(ArithOp::Mul, base, percent), Ty::Bytes, percent_span));
+        }
+        let share = share.trim_matches('`');
+        self.sink.push(
+            Diagnostic::new(codes::PERCENT_BASE, format!("{called} has no natural base: `{share}` of what?"))
+                .label(percent_span, "a percent of nothing")
+                .help(format!("name the base: `{share} of cgroup.limit`")),
+        );
+        None
+    }
+
+    /// `x in [a, b]`
+    fn within(&mut self, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<ExprId> {
+        let value = self.operand(left);
+        let ast::ExprKind::List(items) = &right.kind else {
+            self.sink.push(
+                Diagnostic::new(codes::LIST, "`in` needs a list here")
+                    .label(right.span, "not a list")
+                    .help("write `in [ … ]`"),
+            );
+            return None;
+        };
+        if items.is_empty() {
+            self.sink.push(
+                Diagnostic::new(codes::LIST, "nothing is in an empty list")
+                    .label(right.span, "empty")
+                    .help("name at least one value"),
+            );
+            return None;
+        }
+        let value = match value? {
+            Operand::Expr(value) => value,
+            Operand::Text(_) => {
+                self.sink.push(
+                    Diagnostic::new(codes::TEXT, "a string that never changes stands before `in`")
+                        .label(left.span, "always the same answer")
+                        .help("write a field: `comm in [\"sshd\"]`"),
+                );
+                return None;
+            }
+        };
+        let (mut texts, mut tests, mut good) = (Vec::new(), Vec::new(), true);
+        for item in items {
+            match self.operand(item) {
+                None => good = false,
+                Some(Operand::Text(text)) => match self.text_literal(value, &text, item.span) {
+                    Some(()) => texts.push(text),
+                    None => good = false,
+                },
+                Some(Operand::Expr(other)) => match self.compare(CompareOp::Eq, value, other, item.span) {
+                    Some(test) => tests.push(test),
+                    None => good = false,
+                },
+            }
+        }
+        if !good {
+            return None;
+        }
+        if !texts.is_empty() {
+            return Some(self.push(ExprKind::Matches(value, texts), Ty::Bool, span));
+        }
+        // As a balanced tree: a long list must not make a deep one.
+        while tests.len() > 1 {
+            let mut next = Vec::with_capacity(tests.len().div_ceil(2));
+            for pair in tests.chunks(2) {
+                next.push(match *pair {
+                    [a, b] => self.logic(Binary::Or, a, b, span),
+                    [a] => a,
+                    _ => continue,
+                });
+            }
+            tests = next;
+        }
+        tests.pop()
+    }
+}
+
+/// A type in parentheses behind a name.
+fn bare(ty: Ty) -> &'static str {
+    ty_name(ty).trim_start_matches("a ")
+}
+
+/// How a number without a unit was most likely meant.
+fn with_unit(ty: Ty, value: i64) -> String {
+    let whole = |units: &[(&str, i64)]| {
+        units
+            .iter()
+            .find(|(_, scale)| value != 0 && value % scale == 0)
+            .or(units.last())
+            .map_or_else(String::new, |(unit, scale)| format!("{}{unit}", value / scale))
+    };
+    match ty {
+        Ty::Bytes => whole(literal::BYTES),
+        Ty::Ratio => format!("{value}%"),
+        Ty::Duration => format!("{value}s"),
+        _ => value.to_string(),
+    }
+}

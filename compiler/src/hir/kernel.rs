@@ -1,0 +1,174 @@
+//! Whether the kernel that the policy is built for has what the policy needs.
+//!
+//! Joins a checked policy with a kernel's BTF, through the tables of `oomc_abi` alone. A function that an
+//! action needs may be missing where an alternative stands behind the action: then the action makes no
+//! progress on such a kernel, and one object serves both.
+
+use std::collections::HashSet;
+
+use oomc_abi::fields::{FieldId, Owner, Recipe, StatTerm};
+use oomc_abi::kfuncs::{self, KfuncId};
+use oomc_abi::resolve::KernelView;
+
+use super::{ActionId, ActionKind, ExprId, ExprKind, Policy};
+use crate::diag::{Diagnostic, Sink, codes};
+use crate::source::Span;
+
+/// Checks a policy against a kernel.
+pub fn check(policy: &Policy, view: &KernelView, sink: &mut Sink) {
+    if !view.has_hook() {
+        sink.push(
+            Diagnostic::new(codes::HOOK_MISSING, "this kernel cannot run an oom policy")
+                .help("build for a kernel with `struct bpf_oom_ops`, or leave `--btf` out")
+                .note("its BTF has no `struct bpf_oom_ops` with `handle_out_of_memory`"),
+        );
+        return;
+    }
+    let mut check = Kernel { policy, view, sink, seen: HashSet::new() };
+    for never in &policy.nevers {
+        check.fields(never.condition);
+    }
+    for rule in &policy.rules {
+        check.action(rule.action, false);
+    }
+}
+
+struct Kernel<'a> {
+    policy: &'a Policy,
+    view: &'a KernelView,
+    sink: &'a mut Sink,
+    /// Each field is reported once.
+    seen: HashSet<FieldId>,
+}
+
+impl Kernel<'_> {
+    /// `covered`: when this makes no progress, something else of the same rule is tried.
+    fn action(&mut self, id: ActionId, covered: bool) {
+        let policy = self.policy;
+        let Some(action) = policy.actions.get(id) else { return };
+        match &action.kind {
+            ActionKind::If { condition, then, otherwise } => {
+                self.fields(*condition);
+                self.action(*then, covered || otherwise.is_some());
+                if let Some(otherwise) = otherwise {
+                    self.action(*otherwise, covered);
+                }
+            }
+            ActionKind::Block(actions) => actions.iter().for_each(|action| self.action(*action, covered)),
+            ActionKind::Or(first, second) => {
+                self.action(*first, true);
+                self.action(*second, covered);
+            }
+            ActionKind::Kill(kill) => {
+                self.needs(kfuncs::OOM_KILL_PROCESS, "kill", action.span, covered);
+                if let Some(filter) = kill.selection.filter {
+                    self.fields(filter);
+                }
+                for key in &kill.selection.keys {
+                    self.fields(key.expr);
+                }
+            }
+            ActionKind::RaiseLimit { by, up_to } => {
+                self.needs(kfuncs::MEM_CGROUP_RAISE_MAX, "raise_limit", action.span, covered);
+                self.fields(*by);
+                if let Some(up_to) = up_to {
+                    self.fields(*up_to);
+                }
+            }
+            ActionKind::Wait => self.needs(kfuncs::OOM_KILL_PROCESS, "wait", action.span, covered),
+            ActionKind::Defer => {}
+        }
+    }
+
+    fn needs(&mut self, kfunc: KfuncId, word: &str, span: Span, covered: bool) {
+        if self.view.kfunc(kfunc).is_some() {
+            return;
+        }
+        let (name, source) = (kfunc.row().name, kfunc.row().source);
+        let code = if covered { codes::ACTION_WITHOUT_KFUNC } else { codes::KFUNC_MISSING };
+        let diagnostic = Diagnostic::new(code, format!("this kernel has no `{name}`, which `{word}` needs"))
+            .note(format!("`{}` ({source})", kfunc.row().c));
+        self.sink.push(if covered {
+            diagnostic
+                .label(span, "makes no progress on this kernel")
+                .help("nothing to do: the alternative behind it is tried")
+        } else {
+            diagnostic
+                .label(span, "not possible on this kernel")
+                .help("write an alternative behind it with `or`, or build for another kernel with `--btf`")
+        });
+    }
+
+    fn fields(&mut self, id: ExprId) {
+        let policy = self.policy;
+        let Some(expr) = policy.exprs.get(id) else { return };
+        match &expr.kind {
+            ExprKind::Field(_, field) => self.field(*field, expr.span),
+            ExprKind::Neg(inner) | ExprKind::Not(inner) | ExprKind::Matches(inner, _) => self.fields(*inner),
+            ExprKind::Arith(_, left, right)
+            | ExprKind::Compare(_, left, right)
+            | ExprKind::And(left, right)
+            | ExprKind::Or(left, right) => {
+                self.fields(*left);
+                self.fields(*right);
+            }
+            ExprKind::Int(_) => {}
+        }
+    }
+
+    fn field(&mut self, field: FieldId, span: Span) {
+        if !self.seen.insert(field) {
+            return;
+        }
+        let row = field.row();
+        let container = match row.owner {
+            Owner::Process => "task_struct",
+            Owner::Cgroup => "mem_cgroup",
+        };
+        let missing = match row.recipe {
+            Recipe::Member { path, .. } => self.path(container, path),
+            Recipe::Mm(terms) => terms.iter().find_map(|term| self.path("mm_struct", term.path)),
+            Recipe::Stat(terms) => self.statistics(terms),
+            Recipe::Usage(terms) => {
+                self.path(container, "memory.usage.counter").or_else(|| self.statistics(terms))
+            }
+            Recipe::Limit => self.path(container, "memory.max"),
+            Recipe::Dying => self.path(container, "signal->flags"),
+            Recipe::Age => self.path(container, "start_boottime"),
+            Recipe::Comm => self.path(container, "comm"),
+            Recipe::Name => self.path(container, "css.cgroup->kn->name"),
+            Recipe::NrProcesses => self.function(kfuncs::ITER_CSS_TASK_NEW),
+            Recipe::IsLeaf => self.path(container, "css.serial_nr"),
+        };
+        if let Some(missing) = missing {
+            self.sink.push(
+                Diagnostic::new(
+                    codes::FIELD_MISSING,
+                    format!("`{}` cannot be read on this kernel", row.name),
+                )
+                .label(span, "not on this kernel")
+                .help("use another field, or build for another kernel with `--btf`")
+                .note(missing),
+            );
+        }
+    }
+
+    fn path(&self, container: &str, path: &str) -> Option<String> {
+        self.view.path_steps(container, path).err().map(|missing| missing.to_string())
+    }
+
+    fn function(&self, kfunc: KfuncId) -> Option<String> {
+        if self.view.kfunc(kfunc).is_some() {
+            return None;
+        }
+        Some(format!("its BTF has no function `{}`", kfunc.row().name))
+    }
+
+    fn statistics(&self, terms: &[StatTerm]) -> Option<String> {
+        let absent =
+            terms.iter().find(|term| self.view.enumerator(term.enumeration, term.enumerator).is_none());
+        absent
+            .map(|term| format!("`enum {}` has no `{}`", term.enumeration, term.enumerator))
+            .or_else(|| self.function(kfuncs::MEM_CGROUP_PAGE_STATE))
+    }
+}

@@ -1,0 +1,754 @@
+//! Parse trees to the AST: the only file that sees the grammar's rules.
+//!
+//! Takes the items of a file, parses each, and turns what pest found, or did not find, into clauses or
+//! diagnostics. An item with a mistake costs one diagnostic and is left out.
+
+use oomc_grammar::items::{self, Item, Problem, ProblemKind};
+use oomc_grammar::pest::Parser as _;
+use oomc_grammar::pest::error::{Error, ErrorVariant, InputLocation};
+use oomc_grammar::pest::iterators::Pair;
+use oomc_grammar::precedence::pratt;
+use oomc_grammar::{OomParser, Rule};
+
+use super::ast::{
+    Action, ActionKind, Binary, Clause, ClauseKind, Expr, ExprKind, File, Key, Name, Never, Path, Place,
+    Rank, Selection, Text, Unit,
+};
+use super::literal;
+use crate::diag::suggest::nearest;
+use crate::diag::{Diagnostic, Sink, codes};
+use crate::source::{Source, Span};
+
+/// Operators in one expression, and actions in one `or`, that hang on each other. The tree is walked
+/// recursively, so its depth is bounded here.
+pub const MAX_CHAIN: usize = 256;
+
+/// Parses a file.
+pub fn parse(source: &Source, sink: &mut Sink) -> File {
+    let mut file = File::default();
+    for item in items::split(&source.text) {
+        let Some(text) = source.text.get(item.range.clone()) else { continue };
+        if let Some(declares) = &item.declares {
+            let span = Span::new(declares.clone());
+            file.later.push(Name { text: source.slice(span).to_owned(), span });
+        }
+        if let Some(problem) = &item.problem {
+            sink.push(trouble(source, problem));
+            continue;
+        }
+        match OomParser::parse(Rule::item, text) {
+            Ok(mut pairs) => {
+                let mut cst = Cst { base: item.range.start, sink };
+                let clause =
+                    pairs.next().and_then(|item| inner(item).next()).and_then(|pair| cst.clause(pair));
+                file.clauses.extend(clause);
+            }
+            Err(error) => sink.push(unexpected(source, &item, &error)),
+        }
+    }
+    file
+}
+
+/// The parse trees of a file as indented text.
+#[must_use]
+pub fn dump(source: &Source) -> String {
+    fn pair(out: &mut String, depth: usize, tree: &Pair<'_, Rule>) {
+        let name = format!("{:?}", tree.as_rule());
+        let mut children = tree.clone().into_inner().peekable();
+        let text = if children.peek().is_none() { format!(" {:?}", tree.as_str()) } else { String::new() };
+        out.push_str(&format!("{:width$}{name}{text}\n", "", width = depth * 2));
+        for child in children {
+            pair(out, depth + 1, &child);
+        }
+    }
+    let mut out = String::new();
+    for item in items::split(&source.text) {
+        let text = source.text.get(item.range.clone()).unwrap_or("");
+        match (&item.problem, OomParser::parse(Rule::item, if item.problem.is_none() { text } else { "" })) {
+            (None, Ok(pairs)) => pairs.for_each(|tree| pair(&mut out, 0, &tree)),
+            _ => out.push_str(&format!("error {text:?}\n")),
+        }
+    }
+    out
+}
+
+// What the scan stumbled over
+
+fn trouble(source: &Source, problem: &Problem) -> Diagnostic {
+    let span = Span::new(problem.range.clone());
+    let text = source.slice(span);
+    match problem.kind {
+        ProblemKind::Character(found) => {
+            let help = match found {
+                ';' => "nothing ends a clause: leave it out",
+                '&' => "write `and`",
+                '|' => "write `or`",
+                '!' => "write `not`",
+                '\'' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{2018}' | '\u{2019}' => {
+                    "strings stand in straight double quotes: `\"sshd\"`"
+                }
+                '\u{a0}' => "this is a space that only looks like one: write an ordinary space",
+                _ => "leave it out",
+            };
+            let shown =
+                if found.is_whitespace() { found.escape_unicode().to_string() } else { found.to_string() };
+            Diagnostic::new(codes::CHARACTER, format!("`{shown}` means nothing here"))
+                .label(span, "unknown character")
+                .help(help)
+        }
+        ProblemKind::Control(found) => Diagnostic::new(
+            codes::CHARACTER,
+            format!("the text holds the control character U+{:04X}", found as u32),
+        )
+        .label(span, "invisible here")
+        .help("a policy is plain text: remove the character, or give the right file"),
+        ProblemKind::OpenString => Diagnostic::new(codes::OPEN_STRING, "the string has no end on its line")
+            .label(span, "begins here")
+            .help("close it with `\"`; a string stands on one line"),
+        ProblemKind::Depth => Diagnostic::new(
+            codes::DEPTH,
+            format!("more than {} things stand inside each other here", items::MAX_DEPTH),
+        )
+        .label(span, "one too deep")
+        .help("name parts of it with `const`, or split the rule"),
+        ProblemKind::NoClause => {
+            let diagnostic =
+                Diagnostic::new(codes::SYNTAX, format!("expected a clause, found `{}`", short(text)))
+                    .label(span, "no clause begins so");
+            match nearest(text, items::clause_words()) {
+                Some(word) => diagnostic.help(format!("did you mean `{word}`?")),
+                None => diagnostic.help(
+                    "a clause begins with a word such as `rule`, `if`, `kill`, `raise_limit` or `never`",
+                ),
+            }
+        }
+        ProblemKind::Later(word) => not_yet(word, span),
+    }
+}
+
+/// A construct of a later part of the language.
+fn not_yet(word: &str, span: Span) -> Diagnostic {
+    let instead = match word {
+        "mode audit" => "leave `mode` out: every policy enforces",
+        "param" => "write a `const`, and load the policy again to change it",
+        "label" => "tell cgroups apart by their `name`",
+        "avoid" => "write a rule that kills all others first, with `where not …`",
+        "prefer" => "write a rule that kills these first, with `where …`",
+        "pick" => "write the selection in each rule that needs it",
+        "worst" => "write `largest … by footprint`",
+        "all" => "write `kill cgroup …`: it kills every process of the cgroup",
+        "children" | "leaves" | "subtree of" => "write `in subtree`: its cgroups are the leaves",
+        "stepwise" => "without it, all leaves of the place are compared at once",
+        "until" => "without it, one victim is killed per event",
+        "sum" | "every" | "any" => "compare fields of the candidate itself, such as `usage`",
+        "state" | "count" => "`raise_limit … up to …` bounds a rise without counting",
+        "??" => "a comparison with a missing value is not true: the candidate is skipped",
+        "raise_limit of" => "`raise_limit` raises the cgroup whose limit was hit",
+        "on" => "a policy acts when the kernel runs out of memory",
+        "test" => "leave it out; a policy is tried on a cgroup of its own",
+        "import" => "copy the clauses into this file",
+        _ => "leave it out",
+    };
+    let construct = match word {
+        "sum" | "every" | "any" => format!("the quantifier `{word}`"),
+        "on" => "`on`".to_owned(),
+        "count" => "`count`, as a counter or as a quantifier,".to_owned(),
+        _ => format!("`{word}`"),
+    };
+    Diagnostic::new(codes::NOT_YET, format!("{construct} is not yet part of the language"))
+        .label(span, "reserved for a later version")
+        .help(instead)
+}
+
+// What the parser stumbled over
+
+fn unexpected(source: &Source, item: &Item, error: &Error<Rule>) -> Diagnostic {
+    let at = match error.location {
+        InputLocation::Pos(at) | InputLocation::Span((at, _)) => item.range.start + at,
+    };
+    let rest = source.text.get(at..item.range.end).unwrap_or("");
+    let found = token(rest);
+    let positives: &[Rule] = match &error.variant {
+        ErrorVariant::ParsingError { positives, .. } => positives,
+        ErrorVariant::CustomError { .. } => &[],
+    };
+    let expected = expectations(positives);
+    let wanted = match expected.as_slice() {
+        [] => "something else".to_owned(),
+        [one] => (*one).to_owned(),
+        [all @ .., last] => format!("{} or {last}", all.join(", ")),
+    };
+    if found.is_empty() {
+        let last = source.text.get(..at).map_or(0, |text| text.trim_end().len());
+        let start =
+            source.text.get(..last).and_then(|text| text.char_indices().next_back()).map_or(0, |(i, _)| i);
+        let diagnostic = Diagnostic::new(codes::SYNTAX, format!("expected {wanted}, but the clause ends"))
+            .label(Span::new(start..last), format!("expected {wanted} after this"));
+        return with_hint(diagnostic, positives, "", source.text.get(..last).unwrap_or(""));
+    }
+    let span = Span::new(at..at + found.len());
+    let diagnostic = Diagnostic::new(codes::SYNTAX, format!("expected {wanted}, found `{}`", short(found)))
+        .label(span, format!("expected {wanted}"));
+    with_hint(diagnostic, positives, found, source.text.get(..at).unwrap_or(""))
+}
+
+fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &str) -> Diagnostic {
+    let before = before.trim_end();
+    let after_number = before
+        .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
+        .next()
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    if let Some(number) = after_number
+        && (found == "%"
+            || literal::BYTES.iter().chain(literal::TIMES).any(|(unit, _)| unit.eq_ignore_ascii_case(found)))
+    {
+        return diagnostic.help(format!("a number and its unit are one word: `{number}{found}`"));
+    }
+    if positives.contains(&Rule::string) && found.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return diagnostic
+            .help(format!("names of policies and rules stand in quotes: `\"{}\"`", short(found)));
+    }
+    let words: Vec<&str> = positives.iter().filter_map(|rule| keyword(*rule)).flatten().copied().collect();
+    if let Some(word) = nearest(found, words.iter().copied()).filter(|word| *word != found) {
+        return diagnostic.help(format!("did you mean `{word}`?"));
+    }
+    if let Some(word) = nearest(found, items::clause_words()).filter(|word| *word != found && found.len() > 3)
+    {
+        return diagnostic.help(format!("did you mean `{word}`?"));
+    }
+    if positives.contains(&Rule::kw_in) && positives.contains(&Rule::name) {
+        return diagnostic.help("a selection names its place: `kill largest in subtree`");
+    }
+    if positives.contains(&Rule::colon) {
+        return diagnostic.help("a rule's name ends with a colon: `rule \"name\": …`");
+    }
+    if items::clause_words().any(|word| word == found) || keyword_of_selection(found) {
+        return diagnostic.help(format!("`{found}` is a reserved word and cannot be a name"));
+    }
+    diagnostic
+}
+
+fn keyword_of_selection(found: &str) -> bool {
+    ["process", "cgroup", "subtree", "largest", "smallest", "youngest", "oldest", "true", "false"]
+        .contains(&found)
+}
+
+/// The token that a text begins with.
+fn token(rest: &str) -> &str {
+    let Some(first) = rest.chars().next() else { return "" };
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let length = match first {
+        '"' => rest.get(1..).and_then(|inside| inside.find('"')).map_or(rest.len(), |end| end + 2),
+        c if word(c) => rest.find(|c: char| !word(c)).unwrap_or(rest.len()),
+        c => c.len_utf8(),
+    };
+    rest.get(..length).unwrap_or(rest)
+}
+
+/// At most a line's worth of a token.
+fn short(text: &str) -> String {
+    if text.chars().count() <= 40 { text.to_owned() } else { text.chars().take(39).chain(['…']).collect() }
+}
+
+/// The words that a rule of the grammar stands for.
+fn keyword(rule: Rule) -> Option<&'static [&'static str]> {
+    Some(match rule {
+        Rule::kw_policy => &["policy"],
+        Rule::kw_mode => &["mode"],
+        Rule::kw_const => &["const"],
+        Rule::kw_never => &["never"],
+        Rule::kw_default => &["default"],
+        Rule::kw_rule => &["rule"],
+        Rule::kw_if => &["if"],
+        Rule::kw_then => &["then"],
+        Rule::kw_else => &["else"],
+        Rule::kw_or | Rule::or => &["or"],
+        Rule::kw_kill => &["kill"],
+        Rule::kw_raise_limit => &["raise_limit"],
+        Rule::kw_up => &["up"],
+        Rule::kw_to => &["to"],
+        Rule::kw_reason => &["reason"],
+        Rule::kw_in | Rule::within_list => &["in"],
+        Rule::kw_where => &["where"],
+        Rule::kw_by => &["by"],
+        Rule::wait => &["wait"],
+        Rule::defer => &["defer"],
+        Rule::now => &["now"],
+        Rule::rank => &["largest", "smallest", "youngest", "oldest"],
+        Rule::unit => &["process", "cgroup"],
+        Rule::anchor => &["cgroup"],
+        Rule::direction => &["asc", "desc"],
+        Rule::subtree => &["subtree"],
+        Rule::boolean => &["true", "false"],
+        Rule::not => &["not"],
+        Rule::and => &["and"],
+        Rule::of => &["of"],
+        _ => return None,
+    })
+}
+
+/// What could stand there, for a reader: groups instead of every single token.
+fn expectations(positives: &[Rule]) -> Vec<&'static str> {
+    let has = |rule: Rule| positives.contains(&rule);
+    let mut list: Vec<&'static str> = Vec::new();
+    let mut add = |text: &'static str| {
+        if !list.contains(&text) {
+            list.push(text);
+        }
+    };
+    let action = has(Rule::kw_kill) && has(Rule::kw_if);
+    let value = has(Rule::number) && has(Rule::open_paren);
+    let operator = has(Rule::plus) || has(Rule::times);
+    for rule in positives {
+        match rule {
+            Rule::kw_if
+            | Rule::kw_kill
+            | Rule::kw_raise_limit
+            | Rule::wait
+            | Rule::defer
+            | Rule::open_brace
+                if action =>
+            {
+                add("an action");
+            }
+            Rule::number
+            | Rule::string
+            | Rule::boolean
+            | Rule::open_paren
+            | Rule::not
+            | Rule::minus
+            | Rule::anchor
+            | Rule::name
+            | Rule::path
+            | Rule::primary
+            | Rule::expr
+            | Rule::list
+            | Rule::open_bracket
+                if value =>
+            {
+                add("a value");
+            }
+            Rule::plus
+            | Rule::minus_from
+            | Rule::times
+            | Rule::divided
+            | Rule::equal
+            | Rule::not_equal
+            | Rule::below
+            | Rule::at_most
+            | Rule::above
+            | Rule::at_least
+            | Rule::assign
+            | Rule::within_list
+            | Rule::and
+            | Rule::or
+            | Rule::of
+            | Rule::dot
+            | Rule::open_bracket
+                if operator =>
+            {
+                add("an operator");
+            }
+            Rule::EOI => add("the next clause"),
+            Rule::name => add("a name"),
+            Rule::string => add("a string"),
+            Rule::number => add("a number"),
+            Rule::segment => add("a field"),
+            Rule::expr => add("a value"),
+            Rule::action => add("an action"),
+            Rule::selection => add("a selection"),
+            Rule::order => add("`by`"),
+            Rule::filter => add("`where`"),
+            Rule::within => add("`in`"),
+            Rule::reason => add("`reason`"),
+            Rule::up_to => add("`up to`"),
+            Rule::equals | Rule::assign => add("`=`"),
+            Rule::colon => add("`:`"),
+            Rule::comma => add("`,`"),
+            Rule::dot => {}
+            Rule::open_paren => add("`(`"),
+            Rule::close_paren => add("`)`"),
+            Rule::open_bracket => add("`[`"),
+            Rule::close_bracket => add("`]`"),
+            Rule::open_brace => add("`{`"),
+            Rule::close_brace => add("`}`"),
+            Rule::rank => add("a ranking word such as `largest`"),
+            Rule::unit => add("`process` or `cgroup`"),
+            Rule::direction => add("`asc` or `desc`"),
+            Rule::path | Rule::anchor => add("a cgroup"),
+            Rule::kw_then => add("`then`"),
+            Rule::kw_else => add("`else`"),
+            Rule::kw_or => add("`or`"),
+            Rule::kw_kill => add("`kill`"),
+            Rule::kw_to => add("`to`"),
+            Rule::kw_in => add("`in`"),
+            Rule::kw_where => add("`where`"),
+            Rule::kw_by => add("`by`"),
+            Rule::kw_up => add("`up to`"),
+            Rule::kw_reason => add("`reason`"),
+            Rule::now => add("`now`"),
+            Rule::subtree => add("`subtree`"),
+            _ => {}
+        }
+    }
+    // The more can follow, the less a list of it helps: what must come is what a reader looks for.
+    if list.len() > 4 {
+        list.retain(|text| !matches!(*text, "an operator" | "the next clause" | "`or`"));
+    }
+    list
+}
+
+// What the parser found
+
+/// The parts of a tree that carry meaning.
+fn inner(pair: Pair<'_, Rule>) -> impl Iterator<Item = Pair<'_, Rule>> {
+    pair.into_inner().filter(|pair| {
+        !matches!(
+            pair.as_rule(),
+            Rule::EOI
+                | Rule::equals
+                | Rule::colon
+                | Rule::comma
+                | Rule::dot
+                | Rule::open_paren
+                | Rule::close_paren
+                | Rule::open_bracket
+                | Rule::close_bracket
+                | Rule::open_brace
+                | Rule::close_brace
+                | Rule::kw_policy
+                | Rule::kw_mode
+                | Rule::kw_const
+                | Rule::kw_never
+                | Rule::kw_default
+                | Rule::kw_rule
+                | Rule::kw_if
+                | Rule::kw_then
+                | Rule::kw_else
+                | Rule::kw_or
+                | Rule::kw_kill
+                | Rule::kw_raise_limit
+                | Rule::kw_up
+                | Rule::kw_to
+                | Rule::kw_reason
+                | Rule::kw_in
+                | Rule::kw_where
+                | Rule::kw_by
+        )
+    })
+}
+
+struct Cst<'a> {
+    /// Where the item begins in the file.
+    base: usize,
+    sink: &'a mut Sink,
+}
+
+/// An expression with the depth of its tree.
+type Deep = (Expr, usize);
+
+impl Cst<'_> {
+    fn span(&self, pair: &Pair<'_, Rule>) -> Span {
+        let span = pair.as_span();
+        Span::new(self.base + span.start()..self.base + span.end())
+    }
+
+    fn clause(&mut self, pair: Pair<'_, Rule>) -> Option<Clause> {
+        let span = self.span(&pair);
+        let rule = pair.as_rule();
+        let mut parts = inner(pair);
+        let kind = match rule {
+            Rule::policy => ClauseKind::Policy(self.text(&parts.next()?)),
+            Rule::mode => ClauseKind::Mode(self.name(&parts.next()?)),
+            Rule::constant => {
+                ClauseKind::Const { name: self.name(&parts.next()?), value: self.expr(parts.next()?)? }
+            }
+            Rule::never => ClauseKind::Never(self.never(parts)?),
+            Rule::named => ClauseKind::Rule {
+                name: Some(self.text(&parts.next()?)),
+                action: self.action(parts.next()?)?,
+            },
+            Rule::bare => ClauseKind::Rule { name: None, action: self.action(parts.next()?)? },
+            Rule::default => ClauseKind::Default(self.action(parts.next()?)?),
+            _ => return None,
+        };
+        Some(Clause { kind, span })
+    }
+
+    fn name(&self, pair: &Pair<'_, Rule>) -> Name {
+        Name { text: pair.as_str().to_owned(), span: self.span(pair) }
+    }
+
+    fn text(&self, pair: &Pair<'_, Rule>) -> Text {
+        Text { text: unquoted(pair.as_str()).to_owned(), span: self.span(pair) }
+    }
+
+    fn never<'p>(&mut self, parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Never> {
+        let mut never = Never { rank: None, unit: None, path: None, place: None, condition: None };
+        for part in parts {
+            let span = self.span(&part);
+            match part.as_rule() {
+                Rule::rank => never.rank = Some((rank(part.as_str())?, span)),
+                Rule::unit => never.unit = Some((unit(part.as_str())?, span)),
+                Rule::string => never.path = Some(self.text(&part)),
+                Rule::within => never.place = Some(self.place(inner(part).next()?)?),
+                Rule::filter => never.condition = Some(self.expr(inner(part).next()?)?),
+                _ => return None,
+            }
+        }
+        Some(never)
+    }
+
+    fn action(&mut self, pair: Pair<'_, Rule>) -> Option<Action> {
+        let span = self.span(&pair);
+        let mut actions = Vec::new();
+        for part in inner(pair) {
+            actions.push(self.simple(part)?);
+        }
+        if actions.len() > MAX_CHAIN {
+            self.sink.push(
+                Diagnostic::new(codes::DEPTH, format!("more than {MAX_CHAIN} actions are joined by `or`"))
+                    .label(span, "too many for one rule")
+                    .help("write rules below each other: the next one runs when this one made no progress"),
+            );
+            return None;
+        }
+        if actions.len() == 1 {
+            return actions.pop();
+        }
+        Some(Action { kind: ActionKind::Or(actions), span })
+    }
+
+    fn simple(&mut self, pair: Pair<'_, Rule>) -> Option<Action> {
+        let span = self.span(&pair);
+        let rule = pair.as_rule();
+        let mut parts = inner(pair);
+        let kind = match rule {
+            Rule::conditional => ActionKind::If {
+                condition: self.expr(parts.next()?)?,
+                then: Box::new(self.action(parts.next()?)?),
+                otherwise: match parts.next() {
+                    Some(otherwise) => Some(Box::new(self.action(otherwise)?)),
+                    None => None,
+                },
+            },
+            Rule::block => {
+                let mut actions = Vec::new();
+                for part in parts {
+                    actions.push(self.action(part)?);
+                }
+                ActionKind::Block(actions)
+            }
+            Rule::kill => {
+                let selection = Box::new(self.selection(parts.next()?)?);
+                let (mut now, mut reason) = (false, None);
+                for part in parts {
+                    match part.as_rule() {
+                        Rule::now => now = true,
+                        Rule::reason => reason = Some(self.text(&inner(part).next()?)),
+                        _ => return None,
+                    }
+                }
+                ActionKind::Kill { selection, now, reason }
+            }
+            Rule::raise_limit => ActionKind::RaiseLimit {
+                amount: self.expr(parts.next()?)?,
+                up_to: match parts.next() {
+                    Some(up_to) => Some(self.expr(inner(up_to).next()?)?),
+                    None => None,
+                },
+            },
+            Rule::wait => ActionKind::Wait,
+            Rule::defer => ActionKind::Defer,
+            _ => return None,
+        };
+        Some(Action { kind, span })
+    }
+
+    fn selection(&mut self, pair: Pair<'_, Rule>) -> Option<Selection> {
+        let span = self.span(&pair);
+        let (mut rank_word, mut unit_word, mut name, mut place) = (None, None, None, None);
+        let (mut filter, mut keys) = (None, Vec::new());
+        for part in inner(pair) {
+            let span = self.span(&part);
+            match part.as_rule() {
+                Rule::rank => rank_word = Some((rank(part.as_str())?, span)),
+                Rule::unit => unit_word = Some((unit(part.as_str())?, span)),
+                Rule::name => name = Some(self.name(&part)),
+                Rule::within => place = Some(self.place(inner(part).next()?)?),
+                Rule::filter => filter = Some(self.expr(inner(part).next()?)?),
+                Rule::order => {
+                    for key in inner(part) {
+                        let mut parts = inner(key);
+                        let value = self.expr(parts.next()?)?;
+                        let descending = parts.next().map(|direction| direction.as_str() == "desc");
+                        keys.push(Key { value, descending });
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(Selection { rank: rank_word, unit: unit_word, name, place: place?, filter, keys, span })
+    }
+
+    fn place(&mut self, pair: Pair<'_, Rule>) -> Option<Place> {
+        match pair.as_rule() {
+            Rule::subtree => Some(Place::Subtree(self.span(&pair))),
+            Rule::path => Some(Place::Cgroup(self.path(pair))),
+            _ => None,
+        }
+    }
+
+    fn path(&self, pair: Pair<'_, Rule>) -> Path {
+        let span = self.span(&pair);
+        let mut path = Path { segments: Vec::new(), indexed: false, span };
+        for part in inner(pair) {
+            match part.as_rule() {
+                Rule::number => path.indexed = true,
+                _ => path.segments.push(self.name(&part)),
+            }
+        }
+        path
+    }
+
+    fn expr(&mut self, pair: Pair<'_, Rule>) -> Option<Expr> {
+        self.deep(pair).map(|(expr, _)| expr)
+    }
+
+    /// The Pratt parser takes three closures, and all of them report: the sink is shared between them.
+    fn deep(&mut self, pair: Pair<'_, Rule>) -> Option<Deep> {
+        let cst = core::cell::RefCell::new(self);
+        pratt()
+            .map_primary(|primary| cst.borrow_mut().primary(primary))
+            .map_prefix(|op, operand: Option<Deep>| {
+                let (operand, depth) = operand?;
+                let span = cst.borrow().span(&op).to(operand.span);
+                let operand = Box::new(operand);
+                let kind = match op.as_rule() {
+                    Rule::not => ExprKind::Not(operand),
+                    _ => ExprKind::Minus(operand),
+                };
+                Some((Expr { kind, span }, depth + 1))
+            })
+            .map_infix(|left: Option<Deep>, op, right: Option<Deep>| {
+                cst.borrow_mut().infix(left?, &op, right?)
+            })
+            .parse(pair.into_inner())
+    }
+
+    fn primary(&mut self, pair: Pair<'_, Rule>) -> Option<Deep> {
+        let span = self.span(&pair);
+        let (kind, depth) = match pair.as_rule() {
+            Rule::number => match literal::parse(pair.as_str()) {
+                Ok(literal) => (ExprKind::Number(literal), 0),
+                Err(refused) => {
+                    self.sink.push(
+                        Diagnostic::new(refused.code, refused.message)
+                            .label(span, "this number")
+                            .help(refused.help),
+                    );
+                    (ExprKind::Broken, 0)
+                }
+            },
+            Rule::string => (ExprKind::Text(unquoted(pair.as_str()).to_owned()), 0),
+            Rule::boolean => (ExprKind::Bool(pair.as_str() == "true"), 0),
+            Rule::path => (ExprKind::Path(self.path(pair)), 0),
+            Rule::paren => {
+                let (expr, depth) = self.deep(inner(pair).next()?)?;
+                (ExprKind::Paren(Box::new(expr)), depth + 1)
+            }
+            Rule::list => {
+                let mut items = Vec::new();
+                let mut deepest = 0;
+                for part in inner(pair) {
+                    let (item, depth) = self.deep(part)?;
+                    deepest = deepest.max(depth);
+                    items.push(item);
+                }
+                (ExprKind::List(items), deepest + 1)
+            }
+            _ => return None,
+        };
+        Some((Expr { kind, span }, depth))
+    }
+
+    fn infix(
+        &mut self,
+        (left, left_depth): Deep,
+        op: &Pair<'_, Rule>,
+        (right, right_depth): Deep,
+    ) -> Option<Deep> {
+        let span = left.span.to(right.span);
+        let op_span = self.span(op);
+        let broken = Some((Expr { kind: ExprKind::Broken, span }, 0));
+        let binary = match op.as_rule() {
+            Rule::or => Binary::Or,
+            Rule::and => Binary::And,
+            Rule::equal => Binary::Eq,
+            Rule::not_equal => Binary::Ne,
+            Rule::below => Binary::Lt,
+            Rule::at_most => Binary::Le,
+            Rule::above => Binary::Gt,
+            Rule::at_least => Binary::Ge,
+            Rule::within_list => Binary::In,
+            Rule::plus => Binary::Add,
+            Rule::minus_from => Binary::Sub,
+            Rule::times => Binary::Mul,
+            Rule::divided => Binary::Div,
+            Rule::of => Binary::Of,
+            Rule::assign => {
+                self.sink.push(
+                    Diagnostic::new(codes::ASSIGN, "`=` does not compare")
+                        .label(op_span, "not a comparison")
+                        .help("write `==`"),
+                );
+                return broken;
+            }
+            _ => return None,
+        };
+        let chained = matches!(left.kind, ExprKind::Binary(first, ..) if first.compares());
+        if binary.compares() && chained {
+            self.sink.push(
+                Diagnostic::new(codes::CHAINED, "comparisons cannot be chained")
+                    .label(op_span, "the left side is a comparison already")
+                    .help("write each comparison out: `a < b and b < c`"),
+            );
+            return broken;
+        }
+        let depth = left_depth.max(right_depth) + 1;
+        if depth > MAX_CHAIN {
+            self.sink.push(
+                Diagnostic::new(
+                    codes::DEPTH,
+                    format!("more than {MAX_CHAIN} operators hang on each other here"),
+                )
+                .label(op_span, "one too many")
+                .help("use `in [ … ]` for many values, or name parts of it with `const`"),
+            );
+            return None;
+        }
+        Some((Expr { kind: ExprKind::Binary(binary, Box::new(left), Box::new(right)), span }, depth))
+    }
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+fn rank(word: &str) -> Option<Rank> {
+    Some(match word {
+        "largest" => Rank::Largest,
+        "smallest" => Rank::Smallest,
+        "youngest" => Rank::Youngest,
+        "oldest" => Rank::Oldest,
+        _ => return None,
+    })
+}
+
+fn unit(word: &str) -> Option<Unit> {
+    Some(match word {
+        "process" => Unit::Process,
+        "cgroup" => Unit::Cgroup,
+        _ => return None,
+    })
+}

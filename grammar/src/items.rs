@@ -1,0 +1,517 @@
+//! Splits a file into items before it is parsed.
+//!
+//! Every clause begins with a reserved word, and pest has no recovery of its own: parsing one clause at a
+//! time makes one broken clause cost one diagnostic. The same scan finds what would trouble the parser or
+//! lead it astray: characters that no token has, strings without an end, nesting deeper than [`MAX_DEPTH`]
+//! (the parser recurses), and words that the language reserves for later parts of it.
+//!
+//! One pass, linear, and it never fails: every token of the text belongs to exactly one item.
+
+use core::ops::Range;
+
+/// Parentheses, brackets, blocks, `if` inside `if` and prefix operators, together.
+pub const MAX_DEPTH: usize = 64;
+
+/// A stretch of text that the parser sees at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// From its first to its last token.
+    pub range: Range<usize>,
+    /// The first thing in it that makes parsing pointless.
+    pub problem: Option<Problem>,
+    /// The name that a clause of a later part of the language declares: uses of it are no mistakes of
+    /// their own.
+    pub declares: Option<Range<usize>>,
+}
+
+/// Something that the scan stumbled over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What.
+    pub kind: ProblemKind,
+    /// Where.
+    pub range: Range<usize>,
+}
+
+/// What the scan stumbled over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// A character that no token has.
+    Character(char),
+    /// A control character, also inside of a string or a comment.
+    Control(char),
+    /// A string that its line ends before it does.
+    OpenString,
+    /// More than [`MAX_DEPTH`].
+    Depth,
+    /// The text does not begin with the word of a clause.
+    NoClause,
+    /// A word of a part of the language that is not there yet; a key of [`LATER`].
+    Later(&'static str),
+}
+
+/// Words and signs of later parts of the language.
+pub static LATER: &[&str] = &[
+    "param",
+    "label",
+    "state",
+    "avoid",
+    "prefer",
+    "pick",
+    "test",
+    "import",
+    "on",
+    "cooldown",
+    "budget",
+    "worst",
+    "all",
+    "any",
+    "every",
+    "sum",
+    "count",
+    "children",
+    "leaves",
+    "stepwise",
+    "until",
+    "notify",
+    "growth",
+    "rate",
+    "reclaim",
+    "grace",
+    "??",
+    "mode audit",
+    "subtree of",
+    "raise_limit of",
+];
+
+/// Words that begin a clause wherever they stand.
+const HARD: &[&str] = &[
+    "policy", "mode", "const", "param", "label", "state", "never", "avoid", "prefer", "pick", "rule",
+    "default", "test", "import",
+];
+
+/// Words that begin a clause, or an action inside of one.
+const SOFT: &[&str] =
+    &["if", "kill", "raise_limit", "wait", "defer", "notify", "count", "reclaim", "on", "cooldown", "budget"];
+
+/// Words that something must follow: a clause does not end here.
+const OPEN: &[&str] = &[
+    "if", "then", "else", "or", "and", "not", "where", "by", "in", "of", "to", "never", "default", "reason",
+    "rule",
+];
+
+/// Words with which a clause can begin, for a suggestion.
+pub fn clause_words() -> impl Iterator<Item = &'static str> {
+    HARD.iter().chain(SOFT).copied()
+}
+
+/// Splits a text.
+#[must_use]
+pub fn split(text: &str) -> Vec<Item> {
+    let mut scan = Scan::default();
+    let mut at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        at += scan.token(at, rest);
+    }
+    scan.items
+}
+
+/// The last token, as far as the next one cares.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Last<'a> {
+    #[default]
+    Nothing,
+    Word(&'a str),
+    /// A number, a string, a closing bracket.
+    End,
+    Sign(char),
+}
+
+struct Frame {
+    close: char,
+    /// `if`s that each stand inside the one before.
+    ifs: usize,
+}
+
+#[derive(Default)]
+struct Scan<'a> {
+    items: Vec<Item>,
+    last: Last<'a>,
+    frames: Vec<Frame>,
+    ifs: usize,
+    /// Sum of `ifs` of all frames.
+    outer_ifs: usize,
+    prefixes: usize,
+    /// The current item's first word.
+    head: &'a str,
+    /// A `rule` whose colon has not come yet.
+    before_colon: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// Takes the token at `at`, or white space, and gives its length.
+    fn token(&mut self, at: usize, rest: &'a str) -> usize {
+        let Some(first) = rest.chars().next() else { return 1 };
+        let until = |end: fn(char) -> bool| rest.find(end).unwrap_or(rest.len());
+        match first {
+            ' ' | '\t' | '\r' | '\n' => until(|c| !matches!(c, ' ' | '\t' | '\r' | '\n')),
+            '#' => {
+                let length = until(|c| c == '\n');
+                self.controls(at, rest.get(..length).unwrap_or(rest));
+                length
+            }
+            '"' => self.string(at, rest),
+            'a'..='z' | 'A'..='Z' | '_' => {
+                let length = until(|c| !c.is_ascii_alphanumeric() && c != '_');
+                self.word(at, rest.get(..length).unwrap_or(rest));
+                length
+            }
+            '0'..='9' => {
+                let length = number(rest);
+                self.extend(at, length);
+                self.end();
+                length
+            }
+            _ => self.sign(at, rest, first),
+        }
+    }
+
+    fn string(&mut self, at: usize, rest: &'a str) -> usize {
+        let inside = rest.get(1..).unwrap_or("");
+        let stop = inside.find(['"', '\n']).unwrap_or(inside.len());
+        let closed = inside.get(stop..).is_some_and(|tail| tail.starts_with('"'));
+        let mut length = 1 + stop + usize::from(closed);
+        if !closed {
+            length = rest.get(..length).unwrap_or(rest).trim_end().len();
+        }
+        self.extend(at, length);
+        if closed {
+            self.controls(at, rest.get(..length).unwrap_or(rest));
+        } else {
+            self.problem(ProblemKind::OpenString, at..at + length);
+        }
+        self.end();
+        length
+    }
+
+    fn word(&mut self, at: usize, word: &'a str) {
+        let member = self.last == Last::Sign('.');
+        if !member {
+            // What begins an action cannot stand in parentheses: they were not closed.
+            if matches!(word, "then" | "else" | "if" | "kill" | "raise_limit" | "wait" | "defer") {
+                while self.frames.last().is_some_and(|frame| frame.close != '}') {
+                    self.pop();
+                }
+            }
+            if self.begins(word) {
+                self.begin(at, word);
+            }
+            // The colon was forgotten: what comes next may begin a clause again.
+            if SOFT.contains(&word) && !matches!(word, "on" | "cooldown" | "budget") {
+                self.before_colon = false;
+            }
+            if word == "if" {
+                let nested = matches!(self.last, Last::Word("then" | "else" | "or"));
+                let ifs = if nested { self.ifs + 1 } else { 1 };
+                self.ifs = ifs;
+            }
+        }
+        self.extend(at, word.len());
+        let range = at..at + word.len();
+        if !member {
+            let later = match (self.last, word) {
+                (Last::Word("mode"), "audit") => Some("mode audit"),
+                (Last::Word("subtree"), "of") => Some("subtree of"),
+                (Last::Word("raise_limit"), "of") => Some("raise_limit of"),
+                _ => LATER.iter().copied().find(|later| *later == word),
+            };
+            if let Some(later) = later {
+                self.problem(ProblemKind::Later(later), range.clone());
+            }
+        }
+        if matches!(self.last, Last::Word("param" | "label" | "state" | "pick"))
+            && let Some(item) = self.items.last_mut()
+            && item.declares.is_none()
+        {
+            item.declares = Some(range.clone());
+        }
+        self.prefixes = if word == "not" { self.prefixes + 1 } else { 0 };
+        self.last = Last::Word(word);
+        self.depth(range);
+    }
+
+    /// Whether a word begins a new item here.
+    fn begins(&self, word: &str) -> bool {
+        let nested = !self.frames.is_empty();
+        if HARD.contains(&word) {
+            // In a test, these are words of the machine that it describes.
+            let described = nested && self.head == "test";
+            return !described
+                || (matches!(word, "rule" | "never" | "test" | "policy") && self.last != Last::Word("by"));
+        }
+        SOFT.contains(&word) && !nested && !self.before_colon && !self.open()
+    }
+
+    /// Something must follow the last token.
+    fn open(&self) -> bool {
+        match self.last {
+            Last::Nothing | Last::End => false,
+            Last::Word(word) => OPEN.contains(&word),
+            Last::Sign(_) => true,
+        }
+    }
+
+    fn begin(&mut self, at: usize, head: &'a str) {
+        self.items.push(Item { range: at..at, problem: None, declares: None });
+        self.frames.clear();
+        self.ifs = 0;
+        self.outer_ifs = 0;
+        self.prefixes = 0;
+        self.head = head;
+        self.before_colon = head == "rule";
+        self.last = Last::Nothing;
+    }
+
+    /// Adds a token to the current item. Text before the first clause is an item that cannot be parsed.
+    fn extend(&mut self, at: usize, length: usize) {
+        if self.items.is_empty() {
+            self.begin(at, "");
+            self.problem(ProblemKind::NoClause, at..at + length);
+        }
+        if let Some(item) = self.items.last_mut() {
+            item.range.end = at + length;
+        }
+    }
+
+    fn problem(&mut self, kind: ProblemKind, range: Range<usize>) {
+        if let Some(item) = self.items.last_mut()
+            && item.problem.is_none()
+        {
+            item.problem = Some(Problem { kind, range });
+        }
+    }
+
+    /// Control characters hide text from a reader, in comments too.
+    fn controls(&mut self, at: usize, text: &str) {
+        if let Some((offset, found)) =
+            text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\t' | '\r'))
+        {
+            let range = at + offset..at + offset + found.len_utf8();
+            if self.items.is_empty() {
+                self.extend(range.start, range.len());
+            }
+            if let Some(item) = self.items.last_mut()
+                && !matches!(item.problem, Some(Problem { kind: ProblemKind::Control(_), .. }))
+            {
+                item.problem = Some(Problem { kind: ProblemKind::Control(found), range });
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.prefixes = 0;
+        self.last = Last::End;
+    }
+
+    fn sign(&mut self, at: usize, rest: &'a str, first: char) -> usize {
+        let range = at..at + first.len_utf8();
+        match first {
+            '(' | '[' | '{' => {
+                let apart = first == '{' && self.frames.is_empty() && !self.open() && !self.before_colon;
+                if apart && self.head != "test" {
+                    self.begin(at, "{");
+                }
+                self.extend(at, 1);
+                let close = match first {
+                    '(' => ')',
+                    '[' => ']',
+                    _ => '}',
+                };
+                self.outer_ifs += self.ifs;
+                self.frames.push(Frame { close, ifs: self.ifs });
+                self.ifs = 0;
+                self.last = Last::Sign(first);
+                self.depth(range);
+                1
+            }
+            ')' | ']' | '}' => {
+                self.extend(at, 1);
+                if self.frames.last().is_some_and(|frame| frame.close == first) {
+                    self.pop();
+                }
+                self.end();
+                1
+            }
+            '?' if rest.starts_with("??") => {
+                self.extend(at, 2);
+                self.problem(ProblemKind::Later("??"), at..at + 2);
+                self.last = Last::Sign('?');
+                2
+            }
+            '.' | ',' | ':' | '=' | '<' | '>' | '+' | '*' | '/' | '%' => {
+                self.extend(at, 1);
+                self.before_colon &= first != ':';
+                self.prefixes = 0;
+                self.last = Last::Sign(first);
+                1
+            }
+            '-' => {
+                self.extend(at, 1);
+                self.prefixes += 1;
+                self.last = Last::Sign('-');
+                self.depth(range);
+                1
+            }
+            '!' if rest.starts_with("!=") => {
+                self.extend(at, 2);
+                self.last = Last::Sign('=');
+                2
+            }
+            _ => {
+                self.extend(at, first.len_utf8());
+                let kind = if first.is_control() {
+                    ProblemKind::Control(first)
+                } else {
+                    ProblemKind::Character(first)
+                };
+                // A control character is the better explanation of a text that is no clause.
+                if let Some(item) = self.items.last_mut()
+                    && item.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::NoClause)
+                {
+                    item.problem = None;
+                }
+                self.problem(kind, range);
+                self.end();
+                first.len_utf8()
+            }
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(frame) = self.frames.pop() {
+            self.ifs = frame.ifs;
+            self.outer_ifs -= frame.ifs;
+        }
+    }
+
+    fn depth(&mut self, range: Range<usize>) {
+        if self.frames.len() + self.outer_ifs + self.ifs + self.prefixes > MAX_DEPTH {
+            self.problem(ProblemKind::Depth, range);
+        }
+    }
+}
+
+/// Length of a number with its unit: the same characters as the grammar's rule.
+fn number(rest: &str) -> usize {
+    let bytes = rest.as_bytes();
+    let mut length = 0;
+    while let Some(byte) = bytes.get(length) {
+        let fraction = *byte == b'.' && bytes.get(length + 1).is_some_and(u8::is_ascii_digit);
+        if !(byte.is_ascii_alphanumeric() || *byte == b'_' || fraction) {
+            break;
+        }
+        length += 1;
+    }
+    length + usize::from(bytes.get(length) == Some(&b'%'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(text: &str) -> Vec<&str> {
+        split(text).iter().filter_map(|item| text.get(item.range.clone())).collect()
+    }
+
+    fn problems(text: &str) -> Vec<(ProblemKind, &str)> {
+        split(text)
+            .into_iter()
+            .filter_map(|item| item.problem)
+            .filter_map(|problem| Some((problem.kind, text.get(problem.range)?)))
+            .collect()
+    }
+
+    #[test]
+    fn the_headline_is_one_item() {
+        let text = "if cgroup.usage > 90% then raise_limit 10% else kill largest in subtree";
+        assert_eq!(texts(&format!("\n{text} # why\n")), [text]);
+        assert_eq!(problems(text), []);
+    }
+
+    #[test]
+    fn clauses_begin_at_their_words() {
+        let text = "policy \"a\" const b = 1 never kill process where pid == b \
+                    rule \"x\": wait or kill largest in subtree if dying then defer default defer";
+        assert_eq!(
+            texts(text),
+            [
+                "policy \"a\"",
+                "const b = 1",
+                "never kill process where pid == b",
+                "rule \"x\": wait or kill largest in subtree",
+                "if dying then defer",
+                "default defer",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_broken_clause_ends_where_the_next_begins() {
+        assert_eq!(
+            texts("if (a > b then wait\nkill largest in subtree"),
+            ["if (a > b then wait", "kill largest in subtree"]
+        );
+        assert_eq!(
+            texts("rule \"a\": { kill x\nrule \"b\": wait"),
+            ["rule \"a\": { kill x", "rule \"b\": wait"]
+        );
+        assert_eq!(texts("rule \"a\" kill x in y\nwait"), ["rule \"a\" kill x in y", "wait"]);
+        assert_eq!(texts("if a > b\nkill x"), ["if a > b", "kill x"]);
+    }
+
+    #[test]
+    fn members_are_no_words() {
+        assert_eq!(texts("if cgroup.count > task.kill then wait"), ["if cgroup.count > task.kill then wait"]);
+        assert_eq!(problems("if cgroup.count > 3 then wait"), []);
+    }
+
+    #[test]
+    fn troubles_are_found_once_per_item() {
+        assert_eq!(
+            problems("kill \"ab\nwait ; ; @"),
+            [(ProblemKind::OpenString, "\"ab"), (ProblemKind::Character(';'), ";")]
+        );
+        assert_eq!(problems("\0\0\0"), [(ProblemKind::Control('\0'), "\0")]);
+        assert_eq!(problems("wait # a\u{7}b"), [(ProblemKind::Control('\u{7}'), "\u{7}")]);
+        assert_eq!(problems("kil largest"), [(ProblemKind::NoClause, "kil")]);
+        assert_eq!(problems("\u{feff}wait"), []);
+    }
+
+    #[test]
+    fn later_words_are_named() {
+        assert_eq!(problems("param step = 25% range 1% .. 100%"), [(ProblemKind::Later("param"), "param")]);
+        assert_eq!(problems("kill worst in subtree of c"), [(ProblemKind::Later("worst"), "worst")]);
+        assert_eq!(problems("kill largest in subtree of c"), [(ProblemKind::Later("subtree of"), "of")]);
+        assert_eq!(problems("mode enforce mode audit"), [(ProblemKind::Later("mode audit"), "audit")]);
+        let text = "test \"a\" { given { \"/job\" { limit 1GiB } } on oom in \"/job\" \
+                    expect kill process \"/job#1\" by rule \"x\" } wait";
+        assert_eq!(problems(text), [(ProblemKind::Later("test"), "test")]);
+        assert_eq!(texts(text).len(), 2);
+        let declares: Vec<_> =
+            split("state grown: counter").into_iter().filter_map(|item| item.declares).collect();
+        assert_eq!(declares, [6..11]);
+    }
+
+    #[test]
+    fn depth_is_counted_however_it_is_made() {
+        for open in ["(", "not ", "- ", "[", "a then if "] {
+            let fits = format!("if {} 1", open.repeat(60));
+            assert_eq!(problems(&fits), [], "{open}");
+            let deep = format!("if {} 1", open.repeat(70));
+            assert_eq!(problems(&deep).first().map(|(kind, _)| *kind), Some(ProblemKind::Depth), "{open}");
+        }
+        assert_eq!(problems(&"if a then wait else ".repeat(70)).len(), 1);
+        assert_eq!(problems(&"if a then wait ".repeat(70)), []);
+        assert_eq!(problems(&format!("{{ {} }}", "if a then { wait } ".repeat(70))), []);
+    }
+}
