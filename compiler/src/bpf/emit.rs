@@ -69,7 +69,7 @@ fn layout(blocks: &[Allocated]) -> Vec<usize> {
     let mut stack = vec![0];
     while let Some(block) = stack.pop() {
         if block < blocks.len() && !core::mem::replace(&mut reachable[block], true) {
-            stack.extend(targets(&blocks[block].end));
+            stack.extend(blocks[block].end.targets());
         }
     }
     let mut order = Vec::new();
@@ -79,21 +79,15 @@ fn layout(blocks: &[Allocated]) -> Vec<usize> {
             placed[block] = true;
             order.push(block);
             // The nearest in the original order, which is the author's.
-            next = targets(&blocks[block].end)
+            next = blocks[block]
+                .end
+                .targets()
                 .into_iter()
                 .filter(|to| !placed[*to])
                 .min_by_key(|to| if *to > block { *to - block } else { usize::MAX });
         }
     }
     order
-}
-
-fn targets(end: &End) -> Vec<usize> {
-    match *end {
-        End::Jump(to) => vec![to],
-        End::Branch { then, otherwise, .. } => vec![then, otherwise],
-        End::Exit => Vec::new(),
-    }
 }
 
 /// A piece of code whose length is known once the distances are.

@@ -12,6 +12,7 @@ pub mod vcode;
 pub mod select;
 
 pub mod regalloc;
+pub mod stale;
 
 pub mod emit;
 
@@ -35,7 +36,8 @@ use crate::source::Source;
 pub fn compile(func: &ir::Function, source: &Source, view: &KernelView) -> Result<Program, Error> {
     let frame = frame::Frame::new(func);
     let code = select::select(func, view, &frame)?;
-    let (blocks, spills) = regalloc::allocate(&code, &frame)?;
+    let (mut blocks, spills) = regalloc::allocate(&code, &frame)?;
+    stale::clear(&mut blocks, &frame);
     let frame_size = frame.with_spills(spills);
     if frame_size > limits::STACK {
         let slots = frame.slots_size();

@@ -39,6 +39,18 @@ pub enum End {
     Exit,
 }
 
+impl End {
+    /// The blocks that follow, by number.
+    #[must_use]
+    pub fn targets(&self) -> Vec<usize> {
+        match *self {
+            Self::Jump(to) => vec![to],
+            Self::Branch { then, otherwise, .. } => vec![then, otherwise],
+            Self::Exit => Vec::new(),
+        }
+    }
+}
+
 /// A block of real instructions.
 #[derive(Clone, Debug)]
 pub struct Allocated {
