@@ -1,4 +1,14 @@
 //! The oomc compiler: from the text of a policy to a BPF object.
+//!
+//! ```text
+//! text ─ syntax ─► CST ─► AST ─ resolve, hir ─► HIR ─ lower ─► IR ─ passes ─► IR
+//!                                                                     │ bpf: select, allocate, emit
+//!                              ELF ◄─ object ─ Program (BPF, symbolic relocations)
+//! ```
+//!
+//! Takes a [`Source`] and a [`KernelView`] and gives bytes and diagnostics. Reads no file, asks no kernel,
+//! prints nothing: whoever calls it does. An author's mistakes are collected as [`diag::Diagnostic`]s, and so
+//! is a fault of the compiler itself, which says that it is one.
 
 pub mod diag;
 pub mod source;
@@ -14,3 +24,141 @@ pub mod passes;
 
 pub mod bpf;
 pub mod object;
+
+mod emit;
+
+pub use emit::{Dumped, Stage, dump};
+pub use oomc_abi::resolve::KernelView;
+use sha2::{Digest as _, Sha256};
+pub use source::Source;
+
+use diag::{Diagnostic, Sink};
+
+/// The version of the compiler, as written into objects.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the front end says of a policy.
+#[derive(Debug)]
+pub struct Checked {
+    /// The policy; none if an error leaves no meaning.
+    pub policy: Option<hir::Policy>,
+    /// Errors and warnings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What the whole compiler makes of a policy.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The ELF object; none if there is an error.
+    pub object: Option<Vec<u8>>,
+    /// Errors and warnings, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Parses and checks a policy against a kernel.
+#[must_use]
+pub fn check(source: &Source, view: &KernelView) -> Checked {
+    let mut sink = Sink::default();
+    let policy = parse::parse_and_check(source, view, &mut sink);
+    Checked { policy, diagnostics: sink.into_diagnostics() }
+}
+
+/// Compiles a policy for a kernel. The same source and the same BTF give the same bytes.
+#[must_use]
+pub fn compile(source: &Source, view: &KernelView) -> Compiled {
+    let mut sink = Sink::default();
+    let object = build(source, view, &mut sink).and_then(|built| match built.write(source, view) {
+        Ok(object) => Some(object),
+        Err(error) => {
+            sink.push(diag::object_failed(&error.to_string()));
+            None
+        }
+    });
+    Compiled { object, diagnostics: sink.into_diagnostics() }
+}
+
+/// A policy on its way to an object.
+struct Built {
+    policy: hir::Policy,
+    func: ir::Function,
+    program: bpf::Program,
+}
+
+impl Built {
+    fn write(&self, source: &Source, view: &KernelView) -> Result<Vec<u8>, object::Error> {
+        let hash = source_hash(source);
+        let ops_name = ops_name(&self.policy.name, &hash);
+        object::write(&object::Module {
+            policy: &self.policy,
+            ops_name: &ops_name,
+            source,
+            hash: &hash,
+            func: &self.func,
+            program: &self.program,
+            view,
+        })
+    }
+}
+
+fn build(source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Built> {
+    let policy = parse::parse_and_check(source, view, sink)?;
+    if sink.has_errors() {
+        return None;
+    }
+    let func = optimised(&policy, view, sink)?;
+    match bpf::compile(&func, source, view) {
+        Ok(program) => Some(Built { policy, func, program }),
+        Err(error) => {
+            sink.push(diag::code_failed(&error.to_string()));
+            None
+        }
+    }
+}
+
+/// IR after the passes. An invalid function is a fault of the compiler.
+fn optimised(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Function> {
+    let mut func = lower::lower(policy, view);
+    passes::run(&mut func);
+    match ir::verify::verify(&func) {
+        Ok(()) => Some(func),
+        Err(errors) => {
+            let list: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            sink.push(diag::ir_invalid(&list.join("; ")));
+            None
+        }
+    }
+}
+
+/// SHA-256 of the text, in hexadecimal.
+fn source_hash(source: &Source) -> String {
+    use core::fmt::Write as _;
+    Sha256::digest(source.text.as_bytes()).iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The name that the kernel's log shows: the policy's, and which text it was.
+///
+/// `bpf_oom_ops.name` takes 63 bytes; the name gives way, the hash does not.
+fn ops_name(name: &str, hash: &str) -> String {
+    let tail = format!("@{}", hash.get(..8).unwrap_or(hash));
+    let room = oomc_abi::consts::OOM_NAME_MAX - 1 - tail.len();
+    let end = (0..=room.min(name.len())).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}{tail}", name.get(..end).unwrap_or(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_gives_way_to_the_hash() {
+        let hash = "0123456789abcdef";
+        assert_eq!(ops_name("grow", hash), "grow@01234567");
+        let long = "ü".repeat(60);
+        let name = ops_name(&long, hash);
+        assert!(name.len() <= 63 && name.ends_with("@01234567"), "{name}");
+    }
+}

@@ -20,6 +20,8 @@ pub struct Flags {
     pub rcu: bool,
     /// Absent from some kernels that have the hook: an undefined weak symbol.
     pub optional: bool,
+    /// Advances an open-coded iterator: where the verifier compares the states of a loop.
+    pub next: bool,
 }
 
 /// How much of R0 is defined after the call. The rest must be masked before use.
@@ -85,8 +87,15 @@ impl fmt::Debug for KfuncId {
     }
 }
 
-const NONE: Flags =
-    Flags { acquire: false, release: false, ret_null: false, sleepable: false, rcu: false, optional: false };
+const NONE: Flags = Flags {
+    acquire: false,
+    release: false,
+    ret_null: false,
+    sleepable: false,
+    rcu: false,
+    optional: false,
+    next: false,
+};
 
 macro_rules! kfuncs {
     ($( $(#[doc = $doc:literal])* $id:ident = $name:literal, $args:literal, $ret:ident, [$($flag:ident),*] {
@@ -126,7 +135,7 @@ kfuncs! {
         c: "int bpf_iter_css_new(struct bpf_iter_css *it, struct cgroup_subsys_state *start, unsigned int flags)",
         source: "kernel/bpf/cgroup_iter.c, 6.12" }
     /// The next element, an RCU pointer, or null.
-    ITER_CSS_NEXT = "bpf_iter_css_next", 1, Ptr, [ret_null, rcu] {
+    ITER_CSS_NEXT = "bpf_iter_css_next", 1, Ptr, [ret_null, rcu, next] {
         c: "struct cgroup_subsys_state *bpf_iter_css_next(struct bpf_iter_css *it)",
         source: "kernel/bpf/cgroup_iter.c, 6.12" }
     /// Ends the walk; needed on every path.
@@ -138,7 +147,7 @@ kfuncs! {
         c: "int bpf_iter_css_task_new(struct bpf_iter_css_task *it, struct cgroup_subsys_state *css, unsigned int flags)",
         source: "kernel/bpf/task_iter.c, 6.12", errors: ["ENOMEM" = "the walk could not start"] }
     /// The next task, a trusted pointer, or null.
-    ITER_CSS_TASK_NEXT = "bpf_iter_css_task_next", 1, Ptr, [ret_null] {
+    ITER_CSS_TASK_NEXT = "bpf_iter_css_task_next", 1, Ptr, [ret_null, next] {
         c: "struct task_struct *bpf_iter_css_task_next(struct bpf_iter_css_task *it)",
         source: "kernel/bpf/task_iter.c, 6.12" }
     /// Ends the walk; needed on every path.
@@ -149,7 +158,7 @@ kfuncs! {
         c: "int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task__nullable, unsigned int flags)",
         source: "kernel/bpf/task_iter.c, 6.12" }
     /// The next task, or null.
-    ITER_TASK_NEXT = "bpf_iter_task_next", 1, Ptr, [ret_null, rcu] {
+    ITER_TASK_NEXT = "bpf_iter_task_next", 1, Ptr, [ret_null, rcu, next] {
         c: "struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it)", source: "kernel/bpf/task_iter.c, 6.12" }
     /// Ends the walk; needed on every path.
     ITER_TASK_DESTROY = "bpf_iter_task_destroy", 1, Void, [] {
@@ -158,7 +167,7 @@ kfuncs! {
     ITER_NUM_NEW = "bpf_iter_num_new", 3, Int, [] {
         c: "int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end)", source: "kernel/bpf/bpf_iter.c, 6.12" }
     /// A pointer to the next number, or null.
-    ITER_NUM_NEXT = "bpf_iter_num_next", 1, Ptr, [ret_null] {
+    ITER_NUM_NEXT = "bpf_iter_num_next", 1, Ptr, [ret_null, next] {
         c: "int *bpf_iter_num_next(struct bpf_iter_num *it)", source: "kernel/bpf/bpf_iter.c, 6.12" }
     /// Ends the count; needed on every path.
     ITER_NUM_DESTROY = "bpf_iter_num_destroy", 1, Void, [] {

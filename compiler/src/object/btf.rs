@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oomc_abi::btf::write::Builder;
 use oomc_abi::btf::{
-    Enumerator, INT_BOOL, INT_SIGNED, Kind, LINKAGE_EXTERN, LINKAGE_GLOBAL, Member, Param,
-    SecEntry, TypeId,
+    Enumerator, INT_BOOL, INT_SIGNED, Kind, LINKAGE_EXTERN, LINKAGE_GLOBAL, Member, Param, SecEntry, TypeId,
 };
 use oomc_abi::hooks::OOM;
 use oomc_abi::kfuncs::KfuncId;
