@@ -1,0 +1,237 @@
+//! The object file is an ordinary one: libbpf opens it and takes its BTF, LLVM's tools read it.
+//!
+//! Every policy of the examples and of the cases for the machine is compiled. Opening needs no privilege;
+//! loading through libbpf is a case for the machine.
+#![expect(unsafe_code, reason = "libbpf is a C library; it is only asked to open what was compiled")]
+
+use std::ffi::{CStr, c_char, c_int};
+use std::path::PathBuf;
+use std::process::Command;
+use std::ptr;
+
+use libbpf_sys as sys;
+use oomc_abi::btf::{Btf, ext};
+use oomc_abi::relo;
+use oomc_abi::resolve::KernelView;
+use oomc_compiler::object::{dump_btf, dump_elf};
+use oomc_compiler::source::Source;
+
+/// Compiled besides what lies in the folders: one policy for each kind of thing that gets into an object.
+const POLICIES: &[(&str, &str)] = &[
+    ("headline.oom", "if cgroup.usage > 90% then raise_limit 10% else kill largest in subtree\n"),
+    ("nothing.oom", "default defer\n"),
+    ("strings.oom", "never kill process where comm == \"sshd\"\nkill largest in subtree\n"),
+    ("cgroup.oom", "kill largest cgroup in subtree where is_leaf by usage\n"),
+    ("waiting.oom", "rule \"calm\":\n  wait or kill largest in subtree\n"),
+];
+
+/// Objects of all policies at hand, by the name of the file.
+fn objects() -> Vec<(String, Vec<u8>)> {
+    let root = oomc_tests::root();
+    let mut policies: Vec<(String, String)> =
+        POLICIES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    for folder in ["examples", "tests/cases/run"].map(|folder| root.join(folder)) {
+        if !folder.is_dir() {
+            continue;
+        }
+        let files: Vec<PathBuf> = oomc_tests::files(&folder);
+        for path in files.into_iter().filter(|path| path.extension().is_some_and(|end| end == "oom")) {
+            let text = std::fs::read_to_string(&path).expect("a text");
+            policies.push((oomc_tests::short(&path), text));
+        }
+    }
+    let view = KernelView::embedded();
+    policies
+        .into_iter()
+        .filter_map(|(name, text)| {
+            let compiled = oomc_compiler::compile(&Source::new(name.clone(), text), &view);
+            // Some cases for the machine show what a wrong policy does.
+            let ours = POLICIES.iter().any(|(policy, _)| *policy == name);
+            assert!(compiled.object.is_some() || !ours, "{name}: {:?}", compiled.diagnostics);
+            let object = compiled.object;
+            object.map(|object| (name, object))
+        })
+        .collect()
+}
+
+fn section<'a>(object: &'a [u8], name: &str) -> &'a [u8] {
+    use object::{Object as _, ObjectSection as _};
+    let file = object::File::parse(object).expect("ELF");
+    file.section_by_name(name).unwrap_or_else(|| panic!("no {name}")).data().expect("data")
+}
+
+unsafe extern "C" fn silent(
+    _: sys::libbpf_print_level,
+    _: *const c_char,
+    _: *mut sys::__va_list_tag,
+) -> c_int {
+    0
+}
+
+/// An object opened by libbpf.
+struct Opened(*mut sys::bpf_object);
+
+impl Opened {
+    fn new(bytes: &[u8]) -> Self {
+        // SAFETY: the function ignores what it is given; the bytes outlive the call, which copies them.
+        let object = unsafe {
+            sys::libbpf_set_print(Some(silent));
+            sys::bpf_object__open_mem(bytes.as_ptr().cast(), bytes.len() as _, ptr::null())
+        };
+        Self(object)
+    }
+
+    fn maps(&self) -> Vec<(String, u32, u32)> {
+        let mut maps = Vec::new();
+        let mut map = ptr::null_mut();
+        loop {
+            // SAFETY: a live object, and null or a map of it; a map's name lives as long as the object.
+            unsafe {
+                map = sys::bpf_object__next_map(self.0, map);
+                if map.is_null() {
+                    return maps;
+                }
+                let name = CStr::from_ptr(sys::bpf_map__name(map)).to_string_lossy().into_owned();
+                maps.push((name, sys::bpf_map__type(map), sys::bpf_map__value_size(map)));
+            }
+        }
+    }
+
+    fn programs(&self) -> Vec<(String, String, usize)> {
+        let mut programs = Vec::new();
+        let mut program = ptr::null_mut();
+        loop {
+            // SAFETY: a live object, and null or a program of it; its names live as long as the object.
+            unsafe {
+                program = sys::bpf_object__next_program(self.0, program);
+                if program.is_null() {
+                    return programs;
+                }
+                let text = |text| CStr::from_ptr(text).to_string_lossy().into_owned();
+                programs.push((
+                    text(sys::bpf_program__name(program)),
+                    text(sys::bpf_program__section_name(program)),
+                    sys::bpf_program__insn_cnt(program) as usize,
+                ));
+            }
+        }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // SAFETY: null, or an object that is closed once.
+        unsafe { sys::bpf_object__close(self.0) };
+    }
+}
+
+#[test]
+fn libbpf_opens_every_object() {
+    for (name, bytes) in objects() {
+        let opened = Opened::new(&bytes);
+        assert!(!opened.0.is_null(), "{name}: libbpf refuses it");
+        let [(program, place, len)] = &opened.programs()[..] else { panic!("{name}: one program") };
+        assert_eq!(program, "handle_out_of_memory");
+        assert_eq!(place, "struct_ops.s/handle_out_of_memory");
+        assert_eq!(len * 8, section(&bytes, "struct_ops.s/handle_out_of_memory").len());
+        let maps = opened.maps();
+        let ops = maps.iter().find(|(map, ..)| map == "oom_policy");
+        assert_eq!(
+            ops.map(|(_, kind, size)| (*kind, *size)),
+            Some((sys::BPF_MAP_TYPE_STRUCT_OPS, 72)),
+            "{name}"
+        );
+        assert!(maps.iter().any(|(map, ..)| map == ".bss.stats"), "{name}: {maps:?}");
+    }
+}
+
+#[test]
+fn libbpf_reads_the_same_types() {
+    for (name, bytes) in objects() {
+        let raw = section(&bytes, ".BTF");
+        let ours = Btf::parse(raw).expect("our own BTF");
+        // SAFETY: the bytes outlive the call, which copies them; the BTF is freed once.
+        let count = unsafe {
+            let btf = sys::btf__new(raw.as_ptr().cast(), raw.len() as _);
+            assert!(!btf.is_null(), "{name}: libbpf refuses its BTF");
+            let count = sys::btf__type_cnt(btf);
+            sys::btf__free(btf);
+            count
+        };
+        assert_eq!(count, ours.len(), "{name}");
+    }
+}
+
+#[test]
+fn a_cut_object_is_refused() {
+    let (_, bytes) = objects().swap_remove(0);
+    assert!(Opened::new(&bytes[..bytes.len() / 2]).0.is_null());
+    assert!(dump_elf(&bytes[..40]).is_err());
+}
+
+#[test]
+fn lines_cover_the_program_and_are_the_policys() {
+    for (name, bytes) in objects() {
+        let btf = Btf::parse(section(&bytes, ".BTF")).expect("BTF");
+        let ext = ext::parse(section(&bytes, ".BTF.ext"), &btf).expect("BTF.ext");
+        let lines = &ext.lines[0].records;
+        assert_eq!(lines[0].insn, 0, "{name}: the kernel wants a line for the first instruction");
+        assert!(lines.windows(2).all(|pair| pair[0].insn < pair[1].insn), "{name}");
+        let source = std::str::from_utf8(section(&bytes, ".oomc.source")).expect("text");
+        for line in lines {
+            assert_eq!(btf.string(line.file), Some(name.as_str()));
+            let text = source.lines().nth(line.line as usize - 1).unwrap_or("").trim_end();
+            assert_eq!(btf.string(line.text), Some(text), "{name}:{}", line.line);
+        }
+    }
+}
+
+#[test]
+fn on_the_kernel_compiled_against_only_absences_change() {
+    let view = KernelView::embedded();
+    for (name, bytes) in objects() {
+        let btf = Btf::parse(section(&bytes, ".BTF")).expect("BTF");
+        let ext = ext::parse(section(&bytes, ".BTF.ext"), &btf).expect("BTF.ext");
+        let words = section(&bytes, "struct_ops.s/handle_out_of_memory").as_chunks::<8>().0;
+        let before: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let mut after = before.clone();
+        let relos = &ext.relos[0].records;
+        let poisoned = relo::apply(&mut after, &btf, relos, view.btf()).expect("applies");
+        assert_eq!(poisoned, [], "{name}");
+        for (insn, (before, after)) in before.iter().zip(&after).enumerate() {
+            let record = relos.iter().find(|relo| relo.insn as usize == insn);
+            let kind = record.and_then(|record| relo::RelocKind::from_number(record.kind));
+            use relo::RelocKind::{EnumvalExists, FieldExists, TypeIdTarget};
+            if !matches!(kind, Some(EnumvalExists | FieldExists | TypeIdTarget)) {
+                assert_eq!(before, after, "{name}: instruction {insn}");
+            }
+        }
+    }
+}
+
+#[test]
+fn llvm_reads_every_object() {
+    let path = std::env::temp_dir().join(format!("oomc-objects-{}.o", std::process::id()));
+    for (name, bytes) in objects() {
+        std::fs::write(&path, &bytes).expect("writes");
+        for (tool, flags) in [("llvm-readelf-19", "--all"), ("llvm-objdump-19", "-dr")] {
+            let out = Command::new(tool).arg(flags).arg(&path).output();
+            let out = out.unwrap_or_else(|error| panic!("{tool} (Debian package llvm-19): {error}"));
+            assert!(out.status.success() && out.stderr.is_empty(), "{name}: {tool}: {out:?}");
+            let text = String::from_utf8_lossy(&out.stdout);
+            assert!(!text.contains("<unknown>"), "{name}: an instruction that LLVM does not know\n{text}");
+        }
+    }
+    std::fs::remove_file(&path).expect("removes");
+}
+
+#[test]
+fn the_same_policy_gives_the_same_bytes_and_nothing_of_this_machine() {
+    let (first, second) = (objects(), objects());
+    assert!(first == second);
+    let here = oomc_tests::root().display().to_string();
+    for (name, bytes) in first {
+        assert!(!bytes.windows(here.len()).any(|window| window == here.as_bytes()), "{name} names {here}");
+        assert!(dump_btf(&bytes).is_ok_and(|text| text.contains("handle_out_of_memory")), "{name}");
+    }
+}
