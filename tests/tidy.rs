@@ -1,0 +1,195 @@
+//! Rules of the repository that a compiler does not check.
+
+use std::path::{Path, PathBuf};
+
+use oomc_tests::{files, read, root, short};
+
+/// Text files that belong to the project, with their short names.
+fn texts() -> Vec<(PathBuf, String)> {
+    let endings = ["rs", "toml", "md", "oom", "pest", "c", "h", "lock", "json", "config", "patch", "yml", "asm"];
+    let mut found: Vec<(PathBuf, String)> = files(&root())
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| endings.iter().any(|known| end == *known)))
+        .map(|path| {
+            let name = short(&path);
+            (path, name)
+        })
+        .collect();
+    found.extend([".ci/run", ".gitignore"].iter().map(|name| (root().join(name), (*name).to_owned())).filter(|(path, _)| path.exists()));
+    found
+}
+
+fn report(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn the_top_level_is_known() {
+    let known = [
+        "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.lock", "Cargo.toml", "LICENSE-APACHE",
+        "LICENSE-MIT", "README.md", "book", "clippy.toml", "compiler", "deny.toml", "examples", "grammar",
+        "runtime", "rustfmt.toml", "stdlib", "tests", "xtask",
+    ];
+    let mut found: Vec<String> = std::fs::read_dir(root())
+        .expect("the repository can be read")
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.') && name != "target" && !name.ends_with(".o"))
+        .collect();
+    found.sort();
+    assert_eq!(found, known, "the top level holds exactly these");
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let problems: Vec<String> = files(&root())
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .filter_map(|path| {
+            let text = read(&path);
+            let first = text.lines().next().unwrap_or("");
+            let words = first.strip_prefix("//! ").unwrap_or("");
+            (words.is_empty() || words.contains("to be written"))
+                .then(|| format!("{}: the first line must say what the module is for (`//! …`)", short(&path)))
+        })
+        .collect();
+    report(&problems);
+}
+
+#[test]
+fn unsafe_code_stands_in_one_file() {
+    // Assembled, so that this file does not hold the words it looks for.
+    let keyword = ["un", "safe"].concat();
+    let uses = ["{", "fn ", "impl ", "extern "].map(|next| format!("{keyword} {next}"));
+    // The machine's first process talks to the kernel itself, and the reference loader is a C library.
+    let allowed = |name: &str| name == "runtime/src/sys.rs" || name.starts_with("tests/");
+    let problems: Vec<String> = files(&root())
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .map(|path| (short(&path), read(&path)))
+        .filter(|(name, text)| !allowed(name) && uses.iter().any(|word| text.contains(word.as_str())))
+        .map(|(name, _)| format!("{name}: system calls belong in runtime/src/sys.rs"))
+        .collect();
+    report(&problems);
+}
+
+#[test]
+fn every_dependency_has_a_purpose() {
+    let text = read(&root().join("Cargo.toml"));
+    let mut inside = false;
+    let mut comment = false;
+    let mut problems = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.starts_with('[') {
+            inside = line == "[workspace.dependencies]";
+            comment = false;
+        } else if inside && line.starts_with('#') {
+            comment = true;
+        } else if inside && line.is_empty() {
+            comment = false;
+        } else if inside && line.contains('=') && !line.contains("path =") && !comment {
+            problems.push(format!("Cargo.toml:{number}: a line above must say what this is for: {line}"));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn every_dependency_comes_from_the_workspace() {
+    let mut problems = Vec::new();
+    for path in files(&root()).into_iter().filter(|path| path.ends_with("Cargo.toml") && path.parent() != Some(&root())) {
+        let mut inside = false;
+        for (number, line) in (1..).zip(read(&path).lines()) {
+            if line.starts_with('[') {
+                inside = line.contains("dependencies");
+            } else if inside && line.contains('=') && !line.contains("workspace = true") {
+                problems.push(format!("{}:{number}: name it in the root Cargo.toml: {line}", short(&path)));
+            }
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn packages_come_from_the_public_registry() {
+    let index = "registry+https://github.com/rust-lang/crates.io-index";
+    let problems: Vec<String> = read(&root().join("Cargo.lock"))
+        .lines()
+        .filter_map(|line| line.strip_prefix("source = "))
+        .filter(|source| source.trim_matches('"') != index)
+        .map(|source| format!("Cargo.lock: {source}"))
+        .collect();
+    report(&problems);
+}
+
+#[test]
+fn no_file_names_a_place_on_somebodys_machine() {
+    // Assembled, so that this file does not hold what it looks for.
+    let places = [["/ho", "me/"], ["/ro", "ot/"], ["/wo", "rk/"], ["/tm", "p/w"], ["/tm", "p/t-"], ["C:", "\\"]].map(|parts| parts.concat());
+    let mut problems = Vec::new();
+    for (path, name) in texts() {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for (number, line) in (1..).zip(text.lines()) {
+            for place in &places {
+                if line.contains(place.as_str()) && !line.contains(&format!("://{place}")) {
+                    problems.push(format!("{name}:{number}: {line}"));
+                }
+            }
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn the_changelog_is_open() {
+    let text = read(&root().join("CHANGELOG.md"));
+    let unreleased = text.split("\n## ").nth(1).unwrap_or("");
+    assert!(unreleased.starts_with("Unreleased"), "the first section of CHANGELOG.md is `## Unreleased`");
+    assert!(unreleased.contains("\n* "), "`## Unreleased` names at least one change");
+}
+
+#[test]
+fn markdown_has_one_sentence_per_line() {
+    let mut problems = Vec::new();
+    for (path, name) in texts().into_iter().filter(|(_, name)| name.ends_with(".md")) {
+        let mut fenced = false;
+        for (number, line) in (1..).zip(read(&path).lines()) {
+            if line.trim_start().starts_with("```") {
+                fenced = !fenced;
+            }
+            let prose = !fenced && !line.starts_with('|') && !line.starts_with("    ");
+            if prose && two_sentences(line) {
+                problems.push(format!("{name}:{number}: two sentences: {line}"));
+            }
+        }
+    }
+    report(&problems);
+}
+
+/// A full stop or question mark, a space, and a capital letter, outside of code.
+fn two_sentences(line: &str) -> bool {
+    let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join("x");
+    let letters: Vec<char> = prose.chars().collect();
+    letters.windows(4).any(|four| match four {
+        // Two letters before the stop: `e.g. X`, `1. Xyz` and initials are no ends of sentences.
+        [before, '.' | '?' | '!', ' ', next] => before.is_lowercase() && next.is_uppercase(),
+        _ => false,
+    })
+}
+
+#[test]
+fn cases_lie_in_folders_that_say_what_belongs_there() {
+    let cases = root().join("tests/cases");
+    let mut problems = Vec::new();
+    for path in files(&cases) {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if !folder.join("README.md").exists() {
+            problems.push(format!("{}: its folder has no README.md", short(&path)));
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if name.chars().last().is_some_and(|last| last.is_ascii_digit()) && name.contains("test") {
+            problems.push(format!("{}: name the behaviour, not a number", short(&path)));
+        }
+    }
+    report(&problems);
+}
