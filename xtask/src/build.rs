@@ -59,6 +59,11 @@ pub(crate) fn variables(tools: &Tools) -> [(&'static str, &Path); 3] {
     [("OOMC_VM_KERNEL", &tools.kernel), ("OOMC_VM_OOMC", &tools.oomc), ("OOMC_VM_GUEST", &tools.guest)]
 }
 
+/// Where a program built for the static target lies.
+pub(crate) fn program(profile: &str, name: &str) -> PathBuf {
+    target().join(TARGET).join(profile).join(name)
+}
+
 /// A folder for what a run in the machine leaves.
 pub(crate) fn scratch(name: &str) -> PathBuf {
     target().join("machine").join(name)

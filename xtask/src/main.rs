@@ -15,6 +15,8 @@ mod test;
 
 mod demo;
 
+mod bench;
+
 mod btf;
 
 use std::env;
@@ -26,6 +28,7 @@ cargo xtask COMMAND
   test            everything: format, lints, unit tests, cases, and the cases in the machine
   vm [FILTER…]    the cases in the machine; arguments go to the test program
   demo            compiles an example and shows it acting in the machine
+  bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work
   kernel          builds the kernel under test, or says where it is
   btf             makes the embedded BTF anew
 ";
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "vm" => vm::run(rest),
         "demo" => demo::run(rest),
+        "bench" => bench::run(rest),
+        bench::ONE_RUN => bench::one_run(rest),
         "kernel" => kernel::run(rest),
         "btf" => btf::run(rest),
         "help" | "--help" | "-h" => {

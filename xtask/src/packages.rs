@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::say;
 
 /// A package, and a file by which one sees that it (or something as good) is there.
-type Package = (&'static str, &'static str);
+pub(crate) type Package = (&'static str, &'static str);
 
 /// To link the static programs of the machine and the reference loader.
 pub(crate) const BUILD: [Package; 6] = [

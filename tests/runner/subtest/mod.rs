@@ -3,6 +3,21 @@
 //! A test takes a case and gives its output to be compared with the expectation, nothing if it has none,
 //! or an error that says what is wrong.
 
+mod parse;
+
+mod check;
+mod hir;
+
+mod ir;
+mod opt;
+
+mod asm;
+mod vcode;
+
+mod object;
+
+use oomc_compiler::{KernelView, Source, Stage};
+
 use crate::case::Case;
 
 /// One test.
@@ -14,7 +29,8 @@ pub(crate) struct Subtest {
 }
 
 /// All of them, in the order of translation.
-const SUBTESTS: &[Subtest] = &[];
+const SUBTESTS: &[Subtest] =
+    &[parse::PARSE, check::CHECK, hir::HIR, ir::IR, opt::OPT, vcode::VCODE, asm::ASM, object::OBJECT];
 
 /// Runs the test of this name.
 pub(crate) fn run(name: &str, case: &Case) -> Result<Option<String>, String> {
@@ -23,4 +39,31 @@ pub(crate) fn run(name: &str, case: &Case) -> Result<Option<String>, String> {
         return Err(format!("no test has this name; one of {}", names.join(", ")));
     };
     (subtest.run)(case)
+}
+
+/// The policy under the file's own name, which is also the policy's.
+fn source(case: &Case) -> Source {
+    let name = case.path.file_name().unwrap_or_default().to_string_lossy();
+    Source::new(name, case.input.clone())
+}
+
+/// The kernel that the header names, or the reference kernel.
+fn view(case: &Case) -> Result<KernelView, String> {
+    let Some(file) = case.get("btf") else { return Ok(KernelView::embedded()) };
+    let path = oomc_tests::root().join("tests/btf").join(file);
+    let bytes = std::fs::read(&path).map_err(|error| format!("tests/btf/{file}: {error}"))?;
+    KernelView::from_btf(&bytes).map_err(|error| format!("tests/btf/{file}: {error}"))
+}
+
+/// A representation as text; an error if there is none.
+fn printed(case: &Case, stage: Stage) -> Result<Option<String>, String> {
+    let dumped = oomc_compiler::dump(&source(case), &view(case)?, stage);
+    match dumped.text {
+        Some(text) => Ok(Some(text)),
+        None => {
+            let list: Vec<String> =
+                dumped.diagnostics.iter().map(|found| format!("{} {found}", found.code)).collect();
+            Err(format!("nothing to print: {}", list.join("; ")))
+        }
+    }
 }

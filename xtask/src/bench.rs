@@ -1,0 +1,234 @@
+//! `cargo xtask bench`: oomc beside clang on the same policy.
+//!
+//! Measures the whole process that makes an object, interleaved so that both see the same machine, and what
+//! comes out: instructions, and the verifier's work in the machine. Prints what it measured, also where it
+//! falls short of the goals. Knows no policy but the headline and its hand-written twin.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+use std::{env, fs};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use oomc_vm::report::Report;
+use oomc_vm::{run as machine, script};
+
+use crate::packages::Package;
+use crate::{build, kernel, packages, say};
+
+/// To make `vmlinux.h`, and the object to compare with.
+const PACKAGES: [Package; 2] = [("clang-19", "clang-19"), ("bpftool", "/usr/sbin/bpftool")];
+
+const POLICY: &str = "examples/headline/policy.oom";
+const TWIN: &str = "tests/bench/headline.bpf.c";
+
+/// Runs of each, unless an argument says otherwise; the first of each is not counted.
+const RUNS: usize = 21;
+
+/// A build takes at most this part of clang's time.
+const TIME_GOAL: f64 = 1.0 / 20.0;
+/// Instructions and verifier's work are at most this many times those of the C.
+const CODE_GOAL: f64 = 1.2;
+
+/// The command line word by which this program runs another one and says what that took.
+pub(crate) const ONE_RUN: &str = "one-run";
+
+/// What one process took.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    /// From before its start to after its end.
+    nanoseconds: u64,
+    /// Largest resident memory.
+    kibibytes: u64,
+}
+
+/// What an object is to the kernel.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    instructions: u64,
+    processed: u64,
+}
+
+/// `cargo xtask bench [RUNS]`.
+///
+/// # Errors
+/// The sentence says which tool is missing or which step failed.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let runs = match args.first() {
+        Some(word) => word.parse::<usize>().map_err(|_| format!("`{word}` is no number of runs"))?,
+        None => RUNS,
+    };
+    if runs < 10 {
+        return Err("a median of fewer than 10 runs says little".to_owned());
+    }
+    packages::need(&packages::BUILD)?;
+    packages::need(&PACKAGES)?;
+    let folder = build::scratch("bench");
+    fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+
+    say("Building oomc, optimised …");
+    build::loud(build::cargo("build").args(["--release", "-p", "oomc"]), "the build of oomc")?;
+    let oomc = build::program("release", "oomc");
+    let header = vmlinux_header(&kernel::ready()?.join("vmlinux.btf"), &folder)?;
+
+    let (ours, theirs) = (folder.join("headline.o"), folder.join("headline-c.o"));
+    let root = build::root();
+    let oomc_build = words(&[oomc.as_path(), "build".as_ref(), &root.join(POLICY), "-o".as_ref(), &ours]);
+    let include = format!("-I{}", header.parent().unwrap_or(&folder).display());
+    let mut clang_build: Vec<String> =
+        ["clang-19", "-O2", "-g", "-target", "bpf", "-mcpu=v3", &include, "-c"].map(str::to_owned).to_vec();
+    clang_build.extend(words(&[&root.join(TWIN), "-o".as_ref(), &theirs]));
+
+    say(&format!("Running each {runs} times, in turn …"));
+    let (mut own, mut other) = (Vec::new(), Vec::new());
+    for counted in std::iter::once(false).chain(std::iter::repeat_n(true, runs)) {
+        let pair = (one(&oomc_build)?, one(&clang_build)?);
+        // The first finds the files on the disk, the others in memory.
+        if counted {
+            own.push(pair.0);
+            other.push(pair.1);
+        }
+    }
+    say("Loading both objects in the machine …");
+    let sizes = verify(&ours, &theirs)?;
+    say(&table(runs, [&own, &other], sizes));
+    Ok(())
+}
+
+/// Runs a program and prints nanoseconds and kibibytes.
+///
+/// In a process of its own, because the kernel tells the largest memory of all children together; and
+/// because a child's count begins with what its parent held, which is little here.
+///
+/// # Errors
+/// The program could not be started or failed.
+pub(crate) fn one_run(args: &[String]) -> Result<(), String> {
+    let (program, args) = args.split_first().ok_or("no program")?;
+    let start = Instant::now();
+    let status = Command::new(program)
+        .args(args)
+        .stdout(Stdio::null())
+        .status()
+        .map_err(|error| format!("cannot start {program}: {error}"))?;
+    let nanoseconds = start.elapsed().as_nanos();
+    if !status.success() {
+        return Err(format!("{program} {} ended with {status}", args.join(" ")));
+    }
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| format!("getrusage: {error}"))?;
+    say(&format!("{nanoseconds} {}", usage.max_rss()));
+    Ok(())
+}
+
+fn one(command: &[String]) -> Result<Cost, String> {
+    let own = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    let output = Command::new(own)
+        .arg(ONE_RUN)
+        .args(command)
+        .output()
+        .map_err(|error| format!("cannot start a run: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut numbers = text.split_whitespace().map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(nanoseconds)), Some(Ok(kibibytes))) => Ok(Cost { nanoseconds, kibibytes }),
+        _ => Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned()),
+    }
+}
+
+/// All of the kernel's types, as C.
+fn vmlinux_header(btf: &Path, folder: &Path) -> Result<PathBuf, String> {
+    let output = Command::new("/usr/sbin/bpftool")
+        .args(["btf", "dump", "file"])
+        .arg(btf)
+        .args(["format", "c"])
+        .output()
+        .map_err(|error| format!("cannot start bpftool: {error}"))?;
+    if !output.status.success() {
+        return Err(format!(
+            "bpftool cannot read {}: {}",
+            btf.display(),
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    let header = folder.join("vmlinux.h");
+    fs::write(&header, output.stdout)
+        .map_err(|error| format!("cannot write {}: {error}", header.display()))?;
+    Ok(header)
+}
+
+/// Asks the kernel under test about both objects.
+fn verify(ours: &Path, theirs: &Path) -> Result<[Size; 2], String> {
+    let case = script::parse("bench", "#! policy: none\n#> measure headline.o\n#> measure headline-c.o\n")?;
+    let read =
+        |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+    let files = [("headline.o".to_owned(), read(ours)?), ("headline-c.o".to_owned(), read(theirs)?)];
+    let mut report: Option<Report> = None;
+    machine::run(&build::tools()?, &build::scratch("bench"), vec![case], &files, &mut |result| {
+        report = Some(result);
+    })?;
+    let report = report.ok_or("the machine said nothing")?;
+    if let Some(failure) = &report.failure {
+        return Err(format!("{failure}\n{}", report.log.join("\n")));
+    }
+    match report.shown.as_slice() {
+        [ours, theirs] => Ok([size(ours)?, size(theirs)?]),
+        shown => Err(format!("the machine showed {} things instead of two", shown.len())),
+    }
+}
+
+/// Reads `FILE: N instructions, N processed by the verifier, …`.
+fn size(text: &str) -> Result<Size, String> {
+    let number = |word: &str| {
+        let (before, _) = text.split_once(word)?;
+        before.split_whitespace().next_back()?.parse().ok()
+    };
+    match (number(" instructions"), number(" processed")) {
+        (Some(instructions), Some(processed)) => Ok(Size { instructions, processed }),
+        _ => Err(format!("no counts in `{text}`")),
+    }
+}
+
+fn words(parts: &[&Path]) -> Vec<String> {
+    parts.iter().map(|part| part.display().to_string()).collect()
+}
+
+fn median(costs: &[Cost], of: impl Fn(&Cost) -> u64) -> f64 {
+    let mut values: Vec<u64> = costs.iter().map(of).collect();
+    values.sort_unstable();
+    let upper = values.get(values.len() / 2).copied().unwrap_or(0);
+    let lower = values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0);
+    (upper + lower) as f64 / 2.0
+}
+
+fn table(runs: usize, [own, other]: [&[Cost]; 2], [ours, theirs]: [Size; 2]) -> String {
+    let milliseconds = |costs| median(costs, |cost| cost.nanoseconds) / 1e6;
+    let mebibytes = |costs| median(costs, |cost| cost.kibibytes) / 1024.0;
+    let rows = [
+        ("wall time, ms", 2, milliseconds(own), milliseconds(other), Some(TIME_GOAL)),
+        ("peak memory, MiB", 1, mebibytes(own), mebibytes(other), None),
+        ("instructions", 0, ours.instructions as f64, theirs.instructions as f64, Some(CODE_GOAL)),
+        ("processed by the verifier", 0, ours.processed as f64, theirs.processed as f64, Some(CODE_GOAL)),
+    ];
+    let mut text = format!(
+        "\nThe headline policy; medians of {runs} interleaved runs, each a whole process.\n\
+         oomc: `oomc build {POLICY}`; C: `clang-19 -O2 -g -target bpf -mcpu=v3 {TWIN}`\n\n\
+         {:<26}{:>12}{:>12}{:>9}{:>12}\n",
+        "", "oomc", "clang / C", "ratio", "goal"
+    );
+    for (name, digits, own, other, goal) in rows {
+        let ratio = own / other;
+        let verdict = match goal {
+            Some(goal) if ratio <= goal => format!("≤ {goal:.2}  met"),
+            Some(goal) => format!("≤ {goal:.2}  NOT met"),
+            None => "-".to_owned(),
+        };
+        text.push_str(&format!("{name:<26}{own:>12.digits$}{other:>12.digits$}{ratio:>9.3}   {verdict}\n"));
+    }
+    text
+}
+
+pub(crate) fn try_c(args: &[String]) -> Result<(), String> {
+    let f = PathBuf::from(&args[0]);
+    let [a, b] = verify(&f, &f)?;
+    say(&format!("{a:?} {b:?}"));
+    Ok(())
+}
