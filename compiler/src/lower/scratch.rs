@@ -12,7 +12,7 @@ use crate::hir::{ActionKind, Anchor, ExprKind, Place, Policy, Subject, Unit};
 use crate::ir::{BinOp, Function, Global, GlobalData, InstData, Operand, Size, Type, Value};
 
 /// Counters of a policy, in the order of the map; read by `oomc status`.
-pub const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred"];
+const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred"];
 
 /// Cgroups that one kill of a cgroup covers (language reference §5).
 pub(super) const MAX_UNITS: i32 = 4096;
