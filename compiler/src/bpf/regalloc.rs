@@ -217,15 +217,6 @@ impl Rewrite<'_> {
                 push(Insn::Store { size, base, off, src }, None, None);
             }
             VInst::Call { callee: Callee::Kfunc(id), .. } => {
-                if id.row().flags.next {
-                    // Here the verifier asks whether the loop has come back to a state it knows, and it
-                    // compares dead registers too (regsafe() in kernel/bpf/verifier.c, 6.12). Left as they
-                    // are, they multiply the states of each loop: 21 comparisons in a loop over tasks were
-                    // not through after two minutes, and take a second like this. The call clobbers them.
-                    for dst in [0, 2, 3, 4, 5].into_iter().filter_map(Reg::new) {
-                        push(Insn::Mov { width: w64, dst, src: Src::Imm(0) }, None, None);
-                    }
-                }
                 push(Insn::Call(insn::Callee::Unresolved), Some(RelocTarget::Kfunc(id)), None);
             }
             VInst::Call { callee: Callee::Helper(helper), .. } => {

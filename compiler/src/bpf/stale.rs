@@ -7,7 +7,7 @@
 //! dead here and does not hold the same on every way to this place is set to 0.
 
 use oomc_abi::helpers;
-use oomc_abi::kfuncs::{ITER_CSS_NEXT, ITER_CSS_TASK_NEXT, ITER_NUM_NEXT, ITER_TASK_NEXT, KfuncId, Ret};
+use oomc_abi::kfuncs::Ret;
 
 use super::RelocTarget;
 use super::frame::Frame;
