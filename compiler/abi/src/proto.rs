@@ -36,7 +36,7 @@ pub enum Base<'a> {
     Char,
     /// A number of this many bytes, by the name that kernel BTF has for it.
     Int {
-        /// `unsigned int`.
+        /// `long unsigned int`.
         name: &'a str,
         /// In bytes.
         size: u32,
@@ -86,10 +86,10 @@ fn declaration(text: &str) -> Option<(&str, CType<'_>)> {
         ["char"] => Base::Char,
         ["int"] => int("int", 4, true),
         ["unsigned", "int"] | ["u32"] => int("unsigned int", 4, false),
-        ["unsigned", "long"] => int("unsigned long", 8, false),
-        ["long"] => int("long", 8, true),
-        ["u64"] => int("unsigned long long", 8, false),
-        ["s64"] => int("long long", 8, true),
+        ["unsigned", "long"] => int("long unsigned int", 8, false),
+        ["long"] => int("long int", 8, true),
+        ["u64"] => int("long long unsigned int", 8, false),
+        ["s64"] => int("long long int", 8, true),
         ["struct", tag] => Base::Struct(tag),
         ["enum", tag] => Base::Enum(tag),
         _ => return None,

@@ -369,7 +369,7 @@ impl<'v> Types<'v> {
 /// The program as the kernel sees it: one context of 64-bit words.
 fn program(types: &mut Types<'_>) -> TypeId {
     let ret = types.int(4, "int", INT_SIGNED);
-    let word = types.int(8, "unsigned long long", 0);
+    let word = types.int(8, "long long unsigned int", 0);
     let ctx = types.builder.intern("", &Kind::Ptr(word));
     let params = vec![Param { name: "ctx", ty: ctx }];
     let proto = types.builder.intern("", &Kind::FuncProto { ret, params });
@@ -409,7 +409,7 @@ fn globals(types: &mut Types<'_>, module: &Module<'_>) {
                 let byte = types.int(1, "char", INT_SIGNED);
                 types.array(byte, size)
             } else {
-                let word = types.int(8, "unsigned long long", 0);
+                let word = types.int(8, "long long unsigned int", 0);
                 let members = (0_u32..)
                     .zip(&global.members)
                     .map(|(at, name)| Member { name, ty: word, bit_offset: at * 64, bits: 0 })

@@ -20,41 +20,61 @@ pub fn print(btf: &Btf) -> String {
 /// A type as C would name it: `const struct task_struct *`.
 #[must_use]
 pub fn type_name(btf: &Btf, id: TypeId) -> String {
-    name(btf, id, 0)
+    declare(btf, id, "", 0)
 }
 
-fn name(btf: &Btf, id: TypeId, depth: u32) -> String {
+/// A declaration as C would write it: `char name[64]`.
+#[must_use]
+pub fn declaration(btf: &Btf, id: TypeId, name: &str) -> String {
+    declare(btf, id, name, 0)
+}
+
+/// Wraps a declarator, from the name outwards, in what the type says of it.
+fn declare(btf: &Btf, id: TypeId, inner: &str, depth: u32) -> String {
     if depth > 32 {
         return "…".to_owned();
     }
     let Some(ty) = btf.get(id) else { return format!("?{id}") };
+    let outer = |to: TypeId, inner: &str| declare(btf, to, inner, depth + 1);
+    let base = |text: &str| if inner.is_empty() { text.to_owned() } else { format!("{text} {inner}") };
     let tagged = |word: &str| {
-        if ty.name.is_empty() { format!("{word} [{id}]") } else { format!("{word} {}", ty.name) }
-    };
-    let inner = |to: TypeId| name(btf, to, depth + 1);
-    match ty.kind {
-        Kind::Void => "void".to_owned(),
-        Kind::Ptr(to) => {
-            let to = inner(to);
-            if to.ends_with('*') { format!("{to}*") } else { format!("{to} *") }
+        if ty.name.is_empty() {
+            base(&format!("{word} [{id}]"))
+        } else {
+            base(&format!("{word} {}", ty.name))
         }
-        Kind::Array { element, len, .. } => format!("{}[{len}]", inner(element)),
-        Kind::Struct { .. } | Kind::Fwd { union: false } => tagged("struct"),
-        Kind::Union { .. } | Kind::Fwd { union: true } => tagged("union"),
-        Kind::Enum { .. } => tagged("enum"),
-        Kind::Const(to) => format!("const {}", inner(to)),
-        Kind::Volatile(to) => format!("volatile {}", inner(to)),
-        Kind::Restrict(to) => format!("restrict {}", inner(to)),
-        Kind::TypeTag(to) => format!("__tag(\"{}\") {}", ty.name, inner(to)),
+    };
+    let qualified = |word: &str, to: TypeId| match btf.get(to).map(|ty| ty.kind) {
+        Some(Kind::Ptr(_)) if inner.is_empty() => outer(to, word),
+        Some(Kind::Ptr(_)) => outer(to, &format!("{word} {inner}")),
+        _ => format!("{word} {}", outer(to, inner)),
+    };
+    match &ty.kind {
+        Kind::Void => base("void"),
+        Kind::Ptr(to) => match btf.resolve(*to).map(|(_, ty)| ty.kind) {
+            Some(Kind::FuncProto { .. } | Kind::Array { .. }) => outer(*to, &format!("(*{inner})")),
+            _ => outer(*to, &format!("*{inner}")),
+        },
+        Kind::Array { element, len, .. } => outer(*element, &format!("{inner}[{len}]")),
         Kind::FuncProto { ret, params } => {
             let list: Vec<String> = params
                 .iter()
-                .map(|param| format!("{} {}", inner(param.ty), param.name).trim_end().to_owned())
+                .map(|param| match param.ty {
+                    0 => "...".to_owned(),
+                    ty => outer(ty, param.name),
+                })
                 .collect();
             let list = if list.is_empty() { "void".to_owned() } else { list.join(", ") };
-            format!("{} ({list})", inner(ret))
+            outer(*ret, &format!("{inner}({list})"))
         }
-        _ => ty.name.to_owned(),
+        Kind::Struct { .. } | Kind::Fwd { union: false } => tagged("struct"),
+        Kind::Union { .. } | Kind::Fwd { union: true } => tagged("union"),
+        Kind::Enum { .. } => tagged("enum"),
+        Kind::Const(to) => qualified("const", *to),
+        Kind::Volatile(to) => qualified("volatile", *to),
+        Kind::Restrict(to) => qualified("restrict", *to),
+        Kind::TypeTag(to) => qualified(&format!("__tag(\"{}\")", ty.name), *to),
+        _ => base(ty.name),
     }
 }
 
@@ -74,9 +94,9 @@ fn entry(btf: &Btf, id: TypeId) -> String {
             let _ = writeln!(out, "{} {{ /* {size} bytes */", type_name(btf, id));
             for member in members {
                 let bits = if member.bits == 0 { String::new() } else { format!(" : {}", member.bits) };
-                let text = format!("{} {}", type_name(btf, member.ty), member.name);
+                let text = declaration(btf, member.ty, member.name);
                 let at = member.bit_offset / 8;
-                let _ = writeln!(out, "    {}{bits}; /* [{}] at {at} */", text.trim_end(), member.ty);
+                let _ = writeln!(out, "    {text}{bits}; /* [{}] at {at} */", member.ty);
             }
             out.push('}');
         }
@@ -92,20 +112,14 @@ fn entry(btf: &Btf, id: TypeId) -> String {
             let _ = write!(out, "{} declared", type_name(btf, id));
         }
         Kind::Typedef(to) => {
-            let _ = write!(out, "typedef {} {} /* [{to}] */", type_name(btf, *to), ty.name);
+            let _ = write!(out, "typedef {} /* [{to}] */", declaration(btf, *to, ty.name));
         }
         Kind::Func { proto, linkage } => {
-            let _ = write!(
-                out,
-                "{}func {}: {} /* [{proto}] */",
-                prefix(*linkage),
-                ty.name,
-                type_name(btf, *proto)
-            );
+            let _ = write!(out, "{}{} /* [{proto}] */", prefix(*linkage), declaration(btf, *proto, ty.name));
         }
         Kind::Var { ty: to, linkage } => {
             let linkage = prefix(*linkage as u16);
-            let _ = write!(out, "{linkage}var {}: {} /* [{to}] */", ty.name, type_name(btf, *to));
+            let _ = write!(out, "{linkage}{} /* [{to}] */", declaration(btf, *to, ty.name));
         }
         Kind::DataSec { size, entries } => {
             let _ = writeln!(out, "section {} {{ /* {size} bytes */", ty.name);

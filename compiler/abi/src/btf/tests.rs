@@ -68,9 +68,10 @@ fn every_kind_is_read_back_as_written() {
 #[test]
 fn prints_like_c() {
     let text = print::print(&Btf::parse(&zoo()).expect("valid"));
-    assert!(text.contains("    int[3] all; /* [4] at 8 */"), "{text}");
+    assert!(text.contains("    int all[3]; /* [4] at 8 */"), "{text}");
     assert!(text.contains("    int high : 7; /* [1] at 24 */"), "{text}");
-    assert!(text.contains("extern func f: volatile const node_t (int x, void)"), "{text}");
+    assert!(text.contains("] struct node *restrict\n"), "{text}");
+    assert!(text.contains("extern volatile const node_t f(int x, ...) /* "), "{text}");
 }
 
 #[test]
