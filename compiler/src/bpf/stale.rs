@@ -76,8 +76,7 @@ impl Held {
 }
 
 fn is_next(placed: &Placed) -> bool {
-    const NEXT: [KfuncId; 4] = [ITER_CSS_NEXT, ITER_CSS_TASK_NEXT, ITER_TASK_NEXT, ITER_NUM_NEXT];
-    matches!(placed.reloc, Some(RelocTarget::Kfunc(id)) if NEXT.contains(&id))
+    matches!(placed.reloc, Some(RelocTarget::Kfunc(id)) if id.row().flags.next)
 }
 
 /// What an instruction reads, writes, and leaves without a value.
