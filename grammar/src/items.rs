@@ -19,8 +19,8 @@ pub struct Item {
     pub range: Range<usize>,
     /// The first thing in it that makes parsing pointless.
     pub problem: Option<Problem>,
-    /// The name that a clause of a later part of the language declares: uses of it are no mistakes of
-    /// their own.
+    /// The name that the clause declares: where the clause cannot be understood, uses of the name are no
+    /// mistakes of their own.
     pub declares: Option<Range<usize>>,
 }
 
@@ -229,7 +229,7 @@ impl<'a> Scan<'a> {
                 self.problem(ProblemKind::Later(later), range.clone());
             }
         }
-        if matches!(self.last, Last::Word("param" | "label" | "state" | "pick"))
+        if matches!(self.last, Last::Word("const" | "param" | "label" | "state" | "pick"))
             && let Some(item) = self.items.last_mut()
             && item.declares.is_none()
         {

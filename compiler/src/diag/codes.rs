@@ -175,6 +175,8 @@ codes! {
 
 #[cfg(test)]
 mod tests {
+    use oomc_abi::resolve::KernelView;
+
     use super::*;
 
     #[test]
@@ -187,6 +189,82 @@ mod tests {
             assert_eq!(code.id().starts_with('W'), code.severity() == Severity::Warning, "{code}");
             assert_eq!(Code::find(&code.id().to_lowercase()), Some(code));
             assert!(code.page().starts_with(&format!("# {code}: ")), "{code}: the page has no title");
+        }
+    }
+
+    #[derive(Debug)]
+    struct Fence<'a> {
+        info: &'a str,
+        text: String,
+    }
+
+    impl Fence<'_> {
+        /// `key(value)` in the line that opens the fence.
+        fn argument(&self, key: &str) -> Option<&str> {
+            let (_, rest) = self.info.split_once(&format!(",{key}("))?;
+            rest.split_once(')').map(|(value, _)| value)
+        }
+
+        fn diagnostics(&self) -> Vec<crate::diag::Diagnostic> {
+            let view = match self.argument("btf") {
+                Some(name) => {
+                    let path = format!("{}/../tests/btf/{name}.btf", env!("CARGO_MANIFEST_DIR"));
+                    let bytes = std::fs::read(path).unwrap_or_default();
+                    KernelView::from_btf(&bytes).expect("a BTF of tests/btf")
+                }
+                None => KernelView::embedded(),
+            };
+            let mut sink = crate::diag::Sink::default();
+            let source = crate::source::Source::new("page.oom", self.text.as_str());
+            let _ = crate::parse::parse_and_check(&source, &view, &mut sink);
+            sink.into_diagnostics()
+        }
+    }
+
+    fn fences(page: &str) -> Vec<Fence<'_>> {
+        let mut found = Vec::new();
+        let mut lines = page.lines();
+        while let Some(line) = lines.next() {
+            if let Some(info) = line.strip_prefix("```") {
+                let text =
+                    lines.by_ref().take_while(|line| *line != "```").flat_map(|line| [line, "\n"]).collect();
+                found.push(Fence { info, text });
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn examples_on_the_pages_do_what_the_pages_say() {
+        for code in Code::all() {
+            let fences = fences(code.page());
+            for fence in &fences {
+                let given = fence.diagnostics();
+                let errors = given.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+                let wanted = fence.argument("fail").or(fence.argument("warn"));
+                if let Some(wanted) = wanted {
+                    assert_eq!(wanted, code.id(), "the page of {code}");
+                    assert_eq!(given.iter().filter(|d| d.code == code).count(), 1, "{code}: {given:#?}");
+                }
+                assert_eq!(errors, fence.argument("fail").is_some(), "{code}: {given:#?}");
+                assert!(
+                    given.iter().filter(|d| d.severity == Severity::Error).all(|d| d.code == code),
+                    "{given:?}"
+                );
+            }
+            let has = |key: &str| fences.iter().any(|fence| fence.argument(key).is_some());
+            let fixed = fences.iter().find(|fence| fence.info == "oom");
+            match fixed {
+                Some(fixed) => {
+                    assert!(has("fail") || has("warn"), "{code} shows the repair alone");
+                    assert!(!fixed.diagnostics().iter().any(|d| d.code == code), "{code}: not repaired");
+                }
+                // What no policy text can bring about.
+                None => assert!(
+                    ["E0102", "E0103", "E0109", "E0502"].contains(&code.id()) || code.id() >= "E07",
+                    "{code} has no example"
+                ),
+            }
         }
     }
 }

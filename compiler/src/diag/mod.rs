@@ -157,6 +157,12 @@ impl Sink {
         self.errors > 0
     }
 
+    /// How many errors were pushed.
+    #[must_use]
+    pub fn error_count(&self) -> usize {
+        self.errors
+    }
+
     /// All of them by position in the text; those about the whole file come first, the count of dropped
     /// errors last.
     #[must_use]

@@ -65,7 +65,7 @@ impl Lower<'_> {
 
     fn header(&mut self, file: &ast::File) {
         self.policy.name = stem(&self.source.name).to_owned();
-        self.scope.later.extend(file.later.iter().map(|name| name.text.clone()));
+        self.scope.lost.extend(file.lost.iter().map(|name| name.text.clone()));
         let (mut policy, mut mode, mut default) = (None, None, None);
         for clause in &file.clauses {
             let (first, word) = match &clause.kind {
@@ -115,6 +115,7 @@ impl Lower<'_> {
         for clause in &file.clauses {
             let ClauseKind::Const { name, value } = &clause.kind else { continue };
             if self.shadows(name) {
+                self.scope.lost.insert(name.text.clone());
                 continue;
             }
             match index.get(name.text.as_str()).and_then(|at| declared.get(*at)) {
@@ -511,7 +512,7 @@ impl Lower<'_> {
                     .to_owned(),
             ),
             Some(anchor) => return Some(Place::Cgroup(anchor)),
-            None if self.scope.later.contains(&text) => return None,
+            None if self.scope.lost.contains(&text) => return None,
             None => match nearest(&text, ["subtree", "cgroup", "attached"]) {
                 Some(near) => wrong(format!("`{text}` is no cgroup"), format!("did you mean `{near}`?")),
                 None => wrong(

@@ -59,8 +59,8 @@ pub(crate) enum Resolved {
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
     pub(crate) constants: HashMap<String, Constant>,
-    /// Names that clauses of a later language declare.
-    pub(crate) later: HashSet<String>,
+    /// Names whose declarations could not be understood: uses of them are no mistakes of their own.
+    pub(crate) lost: HashSet<String>,
     /// The innermost last.
     pub(crate) candidates: Vec<Candidate>,
     /// Nothing of an event may be named: the value must be known when the policy is built.
@@ -163,7 +163,7 @@ impl Scope {
                 constant.used = true;
                 return Ok(constant.value.clone().map_or(Resolved::Reported, Resolved::Constant));
             }
-            if self.later.contains(&head.text) {
+            if self.lost.contains(&head.text) {
                 return Ok(Resolved::Reported);
             }
             let candidate = self.candidate(&head.text).is_some() || head.text == "it";

@@ -8,8 +8,8 @@ use crate::source::Span;
 pub struct File {
     /// What could be parsed, in the order written.
     pub clauses: Vec<Clause>,
-    /// Names that clauses of later parts of the language declare.
-    pub later: Vec<Name>,
+    /// Names that clauses declare which could not be understood.
+    pub lost: Vec<Name>,
 }
 
 /// A name.

@@ -27,26 +27,39 @@ pub const MAX_CHAIN: usize = 256;
 pub fn parse(source: &Source, sink: &mut Sink) -> File {
     let mut file = File::default();
     for item in items::split(&source.text) {
-        let Some(text) = source.text.get(item.range.clone()) else { continue };
-        if let Some(declares) = &item.declares {
-            let span = Span::new(declares.clone());
-            file.later.push(Name { text: source.slice(span).to_owned(), span });
-        }
-        if let Some(problem) = &item.problem {
-            sink.push(trouble(source, problem));
-            continue;
-        }
-        match OomParser::parse(Rule::item, text) {
-            Ok(mut pairs) => {
-                let mut cst = Cst { base: item.range.start, sink };
-                let clause =
-                    pairs.next().and_then(|item| inner(item).next()).and_then(|pair| cst.clause(pair));
-                file.clauses.extend(clause);
-            }
-            Err(error) => sink.push(unexpected(source, &item, &error)),
+        match clause(source, &item, sink) {
+            Some(clause) => file.clauses.push(clause),
+            None => file.lost.extend(item.declares.map(|declares| {
+                let span = Span::new(declares);
+                Name { text: source.slice(span).to_owned(), span }
+            })),
         }
     }
     file
+}
+
+/// The clause of an item, or a diagnostic.
+fn clause(source: &Source, item: &Item, sink: &mut Sink) -> Option<Clause> {
+    let text = source.text.get(item.range.clone())?;
+    if let Some(problem) = &item.problem {
+        sink.push(trouble(source, problem));
+        return None;
+    }
+    match OomParser::parse(Rule::item, text) {
+        Ok(mut pairs) => {
+            let errors = sink.error_count();
+            let pair = pairs.next().and_then(|item| inner(item).next());
+            let clause = pair.and_then(|pair| Cst { base: item.range.start, sink }.clause(pair));
+            if clause.is_none() && sink.error_count() == errors {
+                sink.push(crate::diag::front_end_failed("a parse tree has not the shape of its grammar"));
+            }
+            clause
+        }
+        Err(error) => {
+            sink.push(unexpected(source, item, &error));
+            None
+        }
+    }
 }
 
 /// The parse trees of a file as indented text.
