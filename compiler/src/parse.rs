@@ -40,6 +40,7 @@ pub fn dump_ast(source: &Source) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "in a test, a panic is a failure")]
 mod tests {
     use super::*;
 
@@ -76,5 +77,160 @@ mod tests {
              \x20     process candidate0 in subtree\n\
              \x20     by candidate0.footprint desc\n"
         );
+    }
+
+    /// Texts that are no policies, each as long as a policy may be. The test's own thread has 2 MiB of
+    /// stack, a quarter of what a program's first thread has.
+    #[test]
+    fn hostile_texts_end_soon_with_a_diagnostic() {
+        let fill = |unit: &str| unit.repeat(crate::source::MAX_BYTES / unit.len());
+        let chain: String =
+            (0..100_000).map(|n| format!("const c{n} = c{} + 1\n", n + 1)).collect::<String>()
+                + "const c100000 = 1";
+        let texts = [
+            ("nothing", String::new()),
+            ("comments", fill("# a\n")),
+            ("parentheses", format!("if {}", fill("("))),
+            (
+                "ten thousand parentheses",
+                format!("if {}1{} then wait", "(".repeat(10_000), ")".repeat(10_000)),
+            ),
+            ("brackets", format!("kill largest in subtree where comm in {}", fill("["))),
+            ("braces", fill("{ ")),
+            ("closing", fill(") ] } ")),
+            ("not", format!("if {}", fill("not "))),
+            ("minus", format!("if {}", fill("-"))),
+            ("if", fill("if ")),
+            ("if then", fill("if a then ")),
+            ("else", fill("else if a then wait ")),
+            ("or", format!("wait {}", fill("or wait "))),
+            ("plus", format!("if 1 {}", fill("+ 1 "))),
+            ("and", format!("if true {}", fill("and true "))),
+            ("dots", format!("if {}", fill("a."))),
+            ("letters", fill("a")),
+            ("digits", fill("9")),
+            ("number", format!("if {}", fill("1h"))),
+            ("quotes", fill("\"")),
+            ("open strings", fill("wait \"\n")),
+            ("NUL", fill("\0")),
+            ("emoji", fill("\u{1f480}")),
+            ("broken rules", fill("kil largest in subtree\nwait wait x\n")),
+            ("mistyped", fill("if cgruop.usage > 1 then wait\n")),
+            ("a chain of constants", chain),
+            ("a long list", format!("kill largest in subtree where pid in [{}1", fill("1,"))),
+            ("later words", fill("test ")),
+        ];
+        for (name, text) in texts {
+            let start = std::time::Instant::now();
+            let (diagnostics, policy) = checked(&text);
+            let time = start.elapsed();
+            assert!(policy.is_none() && !diagnostics.is_empty(), "{name}");
+            assert!(
+                diagnostics.iter().all(|line| line.len() < 2_000),
+                "{name}: a message as long as the text"
+            );
+            assert!(time.as_millis() < 6_000, "{name}: {time:?}");
+            eprintln!(
+                "{name}: {time:?} {:?}",
+                diagnostics.first().map(|d| d.chars().take(150).collect::<String>())
+            );
+        }
+    }
+
+    /// As many rules as fit.
+    #[test]
+    fn a_large_policy_is_read_in_linear_time() {
+        let rule = "if cgroup.usage > 90% then raise_limit 10% up to 1GiB else kill largest in subtree where \
+                    comm != \"sshd\" and rss > 1MiB reason \"large\"\n";
+        let time = |rules: usize| {
+            let text = rule.repeat(rules);
+            let start = std::time::Instant::now();
+            let (diagnostics, policy) = checked(&text);
+            assert_eq!(diagnostics, [""; 0]);
+            assert_eq!(policy.map(|policy| policy.rules.len()), Some(rules));
+            start.elapsed()
+        };
+        let (small, large) = (time(1_000), time(20_000));
+        assert!(large < small * 80, "1,000 rules {small:?}, 20,000 rules {large:?}");
+    }
+
+    /// Policies with a few bytes changed: whatever is said, it is said about the text, and nothing panics.
+    #[test]
+    fn damaged_policies_are_diagnosed() {
+        let seeds = [
+            "if cgroup.usage > 90% then raise_limit 10% else kill largest in subtree",
+            "policy \"a\" mode enforce const floor = 64MiB * 2 never kill process where comm in [\"sshd\", \"x\"]\n\
+             never kill cgroup where not (usage < 1.5GiB or is_leaf) rule \"r\": { raise_limit 1h up to 5 wait }\n\
+             # comment\nrule \"s\": kill smallest cgroup c in subtree where c.usage - anon >= 10% of cgroup.limit \
+             by c.usage desc, id asc now reason \"x\" or if a then b else { defer } default defer",
+            "param a = 1 label b: count state c test \"x\" { given { } } kill worst in children of cgroup ?? 3",
+        ];
+        let words = [
+            "(",
+            ")",
+            "[",
+            "]",
+            "{",
+            "}",
+            "\"",
+            "#",
+            "\n",
+            "-",
+            "%",
+            "==",
+            "if ",
+            " then ",
+            " or ",
+            " in ",
+            "é",
+            "\0",
+            "1h",
+            "not ",
+            "rule",
+            "const x =",
+            ":",
+            ".",
+            ",",
+            "it",
+            "cgroup",
+            "💀",
+            "9999999999999999999",
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        for round in 0..3_000 {
+            let mut text = seeds[random(seeds.len())].to_owned();
+            for _ in 0..=random(4) {
+                let mut at = random(text.len() + 1);
+                while !text.is_char_boundary(at) {
+                    at -= 1;
+                }
+                let mut end = (at + random(8)).min(text.len());
+                while !text.is_char_boundary(end) {
+                    end += 1;
+                }
+                text.replace_range(at..end, words[random(words.len())]);
+            }
+            let source = Source::new("t.oom", text.as_str());
+            let mut sink = Sink::default();
+            let policy = parse_and_check(&source, &KernelView::embedded(), &mut sink);
+            let errors = sink.has_errors();
+            assert_eq!(policy.is_none(), errors, "round {round}: {text}");
+            for diagnostic in sink.into_diagnostics() {
+                assert_ne!(diagnostic.code, codes::FRONT_END_FAILED, "round {round}: {text}");
+                for label in &diagnostic.labels {
+                    assert!(text.get(label.span.range()).is_some(), "round {round}: {diagnostic:?}: {text}");
+                }
+            }
+            let _ = (dump_cst(&source), dump_ast(&source));
+            if let Some(policy) = policy {
+                let _ = hir::print::print(&policy);
+            }
+        }
     }
 }

@@ -12,6 +12,9 @@ use core::ops::Range;
 /// Parentheses, brackets, blocks, `if` inside `if` and prefix operators, together.
 pub const MAX_DEPTH: usize = 64;
 
+/// The longest clause, in bytes: what the parser sees at once.
+pub const MAX_CLAUSE: usize = 64 << 10;
+
 /// A stretch of text that the parser sees at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -44,6 +47,8 @@ pub enum ProblemKind {
     OpenString,
     /// More than [`MAX_DEPTH`].
     Depth,
+    /// More than [`MAX_CLAUSE`].
+    Length,
     /// The text does not begin with the word of a clause.
     NoClause,
     /// A word of a part of the language that is not there yet; a key of [`LATER`].
@@ -278,8 +283,15 @@ impl<'a> Scan<'a> {
             self.begin(at, "");
             self.problem(ProblemKind::NoClause, at..at + length);
         }
+        let mut long = false;
         if let Some(item) = self.items.last_mut() {
             item.range.end = at + length;
+            long = item.range.len() > MAX_CLAUSE;
+        }
+        if long {
+            // A token that is too long itself, a word or a string, is marked at its beginning.
+            let mark = if length <= 16 { length } else { 1 };
+            self.problem(ProblemKind::Length, at..at + mark);
         }
     }
 

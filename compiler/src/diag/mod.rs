@@ -124,8 +124,7 @@ impl miette::Diagnostic for Diagnostic {
     }
 }
 
-/// Errors after which further ones are only counted: nobody reads more, and a file of garbage holds
-/// millions.
+/// Errors after which no further ones are kept: nobody reads more, and a file of garbage holds millions.
 pub const MAX_ERRORS: usize = 100;
 
 /// Collects what the stages have to say.
@@ -133,11 +132,11 @@ pub const MAX_ERRORS: usize = 100;
 pub struct Sink {
     diagnostics: Vec<Diagnostic>,
     errors: usize,
-    dropped: usize,
+    dropped: bool,
 }
 
 impl Sink {
-    /// Takes one. Errors beyond [`MAX_ERRORS`] are counted and dropped, so are warnings beyond as many.
+    /// Takes one. Errors beyond [`MAX_ERRORS`] are dropped, so are warnings beyond as many.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let error = diagnostic.severity == Severity::Error;
         let kept = if error { self.errors } else { self.diagnostics.len() - self.errors.min(MAX_ERRORS) };
@@ -147,7 +146,7 @@ impl Sink {
         if kept < MAX_ERRORS {
             self.diagnostics.push(diagnostic);
         } else if error {
-            self.dropped += 1;
+            self.dropped = true;
         }
     }
 
@@ -157,24 +156,27 @@ impl Sink {
         self.errors > 0
     }
 
+    /// No further error is kept: a stage may stop looking for more, and say so by pushing one.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.errors >= MAX_ERRORS
+    }
+
     /// How many errors were pushed.
     #[must_use]
     pub fn error_count(&self) -> usize {
         self.errors
     }
 
-    /// All of them by position in the text; those about the whole file come first, the count of dropped
+    /// All of them by position in the text; those about the whole file come first, a word on dropped
     /// errors last.
     #[must_use]
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.span().map(|span| (span.start, span.end)));
-        if self.dropped > 0 {
+        if self.dropped {
             self.diagnostics.push(
-                Diagnostic::new(
-                    codes::TOO_MANY_ERRORS,
-                    format!("{} more errors are not shown", self.dropped),
-                )
-                .help("repair the first ones and check again"),
+                Diagnostic::new(codes::TOO_MANY_ERRORS, "there are more errors than these")
+                    .help("repair the first ones and check again"),
             );
         }
         self.diagnostics
@@ -225,6 +227,6 @@ mod tests {
         let all = sink.into_diagnostics();
         assert_eq!(all.len(), MAX_ERRORS + 1);
         assert_eq!(all.first().map(ToString::to_string).as_deref(), Some("at 5"));
-        assert_eq!(all.last().map(ToString::to_string).as_deref(), Some("5 more errors are not shown"));
+        assert_eq!(all.last().map(ToString::to_string).as_deref(), Some("there are more errors than these"));
     }
 }

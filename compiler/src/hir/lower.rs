@@ -144,6 +144,9 @@ impl Lower<'_> {
         }
         self.scope.constant_only = true;
         for at in order {
+            if self.sink.is_full() {
+                break;
+            }
             let Some((name, value)) = declared.get(at) else { continue };
             let value = match self.operand(value) {
                 Some(Operand::Text(text)) => Some(Value::Text(text)),
@@ -289,6 +292,9 @@ impl Lower<'_> {
         let mut names: HashMap<String, Span> = HashMap::new();
         let mut default = None;
         for clause in &file.clauses {
+            if self.sink.is_full() {
+                break;
+            }
             let (name, action) = match &clause.kind {
                 ClauseKind::Rule { name: Some(name), action } => {
                     if name.text.is_empty() {

@@ -27,6 +27,10 @@ pub const MAX_CHAIN: usize = 256;
 pub fn parse(source: &Source, sink: &mut Sink) -> File {
     let mut file = File::default();
     for item in items::split(&source.text) {
+        if sink.is_full() {
+            sink.push(Diagnostic::new(codes::TOO_MANY_ERRORS, "more clauses follow"));
+            break;
+        }
         match clause(source, &item, sink) {
             Some(clause) => file.clauses.push(clause),
             None => file.lost.extend(item.declares.map(|declares| {
@@ -124,6 +128,12 @@ fn trouble(source: &Source, problem: &Problem) -> Diagnostic {
         )
         .label(span, "one too deep")
         .help("name parts of it with `const`, or split the rule"),
+        ProblemKind::Length => Diagnostic::new(
+            codes::LONG_CLAUSE,
+            format!("the clause is longer than {} bytes", items::MAX_CLAUSE),
+        )
+        .label(span, "here it becomes too long")
+        .help("split the rule; is a quote, a bracket or a `#` missing before?"),
         ProblemKind::NoClause => {
             let diagnostic =
                 Diagnostic::new(codes::SYNTAX, format!("expected a clause, found `{}`", short(text)))
