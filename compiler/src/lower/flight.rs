@@ -9,7 +9,7 @@ use oomc_abi::kfuncs;
 
 use super::walk::{Order, Tasks};
 use super::{Lower, imm};
-use crate::ir::{Block, Cond, Operand, Value};
+use crate::ir::{Block, Cond, Operand, Type, Value};
 
 /// `-ESRCH` from the kill kfunc: nothing to gain.
 const ESRCH: i64 = -3;
@@ -53,7 +53,18 @@ impl Lower<'_> {
         self.leave_if(Cond::Eq, victim, imm(0), on_none);
         let message = self.message(Some("a victim is on its way out"));
         let result = self.call_int(kfuncs::OOM_KILL_PROCESS, &[self.oc, victim, message]);
+        let (there, gone, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let still_there = self.b.block_param(join, Type::I64);
         let memory = self.pointer(victim, "task_struct", "mm");
+        self.leave_if(Cond::Ne, memory, imm(0), there);
+        self.chosen_and_not_reaped(victim, gone);
+        self.b.jump(there, &[]);
+        for (block, value) in [(there, 1), (gone, 0)] {
+            self.b.switch_to(block);
+            let value = self.int(value);
+            self.b.jump(join, &[value]);
+        }
+        self.b.switch_to(join);
         self.call(kfuncs::TASK_RELEASE, &[victim]);
         let (waiting, refused) = (self.b.create_block(), self.b.create_block());
         self.b.branch(Cond::Eq, result, imm(0), waiting, refused);
@@ -64,21 +75,28 @@ impl Lower<'_> {
         // Gone in the meantime: as if it had not been found.
         self.leave_if(Cond::Ne, result, imm(ESRCH), on_none);
         let defer = self.nothing;
-        self.leave_if(Cond::Ne, memory, imm(0), defer);
+        self.leave_if(Cond::Ne, still_there, imm(0), defer);
         self.b.jump(on_none, &[]);
     }
 
     /// Leaves to `other` unless the thread belongs to a victim in flight.
     fn judge(&mut self, thread: Value, judged: super::scratch::Cell, other: Block) {
+        let (with_memory, without, exiting) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (alone, shared) = (self.b.create_block(), self.b.create_block());
         let mm = self.pointer(thread, "task_struct", "mm");
-        self.leave_if(Cond::Eq, mm, imm(0), other);
-        let exiting = self.b.create_block();
+        self.b.branch(Cond::Ne, mm, imm(0), with_memory, without);
+        // exit_mm() takes the memory from the task before it frees it: until then only the kernel's own mark
+        // on a victim tells. Seen in the machine: without this a second process died within 10 ms.
+        self.b.switch_to(without);
+        self.chosen_and_not_reaped(thread, other);
+        self.b.jump(alone, &[]);
+        self.b.switch_to(with_memory);
         self.exiting_as_a_whole(thread, exiting, other);
         self.b.switch_to(exiting);
         // The reaper has taken it, or gave up on it.
         let flags = self.field(mm, "mm_struct", "flags");
         self.leave_if(Cond::Test, flags, imm(1 << MMF_OOM_SKIP), other);
-        let (alone, shared) = (self.b.create_block(), self.b.create_block());
         let users = self.field(mm, "mm_struct", "mm_users.counter");
         self.b.branch(Cond::Sle, users, imm(1), alone, shared);
         self.b.switch_to(shared);
@@ -104,6 +122,15 @@ impl Lower<'_> {
         let sharer = self.get(sharer);
         self.b.branch(Cond::Ne, sharer, imm(0), other, alone);
         self.b.switch_to(alone);
+    }
+
+    /// Leaves to `other` unless an OOM killer chose the process and its memory has not been freed.
+    fn chosen_and_not_reaped(&mut self, thread: Value, other: Block) {
+        let signal = self.pointer(thread, "task_struct", "signal");
+        let memory = self.pointer(signal, "signal_struct", "oom_mm");
+        self.leave_if(Cond::Eq, memory, imm(0), other);
+        let flags = self.field(memory, "mm_struct", "flags");
+        self.leave_if(Cond::Test, flags, imm(1 << MMF_OOM_SKIP), other);
     }
 
     /// `__task_will_free_mem()`: killed or exiting with all its threads, and not dumping core. Ends the block.
