@@ -3,7 +3,6 @@
 //! Every policy of the examples and of the cases for the machine is compiled. Opening needs no privilege;
 //! loading through libbpf is a case for the machine.
 #![expect(unsafe_code, reason = "libbpf is a C library; it is only asked to open what was compiled")]
-
 #![expect(clippy::indexing_slicing, reason = "tests look at places they know")]
 
 use std::ffi::{CStr, c_char, c_int};
@@ -236,4 +235,34 @@ fn the_same_policy_gives_the_same_bytes_and_nothing_of_this_machine() {
         assert!(!bytes.windows(here.len()).any(|window| window == here.as_bytes()), "{name} names {here}");
         assert!(dump_btf(&bytes).is_ok_and(|text| text.contains("handle_out_of_memory")), "{name}");
     }
+}
+
+/// A loader must not fall over an object that was damaged on its way.
+#[test]
+fn damaged_types_and_relocations_never_panic() {
+    let (_, bytes) = objects().swap_remove(0);
+    let view = KernelView::embedded();
+    let (raw, raw_ext) = (section(&bytes, ".BTF"), section(&bytes, ".BTF.ext"));
+    let words = section(&bytes, "struct_ops.s/handle_out_of_memory").as_chunks::<8>().0;
+    let code: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    let mut survived = 0;
+    let mut load = |raw: &[u8], raw_ext: &[u8]| {
+        let Ok(btf) = Btf::parse(raw) else { return };
+        let Ok(ext) = ext::parse(raw_ext, &btf) else { return };
+        for section in &ext.relos {
+            survived +=
+                usize::from(relo::apply(&mut code.clone(), &btf, &section.records, view.btf()).is_ok());
+        }
+    };
+    for at in (0..raw.len()).step_by(37) {
+        let mut damaged = raw.to_vec();
+        damaged[at] ^= 1 << (at % 8);
+        load(&damaged, raw_ext);
+    }
+    for at in (0..raw_ext.len()).step_by(13) {
+        let mut damaged = raw_ext.to_vec();
+        damaged[at] ^= 1 << (at % 8);
+        load(raw, &damaged);
+    }
+    assert!(survived > 0, "some damage does no harm, so the test reaches the relocations");
 }

@@ -33,7 +33,7 @@ pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
         if lines.last().is_some_and(|last| last.insn >= insn) {
             continue;
         }
-        let text = builder.string(module.source.line(place.line).trim_end());
+        let text = builder.string(start(module.source.line(place.line).trim_end()));
         lines.push(LineInfo { insn, file, text, line: place.line, column: place.column });
     }
 
@@ -51,6 +51,14 @@ pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
         relos: vec![Section { name, records: relos }],
     };
     Ok(Bytes { btf: builder.finish(), ext: oomc_abi::btf::ext::write(&ext), code })
+}
+
+/// Bytes of a policy's line that are kept: the verifier prints it before every instruction of it.
+const LINE_MAX: usize = 240;
+
+fn start(line: &str) -> &str {
+    let end = (0..=line.len().min(LINE_MAX)).rev().find(|at| line.is_char_boundary(*at));
+    line.get(..end.unwrap_or(0)).unwrap_or("")
 }
 
 /// Puts a fact into an instruction: the immediate of an operation or a wide load, the offset of an access.

@@ -226,6 +226,23 @@ fn lines_are_the_policys_own() {
 }
 
 #[test]
+fn a_line_without_end_is_cut() {
+    let (func, program) = function();
+    let text = format!("kill {}\n", "ü".repeat(1000));
+    let module = Module {
+        policy: &hir::Policy::default(),
+        ops_name: "x",
+        source: &Source::new("x.oom", text),
+        hash: "",
+        func: &func,
+        program: &program,
+        view: &KernelView::embedded(),
+    };
+    let text = dump_btf(&write(&module).expect("a sound module")).expect("an object");
+    assert!(text.contains(&format!("0: x.oom:1:1: kill {}\n", "ü".repeat(117))), "{text}");
+}
+
+#[test]
 fn symbols_are_of_the_kinds_that_loaders_take() {
     let text = dump_elf(&object()).expect("an object");
     for line in [
