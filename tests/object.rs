@@ -237,6 +237,19 @@ fn the_same_policy_gives_the_same_bytes_and_nothing_of_this_machine() {
     }
 }
 
+#[test]
+fn the_full_btf_of_the_kernel_gives_the_same_bytes() {
+    let Some(dir) = std::env::var_os("OOMC_KERNEL_DIR") else { return };
+    let Ok(bytes) = std::fs::read(std::path::Path::new(&dir).join("vmlinux.btf")) else { return };
+    let full = KernelView::from_btf(&bytes).expect("the kernel's own BTF is valid");
+    for (name, text) in POLICIES {
+        let source = Source::new(*name, *text);
+        let [embedded, full] =
+            [&KernelView::embedded(), &full].map(|view| oomc_compiler::compile(&source, view).object);
+        assert!(embedded.is_some() && embedded == full, "{name}");
+    }
+}
+
 /// A loader must not fall over an object that was damaged on its way.
 #[test]
 fn damaged_types_and_relocations_never_panic() {

@@ -295,16 +295,30 @@ impl<'v> Types<'v> {
                 self.builder.intern(ty.name, &Kind::Enum { size, signed, wide, values })
             }
             Kind::Ptr(to) => {
-                let to = match btf.resolve(to) {
-                    Some((to, ty)) if !ty.name.is_empty() => match ty.kind {
-                        Kind::Struct { .. } | Kind::Union { .. } => self.copy(&Place::Kernel(to)),
-                        _ => 0,
-                    },
-                    _ => 0,
-                };
+                let to = self.pointee(to);
                 self.builder.intern("", &Kind::Ptr(to))
             }
             _ => self.builder.intern("", &Kind::Ptr(0)),
+        }
+    }
+
+    /// What a pointer member points to. A structure of which nothing is read is only declared: it may be no
+    /// more than that in a reduced BTF, and the object should not show the difference.
+    fn pointee(&mut self, kernel: TypeId) -> TypeId {
+        let Some((id, ty)) = self.view.btf().resolve(kernel) else { return 0 };
+        let union = match ty.kind {
+            Kind::Struct { .. } => false,
+            Kind::Union { .. } => true,
+            Kind::Fwd { union } => union,
+            _ => return 0,
+        };
+        let place = Place::Kernel(id);
+        if self.wanted.contains_key(&place) {
+            self.copy(&place)
+        } else if ty.name.is_empty() {
+            0
+        } else {
+            self.builder.intern(ty.name, &Kind::Fwd { union })
         }
     }
 
