@@ -10,6 +10,7 @@ pub mod frame;
 pub mod vcode;
 
 pub mod select;
+pub mod survivors;
 
 pub mod regalloc;
 pub mod stale;
@@ -143,3 +144,6 @@ pub struct LinePosition {
     /// Column, from 1.
     pub column: u32,
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,6 +203,13 @@ impl Rewrite<'_> {
                 operands.next();
                 push(Insn::Neg { width: w64, dst: operands.next() }, None, None);
             }
+            VInst::Copy { .. } => {
+                let src = operands.next();
+                let dst = operands.next();
+                if src != dst {
+                    push(Insn::Mov { width: w64, dst, src: Src::Reg(src) }, None, None);
+                }
+            }
             VInst::SignExtend { size, .. } => {
                 let src = operands.next();
                 push(Insn::MovSx { size, dst: operands.next(), src }, None, None);

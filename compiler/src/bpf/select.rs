@@ -15,6 +15,7 @@ use regalloc2::{Block as VBlockId, VReg};
 use super::frame::Frame;
 use super::insn::{AluOp, Src, Width};
 use super::limits::Error;
+use super::survivors;
 use super::vcode::{Base, CLASS, Callee, Target, VBlock, VCode, VInst};
 use super::{CoreKind, RelocTarget};
 use crate::ir::{
@@ -107,6 +108,7 @@ impl<'a> Select<'a> {
         for block in order {
             self.block(block)?;
         }
+        survivors::copy(&mut self.blocks, &mut self.next_vreg);
         Ok(VCode::new(self.blocks, self.next_vreg))
     }
 

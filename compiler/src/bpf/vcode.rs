@@ -7,7 +7,7 @@ use core::fmt;
 
 use oomc_abi::helpers::Helper;
 use oomc_abi::kfuncs::KfuncId;
-use regalloc2::{Block, Inst, InstRange, Operand, PReg, PRegSet, RegClass, VReg};
+use regalloc2::{Block, Inst, InstRange, Operand, OperandKind, PReg, PRegSet, RegClass, VReg};
 
 use super::insn::{AluOp, Src, Width, access, cond_symbol};
 use super::{CoreKind, RelocTarget};
@@ -60,6 +60,8 @@ pub enum VInst {
     Alu { op: AluOp, dst: VReg, a: VReg, b: Src<VReg>, core: Option<CoreKind> },
     /// `dst = -a`
     Neg { dst: VReg, a: VReg },
+    /// `dst = a`
+    Copy { dst: VReg, a: VReg },
     /// `dst = (s32)a`
     SignExtend { size: Size, dst: VReg, a: VReg },
     /// `dst = *(size *)(base + off)`
@@ -113,7 +115,7 @@ impl VInst {
             Self::Neg { dst, a } => {
                 operands.extend([Operand::reg_use(*a), Operand::reg_reuse_def(*dst, 0)]);
             }
-            Self::SignExtend { dst, a, .. } => {
+            Self::Copy { dst, a } | Self::SignExtend { dst, a, .. } => {
                 operands.extend([Operand::reg_use(*a), Operand::reg_def(*dst)]);
             }
             Self::Load { dst, base, .. } => {
@@ -141,6 +143,27 @@ impl VInst {
             }
         }
         operands
+    }
+
+    /// The register that it writes.
+    #[must_use]
+    pub fn definition(&self) -> Option<VReg> {
+        self.operands()
+            .into_iter()
+            .find(|operand| operand.kind() == OperandKind::Def)
+            .map(|operand| operand.vreg())
+    }
+
+    /// The registers that it reads, those that it hands over included.
+    #[must_use]
+    pub fn uses(&self) -> Vec<VReg> {
+        let operands = self.operands();
+        let uses = operands.into_iter().filter(|operand| operand.kind() == OperandKind::Use);
+        let mut uses: Vec<VReg> = uses.map(|operand| operand.vreg()).collect();
+        if let Self::Jump(target) = self {
+            uses.extend(&target.args);
+        }
+        uses
     }
 
     /// Registers that hold nothing afterwards.
@@ -355,6 +378,7 @@ impl VInst {
                 format!("{} = {} {op} {}{}", Name(*dst), Name(*a), source(b), note(core))
             }
             Self::Neg { dst, a } => format!("{} = -{}", Name(*dst), Name(*a)),
+            Self::Copy { dst, a } => format!("{} = {}", Name(*dst), Name(*a)),
             Self::SignExtend { size, dst, a } => {
                 format!("{} = ({}){}", Name(*dst), access(*size, true), Name(*a))
             }
