@@ -102,7 +102,7 @@ const SOFT: &[&str] =
 /// Words that something must follow: a clause does not end here.
 const OPEN: &[&str] = &[
     "if", "then", "else", "or", "and", "not", "where", "by", "in", "of", "to", "never", "default", "reason",
-    "rule",
+    "rule", "const", "policy", "mode",
 ];
 
 /// Words with which a clause can begin, for a suggestion.

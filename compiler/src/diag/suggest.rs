@@ -10,7 +10,11 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let most = if name.len() <= 3 { 1 } else { name.len().div_ceil(3) };
     known
         .into_iter()
-        .map(|other| (distance(name, other), other))
+        .map(|other| {
+            // The beginning of a longer name is what a person remembers of it.
+            let cut = name.len() >= 4 && other.starts_with(name) && other != name;
+            (if cut { 1 } else { distance(name, other) }, other)
+        })
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, other)| other)
@@ -53,6 +57,7 @@ mod tests {
         assert_eq!(nearest("rs", known), Some("rss"));
         assert_eq!(nearest("banana", known), None);
         assert_eq!(nearest("", known), None);
+        assert_eq!(nearest("raise", ["raise_limit", "rule"]), Some("raise_limit"));
     }
 
     #[test]

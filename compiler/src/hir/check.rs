@@ -332,6 +332,7 @@ impl Lower<'_> {
             self.sink.push(
                 Diagnostic::new(codes::DIVIDES_BY_ZERO, "this divides by zero")
                     .label(self.span_of(right), "always zero")
+                    .help("divide by something else")
                     .note("the value would always be missing, and no comparison with it ever true"),
             );
             return None;

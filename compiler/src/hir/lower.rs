@@ -180,10 +180,13 @@ impl Lower<'_> {
         let names: Vec<&ast::Name> =
             cycle.iter().filter_map(|at| declared.get(*at)).map(|(name, _)| *name).collect();
         let Some((first, rest)) = names.split_first() else { return };
-        let message = if rest.is_empty() {
-            format!("`{}` is made of itself", first.text)
-        } else {
-            format!("`{}` and {} are made of each other", first.text, quoted(rest))
+        let message = match names.as_slice() {
+            [one] => format!("`{}` is made of itself", one.text),
+            [others @ .., last] if names.len() <= 4 => {
+                let others: Vec<String> = others.iter().map(|name| format!("`{}`", name.text)).collect();
+                format!("{} and `{}` are made of each other", others.join(", "), last.text)
+            }
+            _ => format!("`{}` and {} more constants are made of each other", first.text, rest.len()),
         };
         let mut diagnostic =
             Diagnostic::new(codes::CYCLE, message).label(first.span, "has no value of its own");
@@ -585,14 +588,6 @@ fn stem(name: &str) -> &str {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let stem = file.strip_suffix(".oom").unwrap_or(file);
     if stem.is_empty() { "policy" } else { stem }
-}
-
-fn quoted(names: &[&ast::Name]) -> String {
-    let mut shown: Vec<String> = names.iter().take(4).map(|name| format!("`{}`", name.text)).collect();
-    if names.len() > shown.len() {
-        shown.push(format!("{} more", names.len() - shown.len()));
-    }
-    shown.join(", ")
 }
 
 /// Where an action defers, if it does.

@@ -227,31 +227,72 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
     {
         return diagnostic.help(format!("a number and its unit are one word: `{number}{found}`"));
     }
-    if positives.contains(&Rule::string) && found.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    let has = |wanted: Rule| positives.contains(&wanted);
+    if has(Rule::string) && !has(Rule::number) && found.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return diagnostic
             .help(format!("names of policies and rules stand in quotes: `\"{}\"`", short(found)));
     }
-    let words: Vec<&str> = positives.iter().filter_map(|rule| keyword(*rule)).flatten().copied().collect();
-    if let Some(word) = nearest(found, words.iter().copied()).filter(|word| *word != found) {
-        return diagnostic.help(format!("did you mean `{word}`?"));
-    }
-    if let Some(word) = nearest(found, items::clause_words()).filter(|word| *word != found && found.len() > 3)
+    let last = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
+    if ["process", "cgroup"].contains(&found)
+        && let Some(word) = nearest(last, ["largest", "smallest", "youngest", "oldest"])
+        && word != last
     {
+        return diagnostic.help(format!("did you mean `{word} {found}`?"));
+    }
+    let words: Vec<&str> =
+        positives.iter().filter_map(|wanted| keyword(*wanted)).flatten().copied().collect();
+    let near = nearest(found, words.iter().copied())
+        .or_else(|| nearest(found, items::clause_words()).filter(|_| found.len() > 3))
+        .or_else(|| nearest(found, ["where", "by", "then", "else"]).filter(|_| found.len() > 3));
+    if let Some(word) = near.filter(|word| *word != found) {
         return diagnostic.help(format!("did you mean `{word}`?"));
     }
-    if positives.contains(&Rule::kw_in) && positives.contains(&Rule::name) {
-        return diagnostic.help("a selection names its place: `kill largest in subtree`");
+    if ["then", "else"].contains(&found)
+        && !has(Rule::number)
+        && !has(Rule::kw_kill)
+        && !has(Rule::close_paren)
+    {
+        return diagnostic.help(format!("`{found}` belongs to an `if`: `if … then … else …`"));
     }
-    if positives.contains(&Rule::colon) {
-        return diagnostic.help("a rule's name ends with a colon: `rule \"name\": …`");
-    }
-    if items::clause_words().any(|word| word == found) || keyword_of_selection(found) {
+    if has(Rule::name)
+        && (items::clause_words().any(|word| word == found) || reserved(found))
+        && !has(Rule::number)
+    {
         return diagnostic.help(format!("`{found}` is a reserved word and cannot be a name"));
     }
-    diagnostic
+    diagnostic.help(if has(Rule::kw_in) && !has(Rule::plus) {
+        "a selection names its place: `kill largest in subtree`"
+    } else if has(Rule::colon) {
+        "a rule's name ends with a colon: `rule \"name\": …`"
+    } else if has(Rule::equals) {
+        "a constant is declared so: `const floor = 64MiB`"
+    } else if has(Rule::kw_then) {
+        "write `then` between the condition and the action"
+    } else if has(Rule::close_paren) {
+        "close the parenthesis with `)`"
+    } else if has(Rule::close_bracket) {
+        "close the list with `]`"
+    } else if has(Rule::number) {
+        "a value is a field such as `cgroup.usage`, a number with its unit, a string or a constant"
+    } else if has(Rule::close_brace) {
+        "close the block with `}`"
+    } else if has(Rule::kw_kill) && has(Rule::kw_if) {
+        "an action is `kill`, `raise_limit`, `wait`, `defer`, an `if` or a block in `{ }`"
+    } else if has(Rule::kw_kill) {
+        "protections are written so: `never kill process where …`"
+    } else if has(Rule::selection) {
+        "name what to kill: `kill largest in subtree`"
+    } else if has(Rule::string) {
+        "write a string in quotes: `\"limit already raised\"`"
+    } else if has(Rule::EOI) {
+        "leave it out, or begin a clause with a word such as `rule`, `if`, `kill` or `never`"
+    } else {
+        "the page of this code shows an example: `oomc explain E0101`"
+    })
 }
 
-fn keyword_of_selection(found: &str) -> bool {
+/// Words that are reserved and begin no clause.
+fn reserved(found: &str) -> bool {
     ["process", "cgroup", "subtree", "largest", "smallest", "youngest", "oldest", "true", "false"]
         .contains(&found)
 }
@@ -471,9 +512,13 @@ struct Cst<'a> {
 type Deep = (Expr, usize);
 
 impl Cst<'_> {
+    /// From the first to the last token: pest counts white space and comments behind it in.
     fn span(&self, pair: &Pair<'_, Rule>) -> Span {
-        let span = pair.as_span();
-        Span::new(self.base + span.start()..self.base + span.end())
+        let mut last = pair.clone();
+        while let Some(child) = last.clone().into_inner().next_back() {
+            last = child;
+        }
+        Span::new(self.base + pair.as_span().start()..self.base + last.as_span().end())
     }
 
     fn clause(&mut self, pair: Pair<'_, Rule>) -> Option<Clause> {
