@@ -1,3 +1,5 @@
+//! One hand-made program with every kind of relocation, written and looked at from all sides.
+
 use std::process::Command;
 
 use object::{Object as _, ObjectSection as _};

@@ -1,3 +1,5 @@
+//! The format and the index: what is written is read back, what is broken is refused.
+
 use super::write::Builder;
 use super::*;
 use crate::resolve::KernelView;
