@@ -225,10 +225,3 @@ fn table(runs: usize, [own, other]: [&[Cost]; 2], [ours, theirs]: [Size; 2]) -> 
     }
     text
 }
-
-pub(crate) fn try_c(args: &[String]) -> Result<(), String> {
-    let f = PathBuf::from(&args[0]);
-    let [a, b] = verify(&f, &f)?;
-    say(&format!("{a:?} {b:?}"));
-    Ok(())
-}
