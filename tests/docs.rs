@@ -1,0 +1,301 @@
+//! Documentation is executed: what a page shows as a policy compiles, what it shows as a mistake fails so.
+//!
+//! A fenced block of policy is opened by one of
+//!
+//! ```text
+//! oom                            compiles without an error
+//! oom,fail(E0302)                is refused with this code
+//! oom,warn(W0601)                compiles, with this warning
+//! oom,fail(E0501),btf(no_raise)  the same against the kernel of tests/btf/no_raise.btf
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use oomc_abi::fields::{FIELDS, Field, Owner, Unit};
+use oomc_abi::kfuncs::{KFUNCS, Kfunc};
+use oomc_compiler::diag::{Code, Severity};
+use oomc_compiler::{KernelView, Source};
+use oomc_tests::{files, read, root, short};
+
+/// Codes whose mistake cannot stand in a page: bytes that are no text, a file of megabytes, more errors than
+/// anybody reads.
+const NOT_SHOWABLE: &[&str] = &["E0102", "E0103", "E0109"];
+
+/// One fenced block.
+struct Block {
+    place: String,
+    text: String,
+    fail: Option<String>,
+    warn: Option<String>,
+    btf: Option<String>,
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut found = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    for folder in ["book/src", "examples", "compiler/src/diag/docs", "stdlib"] {
+        found.extend(files(&root().join(folder)).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    found
+}
+
+/// The blocks of policy in a page. A block inside a list is indented with it.
+fn blocks(path: &Path) -> Vec<Block> {
+    let mut found: Vec<Block> = Vec::new();
+    let mut open: Option<(usize, bool)> = None;
+    for (number, line) in (1..).zip(read(path).lines()) {
+        let trimmed = line.trim_start();
+        let Some(info) = trimmed.strip_prefix("```") else {
+            if let (Some((indent, true)), Some(block)) = (open, found.last_mut()) {
+                block.text.push_str(line.get(indent..).unwrap_or(""));
+                block.text.push('\n');
+            }
+            continue;
+        };
+        if open.take().is_some() {
+            continue;
+        }
+        let mut words = info.split(',').map(str::trim);
+        let policy = words.next() == Some("oom");
+        open = Some((line.len() - trimmed.len(), policy));
+        if policy {
+            let place = format!("{}:{number}", short(path));
+            let mut block = Block { place, text: String::new(), fail: None, warn: None, btf: None };
+            for word in words {
+                let value = |key: &str| word.strip_prefix(key)?.strip_prefix('(')?.strip_suffix(')').map(str::to_owned);
+                match (value("fail"), value("warn"), value("btf")) {
+                    (Some(code), ..) => block.fail = Some(code),
+                    (_, Some(code), _) => block.warn = Some(code),
+                    (.., Some(name)) => block.btf = Some(name),
+                    _ => panic!("{}: `{word}` is nothing that a block of policy can say", block.place),
+                }
+            }
+            found.push(block);
+        }
+    }
+    found
+}
+
+fn view(btf: Option<&str>) -> Result<KernelView, String> {
+    let Some(name) = btf else { return Ok(KernelView::embedded()) };
+    let path = root().join("tests/btf").join(name).with_extension("btf");
+    let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", short(&path)))?;
+    KernelView::from_btf(&bytes).map_err(|error| format!("{}: {error}", short(&path)))
+}
+
+/// What is wrong with a block, if anything.
+fn problem(block: &Block) -> Option<String> {
+    let view = match view(block.btf.as_deref()) {
+        Ok(view) => view,
+        Err(error) => return Some(error),
+    };
+    let compiled = oomc_compiler::compile(&Source::new("page.oom", block.text.clone()), &view);
+    let has = |code: &str| compiled.diagnostics.iter().any(|found| found.code.id() == code);
+    let list = || {
+        let found: Vec<String> = compiled.diagnostics.iter().map(|found| format!("{} {found}", found.code)).collect();
+        if found.is_empty() { "nothing".to_owned() } else { found.join("; ") }
+    };
+    match (&block.fail, &block.warn) {
+        (Some(code), _) if compiled.object.is_some() || !has(code) => Some(format!("must fail with {code}, gave {}", list())),
+        (None, Some(code)) if compiled.object.is_none() || !has(code) => {
+            Some(format!("must compile with {code}, gave {}", list()))
+        }
+        (None, None) if compiled.object.is_none() => Some(format!("must compile, gave {}", list())),
+        _ => None,
+    }
+}
+
+fn report(problems: &[String]) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn policies_in_pages_do_what_the_page_says() {
+    let mut count = 0;
+    let mut problems = Vec::new();
+    for block in pages().iter().flat_map(|page| blocks(page)) {
+        count += 1;
+        if let Some(problem) = problem(&block) {
+            problems.push(format!("{}: {problem}", block.place));
+        }
+    }
+    report(&problems);
+    assert!(count > 20, "only {count} policies were found: the search is broken");
+}
+
+#[test]
+fn every_code_has_a_page_that_shows_it() {
+    let mut problems = Vec::new();
+    for code in Code::all() {
+        let path = root().join("compiler/src/diag/docs").join(code.id()).with_extension("md");
+        let title = read(&path).lines().next().unwrap_or("").to_owned();
+        if !title.starts_with(&format!("# {code}: ")) {
+            problems.push(format!("{}: the first line is `# {code}: what it says`", short(&path)));
+        }
+        let fault_of_the_author = code.id().get(1..3).is_some_and(|area| area < "07");
+        let shown = blocks(&path).iter().any(|block| match code.severity() {
+            Severity::Error => block.fail.as_deref() == Some(code.id()),
+            Severity::Warning => block.warn.as_deref() == Some(code.id()),
+        });
+        if fault_of_the_author && !shown && !NOT_SHOWABLE.contains(&code.id()) {
+            problems.push(format!("{}: shows no policy that gives {code}", short(&path)));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn every_page_of_a_code_has_its_code() {
+    let problems: Vec<String> = files(&root().join("compiler/src/diag/docs"))
+        .iter()
+        .filter(|path| Code::find(&path.file_stem().unwrap_or_default().to_string_lossy()).is_none())
+        .map(|path| format!("{}: no such code", short(path)))
+        .collect();
+    report(&problems);
+}
+
+#[test]
+fn the_book_has_a_page_for_every_code() {
+    let summary = read(&root().join("book/src/SUMMARY.md"));
+    let mut problems = Vec::new();
+    for code in Code::all() {
+        let path = root().join("book/src/errors").join(code.id()).with_extension("md");
+        let include = format!("{{{{#include ../../../compiler/src/diag/docs/{code}.md}}}}\n");
+        if std::env::var_os("OOMC_BLESS").is_some() {
+            std::fs::write(&path, &include).expect("the page can be written");
+        }
+        if std::fs::read_to_string(&path).unwrap_or_default() != include {
+            problems.push(format!("{}: holds the one line {include}", short(&path)));
+        }
+        if !summary.contains(&format!("(errors/{code}.md)")) {
+            problems.push(format!("book/src/SUMMARY.md: does not list errors/{code}.md"));
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn every_page_of_the_book_is_listed_and_every_link_leads_somewhere() {
+    let book = root().join("book/src");
+    let summary = read(&book.join("SUMMARY.md"));
+    let mut problems = Vec::new();
+    for path in files(&book) {
+        let name = path.strip_prefix(&book).unwrap_or(&path).display().to_string();
+        if name != "SUMMARY.md" && !summary.contains(&format!("({name})")) {
+            problems.push(format!("book/src/SUMMARY.md: does not list {name}"));
+        }
+    }
+    for page in pages() {
+        let text = read(&page);
+        let includes = text.split("{{#include ").skip(1).filter_map(|rest| rest.split("}}").next());
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.chain(includes) {
+            let target = link.split('#').next().unwrap_or("");
+            let outside = target.is_empty() || target.contains("://") || target.contains(' ');
+            if !outside && !page.parent().unwrap_or(&page).join(target).exists() {
+                problems.push(format!("{}: leads nowhere: {link}", short(&page)));
+            }
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn every_example_builds() {
+    let folder = root().join("examples");
+    let mut count = 0;
+    let mut problems = Vec::new();
+    for entry in std::fs::read_dir(&folder).expect("examples can be read").flatten() {
+        let path = entry.path().join("policy.oom");
+        let readme = entry.path().join("README.md");
+        count += 1;
+        if !readme.exists() {
+            problems.push(format!("{}: is missing", short(&readme)));
+        }
+        if !path.exists() {
+            problems.push(format!("{}: is missing", short(&path)));
+            continue;
+        }
+        problems.extend(refused(&path, &read(&path)));
+        // The story shows the policy that it is about, not another one.
+        if readme.exists() && !blocks(&readme).iter().any(|block| read(&path).contains(block.text.trim())) {
+            problems.push(format!("{}: does not show the policy", short(&readme)));
+        }
+    }
+    report(&problems);
+    assert!(count >= 5, "only {count} examples");
+}
+
+#[test]
+fn every_policy_of_the_library_builds_and_says_what_it_is_for() {
+    let mut problems = Vec::new();
+    for (name, text) in oomc_stdlib::FILES {
+        let path = root().join("stdlib/policies").join(name).with_extension("oom");
+        if !text.starts_with("# ") {
+            problems.push(format!("{}: begins with a comment that says what it does", short(&path)));
+        }
+        if read(&path) != *text {
+            problems.push(format!("{}: not the text that the library holds", short(&path)));
+        }
+        problems.extend(refused(&path, text));
+    }
+    for path in files(&root().join("stdlib/policies")) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !oomc_stdlib::FILES.iter().any(|(known, _)| *known == name) {
+            problems.push(format!("{}: not in FILES of stdlib/src/lib.rs", short(&path)));
+        }
+    }
+    report(&problems);
+}
+
+fn refused(path: &Path, text: &str) -> Option<String> {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let compiled = oomc_compiler::compile(&Source::new(file, text), &KernelView::embedded());
+    let list: Vec<String> = compiled.diagnostics.iter().map(|found| format!("{} {found}", found.code)).collect();
+    compiled.object.is_none().then(|| format!("{}: {}", short(path), list.join("; ")))
+}
+
+#[test]
+fn the_tables_of_the_book_are_those_of_the_compiler() {
+    let of = |owner| FIELDS.iter().filter(move |field| field.owner == owner).map(field_row);
+    let head = "| field | unit | meaning | missing when | kernel source |\n|---|---|---|---|---|\n";
+    printed("fields.md", "process", head, of(Owner::Process));
+    printed("fields.md", "cgroup", head, of(Owner::Cgroup));
+    let head = "| function | needed by | what it does | errors | kernel source |\n|---|---|---|---|---|\n";
+    printed("kfuncs.md", "kfuncs", head, KFUNCS.iter().map(kfunc_row));
+}
+
+fn field_row(field: &Field) -> String {
+    let unit = match field.unit {
+        Unit::Bytes => "bytes",
+        Unit::Count => "count",
+        Unit::Duration => "duration",
+        Unit::Bool => "yes or no",
+        Unit::Text => "string",
+    };
+    let base = field.base.map(|base| format!("; a bare percent is of `{base}`")).unwrap_or_default();
+    let missing = if field.missing.is_empty() { "never" } else { field.missing };
+    format!("| `{}` | {unit}{base} | {} | {missing} | {} |\n", field.name, field.doc, field.source)
+}
+
+fn kfunc_row(kfunc: &Kfunc) -> String {
+    let needed = kfunc.surface.map_or_else(|| "every policy that walks or reads".to_owned(), |word| format!("`{word}`"));
+    let errors: Vec<String> = kfunc.errors.iter().map(|(name, meaning)| format!("`{name}`: {meaning}")).collect();
+    let doc: Vec<&str> = kfunc.doc.lines().map(str::trim).collect();
+    format!("| `{}` | {needed} | {} | {} | {} |\n", kfunc.name, doc.join(" ").trim(), errors.join("; "), kfunc.source)
+}
+
+/// Compares the part of a page between two marks with what the compiler's table prints, or writes it there.
+fn printed(page: &str, mark: &str, head: &str, rows: impl Iterator<Item = String>) {
+    let path = root().join("book/src/kernel").join(page);
+    let text = read(&path);
+    let (open, close) = (format!("<!-- table: {mark} -->\n"), format!("<!-- end: {mark} -->"));
+    let start = text.find(&open).unwrap_or_else(|| panic!("{}: no `{}`", short(&path), open.trim())) + open.len();
+    let end = text.find(&close).unwrap_or_else(|| panic!("{}: no `{close}`", short(&path)));
+    let table: String = std::iter::once(head.to_owned()).chain(rows).collect();
+    if std::env::var_os("OOMC_BLESS").is_some() {
+        let new = format!("{}{table}{}", &text[..start], &text[end..]);
+        std::fs::write(&path, new).expect("the page can be written");
+        return;
+    }
+    assert!(text[start..end] == table, "{}: the table `{mark}` is not what the compiler has; OOMC_BLESS=1 rewrites it", short(&path));
+}
