@@ -17,9 +17,9 @@ use oomc_compiler::diag::{Code, Severity};
 use oomc_compiler::{KernelView, Source};
 use oomc_tests::{files, read, root, short};
 
-/// Codes whose mistake cannot stand in a page: bytes that are no text, a file of megabytes, more errors than
-/// anybody reads.
-const NOT_SHOWABLE: &[&str] = &["E0102", "E0103", "E0109"];
+/// Codes whose mistake cannot stand in a page: bytes that are no text, a file of megabytes, a clause of 64 KiB,
+/// more errors than anybody reads, and a kernel without a member that every kernel with the hook has.
+const NOT_SHOWABLE: &[&str] = &["E0102", "E0103", "E0109", "E0113", "E0502"];
 
 /// One fenced block.
 struct Block {
@@ -33,7 +33,11 @@ struct Block {
 fn pages() -> Vec<PathBuf> {
     let mut found = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
     for folder in ["book/src", "examples", "compiler/src/diag/docs", "stdlib"] {
-        found.extend(files(&root().join(folder)).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md")));
+        found.extend(
+            files(&root().join(folder))
+                .into_iter()
+                .filter(|path| path.extension().is_some_and(|end| end == "md")),
+        );
     }
     found
 }
@@ -61,7 +65,9 @@ fn blocks(path: &Path) -> Vec<Block> {
             let place = format!("{}:{number}", short(path));
             let mut block = Block { place, text: String::new(), fail: None, warn: None, btf: None };
             for word in words {
-                let value = |key: &str| word.strip_prefix(key)?.strip_prefix('(')?.strip_suffix(')').map(str::to_owned);
+                let value = |key: &str| {
+                    word.strip_prefix(key)?.strip_prefix('(')?.strip_suffix(')').map(str::to_owned)
+                };
                 match (value("fail"), value("warn"), value("btf")) {
                     (Some(code), ..) => block.fail = Some(code),
                     (_, Some(code), _) => block.warn = Some(code),
@@ -91,11 +97,14 @@ fn problem(block: &Block) -> Option<String> {
     let compiled = oomc_compiler::compile(&Source::new("page.oom", block.text.clone()), &view);
     let has = |code: &str| compiled.diagnostics.iter().any(|found| found.code.id() == code);
     let list = || {
-        let found: Vec<String> = compiled.diagnostics.iter().map(|found| format!("{} {found}", found.code)).collect();
+        let found: Vec<String> =
+            compiled.diagnostics.iter().map(|found| format!("{} {found}", found.code)).collect();
         if found.is_empty() { "nothing".to_owned() } else { found.join("; ") }
     };
     match (&block.fail, &block.warn) {
-        (Some(code), _) if compiled.object.is_some() || !has(code) => Some(format!("must fail with {code}, gave {}", list())),
+        (Some(code), _) if compiled.object.is_some() || !has(code) => {
+            Some(format!("must fail with {code}, gave {}", list()))
+        }
         (None, Some(code)) if compiled.object.is_none() || !has(code) => {
             Some(format!("must compile with {code}, gave {}", list()))
         }
@@ -189,8 +198,9 @@ fn every_page_of_the_book_is_listed_and_every_link_leads_somewhere() {
         let includes = text.split("{{#include ").skip(1).filter_map(|rest| rest.split("}}").next());
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.chain(includes) {
-            let target = link.split('#').next().unwrap_or("");
-            let outside = target.is_empty() || target.contains("://") || target.contains(' ');
+            // `#part` of a page, `:part` of an included file.
+            let target = link.split(['#', ':']).next().unwrap_or("");
+            let outside = link.contains("://") || target.is_empty() || target.contains(' ');
             if !outside && !page.parent().unwrap_or(&page).join(target).exists() {
                 problems.push(format!("{}: leads nowhere: {link}", short(&page)));
             }
@@ -250,7 +260,8 @@ fn every_policy_of_the_library_builds_and_says_what_it_is_for() {
 fn refused(path: &Path, text: &str) -> Option<String> {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let compiled = oomc_compiler::compile(&Source::new(file, text), &KernelView::embedded());
-    let list: Vec<String> = compiled.diagnostics.iter().map(|found| format!("{} {found}", found.code)).collect();
+    let list: Vec<String> =
+        compiled.diagnostics.iter().map(|found| format!("{} {found}", found.code)).collect();
     compiled.object.is_none().then(|| format!("{}: {}", short(path), list.join("; ")))
 }
 
@@ -278,10 +289,19 @@ fn field_row(field: &Field) -> String {
 }
 
 fn kfunc_row(kfunc: &Kfunc) -> String {
-    let needed = kfunc.surface.map_or_else(|| "every policy that walks or reads".to_owned(), |word| format!("`{word}`"));
-    let errors: Vec<String> = kfunc.errors.iter().map(|(name, meaning)| format!("`{name}`: {meaning}")).collect();
+    let needed = kfunc
+        .surface
+        .map_or_else(|| "every policy that walks or reads".to_owned(), |word| format!("`{word}`"));
+    let errors: Vec<String> =
+        kfunc.errors.iter().map(|(name, meaning)| format!("`{name}`: {meaning}")).collect();
     let doc: Vec<&str> = kfunc.doc.lines().map(str::trim).collect();
-    format!("| `{}` | {needed} | {} | {} | {} |\n", kfunc.name, doc.join(" ").trim(), errors.join("; "), kfunc.source)
+    format!(
+        "| `{}` | {needed} | {} | {} | {} |\n",
+        kfunc.name,
+        doc.join(" ").trim(),
+        errors.join("; "),
+        kfunc.source
+    )
 }
 
 /// Compares the part of a page between two marks with what the compiler's table prints, or writes it there.
@@ -289,7 +309,8 @@ fn printed(page: &str, mark: &str, head: &str, rows: impl Iterator<Item = String
     let path = root().join("book/src/kernel").join(page);
     let text = read(&path);
     let (open, close) = (format!("<!-- table: {mark} -->\n"), format!("<!-- end: {mark} -->"));
-    let start = text.find(&open).unwrap_or_else(|| panic!("{}: no `{}`", short(&path), open.trim())) + open.len();
+    let start =
+        text.find(&open).unwrap_or_else(|| panic!("{}: no `{}`", short(&path), open.trim())) + open.len();
     let end = text.find(&close).unwrap_or_else(|| panic!("{}: no `{close}`", short(&path)));
     let table: String = std::iter::once(head.to_owned()).chain(rows).collect();
     if std::env::var_os("OOMC_BLESS").is_some() {
@@ -297,5 +318,9 @@ fn printed(page: &str, mark: &str, head: &str, rows: impl Iterator<Item = String
         std::fs::write(&path, new).expect("the page can be written");
         return;
     }
-    assert!(text[start..end] == table, "{}: the table `{mark}` is not what the compiler has; OOMC_BLESS=1 rewrites it", short(&path));
+    assert!(
+        text[start..end] == table,
+        "{}: the table `{mark}` is not what the compiler has; OOMC_BLESS=1 rewrites it",
+        short(&path)
+    );
 }

@@ -6,7 +6,8 @@ use oomc_tests::{files, read, root, short};
 
 /// Text files that belong to the project, with their short names.
 fn texts() -> Vec<(PathBuf, String)> {
-    let endings = ["rs", "toml", "md", "oom", "pest", "c", "h", "lock", "json", "config", "patch", "yml", "asm"];
+    let endings =
+        ["rs", "toml", "md", "oom", "pest", "c", "h", "lock", "json", "config", "patch", "yml", "asm"];
     let mut found: Vec<(PathBuf, String)> = files(&root())
         .into_iter()
         .filter(|path| path.extension().is_some_and(|end| endings.iter().any(|known| end == *known)))
@@ -15,7 +16,12 @@ fn texts() -> Vec<(PathBuf, String)> {
             (path, name)
         })
         .collect();
-    found.extend([".ci/run", ".gitignore"].iter().map(|name| (root().join(name), (*name).to_owned())).filter(|(path, _)| path.exists()));
+    found.extend(
+        [".ci/run", ".gitignore"]
+            .iter()
+            .map(|name| (root().join(name), (*name).to_owned()))
+            .filter(|(path, _)| path.exists()),
+    );
     found
 }
 
@@ -26,9 +32,25 @@ fn report(problems: &[String]) {
 #[test]
 fn the_top_level_is_known() {
     let known = [
-        "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.lock", "Cargo.toml", "LICENSE-APACHE",
-        "LICENSE-MIT", "README.md", "book", "clippy.toml", "compiler", "deny.toml", "examples", "grammar",
-        "runtime", "rustfmt.toml", "stdlib", "tests", "xtask",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "README.md",
+        "book",
+        "clippy.toml",
+        "compiler",
+        "deny.toml",
+        "examples",
+        "grammar",
+        "runtime",
+        "rustfmt.toml",
+        "stdlib",
+        "tests",
+        "xtask",
     ];
     let mut found: Vec<String> = std::fs::read_dir(root())
         .expect("the repository can be read")
@@ -49,8 +71,9 @@ fn every_module_says_what_it_is_for() {
             let text = read(&path);
             let first = text.lines().next().unwrap_or("");
             let words = first.strip_prefix("//! ").unwrap_or("");
-            (words.is_empty() || words.contains("to be written"))
-                .then(|| format!("{}: the first line must say what the module is for (`//! …`)", short(&path)))
+            (words.is_empty() || words.contains("to be written")).then(|| {
+                format!("{}: the first line must say what the module is for (`//! …`)", short(&path))
+            })
         })
         .collect();
     report(&problems);
@@ -97,7 +120,10 @@ fn every_dependency_has_a_purpose() {
 #[test]
 fn every_dependency_comes_from_the_workspace() {
     let mut problems = Vec::new();
-    for path in files(&root()).into_iter().filter(|path| path.ends_with("Cargo.toml") && path.parent() != Some(&root())) {
+    for path in files(&root())
+        .into_iter()
+        .filter(|path| path.ends_with("Cargo.toml") && path.parent() != Some(&root()))
+    {
         let mut inside = false;
         for (number, line) in (1..).zip(read(&path).lines()) {
             if line.starts_with('[') {
@@ -125,7 +151,9 @@ fn packages_come_from_the_public_registry() {
 #[test]
 fn no_file_names_a_place_on_somebodys_machine() {
     // Assembled, so that this file does not hold what it looks for.
-    let places = [["/ho", "me/"], ["/ro", "ot/"], ["/wo", "rk/"], ["/tm", "p/w"], ["/tm", "p/t-"], ["C:", "\\"]].map(|parts| parts.concat());
+    let places =
+        [["/ho", "me/"], ["/ro", "ot/"], ["/wo", "rk/"], ["/tm", "p/w"], ["/tm", "p/t-"], ["C:", "\\"]]
+            .map(|parts| parts.concat());
     let mut problems = Vec::new();
     for (path, name) in texts() {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
