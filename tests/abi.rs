@@ -2,7 +2,6 @@
 //!
 //! The embedded BTF of the reference kernel is always checked; where `OOMC_KERNEL_DIR` holds a built kernel,
 //! its full BTF is checked too.
-#![expect(clippy::indexing_slicing, reason = "tests look at places they know")]
 
 use oomc_abi::btf::{Btf, INT_BOOL, INT_SIGNED, Kind, TypeId, print};
 use oomc_abi::fields::{self, Owner, Recipe};

@@ -3,7 +3,6 @@
 //! Every policy of the examples and of the cases for the machine is compiled. Opening needs no privilege;
 //! loading through libbpf is a case for the machine.
 #![expect(unsafe_code, reason = "libbpf is a C library; it is only asked to open what was compiled")]
-#![expect(clippy::indexing_slicing, reason = "tests look at places they know")]
 
 use std::ffi::{CStr, c_char, c_int};
 use std::path::PathBuf;

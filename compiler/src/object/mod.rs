@@ -123,5 +123,4 @@ fn ksyms(program: &bpf::Program) -> Vec<ir::KsymRef> {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "tests look at places they know")]
 mod tests;

@@ -311,5 +311,4 @@ pub fn essential_name(name: &str) -> &str {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "tests break bytes at places they know")]
 mod tests;
