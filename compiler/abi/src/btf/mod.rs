@@ -12,7 +12,6 @@ pub mod index;
 pub mod minimize;
 mod parse;
 pub mod print;
-pub mod sanitize;
 pub mod write;
 
 use std::borrow::Cow;

@@ -195,29 +195,6 @@ fn ext_is_read_back_as_written() {
 }
 
 #[test]
-fn externs_are_gone_for_the_kernel_and_nothing_moves() {
-    let mut b = Builder::new();
-    let int = int(&mut b);
-    let proto = b.add("", &Kind::FuncProto { ret: int, params: Vec::new() });
-    let func = b.add("f", &Kind::Func { proto, linkage: LINKAGE_EXTERN });
-    let void = b.add("", &Kind::Const(0));
-    let var = b.add("v", &Kind::Var { ty: void, linkage: 2 });
-    let entry = |ty| SecEntry { ty, offset: 0, size: 0 };
-    let section = b.add(".ksyms", &Kind::DataSec { size: 0, entries: vec![entry(func), entry(var)] });
-    let bytes = b.finish();
-    let before = Btf::parse(&bytes).expect("valid");
-    let after = Btf::parse(&sanitize::for_kernel(&bytes).expect("valid")).expect("valid");
-    assert_eq!(before.strings, after.strings);
-    assert_eq!(before.len(), after.len());
-    assert_eq!(after.get(func).map(|ty| ty.kind), Some(Kind::Func { proto, linkage: LINKAGE_GLOBAL }));
-    assert_eq!(after.get(var).map(|ty| ty.kind), Some(Kind::Var { ty: int, linkage: 1 }));
-    let Some(Type { name: "", kind: Kind::Struct { size: 8, members } }) = after.get(section) else {
-        panic!("{:?}", after.get(section))
-    };
-    assert_eq!(members.iter().map(|member| member.name).collect::<Vec<_>>(), ["f", "v"]);
-}
-
-#[test]
 fn a_reduced_btf_keeps_what_is_near_and_declares_what_is_far() {
     let mut b = Builder::new();
     let int = int(&mut b);
