@@ -7,7 +7,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     if name.len() > 40 {
         return None;
     }
-    let most = if name.len() <= 3 { 1 } else { name.len().div_ceil(3) };
+    let most = (name.len() / 3).max(1);
     known
         .into_iter()
         .map(|other| {

@@ -54,9 +54,17 @@ impl Printer<'_> {
                 }
             }
             ActionKind::Or(first, second) => {
-                self.action(depth, *first);
                 self.line(depth, format_args!("or"));
-                self.action(depth, *second);
+                self.action(depth + 1, *first);
+                // A chain hangs to the right: it is printed as the one list that it was.
+                let mut rest = *second;
+                while let Some(ActionKind::Or(next, after)) =
+                    policy.actions.get(rest).map(|action| &action.kind)
+                {
+                    self.action(depth + 1, *next);
+                    rest = *after;
+                }
+                self.action(depth + 1, rest);
             }
             ActionKind::Kill(kill) => {
                 self.line(depth, format_args!("kill{}", if kill.now { " now" } else { "" }));

@@ -256,17 +256,16 @@ impl Scope {
         if LATER_CGROUP.contains(&head.text.as_str()) || LATER_PROCESS.contains(&head.text.as_str()) {
             return not_yet(path, &format!("the field `{text}` is"), &instead(&head.text));
         }
-        let known = self.constants.keys().map(String::as_str).chain(HEADS.iter().copied());
         let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no `{}` here", head.text))
             .label(head.span, "unknown name");
-        if let Some(name) = nearest(&head.text, known) {
-            let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
-            return diagnostic.help(format!("did you mean `{name}{member}`?"));
-        }
-        match nearest(&text, names(Owner::Cgroup)) {
-            Some(field) => diagnostic.help(format!("did you mean `cgroup.{field}`?")),
-            None => diagnostic.help("names are constants, and fields such as `cgroup.usage`"),
-        }
+        let known = self.constants.keys().map(String::as_str).chain(HEADS.iter().copied());
+        let Some(name) = nearest(&head.text, known.chain(names(Owner::Cgroup).map(|name| -> &str { name })))
+        else {
+            return diagnostic.help("names are constants, and fields such as `cgroup.usage`");
+        };
+        let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
+        let owner = if fields::find(Owner::Cgroup, name).is_some() { "cgroup." } else { "" };
+        diagnostic.help(format!("did you mean `{owner}{name}{member}`?"))
     }
 
     /// The candidate with this name of its own.

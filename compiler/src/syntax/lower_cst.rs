@@ -242,8 +242,8 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
     let words: Vec<&str> =
         positives.iter().filter_map(|wanted| keyword(*wanted)).flatten().copied().collect();
     let near = nearest(found, words.iter().copied())
-        .or_else(|| nearest(found, items::clause_words()).filter(|_| found.len() > 3))
-        .or_else(|| nearest(found, ["where", "by", "then", "else"]).filter(|_| found.len() > 3));
+        .or_else(|| nearest(found, items::clause_words()).filter(|_| found.len() >= 3))
+        .or_else(|| nearest(found, ["where", "by", "then", "else"]).filter(|_| found.len() >= 3));
     if let Some(word) = near.filter(|word| *word != found) {
         return diagnostic.help(format!("did you mean `{word}`?"));
     }
