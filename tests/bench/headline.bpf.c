@@ -229,6 +229,14 @@ static inline bool exiting_as_a_whole(struct task_struct *thread)
 	return signal->nr_threads == 1 && thread->flags & PF_EXITING;
 }
 
+/* An OOM killer chose it, and its memory is not yet taken */
+static inline bool chosen_and_not_reaped(struct task_struct *thread)
+{
+	struct mm_struct *mm = thread->signal->oom_mm;
+
+	return mm && !(mm->flags & (1UL << MMF_OOM_SKIP));
+}
+
 static inline bool is_in_flight(struct task_struct *thread)
 {
 	struct mm_struct *mm = thread->mm;
@@ -236,7 +244,10 @@ static inline bool is_in_flight(struct task_struct *thread)
 	struct bpf_iter_task it;
 	__s64 pid;
 
-	if (!mm || !exiting_as_a_whole(thread))
+	/* exit_mm() takes the memory from the task before it frees it. */
+	if (!mm)
+		return chosen_and_not_reaped(thread);
+	if (!exiting_as_a_whole(thread))
 		return false;
 	if (mm->flags & (1UL << MMF_OOM_SKIP))
 		return false;
@@ -266,7 +277,7 @@ static inline int wait_for_victim(struct oom_control *oc, struct mem_cgroup *dom
 	struct task_struct *thread, *victim = 0;
 	struct cgroup_subsys_state *css;
 	struct bpf_iter_css it;
-	bool had_memory;
+	bool still_there;
 	int result;
 
 	scratch.judged = 0;
@@ -298,13 +309,13 @@ static inline int wait_for_victim(struct oom_control *oc, struct mem_cgroup *dom
 	if (!victim)
 		return NOBODY;
 	result = bpf_oom_kill_process(oc, victim, wait_message);
-	had_memory = victim->mm;
+	still_there = victim->mm || chosen_and_not_reaped(victim);
 	bpf_task_release(victim);
 	if (!result) {
 		stats.waits++;
 		return WAITING;
 	}
-	return result == -ESRCH && had_memory ? GIVE_UP : NOBODY;
+	return result == -ESRCH && still_there ? GIVE_UP : NOBODY;
 }
 
 static inline bool is_candidate(struct task_struct *task)

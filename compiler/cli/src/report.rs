@@ -90,10 +90,12 @@ impl Reporter {
             if self.quiet && diagnostic.severity != Severity::Error {
                 continue;
             }
-            let report = Report::new(diagnostic.clone()).with_source_code(Arc::clone(&named));
             let mut text = String::new();
-            if handler.render_report(&mut text, report.as_ref()).is_err() {
-                text = format!("{}: {}\n", diagnostic.code.id(), diagnostic.message);
+            let report = Report::new(diagnostic.clone()).with_source_code(Arc::clone(&named));
+            if stands_on_a_long_line(source, diagnostic)
+                || handler.render_report(&mut text, report.as_ref()).is_err()
+            {
+                text = plain(source, diagnostic);
             }
             self.err(&text);
         }
@@ -107,6 +109,32 @@ impl Reporter {
     fn err(&self, text: &str) {
         finish(io::stderr().lock().write_all(text.as_bytes()));
     }
+}
+
+/// The longest line that is shown with its marks: a picture of a longer one helps nobody.
+const LONG_LINE: usize = 1000;
+
+fn stands_on_a_long_line(source: &Source, diagnostic: &Diagnostic) -> bool {
+    diagnostic
+        .labels
+        .iter()
+        .any(|label| source.line(source.line_column(label.span.start).0).len() > LONG_LINE)
+}
+
+/// A diagnostic without a picture.
+fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
+    let mut text = format!("{}\n  {}\n", diagnostic.code.id(), diagnostic.message);
+    for label in &diagnostic.labels {
+        let (line, column) = source.line_column(label.span.start);
+        text.push_str(&format!("  {}:{line}:{column}: {}\n", source.name, label.text));
+    }
+    if let Some(line) = &diagnostic.help {
+        text.push_str(&format!("  help: {line}\n"));
+    }
+    for line in &diagnostic.notes {
+        text.push_str(&format!("  note: {line}\n"));
+    }
+    text
 }
 
 fn finish(result: io::Result<()>) {
