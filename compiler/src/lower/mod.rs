@@ -44,6 +44,7 @@ use oomc_abi::resolve::KernelView;
 
 use crate::hir::{ActionId, ActionKind, Anchor, BinderId, Policy};
 use crate::ir::{BinOp, Block, Builder, Cond, Function, InstData, Operand, Size, StackSlot, Type, Value};
+use crate::source::Span;
 
 /// The symbol of the callback's program.
 pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
@@ -89,6 +90,7 @@ impl<'a> Lower<'a> {
     fn new(policy: &'a Policy, view: &'a KernelView, func: &'a mut Function) -> Self {
         let globals = scratch::Globals::new(func);
         let mut b = Builder::new(func);
+        b.set_span(frame_span(policy));
         let entry = b.create_block();
         let (progress, nothing) = (b.create_block(), b.create_block());
         b.switch_to(entry);
@@ -113,8 +115,8 @@ impl<'a> Lower<'a> {
     }
 
     fn run(mut self) {
-        self.prologue();
         let policy = self.policy;
+        self.prologue();
         for rule in &policy.rules {
             self.rule.clone_from(&rule.name);
             self.b.set_span(rule.span);
@@ -122,6 +124,7 @@ impl<'a> Lower<'a> {
             self.action(rule.action, self.progress, next);
             self.b.switch_to(next);
         }
+        self.b.set_span(frame_span(policy));
         self.b.jump(self.nothing, &[]);
         self.epilogues();
         self.globals.finish(self.b.func);
@@ -242,6 +245,11 @@ impl<'a> Lower<'a> {
         let any = self.get(progressed);
         self.b.branch(Cond::Ne, any, imm(0), on_progress, on_nothing);
     }
+}
+
+/// Where what belongs to no rule is shown: at the first rule, because a file's first line is often a comment.
+fn frame_span(policy: &Policy) -> Span {
+    policy.rules.first().map(|rule| rule.span).unwrap_or_default()
 }
 
 /// Instructions by what they do.
