@@ -1,4 +1,5 @@
 //! Hostile and damaged files given to the real program: a clear error each, in time, without a panic.
+#![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

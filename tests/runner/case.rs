@@ -172,8 +172,11 @@ fn expectations(lines: &[&str], before: usize) -> Result<Vec<Expected>, String> 
     Ok(parts)
 }
 
+/// A sentence, and what must hold for it.
+pub(crate) type SelfCheck = (&'static str, fn() -> Result<(), String>);
+
 /// Checks of this file itself; the runner has no harness of its own, so it runs them as trials.
-pub(crate) fn self_checks() -> Vec<(&'static str, fn() -> Result<(), String>)> {
+pub(crate) fn self_checks() -> Vec<SelfCheck> {
     vec![
         ("header, input and expectation are told apart", || {
             let case = Case::parse("#! test: ir, opt\n\nkill largest\n\n#= a\n#=\n#= b\n")?;

@@ -25,19 +25,25 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let full = Btf::parse(&bytes).map_err(|error| format!("{from}: {error}"))?;
     let (reduced, missing) = reference::reduce(&full);
     if !missing.is_empty() {
-        println!("not in this kernel: {}", missing.join(", "));
+        crate::say(&format!("not in this kernel: {}", missing.join(", ")));
     }
     let small = Btf::parse(&reduced).map_err(|error| format!("the reduced BTF: {error}"))?;
     let indexed = index::write(&small);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let target = root.join(TARGET);
     fs::write(&target, &indexed).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
-    println!("{TARGET}: {} of {} types, {} of {} bytes", small.len(), full.len(), indexed.len(), bytes.len());
+    crate::say(&format!(
+        "{TARGET}: {} of {} types, {} of {} bytes",
+        small.len(),
+        full.len(),
+        indexed.len(),
+        bytes.len()
+    ));
     for (name, lacks) in reference::LACKING {
         let small = reference::reduce_without(&full, lacks);
         let target = root.join(TESTS).join(name).with_extension("btf");
         fs::write(&target, &small).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
-        println!("{TESTS}/{name}.btf: without {lacks}, {} bytes", small.len());
+        crate::say(&format!("{TESTS}/{name}.btf: without {lacks}, {} bytes", small.len()));
     }
     Ok(())
 }
