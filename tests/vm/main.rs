@@ -1,7 +1,7 @@
 //! Every file of `tests/cases/run` as an ordinary test, all in one boot of the test machine.
 //!
 //! `cargo xtask vm` and `cargo xtask test` name the kernel and the static programs in the
-//! environment. Without them there is no machine to boot: the cases are read, so that a wrong
+//! environment; with `OOMC_VM_VERBOSE` the steps of passing cases are shown, too. Without them there is no machine to boot: the cases are read, so that a wrong
 //! script fails, and count as ignored.
 
 use std::collections::HashMap;
@@ -93,7 +93,11 @@ impl Board {
     /// Runs the machine and posts what it says.
     fn fill(&self, tools: &Tools, cases: Vec<Case>) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm");
+        let verbose = env::var_os("OOMC_VM_VERBOSE").is_some();
         let result = run::run(tools, &folder, cases, &[], &mut |report| {
+            if verbose {
+                eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, report.steps.join("\n  "));
+            }
             if let Ok(mut reports) = self.reports.lock() {
                 reports.by_case.insert(report.case.clone(), report);
             }

@@ -1,5 +1,8 @@
-//! The calls of the test machine that no safe library offers: mapping a file, and swap.
-#![expect(unsafe_code, reason = "mmap and swapon have no safe form; kept in one file, test machine only")]
+//! The calls of the test machine that no safe library offers: mapping a file, swap, scheduling.
+#![expect(
+    unsafe_code,
+    reason = "mmap, swapon and the like have no safe form; kept in one file, test machine only"
+)]
 
 use std::fs::File;
 use std::io;
@@ -41,6 +44,18 @@ pub(crate) fn swap_on() -> Result<(), String> {
 pub(crate) fn swap_off() {
     // SAFETY: as above.
     unsafe { libc::swapoff(DISK.as_ptr()) };
+}
+
+/// Lets a process (and the threads that it starts later) run before every ordinary one, or as
+/// one of the ordinary ones.
+pub(crate) fn put_first(pid: i32, first: bool) -> Result<(), String> {
+    let (policy, sched_priority) = if first { (libc::SCHED_FIFO, 1) } else { (libc::SCHED_OTHER, 0) };
+    let parameter = libc::sched_param { sched_priority };
+    // SAFETY: the parameter outlives the call.
+    match unsafe { libc::sched_setscheduler(pid, policy, &raw const parameter) } {
+        0 => Ok(()),
+        _ => Err(format!("cannot change how {pid} is scheduled: {}", io::Error::last_os_error())),
+    }
 }
 
 /// Ends the calling thread only. As the main thread of a process it leaves the others running.

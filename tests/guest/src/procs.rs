@@ -1,4 +1,10 @@
 //! The processes of a case: starts them, tells them what to do, sees how they end.
+//!
+//! All of them share one processor, and the one that grows runs only when no other wants it: so a
+//! victim is gone before the growing one asks again. Without that the kernel itself is free to kill
+//! a second one. A dying process counts as reaped (MMF_OOM_SKIP) from the moment in exit_mmap()
+//! (mm/mmap.c, 6.12) when it is unmapped, and the pages of a small one are given back after that;
+//! and whoever waits for the OOM killer has looked at the limit before.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,13 +15,17 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use oomc_vm::script::{Memory, Part, State};
 
-use crate::tree;
+use crate::{map, tree};
+
+/// The one on which all of them run.
+const PROCESSOR: usize = 1;
 
 /// How long a command may take that is expected to come to its end.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -74,6 +84,12 @@ impl Processes {
                 }
             }
         });
+        let mut shared = CpuSet::new();
+        shared
+            .set(PROCESSOR)
+            .and_then(|()| sched_setaffinity(pid, &shared))
+            .map_err(|error| format!("cannot put {name} on processor {PROCESSOR}: {error}"))?;
+        map::put_first(pid.as_raw(), true)?;
         tree::write(cgroup, "cgroup.procs", &id.to_string())?;
         let adj = parts.iter().find_map(|part| if let Part::Adj(adj) = part { Some(*adj) } else { None });
         write_adj(pid, adj.unwrap_or(0))?;
@@ -111,6 +127,7 @@ impl Processes {
         size: u64,
         stuck: bool,
     ) -> Result<Outcome, String> {
+        map::put_first(self.find(name)?.pid.as_raw(), false)?;
         let patience = if stuck { STUCK } else { PATIENCE };
         self.command(name, &format!("{} {size}", word(kind)), patience)
     }
