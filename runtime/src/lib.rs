@@ -1,1 +1,33 @@
-//! (to be written)
+//! Loads, attaches and inspects compiled policies.
+//!
+//! ```text
+//! bytes ─ object ─► Object ─ preflight ─► Ready ─ sanitize, relocate ─► program and maps
+//!                                                    │ struct_ops, pins
+//!            status, unload ◄──── /sys/fs/bpf/oomc/<cgroup-id>/ ◄── link
+//! ```
+//!
+//! The object file is the contract: this crate does not know the compiler, and a host that loads policies
+//! does not need it. All system calls pass through [`sys`], the only unsafe file.
+
+mod bpf;
+pub mod cgroup;
+pub mod error;
+pub mod load;
+pub mod object;
+mod pins;
+pub mod preflight;
+mod relocate;
+mod sanitize;
+pub mod status;
+mod struct_ops;
+pub mod sys;
+pub mod system;
+pub mod verifier_log;
+
+pub use cgroup::Target;
+pub use error::{Error, Kind, Result};
+pub use load::{Loaded, Program, load, verify};
+pub use object::Object;
+pub use status::{Attached, Foreign, Gone, Status, Unloaded, status, unload};
+pub use struct_ops::Profile;
+pub use system::{Paths, System};

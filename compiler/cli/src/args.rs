@@ -1,111 +1,175 @@
-//! The command line: one definition for parsing and `--help`.
+//! The command line's words. Help texts are the doc comments.
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use oomc_compiler::Stage;
+use oomc_runtime::Target;
 
-/// Decides what happens when memory runs out, in a sentence.
+/// Compiles policies for the kernel's out-of-memory handling, and loads them.
+///
+/// Exit codes: 0 done; 1 the policy has errors; 2 wrong usage; 3 a privilege or a kernel feature is
+/// missing; 4 the kernel or the outside world refused.
 #[derive(Debug, Parser)]
-#[command(name = "oomc", version, max_term_width = 100)]
+#[command(name = "oomc", version, disable_help_subcommand = true)]
 pub(crate) struct Args {
-    #[command(flatten)]
-    pub(crate) global: Global,
+    /// When to colour what is printed for people
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    /// What to print: text for people, or JSON (schema 1) on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// Print errors only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Print more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// Options of every command.
-#[derive(Clone, Copy, Debug, ClapArgs)]
-pub(crate) struct Global {
-    /// How to say what happened
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
-    pub(crate) format: Format,
-    /// When to use colours
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
-    pub(crate) color: Color,
-    /// Say only errors
-    #[arg(short, long, global = true)]
-    pub(crate) quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For a reader.
-    Human,
-    /// For a program: one JSON document on standard output.
-    Json,
-}
-
+/// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless NO_COLOR is set
     Auto,
+    /// Always
     Always,
+    /// Never
     Never,
 }
 
+/// What to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text
+    Human,
+    /// JSON
+    Json,
+}
+
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Compile a policy to a BPF object
-    Build(Build),
-    /// Check policies; all errors, not the first
+    /// Check policies: all errors, not the first
     Check(Check),
+    /// Compile a policy to an object
+    Build(Build),
+    /// Load a policy and attach it to a cgroup; it stays when oomc exits
+    ///
+    /// A FILE.oom is compiled first, against the types of the running kernel, so that what this kernel
+    /// lacks is an error at the policy's line. An object made by `oomc build` is loaded as it is.
+    Load(Load),
+    /// Detach a policy and print its final counters
+    Unload(Unload),
+    /// Show what is attached where, and what it has done
+    Status(Status),
     /// Explain a diagnostic: `oomc explain E0302`
-    Explain(Explain),
-    /// List the fields of the language
+    Explain {
+        /// The code; without it, all codes are listed
+        code: Option<String>,
+    },
+    /// List the fields of processes and cgroups
     Fields(Fields),
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Build {
-    /// The policy
-    pub(crate) file: PathBuf,
-    /// Where to write; by default beside the policy, ending in `.o`
-    #[arg(short, long)]
-    pub(crate) output: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) kernel: Kernel,
-    /// Print a representation instead: cst, ast, hir, ir, opt, vcode, asm, btf, elf
-    #[arg(long, value_name = "STAGE")]
-    pub(crate) emit: Option<Stage>,
+/// The kernel to compile for.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Kernel {
+    /// Types of the kernel to compile for, e.g. /sys/kernel/btf/vmlinux; default: the reference kernel's,
+    /// which oomc carries
+    #[arg(long, value_name = "FILE")]
+    pub(crate) btf: Option<PathBuf>,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Group)]
 pub(crate) struct Check {
-    /// The policies
-    #[arg(required = true)]
+    /// Policies
+    #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }
 
-/// Which kernel a policy is checked against.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Kernel {
-    /// BTF of the kernel, for example /sys/kernel/btf/vmlinux; by default the reference kernel's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) btf: Option<PathBuf>,
+#[derive(Debug, Group)]
+pub(crate) struct Build {
+    /// The policy
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where to write the object; default: the policy's name with `.o`
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print a representation instead of writing an object
+    #[arg(long, value_name = "STAGE", value_parser = stages())]
+    pub(crate) emit: Option<Stage>,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Explain {
-    /// The code of a diagnostic; without it, all codes are listed
-    pub(crate) code: Option<String>,
+fn stages() -> impl clap::builder::TypedValueParser<Value = Stage> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+    PossibleValuesParser::new(Stage::ALL.map(Stage::name)).try_map(|name| name.parse::<Stage>())
 }
 
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Fields {
-    /// Only fields of this name
-    pub(crate) name: Option<String>,
+/// Which cgroup: one of the two.
+#[derive(Debug, Group)]
+#[group(required = true, multiple = false)]
+pub(crate) struct One {
+    /// The cgroup: relative to the cgroup2 mount, or an absolute path below it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+    /// The root cgroup: decides for the whole machine
+    #[arg(long)]
+    pub(crate) system: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_definition_is_sound() {
-        super::Args::command().debug_assert();
+impl One {
+    pub(crate) fn target(&self) -> Target {
+        match &self.cgroup {
+            Some(path) => Target::Cgroup(path.clone()),
+            None => Target::System,
+        }
     }
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Load {
+    /// A policy, or an object made by `oomc build`
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) one: One,
+}
+
+#[derive(Debug, Group)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Unload {
+    /// The cgroup: relative to the cgroup2 mount, or an absolute path below it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+    /// The root cgroup
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// Every policy that oomc loaded
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Status {
+    /// Only this cgroup: relative to the cgroup2 mount, or an absolute path below it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+    /// Only the root cgroup
+    #[arg(long, conflicts_with = "cgroup")]
+    pub(crate) system: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Fields {
+    /// Only the fields of this name
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
 }

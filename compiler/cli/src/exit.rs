@@ -1,18 +1,35 @@
-//! Exit codes: what a script learns without reading.
+//! Exit codes, and failures that end a command.
 
 use std::process::ExitCode;
+
+use oomc_runtime::error::Kind;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
-    /// Done; warnings do not count.
+    /// Done; warnings included.
     Ok = 0,
     /// The policy has errors.
     Errors = 1,
-    /// The command line makes no sense. `clap` uses the same number.
+    /// Called in a way that never works.
     Usage = 2,
+    /// A privilege or a feature of the kernel is missing.
+    Missing = 3,
     /// The kernel or the outside world refused.
     Refused = 4,
+}
+
+impl Exit {
+    /// As JSON has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Errors => "errors",
+            Self::Usage => "usage",
+            Self::Missing => "missing",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -20,3 +37,43 @@ impl From<Exit> for ExitCode {
         Self::from(exit as u8)
     }
 }
+
+/// What ends a command before its work is done, other than errors in a policy.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Its exit code.
+    pub(crate) exit: Exit,
+    /// A sentence.
+    pub(crate) message: String,
+    /// What to do.
+    pub(crate) help: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), help: None }
+    }
+
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, message)
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl From<oomc_runtime::Error> for Failure {
+    fn from(error: oomc_runtime::Error) -> Self {
+        let exit = match error.kind() {
+            Kind::Usage => Exit::Usage,
+            Kind::Missing => Exit::Missing,
+            Kind::Refused => Exit::Refused,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// How a command ends.
+pub(crate) type Outcome = Result<Exit, Failure>;

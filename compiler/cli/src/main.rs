@@ -1,18 +1,44 @@
-//! `oomc`: parse the command line, dispatch, exit code.
+//! `oomc`: the command line.
+//!
+//! Reads files, asks the compiler and the runtime, prints, and turns outcomes into exit codes. Owns nothing
+//! of the language and makes no system call of its own.
 
 mod args;
-mod exit;
-mod input;
-mod report;
-
 mod cmd;
+mod exit;
+mod report;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+use crate::report::Report;
+
 fn main() -> ExitCode {
-    let args = args::Args::parse();
-    let reporter = report::Reporter::new(&args.global);
-    cmd::run(&args.command, &reporter).into()
+    // Wrong usage ends here with 2, help and version with 0.
+    let args = Args::parse();
+    let report = Report::new(&args);
+    let result = match &args.command {
+        Command::Build(build) => cmd::build::run(&report, build),
+        Command::Check(check) => cmd::check::run(&report, check),
+        Command::Explain { code } => cmd::explain::run(&report, code.as_deref()),
+        Command::Fields(fields) => cmd::fields::run(&report, fields),
+        Command::Load(load) => cmd::load::run(&report, load),
+        Command::Unload(unload) => cmd::unload::run(&report, unload),
+        Command::Status(status) => cmd::status::run(&report, status),
+    };
+    let exit = result.unwrap_or_else(|failure| {
+        report.failure(&failure);
+        failure.exit
+    });
+    // Somebody who stops reading has what he wants; somebody whose disk is full has not.
+    match report.finish() {
+        Ok(()) => exit.into(),
+        Err(error) => {
+            report.failure(&exit::Failure::refused(format!("cannot write the output: {error}")));
+            Exit::Refused.into()
+        }
+    }
 }

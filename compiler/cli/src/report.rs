@@ -1,174 +1,238 @@
-//! What a command says: diagnostics and results, for a reader or as JSON.
+//! Printing: text for people, or JSON for programs.
 //!
-//! The only place that renders. Diagnostics for a reader go to standard error, results to standard output;
-//! JSON is one document on standard output, so that a program reads one stream.
+//! Results go to standard output, diagnostics for people to standard error. The only place that draws.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, NamedSource, Report, ThemeCharacters, ThemeStyles};
+use miette::{GraphicalReportHandler, GraphicalTheme, NamedSource};
 use oomc_compiler::Source;
 use oomc_compiler::diag::{Diagnostic, Severity};
 use serde_json::{Value, json};
 
-use crate::args::{Color, Format, Global};
+use crate::args::{Args, Color, Format};
+use crate::exit::{Exit, Failure};
 
-/// Version of the JSON documents. A field may be added within a version; none changes its meaning.
+/// Version of the JSON that is printed. It grows when a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
 
-/// Says things as the options ask.
+/// How and what to print.
 #[derive(Debug)]
-pub(crate) struct Reporter {
+pub(crate) struct Report {
     format: Format,
-    quiet: bool,
     color: bool,
+    quiet: bool,
+    verbose: bool,
+    /// The first error of writing results; reported at the end.
+    error: RefCell<Option<io::Error>>,
 }
 
-impl Reporter {
-    pub(crate) fn new(global: &Global) -> Self {
-        let color = match global.color {
+impl Report {
+    pub(crate) fn new(args: &Args) -> Self {
+        let color = match args.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => std::env::var_os("NO_COLOR").is_none() && io::stderr().is_terminal(),
-        };
-        Self { format: global.format, quiet: global.quiet, color }
-    }
-
-    /// What was asked for.
-    pub(crate) fn format(&self) -> Format {
-        self.format
-    }
-
-    /// The command ended: gives the whole result. `fields` are the command's own.
-    pub(crate) fn result(&self, command: &str, fields: Value) {
-        if self.format == Format::Json {
-            let mut document = json!({ "schema": SCHEMA, "command": command });
-            if let (Some(document), Value::Object(fields)) = (document.as_object_mut(), fields) {
-                document.extend(fields);
+            Color::Auto => {
+                io::stderr().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             }
-            self.out(&document.to_string());
+        };
+        let Args { format, quiet, verbose, .. } = *args;
+        Self { format, color, quiet, verbose, error: RefCell::new(None) }
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A line of the result, for people.
+    pub(crate) fn line(&self, text: impl fmt::Display) {
+        if !self.json() && !self.quiet {
+            self.write(&format!("{text}\n"));
         }
     }
 
-    /// A failure of the outside world.
-    pub(crate) fn failure(&self, command: &str, message: &str) {
-        if self.format == Format::Json {
-            self.result(command, json!({ "error": message }));
-        } else {
-            self.err(&format!("oomc: {message}\n"));
+    /// A line that only those want who ask for more.
+    pub(crate) fn detail(&self, text: impl fmt::Display) {
+        if self.verbose {
+            self.line(text);
         }
     }
 
-    /// A sentence for a reader.
-    pub(crate) fn say(&self, sentence: &str) {
-        if self.format == Format::Human && !self.quiet {
-            self.out(sentence);
-        }
-    }
-
-    /// Text that was asked for: a page, a dump.
+    /// A text that is the result itself, whatever is asked for.
     pub(crate) fn text(&self, text: &str) {
-        self.out(text.trim_end());
+        self.write(text);
     }
 
-    /// Diagnostics of one policy, for a reader.
-    pub(crate) fn diagnostics(&self, source: &Source, diagnostics: &[Diagnostic]) {
-        if self.format == Format::Json {
+    /// A remark to people about what was done.
+    pub(crate) fn warn(&self, text: impl fmt::Display) {
+        if !self.json() && !self.quiet {
+            complain(&format!("warning: {text}\n"));
+        }
+    }
+
+    /// The result, for programs. Does nothing for people.
+    pub(crate) fn result(&self, command: &str, exit: Exit, mut result: Value) {
+        if !self.json() {
             return;
         }
-        let theme = GraphicalTheme {
-            characters: if io::stderr().is_terminal() {
-                ThemeCharacters::unicode()
-            } else {
-                ThemeCharacters::ascii()
-            },
-            styles: if self.color { ThemeStyles::ansi() } else { ThemeStyles::none() },
-        };
+        if let Value::Object(fields) = &mut result {
+            fields.insert("schema".to_owned(), json!(SCHEMA));
+            fields.insert("command".to_owned(), json!(command));
+            fields.insert("exit".to_owned(), json!(exit.name()));
+        }
+        self.write(&format!("{result}\n"));
+    }
+
+    /// What ended a command.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json() {
+            let Failure { exit, message, help } = failure;
+            let error = json!({ "message": message, "help": help });
+            let line = json!({ "schema": SCHEMA, "exit": exit.name(), "error": error });
+            self.write(&format!("{line}\n"));
+            return;
+        }
+        complain(&format!("error: {}\n", failure.message));
+        if let Some(help) = &failure.help {
+            complain(&format!("help: {help}\n"));
+        }
+    }
+
+    /// Draws diagnostics for people.
+    pub(crate) fn diagnostics(&self, source: &Source, diagnostics: &[Diagnostic]) {
+        if self.json() {
+            return;
+        }
+        let theme = if self.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
-        let named = Arc::new(NamedSource::new(source.name.clone(), source.text.clone()));
+        let text = NamedSource::new(source.name.as_str(), source.text.clone());
         for diagnostic in diagnostics {
             if self.quiet && diagnostic.severity != Severity::Error {
                 continue;
             }
-            let mut text = String::new();
-            let report = Report::new(diagnostic.clone()).with_source_code(Arc::clone(&named));
-            if stands_on_a_long_line(source, diagnostic)
-                || handler.render_report(&mut text, report.as_ref()).is_err()
-            {
-                text = plain(source, diagnostic);
+            let drawn = Drawn { diagnostic, source: (!diagnostic.labels.is_empty()).then_some(&text) };
+            let mut out = String::new();
+            // A formatter that fails would be our own; then the bare message still says it.
+            if handler.render_report(&mut out, &drawn).is_err() {
+                out = format!("{}: {diagnostic}\n", diagnostic.code.id());
             }
-            self.err(&text);
+            complain(&out);
         }
     }
 
-    /// A line on standard output. A reader that has gone away ends the program quietly, as any filter.
-    fn out(&self, line: &str) {
-        finish(writeln!(io::stdout().lock(), "{line}"));
+    fn write(&self, text: &str) {
+        let mut error = self.error.borrow_mut();
+        if error.is_none()
+            && let Err(new) = io::stdout().lock().write_all(text.as_bytes())
+        {
+            *error = Some(new);
+        }
     }
 
-    fn err(&self, text: &str) {
-        finish(io::stderr().lock().write_all(text.as_bytes()));
-    }
-}
-
-/// The longest line that is shown with its marks: a picture of a longer one helps nobody.
-const LONG_LINE: usize = 1000;
-
-fn stands_on_a_long_line(source: &Source, diagnostic: &Diagnostic) -> bool {
-    diagnostic
-        .labels
-        .iter()
-        .any(|label| source.line(source.line_column(label.span.start).0).len() > LONG_LINE)
-}
-
-/// A diagnostic without a picture.
-fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
-    let mut text = format!("{}\n  {}\n", diagnostic.code.id(), diagnostic.message);
-    for label in &diagnostic.labels {
-        let (line, column) = source.line_column(label.span.start);
-        text.push_str(&format!("  {}:{line}:{column}: {}\n", source.name, label.text));
-    }
-    if let Some(line) = &diagnostic.help {
-        text.push_str(&format!("  help: {line}\n"));
-    }
-    for line in &diagnostic.notes {
-        text.push_str(&format!("  note: {line}\n"));
-    }
-    text
-}
-
-fn finish(result: io::Result<()>) {
-    if result.is_err() {
-        std::process::exit(i32::from(crate::exit::Exit::Refused as u8));
+    /// Writes out what is left.
+    ///
+    /// # Errors
+    /// If results could not be written, unless nobody wants to read them any more.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        let result = match self.error.take() {
+            Some(error) => Err(error),
+            None => io::stdout().lock().flush(),
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
     }
 }
 
-/// A diagnostic as JSON: positions in bytes from 0, lines and columns from 1.
-pub(crate) fn diagnostic_json(source: &Source, diagnostic: &Diagnostic) -> Value {
-    let labels: Vec<Value> = diagnostic
-        .labels
-        .iter()
-        .map(|label| {
-            let (line, column) = source.line_column(label.span.start);
-            let (end_line, end_column) = source.line_column(label.span.end);
-            json!({
-                "start": label.span.start, "end": label.span.end,
-                "line": line, "column": column, "end_line": end_line, "end_column": end_column,
-                "text": label.text,
+/// To standard error. When that fails too there is nobody left to tell.
+fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A diagnostic with the text that its marks are on.
+#[derive(Debug)]
+struct Drawn<'a> {
+    diagnostic: &'a Diagnostic,
+    source: Option<&'a NamedSource<String>>,
+}
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.diagnostic.fmt(f)
+    }
+}
+
+impl std::error::Error for Drawn<'_> {}
+
+impl miette::Diagnostic for Drawn<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        miette::Diagnostic::code(self.diagnostic)
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        miette::Diagnostic::severity(self.diagnostic)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        miette::Diagnostic::help(self.diagnostic)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        miette::Diagnostic::labels(self.diagnostic)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.map(|source| source as &dyn miette::SourceCode)
+    }
+}
+
+/// Diagnostics for programs. Offsets, lines and columns are in bytes; lines and columns count from 1.
+pub(crate) fn diagnostics_json(source: Option<&Source>, diagnostics: &[Diagnostic]) -> Value {
+    let place = |offset: u32| match source {
+        Some(source) => {
+            let (line, column) = source.line_column(offset);
+            json!({ "offset": offset, "line": line, "column": column })
+        }
+        None => json!({ "offset": offset }),
+    };
+    let all = diagnostics.iter().map(|diagnostic| {
+        let labels: Vec<Value> = diagnostic
+            .labels
+            .iter()
+            .map(|label| {
+                json!({ "start": place(label.span.start), "end": place(label.span.end), "text": label.text })
             })
+            .collect();
+        json!({
+            "code": diagnostic.code.id(),
+            "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "message": diagnostic.message,
+            "labels": labels,
+            "help": diagnostic.help,
+            "notes": diagnostic.notes,
         })
-        .collect();
-    json!({
-        "file": source.name,
-        "code": diagnostic.code.id(),
-        "name": diagnostic.code.name(),
-        "severity": match diagnostic.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
-        "message": diagnostic.message,
-        "labels": labels,
-        "help": diagnostic.help,
-        "notes": diagnostic.notes,
-    })
+    });
+    Value::Array(all.collect())
+}
+
+/// Reads a file that a user named.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path)
+        .map_err(|error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error))))
+}
+
+/// An error of the system without its number.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text.get(..end).unwrap_or(&text).to_lowercase()
+}
+
+/// As [`std::path::Path::with_extension`], but for names only.
+pub(crate) fn object_path(policy: &Path) -> PathBuf {
+    policy.with_extension("o")
 }

@@ -1,67 +1,101 @@
-//! `oomc build`: a policy to an object, or to one of the representations on the way.
+//! `oomc build FILE -o policy.o`
 
-use oomc_compiler::{compile, dump};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use oomc_compiler::{KernelView, Source, Stage};
 use serde_json::json;
 
-use super::{has_errors, open};
 use crate::args::Build;
-use crate::exit::Exit;
-use crate::input;
-use crate::report::{Reporter, diagnostic_json};
+use crate::cmd::{exit_of, source, tell, view};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::report::{Report, object_path, reason};
 
-const NAME: &str = "build";
-
-pub(crate) fn run(args: &Build, reporter: &Reporter) -> Exit {
-    match build(args, reporter) {
-        Ok(exit) => exit,
-        Err(message) => {
-            reporter.failure(NAME, &message);
-            Exit::Refused
-        }
-    }
-}
-
-fn build(args: &Build, reporter: &Reporter) -> Result<Exit, String> {
-    let view = input::kernel(args.kernel.btf.as_deref())?;
-    let source = match open(&args.file)? {
+pub(crate) fn run(report: &Report, args: &Build) -> Outcome {
+    let view = view(&args.kernel)?;
+    let source = match source(&args.file)? {
         Ok(source) => source,
-        Err((source, diagnostic)) => {
-            let diagnostics = [diagnostic];
-            reporter.diagnostics(&source, &diagnostics);
-            reporter.result(NAME, json!({ "diagnostics": [diagnostic_json(&source, &diagnostics[0])] }));
+        Err(diagnostic) => {
+            let file = tell(report, Err(&args.file), &[diagnostic]);
+            report.result("build", Exit::Errors, json!({ "files": [file] }));
             return Ok(Exit::Errors);
         }
     };
-    let (output, diagnostics, text) = match args.emit {
-        Some(stage) => {
-            let dumped = dump(&source, &view, stage);
-            (None, dumped.diagnostics, dumped.text)
-        }
-        None => {
-            let compiled = compile(&source, &view);
-            (compiled.object, compiled.diagnostics, None)
-        }
-    };
-    reporter.diagnostics(&source, &diagnostics);
-    let all: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic_json(&source, diagnostic)).collect();
-    if has_errors(&diagnostics) && text.is_none() {
-        reporter.result(NAME, json!({ "diagnostics": all }));
-        return Ok(Exit::Errors);
+    match args.emit {
+        Some(stage) => emit(report, &source, &view, stage, args.output.as_deref()),
+        None => object(report, args, &source, &view),
     }
-    let exit = if has_errors(&diagnostics) { Exit::Errors } else { Exit::Ok };
-    if let Some(text) = text {
-        match &args.output {
-            Some(path) => input::write(path, text.as_bytes())?,
-            None => reporter.text(&text),
-        }
+}
+
+fn object(report: &Report, args: &Build, source: &Source, view: &KernelView) -> Outcome {
+    let compiled = oomc_compiler::compile(source, view);
+    let file = tell(report, Ok(source), &compiled.diagnostics);
+    let Some(object) = compiled.object else {
+        let exit = exit_of(&compiled.diagnostics);
+        report.result("build", exit, json!({ "files": [file] }));
         return Ok(exit);
+    };
+    let output = args.output.clone().unwrap_or_else(|| object_path(&args.file));
+    if same_file(&args.file, &output) {
+        let message = format!("{} is the policy itself", output.display());
+        return Err(Failure::new(Exit::Usage, message).help("give the object another name with `-o`"));
     }
-    let Some(object) = output else { return Ok(Exit::Errors) };
-    let path = args.output.clone().unwrap_or_else(|| args.file.with_extension("o"));
-    input::write(&path, &object)?;
-    reporter.result(
-        NAME,
-        json!({ "output": path.display().to_string(), "bytes": object.len(), "diagnostics": all }),
-    );
+    write(&output, &object)?;
+    report.detail(format_args!("{}: {} bytes", output.display(), object.len()));
+    let written = output.display().to_string();
+    report.result("build", Exit::Ok, json!({ "files": [file], "object": written, "bytes": object.len() }));
+    Ok(Exit::Ok)
+}
+
+fn emit(report: &Report, source: &Source, view: &KernelView, stage: Stage, output: Option<&Path>) -> Outcome {
+    let dumped = oomc_compiler::dump(source, view, stage);
+    let file = tell(report, Ok(source), &dumped.diagnostics);
+    let exit = exit_of(&dumped.diagnostics);
+    match (&dumped.text, output) {
+        _ if report.json() => {
+            let result = json!({ "files": [file], "stage": stage.name(), "text": dumped.text });
+            report.result("build", exit, result);
+        }
+        (Some(text), Some(output)) => write(output, text.as_bytes())?,
+        (Some(text), None) => report.text(&terminated(text)),
+        (None, _) => {}
+    }
     Ok(exit)
+}
+
+fn terminated(text: &str) -> String {
+    if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (fs::canonicalize(a), fs::canonicalize(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Writes to a file beside the wanted one and renames it, so that nobody reads half an object. What is not
+/// an ordinary file (`/dev/stdout`) is written directly.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed =
+        |error: io::Error| Failure::refused(format!("cannot write {}: {}", path.display(), reason(&error)));
+    if fs::metadata(path).is_ok_and(|data| !data.is_file()) {
+        return match fs::write(path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(failed),
+        };
+    }
+    let Some(name) = path.file_name() else {
+        return Err(Failure::refused(format!("cannot write {}: it is no file name", path.display())));
+    };
+    let mut beside = name.to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = path.with_file_name(beside);
+    let result = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if result.is_err() {
+        // Only if it was made at all.
+        let _ = fs::remove_file(&beside);
+    }
+    result.map_err(failed)
 }

@@ -1,52 +1,43 @@
-//! `oomc check`: everything that is wrong with some policies, offline.
+//! `oomc check FILE…`
 
-use oomc_compiler::compile;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{has_errors, open};
 use crate::args::Check;
-use crate::exit::Exit;
-use crate::input;
-use crate::report::{Reporter, diagnostic_json};
+use crate::cmd::{count, exit_of, source, tell, view};
+use crate::exit::{Exit, Outcome};
+use crate::report::Report;
 
-const NAME: &str = "check";
-
-pub(crate) fn run(args: &Check, reporter: &Reporter) -> Exit {
-    let view = match input::kernel(args.kernel.btf.as_deref()) {
-        Ok(view) => view,
-        Err(message) => {
-            reporter.failure(NAME, &message);
-            return Exit::Refused;
-        }
-    };
+pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
+    let view = view(&args.kernel)?;
     let mut exit = Exit::Ok;
-    let mut all = Vec::new();
-    let mut unreadable = Vec::new();
-    for file in &args.files {
-        let (source, diagnostics) = match open(file) {
-            // The whole compiler, not the front end alone: a policy that does not fit is found here too.
+    let mut files: Vec<Value> = Vec::new();
+    for path in &args.files {
+        // A file that cannot be read does not keep the others from being checked.
+        let (found, diagnostics) = match source(path) {
             Ok(Ok(source)) => {
-                let diagnostics = compile(&source, &view).diagnostics;
-                (source, diagnostics)
+                let diagnostics = oomc_compiler::check(&source, &view).diagnostics;
+                files.push(tell(report, Ok(&source), &diagnostics));
+                (exit_of(&diagnostics), diagnostics)
             }
-            Ok(Err((source, diagnostic))) => (source, vec![diagnostic]),
-            Err(message) => {
-                unreadable.push(message);
+            Ok(Err(diagnostic)) => {
+                let diagnostics = vec![diagnostic];
+                files.push(tell(report, Err(path), &diagnostics));
+                (Exit::Errors, diagnostics)
+            }
+            Err(failure) => {
+                if report.json() {
+                    files.push(json!({ "file": path.display().to_string(), "error": failure.message }));
+                } else {
+                    report.failure(&failure);
+                }
+                exit = exit.max(failure.exit);
                 continue;
             }
         };
-        reporter.diagnostics(&source, &diagnostics);
-        all.extend(diagnostics.iter().map(|diagnostic| diagnostic_json(&source, diagnostic)));
-        if has_errors(&diagnostics) {
-            exit = Exit::Errors;
-        } else {
-            reporter.say(&format!("{}: ok", source.name));
-        }
+        let verdict = if diagnostics.is_empty() { "ok".to_owned() } else { count(&diagnostics) };
+        report.line(format_args!("{}: {verdict}", path.display()));
+        exit = exit.max(found);
     }
-    if unreadable.is_empty() {
-        reporter.result(NAME, json!({ "diagnostics": all }));
-        return exit;
-    }
-    reporter.failure(NAME, &unreadable.join("\noomc: "));
-    Exit::Refused
+    report.result("check", exit, json!({ "files": files }));
+    Ok(exit)
 }

@@ -1,64 +1,111 @@
-//! `oomc fields`: the field table of the language.
+//! `oomc fields [NAME]`
 
-use oomc_abi::fields::{self, Field, Owner, Unit};
+use oomc_abi::fields::{self, Field, MmTerm, Owner, Recipe, StatTerm, Unit};
+use oomc_compiler::KernelView;
 use serde_json::{Value, json};
 
-use crate::args::{Fields, Format};
-use crate::exit::Exit;
-use crate::report::Reporter;
+use crate::args::Fields;
+use crate::cmd::view;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::report::Report;
 
-const NAME: &str = "fields";
-
-pub(crate) fn run(args: &Fields, reporter: &Reporter) -> Exit {
-    let rows: Vec<&Field> = fields::all()
-        .map(|id| id.row())
-        .filter(|row| args.name.as_deref().is_none_or(|name| name == row.name))
-        .collect();
+pub(crate) fn run(report: &Report, args: &Fields) -> Outcome {
+    let view = view(&args.kernel)?;
+    let wanted = |row: &Field| args.name.as_deref().is_none_or(|name| name == row.name);
+    let rows: Vec<&Field> = fields::all().map(fields::FieldId::row).filter(|row| wanted(row)).collect();
     if rows.is_empty() {
         let name = args.name.as_deref().unwrap_or_default();
-        reporter.failure(NAME, &format!("`{name}` is no field; `oomc fields` lists them"));
-        return Exit::Usage;
+        let known: Vec<&str> = fields::all().map(|id| id.row().name).collect();
+        let near = oomc_compiler::diag::suggest::nearest(name, known);
+        let help = near.map_or_else(
+            || "`oomc fields` lists all fields".to_owned(),
+            |near| format!("did you mean `{near}`? `oomc fields` lists all fields"),
+        );
+        return Err(Failure::new(Exit::Usage, format!("there is no field `{name}`")).help(help));
     }
-    if reporter.format() == Format::Json {
-        let rows: Vec<Value> = rows.iter().map(|row| as_json(row)).collect();
-        reporter.result(NAME, json!({ "fields": rows }));
-        return Exit::Ok;
-    }
+    let mut list: Vec<Value> = Vec::new();
     for row in rows {
-        let mut text = format!("{} {} ({})\n    {}\n", owner(row), row.name, unit(row), row.doc);
-        if !row.missing.is_empty() {
-            text.push_str(&format!("    missing: {}\n", row.missing));
-        }
-        text.push_str(&format!("    from: {}", row.source));
-        reporter.text(&text);
+        let lacks = lacks(&view, row);
+        tell(report, row, lacks.as_deref());
+        list.push(json!({
+            "owner": owner(row.owner),
+            "name": row.name,
+            "unit": unit(row.unit),
+            "percent_of": row.base,
+            "missing": (!row.missing.is_empty()).then_some(row.missing),
+            "doc": row.doc,
+            "source": row.source,
+            "available": lacks.is_none(),
+            "lacks": lacks,
+        }));
     }
-    Exit::Ok
+    report.result("fields", Exit::Ok, json!({ "fields": list }));
+    Ok(Exit::Ok)
 }
 
-fn owner(row: &Field) -> &'static str {
-    match row.owner {
+fn tell(report: &Report, row: &Field, lacks: Option<&str>) {
+    let name = format!("{}.{}", owner(row.owner), row.name);
+    report.line(format_args!("{name:<24} {:<9} {}", unit(row.unit), row.doc));
+    let say = |text: String| report.line(format_args!("{:<34} {text}", ""));
+    if let Some(base) = row.base {
+        say(format!("a percent beside it is taken of {}.{base}", owner(row.owner)));
+    }
+    if !row.missing.is_empty() {
+        say(format!("missing when {}", row.missing));
+    }
+    if let Some(lacks) = lacks {
+        say(format!("not on this kernel: it has no `{lacks}`"));
+    }
+    report.detail(format_args!("{:<34} {}", "", row.source));
+}
+
+fn owner(owner: Owner) -> &'static str {
+    match owner {
         Owner::Process => "process",
         Owner::Cgroup => "cgroup",
     }
 }
 
-fn unit(row: &Field) -> &'static str {
-    match row.unit {
+fn unit(unit: Unit) -> &'static str {
+    match unit {
         Unit::Bytes => "bytes",
-        Unit::Count => "count",
+        Unit::Count => "number",
         Unit::Duration => "duration",
-        Unit::Bool => "bool",
-        Unit::Text => "string",
+        Unit::Bool => "yes or no",
+        Unit::Text => "text",
     }
 }
 
-fn as_json(row: &Field) -> Value {
-    json!({
-        "owner": owner(row),
-        "name": row.name,
-        "unit": unit(row),
-        "meaning": row.doc,
-        "missing": row.missing,
-        "source": row.source,
-    })
+/// The first member or statistic that a kernel lacks for a field.
+fn lacks(view: &KernelView, row: &Field) -> Option<String> {
+    let structure = match row.owner {
+        Owner::Process => "task_struct",
+        Owner::Cgroup => "mem_cgroup",
+    };
+    let mm = |terms: &[MmTerm]| {
+        terms
+            .iter()
+            .find_map(|term| view.path_steps("mm_struct", term.path).err().map(|_| term.path.to_owned()))
+    };
+    let stat = |terms: &[StatTerm]| {
+        let missing = |term: &&StatTerm| view.enumerator(term.enumeration, term.enumerator).is_none();
+        terms.iter().find(missing).map(|term| term.enumerator.to_owned())
+    };
+    let path = |path: &str| view.path_steps(structure, path).err().map(|_| path.to_owned());
+    match row.recipe {
+        Recipe::Member { path: member, .. } => path(member),
+        Recipe::Mm(terms) => mm(terms),
+        Recipe::Stat(terms) => stat(terms),
+        Recipe::Usage(terms) => path("memory.usage.counter").or_else(|| stat(terms)),
+        Recipe::Limit => path("memory.max"),
+        Recipe::Dying => path("signal->flags"),
+        Recipe::Age => path("start_boottime"),
+        Recipe::Comm => path("comm"),
+        Recipe::Name => path("css.cgroup->kn->name"),
+        Recipe::IsLeaf => path("css.serial_nr"),
+        Recipe::NrProcesses => {
+            let walk = oomc_abi::kfuncs::ITER_CSS_TASK_NEW;
+            view.kfunc(walk).is_none().then(|| walk.row().name.to_owned())
+        }
+    }
 }

@@ -1,38 +1,83 @@
 //! One file per command.
 
-mod build;
-mod check;
-mod explain;
-mod fields;
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod fields;
+pub(crate) mod load;
+pub(crate) mod status;
+pub(crate) mod unload;
 
 use std::path::Path;
 
-use oomc_compiler::Source;
 use oomc_compiler::diag::{Diagnostic, Severity};
+use oomc_compiler::{KernelView, Source};
+use serde_json::{Value, json};
 
-use crate::args::Command;
-use crate::exit::Exit;
-use crate::input;
-use crate::report::Reporter;
+use crate::args::Kernel;
+use crate::exit::{Exit, Failure};
+use crate::report::{Report, diagnostics_json, read, reason};
 
-/// Runs a command.
-pub(crate) fn run(command: &Command, reporter: &Reporter) -> Exit {
-    match command {
-        Command::Build(args) => build::run(args, reporter),
-        Command::Check(args) => check::run(args, reporter),
-        Command::Explain(args) => explain::run(args, reporter),
-        Command::Fields(args) => fields::run(args, reporter),
+/// The kernel that a command compiles for.
+fn view(kernel: &Kernel) -> Result<KernelView, Failure> {
+    kernel.btf.as_deref().map_or_else(|| Ok(KernelView::embedded()), view_of)
+}
+
+/// A kernel by the file that holds its types.
+fn view_of(path: &Path) -> Result<KernelView, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        let failure = Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
+        if path.starts_with("/sys/kernel/btf") {
+            failure.help("the kernel needs CONFIG_DEBUG_INFO_BTF=y to describe its types")
+        } else {
+            failure
+        }
+    })?;
+    KernelView::from_btf(&bytes).map_err(|error| {
+        Failure::refused(format!("{} does not hold types of a kernel: {error}", path.display()))
+    })
+}
+
+/// A policy's text; or, as one diagnostic, why it is none.
+fn source(path: &Path) -> Result<Result<Source, Diagnostic>, Failure> {
+    let bytes = read(path)?;
+    Ok(Source::from_bytes(path.display().to_string(), &bytes))
+}
+
+/// Prints diagnostics for people; gives them for programs.
+fn tell(report: &Report, source: Result<&Source, &Path>, diagnostics: &[Diagnostic]) -> Value {
+    match source {
+        Ok(source) => {
+            report.diagnostics(source, diagnostics);
+            json!({ "file": source.name, "diagnostics": diagnostics_json(Some(source), diagnostics) })
+        }
+        Err(path) => {
+            let name = path.display().to_string();
+            report.diagnostics(&Source::new(name.as_str(), ""), diagnostics);
+            json!({ "file": name, "diagnostics": diagnostics_json(None, diagnostics) })
+        }
     }
 }
 
-/// A policy's text, or the diagnostic that says why it is none. A file that cannot be read is an error.
-fn open(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>, String> {
-    let bytes = input::read_source(path)?;
-    let name = path.display().to_string();
-    Ok(Source::from_bytes(name.clone(), &bytes)
-        .map_err(|diagnostic| (Source::new(name, String::from_utf8_lossy(&bytes)), diagnostic)))
+/// The exit code that diagnostics ask for. When all errors are about what the kernel lacks (05xx), it is
+/// the kernel's turn.
+fn exit_of(diagnostics: &[Diagnostic]) -> Exit {
+    let mut errors =
+        diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).peekable();
+    if errors.peek().is_none() {
+        return Exit::Ok;
+    }
+    if errors.all(|error| error.code.id().starts_with("E05")) { Exit::Missing } else { Exit::Errors }
 }
 
-fn has_errors(diagnostics: &[Diagnostic]) -> bool {
-    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+/// `2 errors, 1 warning`.
+fn count(diagnostics: &[Diagnostic]) -> String {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let warnings = diagnostics.len() - errors;
+    let words = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    match (errors, warnings) {
+        (_, 0) => words(errors, "error"),
+        (0, _) => words(warnings, "warning"),
+        _ => format!("{}, {}", words(errors, "error"), words(warnings, "warning")),
+    }
 }

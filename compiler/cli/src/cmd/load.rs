@@ -1,0 +1,131 @@
+//! `oomc load FILE --cgroup PATH`
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use oomc_compiler::Source;
+use oomc_runtime::verifier_log::Refusal;
+use oomc_runtime::{Error, Loaded, Object, System, preflight};
+use serde_json::json;
+
+use crate::args::Load;
+use crate::cmd::status::{gone_json, tell_gone};
+use crate::cmd::{exit_of, tell, view_of};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::report::{Report, read};
+
+pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
+    let system = System::running();
+    let bytes = read(&args.file)?;
+    let name = args.file.display().to_string();
+    let meant_as_object = args.file.extension().is_some_and(|extension| extension == "o");
+    let bytes = if meant_as_object || Object::looks_like(&bytes) {
+        bytes
+    } else {
+        match compile(report, &system, args, &bytes)? {
+            Ok(object) => object,
+            Err(exit) => return Ok(exit),
+        }
+    };
+    let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
+    let loaded = oomc_runtime::load(&system, &object, &args.one.target()).map_err(failure)?;
+    tell_loaded(report, &loaded);
+    Ok(Exit::Ok)
+}
+
+/// Compiles for the running kernel.
+fn compile(
+    report: &Report,
+    system: &System<'_>,
+    args: &Load,
+    bytes: &[u8],
+) -> Result<Result<Vec<u8>, Exit>, Failure> {
+    // Before the policy: without this no policy makes sense here.
+    preflight::kernel(system)?;
+    let view = view_of(&system.paths.btf)?;
+    let (file, exit) = match Source::from_bytes(args.file.display().to_string(), bytes) {
+        Ok(source) => {
+            let compiled = oomc_compiler::compile(&source, &view);
+            let file = tell(report, Ok(&source), &compiled.diagnostics);
+            match compiled.object {
+                Some(object) => return Ok(Ok(object)),
+                None => (file, exit_of(&compiled.diagnostics)),
+            }
+        }
+        Err(diagnostic) => (tell(report, Err(&args.file), &[diagnostic]), Exit::Errors),
+    };
+    report.result("load", exit, json!({ "files": [file] }));
+    Ok(Err(exit))
+}
+
+/// A refusal of the verifier is a fault of oomc: its log goes to a file, for the report of the bug.
+pub(crate) fn failure(error: Error) -> Failure {
+    let Error::Verifier(refusal) = error else { return error.into() };
+    let kept = match keep(&refusal) {
+        Ok(path) => format!("the verifier's log is in {}", path.display()),
+        Err(error) => format!("the verifier's log could not be kept: {error}"),
+    };
+    Failure::refused(refusal.to_string())
+        .help(format!("this is a bug of oomc: please report it, together with the policy; {kept}"))
+}
+
+fn keep(refusal: &Refusal) -> std::io::Result<PathBuf> {
+    let name: String = refusal
+        .policy
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_@".contains(c) { c } else { '_' })
+        .collect();
+    let dir = std::env::temp_dir();
+    let mut tries = 0;
+    loop {
+        let path = dir.join(format!("oomc-{name}-{}-{tries}.log", std::process::id()));
+        // A new file only: in a folder for everybody the name could already lead elsewhere.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(mut file) => {
+                file.write_all(refusal.log.as_bytes())?;
+                return Ok(path);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && tries < 100 => tries += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn tell_loaded(report: &Report, loaded: &Loaded) {
+    tell_gone(report, &loaded.gone);
+    if !loaded.memory {
+        report.warn(format_args!(
+            "{} has no memory controller: the policy never runs there; enable it in the parent's \
+             cgroup.subtree_control",
+            loaded.cgroup
+        ));
+    }
+    report.line(format_args!("{}: {} is attached", loaded.cgroup, loaded.policy));
+    let program = loaded.program;
+    report.detail(format_args!(
+        "program: {} instructions, {} after the verifier, which processed {}",
+        program.insns, program.xlated, program.verified
+    ));
+    for absent in &loaded.absent {
+        report.detail(format_args!("this kernel has no `{absent}`; the policy does without"));
+    }
+    report.result(
+        "load",
+        Exit::Ok,
+        json!({
+            "cgroup": loaded.cgroup,
+            "cgroup_id": loaded.cgroup_id,
+            "policy": loaded.policy,
+            "memory_controller": loaded.memory,
+            "program": {
+                "instructions": program.insns,
+                "instructions_verified": program.xlated,
+                "instructions_processed": program.verified,
+            },
+            "absent": loaded.absent,
+            "gone": gone_json(&loaded.gone),
+        }),
+    );
+}

@@ -1,0 +1,97 @@
+//! `oomc status [--cgroup PATH]`
+
+use oomc_runtime::{Attached, Foreign, Gone, System, Target};
+use serde_json::{Map, Value, json};
+
+use crate::args::Status;
+use crate::exit::{Exit, Outcome};
+use crate::report::Report;
+
+pub(crate) fn run(report: &Report, args: &Status) -> Outcome {
+    let target = match &args.cgroup {
+        Some(path) => Some(Target::Cgroup(path.clone())),
+        None => args.system.then_some(Target::System),
+    };
+    let status = oomc_runtime::status(&System::running(), target.as_ref())?;
+    tell_gone(report, &status.gone);
+    for one in &status.attached {
+        tell_attached(report, one);
+    }
+    for one in &status.foreign {
+        let cgroup = one.cgroup.clone().unwrap_or_else(|| format!("cgroup {}", one.cgroup_id));
+        let policy = one.policy.as_deref().unwrap_or("a policy without a name");
+        report.line(format_args!("{cgroup}: {policy}, attached by another loader (link {})", one.link));
+    }
+    if status.attached.is_empty() && status.foreign.is_empty() {
+        report.line("no policy is attached");
+    }
+    let attached: Vec<Value> = status.attached.iter().map(attached_json).collect();
+    let foreign: Vec<Value> = status.foreign.iter().map(foreign_json).collect();
+    let result = json!({ "attached": attached, "foreign": foreign, "gone": gone_json(&status.gone) });
+    report.result("status", Exit::Ok, result);
+    Ok(Exit::Ok)
+}
+
+/// A policy in two lines: what it is, and what it has done.
+pub(crate) fn tell_attached(report: &Report, one: &Attached) {
+    let mode = one.meta.get("mode");
+    report.line(format_args!("{}: {} ({mode})", one.cgroup, one.policy));
+    report.line(format_args!("  {}", counters(&one.counters)));
+    report.detail(format_args!("  cgroup id {}, source {}", one.cgroup_id, one.meta.get("hash")));
+}
+
+/// Policies whose cgroups are gone, said once.
+pub(crate) fn tell_gone(report: &Report, gone: &[Gone]) {
+    for one in gone {
+        report.line(format_args!(
+            "{}: the cgroup is gone, the kernel has detached {}; its pins were removed",
+            one.cgroup, one.policy
+        ));
+        report.line(format_args!("  {}", counters(&one.counters)));
+    }
+}
+
+fn counters(counters: &[(String, u64)]) -> String {
+    if counters.is_empty() {
+        return "no counters".to_owned();
+    }
+    let words: Vec<String> = counters.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    words.join("  ")
+}
+
+fn counters_json(counters: &[(String, u64)]) -> Value {
+    Value::Object(counters.iter().map(|(name, count)| (name.clone(), json!(count))).collect::<Map<_, _>>())
+}
+
+pub(crate) fn attached_json(one: &Attached) -> Value {
+    json!({
+        "cgroup": one.cgroup,
+        "cgroup_id": one.cgroup_id,
+        "policy": one.policy,
+        "name": one.meta.get("name"),
+        "hash": one.meta.get("hash"),
+        "mode": one.meta.get("mode"),
+        "counters": counters_json(&one.counters),
+    })
+}
+
+fn foreign_json(one: &Foreign) -> Value {
+    json!({
+        "cgroup": one.cgroup,
+        "cgroup_id": one.cgroup_id,
+        "policy": one.policy,
+        "link": one.link,
+    })
+}
+
+pub(crate) fn gone_json(gone: &[Gone]) -> Value {
+    let all = gone.iter().map(|one| {
+        json!({
+            "cgroup": one.cgroup,
+            "cgroup_id": one.cgroup_id,
+            "policy": one.policy,
+            "counters": counters_json(&one.counters),
+        })
+    });
+    Value::Array(all.collect())
+}

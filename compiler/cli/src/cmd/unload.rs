@@ -1,0 +1,28 @@
+//! `oomc unload --cgroup PATH`
+
+use oomc_runtime::{System, Target};
+use serde_json::{Value, json};
+
+use crate::args::Unload;
+use crate::cmd::status::{attached_json, gone_json, tell_attached, tell_gone};
+use crate::exit::{Exit, Outcome};
+use crate::report::Report;
+
+pub(crate) fn run(report: &Report, args: &Unload) -> Outcome {
+    let target = match &args.cgroup {
+        Some(path) => Some(Target::Cgroup(path.clone())),
+        None => args.system.then_some(Target::System),
+    };
+    let unloaded = oomc_runtime::unload(&System::running(), target.as_ref())?;
+    tell_gone(report, &unloaded.gone);
+    for one in &unloaded.detached {
+        report.line("detached:");
+        tell_attached(report, one);
+    }
+    if unloaded.detached.is_empty() && unloaded.gone.is_empty() {
+        report.line("no policy is attached");
+    }
+    let detached: Vec<Value> = unloaded.detached.iter().map(attached_json).collect();
+    report.result("unload", Exit::Ok, json!({ "detached": detached, "gone": gone_json(&unloaded.gone) }));
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,143 @@
+//! [`Syscall`]s with typed answers: which call failed on which object becomes an [`Error`] here.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::sys::{IdKind, Kernel, LinkInfo, MapAttr, MapInfo, ProgInfo, Reply, Syscall};
+
+/// A kernel that is asked on behalf of somebody who wants sentences.
+#[derive(Clone, Copy)]
+pub(crate) struct Bpf<'k> {
+    kernel: &'k dyn Kernel,
+}
+
+impl<'k> Bpf<'k> {
+    pub(crate) fn new(kernel: &'k dyn Kernel) -> Self {
+        Self { kernel }
+    }
+
+    /// The bare answer, for callers that look at the errno.
+    pub(crate) fn raw(&self, call: Syscall<'_>) -> io::Result<Reply> {
+        self.kernel.call(call)
+    }
+
+    fn call(&self, call: Syscall<'_>, object: &str) -> Result<Reply> {
+        let name = call.name();
+        self.kernel.call(call).map_err(|source| Error::Call { call: name, object: object.to_owned(), source })
+    }
+
+    fn fd(&self, call: Syscall<'_>, object: &str) -> Result<OwnedFd> {
+        match self.call(call, object)? {
+            Reply::Fd(fd) => Ok(fd),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn btf_load(&self, btf: &[u8]) -> Result<OwnedFd> {
+        let first = self.raw(Syscall::BtfLoad { btf, log: &mut [] });
+        let error = match first {
+            Ok(Reply::Fd(fd)) => return Ok(fd),
+            Ok(other) => return Err(unexpected(&other)),
+            Err(error) => error,
+        };
+        let mut log = vec![0; 64 << 10];
+        // Only for its words: the outcome is known.
+        let _ = self.raw(Syscall::BtfLoad { btf, log: &mut log });
+        let text = text_of(&log);
+        let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        let object = if last.is_empty() {
+            "the object's types".to_owned()
+        } else {
+            format!("the object's types (`{}`)", last.trim())
+        };
+        Err(Error::Call { call: "BPF_BTF_LOAD", object, source: error })
+    }
+
+    pub(crate) fn map_create(&self, map: &MapAttr<'_>) -> Result<OwnedFd> {
+        self.fd(Syscall::MapCreate(map), &format!("map {}", map.name))
+    }
+
+    pub(crate) fn map_update(&self, map: BorrowedFd<'_>, value: &[u8], name: &str) -> Result<()> {
+        self.call(Syscall::MapUpdate { map, key: 0, value }, &format!("map {name}")).map(drop)
+    }
+
+    pub(crate) fn map_freeze(&self, map: BorrowedFd<'_>, name: &str) -> Result<()> {
+        self.call(Syscall::MapFreeze { map }, &format!("map {name}")).map(drop)
+    }
+
+    /// The value of a map of one element.
+    pub(crate) fn map_value(&self, map: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
+        let info = self.map_info(map, name)?;
+        let mut value = vec![0; info.value_size as usize];
+        self.call(Syscall::MapLookup { map, key: 0, value: &mut value }, &format!("map {name}"))?;
+        Ok(value)
+    }
+
+    pub(crate) fn map_info(&self, map: BorrowedFd<'_>, name: &str) -> Result<MapInfo> {
+        match self.call(Syscall::MapInfo { map }, &format!("map {name}"))? {
+            Reply::Map(info) => Ok(info),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn link_info(&self, link: BorrowedFd<'_>) -> Result<LinkInfo> {
+        match self.call(Syscall::LinkInfo { link }, "the link")? {
+            Reply::Link(info) => Ok(info),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn prog_info(&self, prog: BorrowedFd<'_>) -> Result<ProgInfo> {
+        match self.call(Syscall::ProgInfo { prog }, "the program")? {
+            Reply::Prog(info) => Ok(info),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// The bytes of a loaded BTF.
+    pub(crate) fn btf_data(&self, id: u32) -> Result<Vec<u8>> {
+        let btf = self.by_id(IdKind::Btf, id)?;
+        let mut data = Vec::new();
+        // Asked twice: for the size, then for the bytes.
+        for _ in 0..2 {
+            let call = Syscall::BtfData { btf: btf.as_fd(), data: &mut data };
+            match self.call(call, &format!("BTF {id}"))? {
+                Reply::Number(size) => data.resize(size as usize, 0),
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Ok(data)
+    }
+
+    pub(crate) fn by_id(&self, kind: IdKind, id: u32) -> Result<OwnedFd> {
+        self.fd(Syscall::ById { kind, id }, &format!("{kind:?} {id}"))
+    }
+
+    pub(crate) fn pin(&self, object: BorrowedFd<'_>, path: &Path) -> Result<()> {
+        self.call(Syscall::Pin { object, path }, &path.display().to_string()).map(drop)
+    }
+
+    pub(crate) fn pinned(&self, path: &Path) -> Result<OwnedFd> {
+        self.fd(Syscall::Pinned { path }, &path.display().to_string())
+    }
+
+    pub(crate) fn detach(&self, link: BorrowedFd<'_>) -> Result<()> {
+        self.call(Syscall::LinkDetach { link }, "the link").map(drop)
+    }
+
+    pub(crate) fn mount(&self, place: &Path) -> Result<()> {
+        self.call(Syscall::MountBpf { place }, &format!("bpffs at {}", place.display())).map(drop)
+    }
+}
+
+pub(crate) fn unexpected(reply: &Reply) -> Error {
+    Error::Unexpected(format!("a system call gave an answer of the wrong kind: {reply:?}"))
+}
+
+/// Text that ends at its first NUL.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
+}

@@ -1,0 +1,274 @@
+//! From an object to a policy that acts.
+//!
+//! Order is everything here. Until the link's pin exists, all that was made dies with this process's file
+//! descriptors, except pins in a folder without a link, which the next command removes. The link's pin is
+//! the last step, and one system call: so a loader may be killed at any moment.
+
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+
+use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE, bpf_map_type};
+
+use crate::bpf::{Bpf, text_of, unexpected};
+use crate::cgroup::{self, Cgroup, Target};
+use crate::error::{Error, Result};
+use crate::object::{self, Object};
+use crate::pins::{self, Folder, Pins};
+use crate::preflight::{self, Ready};
+use crate::status::{self, Gone};
+use crate::sys::{MapAttr, ProgAttr, Reply, Syscall};
+use crate::system::System;
+use crate::{relocate, sanitize, verifier_log};
+
+/// A policy that was attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Path of the cgroup below the mount.
+    pub cgroup: String,
+    /// Its id.
+    pub cgroup_id: u64,
+    /// `name@hash`, as the kernel logs it.
+    pub policy: String,
+    /// The cgroup accounts for memory; otherwise the policy never runs.
+    pub memory: bool,
+    /// The program before and after the verifier.
+    pub program: Program,
+    /// What this kernel lacks and the policy can do without.
+    pub absent: Vec<String>,
+    /// Policies whose cgroups are gone; their pins were removed.
+    pub gone: Vec<Gone>,
+}
+
+/// Sizes of a loaded program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Instructions handed in.
+    pub insns: u32,
+    /// Instructions that the verifier left.
+    pub xlated: u32,
+    /// Instructions that the verifier walked through.
+    pub verified: u32,
+}
+
+/// Loads an object, attaches it to a cgroup, pins it.
+///
+/// # Errors
+/// Nothing is attached and nothing is pinned then. [`Error::Occupied`] when the cgroup has a policy.
+pub fn load(system: &System<'_>, object: &Object, target: &Target) -> Result<Loaded> {
+    let cgroup = cgroup::open(system, target)?;
+    preflight::privilege(system, false)?;
+    let ready = preflight::check(system, object)?;
+    let bpf = system.bpf();
+    let pins = Pins::lock(system)?;
+    let (living, gone) = status::sweep(system, &pins)?;
+    if let Some(living) = living.iter().find(|living| living.folder.id == cgroup.id) {
+        let policy = status::policy_name(bpf, &ready.ops, &living.folder);
+        return Err(Error::Occupied { cgroup: cgroup.path, policy, foreign: false });
+    }
+    let parts = prepare(bpf, object, &ready)?;
+    let folder = pins.folder(cgroup.id);
+    if let Err(error) = publish(system, object, &ready, &parts, &cgroup, &folder) {
+        // The first error is the one to tell. What this leaves is a folder without a link.
+        let _ = folder.remove();
+        return Err(error);
+    }
+    Ok(Loaded {
+        cgroup: cgroup.path,
+        cgroup_id: cgroup.id,
+        policy: object.ops_name(),
+        memory: cgroup.memory,
+        program: parts.program,
+        absent: parts.absent,
+        gone,
+    })
+}
+
+/// Loads an object into the kernel's verifier and forgets it: nothing is attached, nothing is pinned.
+///
+/// # Errors
+/// As [`load`].
+pub fn verify(system: &System<'_>, object: &Object) -> Result<Program> {
+    preflight::privilege(system, false)?;
+    let ready = preflight::check(system, object)?;
+    Ok(prepare(system.bpf(), object, &ready)?.program)
+}
+
+/// What lives in the kernel as long as its descriptors do.
+struct Parts {
+    /// In the order of the object's globals.
+    maps: Vec<OwnedFd>,
+    prog: OwnedFd,
+    ops: OwnedFd,
+    program: Program,
+    absent: Vec<String>,
+}
+
+fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Parts> {
+    let damaged = || Error::Object(object::Error::Broken("the types contradict themselves".to_owned()));
+    let btf = bpf.btf_load(&sanitize::for_kernel(object).ok_or_else(damaged)?)?;
+    let mut maps = Vec::new();
+    for global in &object.globals {
+        let attr = MapAttr {
+            name: &format!("oomc.{}", global.map_name()),
+            kind: bpf_map_type::BPF_MAP_TYPE_ARRAY as u32,
+            value_size: global.data.len() as u32,
+            flags: if global.read_only { BPF_F_RDONLY_PROG } else { 0 },
+            btf: (global.ty != 0).then_some(btf.as_fd()),
+            value_type: global.ty,
+            kernel_value_type: 0,
+        };
+        maps.push(filled(bpf, &attr, &global.data, global.read_only)?);
+    }
+    let numbers: Vec<u32> = maps.iter().map(|map| map.as_raw_fd().cast_unsigned()).collect();
+    let fitted = relocate::apply(object, &ready.btf, &ready.found, &numbers)?;
+    let prog = prog_load(bpf, object, ready, &fitted.code, &btf)?;
+    let info = bpf.prog_info(prog.as_fd())?;
+    let program = Program {
+        insns: fitted.code.len() as u32,
+        xlated: info.xlated_len / 8,
+        verified: info.verified_insns,
+    };
+    let ops = ready.ops.create(bpf, object, btf.as_fd(), prog.as_raw_fd().cast_unsigned())?;
+    let functions = object.externs.iter().zip(&ready.found);
+    let absent = functions
+        .filter(|(_, found)| **found == relocate::Found::Absent)
+        .map(|(ext, _)| ext.name.clone())
+        .chain(fitted.poisoned.into_iter().map(|poisoned| poisoned.what))
+        .collect();
+    Ok(Parts { maps, prog, ops, program, absent })
+}
+
+/// A map of one element with its first value.
+fn filled(bpf: Bpf<'_>, attr: &MapAttr<'_>, value: &[u8], frozen: bool) -> Result<OwnedFd> {
+    let map = bpf.map_create(attr)?;
+    if frozen || value.iter().any(|byte| *byte != 0) {
+        bpf.map_update(map.as_fd(), value, attr.name)?;
+    }
+    if frozen {
+        bpf.map_freeze(map.as_fd(), attr.name)?;
+    }
+    Ok(map)
+}
+
+/// First and largest size of the verifier's log, in bytes. The kernel takes up to `UINT_MAX >> 2`.
+const LOG_FIRST: usize = 64 << 10;
+const LOG_LAST: usize = 64 << 20;
+
+fn prog_load(bpf: Bpf<'_>, object: &Object, ready: &Ready, code: &[u64], btf: &OwnedFd) -> Result<OwnedFd> {
+    let ours = |name: u32| object.btf.string(name) == Some(&object.section);
+    let funcs: Vec<[u32; 2]> = object
+        .ext
+        .funcs
+        .iter()
+        .filter(|section| ours(section.name))
+        .flat_map(|section| section.records.iter().map(|func| [func.insn, func.type_id]))
+        .collect();
+    let lines: Vec<[u32; 4]> = object
+        .ext
+        .lines
+        .iter()
+        .filter(|section| ours(section.name))
+        .flat_map(|section| &section.records)
+        .map(|line| [line.insn, line.file, line.text, line.line << 10 | line.column])
+        .collect();
+    let prog = ProgAttr {
+        name: &object.program,
+        code,
+        license: &object.license,
+        flags: BPF_F_SLEEPABLE,
+        ops_type: ready.ops.ops_type,
+        member: ready.ops.callback,
+        btf: btf.as_fd(),
+        funcs: &funcs,
+        lines: &lines,
+    };
+    // Without a log first: writing one costs more than verifying.
+    let mut log = Vec::new();
+    let mut size = LOG_FIRST;
+    loop {
+        let error = match bpf.raw(Syscall::ProgLoad { prog: &prog, log: &mut log }) {
+            Ok(Reply::Fd(fd)) => return Ok(fd),
+            Ok(other) => return Err(unexpected(&other)),
+            Err(error) => error,
+        };
+        let full = error.raw_os_error() == Some(libc::ENOSPC);
+        if log.is_empty() {
+            log = vec![0; size];
+            continue;
+        }
+        if full && size < LOG_LAST {
+            size *= 8;
+            log = vec![0; size];
+            continue;
+        }
+        let text = text_of(&log);
+        if text.trim().is_empty() {
+            return Err(Error::Call {
+                call: "BPF_PROG_LOAD",
+                object: format!("the program of `{}`", object.ops_name()),
+                source: error,
+            });
+        }
+        return Err(Error::Verifier(Box::new(verifier_log::read(object, text))));
+    }
+}
+
+/// Pins everything, attaches, looks where the kernel attached, pins the link.
+fn publish(
+    system: &System<'_>,
+    object: &Object,
+    ready: &Ready,
+    parts: &Parts,
+    cgroup: &Cgroup,
+    folder: &Folder,
+) -> Result<()> {
+    let bpf = system.bpf();
+    folder.create()?;
+    for (global, map) in object.globals.iter().zip(&parts.maps) {
+        folder.pin(bpf, map.as_fd(), &pin_name(global.map_name()))?;
+    }
+    folder.pin(bpf, parts.prog.as_fd(), pins::PROG)?;
+    folder.pin(bpf, parts.ops.as_fd(), pins::OPS)?;
+    let mut meta = object.meta.clone();
+    meta.lines.push(("cgroup".to_owned(), cgroup.path.clone()));
+    keep(bpf, folder, pins::META, &meta.text())?;
+    keep(bpf, folder, pins::SOURCE, &object.source)?;
+
+    let link = ready.ops.attach(bpf, parts.ops.as_fd(), cgroup.dir.as_fd(), &cgroup.path)?;
+    let Some(link) = link else {
+        let policy = status::foreign_on(system, &ready.ops, cgroup.id);
+        return Err(Error::Occupied { cgroup: cgroup.path.clone(), policy, foreign: true });
+    };
+    // A kernel that does not know the flag attaches to nothing at all, without a word.
+    let found = bpf.link_info(link.as_fd())?.cgroup_id;
+    if found != cgroup.id {
+        bpf.detach(link.as_fd())?;
+        return Err(Error::WrongCgroup { wanted: cgroup.id, found });
+    }
+    folder.pin(bpf, link.as_fd(), pins::LINK)
+}
+
+/// bpffs takes no dots in names; names of our own pins are taken.
+fn pin_name(map: &str) -> String {
+    let name = map.replace('.', "_");
+    if [pins::LINK, pins::PROG, pins::OPS, pins::META, pins::SOURCE].contains(&name.as_str()) {
+        format!("{name}_")
+    } else {
+        name
+    }
+}
+
+/// A text in a map of its own, for whoever asks later.
+fn keep(bpf: Bpf<'_>, folder: &Folder, pin: &str, text: &str) -> Result<()> {
+    let value = if text.is_empty() { b"\n" } else { text.as_bytes() };
+    let attr = MapAttr {
+        name: &format!("oomc.{pin}"),
+        kind: bpf_map_type::BPF_MAP_TYPE_ARRAY as u32,
+        value_size: value.len() as u32,
+        flags: BPF_F_RDONLY_PROG,
+        btf: None,
+        value_type: 0,
+        kernel_value_type: 0,
+    };
+    let map = filled(bpf, &attr, value, true)?;
+    folder.pin(bpf, map.as_fd(), pin)
+}

@@ -1,0 +1,538 @@
+//! bpf(2) and mount(2): the only unsafe code of the crate.
+//!
+//! Owns the shape of each call ([`Syscall`]) and of its answer ([`Reply`]). [`Linux`] passes them to the
+//! kernel; tests put another [`Kernel`] in its place and see the order of calls, refuse some, and look what
+//! is left. Knows nothing of objects, pins and policies.
+//!
+//! Fields and numbers are those of `include/uapi/linux/bpf.h`, 6.12, as generated in `aya-obj`.
+#![expect(unsafe_code, reason = "system calls take pointers; this file is the only one that makes any")]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use aya_obj::generated::{
+    bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info, bpf_line_info, bpf_map_info,
+    bpf_prog_info, bpf_prog_type,
+};
+
+/// One call.
+#[derive(Debug)]
+pub enum Syscall<'a> {
+    /// Types of the object. Gives a file descriptor.
+    BtfLoad {
+        /// A whole `.BTF` section.
+        btf: &'a [u8],
+        /// Where the kernel explains a refusal; may be empty.
+        log: &'a mut [u8],
+    },
+    /// A map. Gives a file descriptor.
+    MapCreate(&'a MapAttr<'a>),
+    /// Sets an element of an array, or the value of a struct_ops map.
+    MapUpdate {
+        /// The map.
+        map: BorrowedFd<'a>,
+        /// Which element.
+        key: u32,
+        /// As long as the map's value size.
+        value: &'a [u8],
+    },
+    /// Reads an element.
+    MapLookup {
+        /// The map.
+        map: BorrowedFd<'a>,
+        /// Which element.
+        key: u32,
+        /// As long as the map's value size.
+        value: &'a mut [u8],
+    },
+    /// No more changes from user space.
+    MapFreeze {
+        /// The map.
+        map: BorrowedFd<'a>,
+    },
+    /// A struct_ops program. Gives a file descriptor.
+    ProgLoad {
+        /// What it is made of.
+        prog: &'a ProgAttr<'a>,
+        /// Where the verifier writes; empty: it does not.
+        log: &'a mut [u8],
+    },
+    /// Registers a struct_ops map on a cgroup. Gives a file descriptor.
+    LinkCreate {
+        /// The struct_ops map.
+        map: BorrowedFd<'a>,
+        /// Directory of the cgroup.
+        cgroup: BorrowedFd<'a>,
+        /// `link_create.flags`.
+        flags: u32,
+    },
+    /// Unregisters.
+    LinkDetach {
+        /// The link.
+        link: BorrowedFd<'a>,
+    },
+    /// Gives an object a name in bpffs.
+    Pin {
+        /// A program, map or link.
+        object: BorrowedFd<'a>,
+        /// Must not exist.
+        path: &'a Path,
+    },
+    /// Opens a pinned object. Gives a file descriptor.
+    Pinned {
+        /// In bpffs.
+        path: &'a Path,
+    },
+    /// The next larger id of a link. Gives an id; ENOENT after the last.
+    LinkNext {
+        /// 0 for the first.
+        after: u32,
+    },
+    /// Opens an object by its id. Gives a file descriptor.
+    ById {
+        /// Which kind.
+        kind: IdKind,
+        /// Its id.
+        id: u32,
+    },
+    /// Facts of a link.
+    LinkInfo {
+        /// The link.
+        link: BorrowedFd<'a>,
+    },
+    /// Facts of a map.
+    MapInfo {
+        /// The map.
+        map: BorrowedFd<'a>,
+    },
+    /// Facts of a program.
+    ProgInfo {
+        /// The program.
+        prog: BorrowedFd<'a>,
+    },
+    /// The bytes of a BTF. Gives their number, which may be larger than `data`.
+    BtfData {
+        /// The BTF.
+        btf: BorrowedFd<'a>,
+        /// As many as fit are written here.
+        data: &'a mut [u8],
+    },
+    /// Mounts bpffs.
+    MountBpf {
+        /// A directory.
+        place: &'a Path,
+    },
+}
+
+impl Syscall<'_> {
+    /// As the manual calls it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::BtfLoad { .. } => "BPF_BTF_LOAD",
+            Self::MapCreate(_) => "BPF_MAP_CREATE",
+            Self::MapUpdate { .. } => "BPF_MAP_UPDATE_ELEM",
+            Self::MapLookup { .. } => "BPF_MAP_LOOKUP_ELEM",
+            Self::MapFreeze { .. } => "BPF_MAP_FREEZE",
+            Self::ProgLoad { .. } => "BPF_PROG_LOAD",
+            Self::LinkCreate { .. } => "BPF_LINK_CREATE",
+            Self::LinkDetach { .. } => "BPF_LINK_DETACH",
+            Self::Pin { .. } => "BPF_OBJ_PIN",
+            Self::Pinned { .. } => "BPF_OBJ_GET",
+            Self::LinkNext { .. } => "BPF_LINK_GET_NEXT_ID",
+            Self::ById { kind: IdKind::Link, .. } => "BPF_LINK_GET_FD_BY_ID",
+            Self::ById { kind: IdKind::Map, .. } => "BPF_MAP_GET_FD_BY_ID",
+            Self::ById { kind: IdKind::Btf, .. } => "BPF_BTF_GET_FD_BY_ID",
+            Self::LinkInfo { .. } | Self::MapInfo { .. } | Self::ProgInfo { .. } | Self::BtfData { .. } => {
+                "BPF_OBJ_GET_INFO_BY_FD"
+            }
+            Self::MountBpf { .. } => "mount",
+        }
+    }
+}
+
+/// What an id counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    /// Links.
+    Link,
+    /// Maps.
+    Map,
+    /// BTFs.
+    Btf,
+}
+
+/// A map of one element with a key of four bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct MapAttr<'a> {
+    /// Letters, digits, `_` and `.`; at most 15 bytes, the rest is cut off.
+    pub name: &'a str,
+    /// `enum bpf_map_type`.
+    pub kind: u32,
+    /// In bytes.
+    pub value_size: u32,
+    /// `map_flags`.
+    pub flags: u32,
+    /// The object's own types.
+    pub btf: Option<BorrowedFd<'a>>,
+    /// Type of the value in them; 0: none.
+    pub value_type: u32,
+    /// Type of the value in the kernel's BTF; 0: none.
+    pub kernel_value_type: u32,
+}
+
+/// A program that implements a member of a struct_ops type.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgAttr<'a> {
+    /// As for maps.
+    pub name: &'a str,
+    /// Relocated instructions.
+    pub code: &'a [u64],
+    /// License; the kernel lets only programs under the GPL call its functions.
+    pub license: &'a str,
+    /// `prog_flags`.
+    pub flags: u32,
+    /// The ops structure in the kernel's BTF.
+    pub ops_type: u32,
+    /// Index of the member.
+    pub member: u32,
+    /// The object's own types.
+    pub btf: BorrowedFd<'a>,
+    /// Pairs of instruction and type.
+    pub funcs: &'a [[u32; 2]],
+    /// Instruction, file, text, and line and column as the kernel packs them.
+    pub lines: &'a [[u32; 4]],
+}
+
+/// What a call gives.
+#[derive(Debug)]
+pub enum Reply {
+    /// Nothing but success.
+    Done,
+    /// A new file descriptor, closed on exec.
+    Fd(OwnedFd),
+    /// A number: an id, or a count of bytes.
+    Number(u32),
+    /// Facts of a link.
+    Link(LinkInfo),
+    /// Facts of a map.
+    Map(MapInfo),
+    /// Facts of a program.
+    Prog(ProgInfo),
+}
+
+/// `struct bpf_link_info`, as far as it is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkInfo {
+    /// `enum bpf_link_type`.
+    pub kind: u32,
+    /// Its id.
+    pub id: u32,
+    /// The struct_ops map; meaningful for struct_ops only.
+    pub map_id: u32,
+    /// The cgroup; 0: none, or it is gone. Meaningful for struct_ops only.
+    pub cgroup_id: u64,
+}
+
+/// `struct bpf_map_info`, as far as it is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MapInfo {
+    /// `enum bpf_map_type`.
+    pub kind: u32,
+    /// Its id.
+    pub id: u32,
+    /// In bytes.
+    pub value_size: u32,
+    /// Id of the BTF that describes it; 0: none.
+    pub btf_id: u32,
+    /// Type of the value in it.
+    pub value_type: u32,
+    /// Type of the value in the kernel's BTF.
+    pub kernel_value_type: u32,
+}
+
+/// `struct bpf_prog_info`, as far as it is needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProgInfo {
+    /// Its id.
+    pub id: u32,
+    /// Bytes of the program as the verifier left it.
+    pub xlated_len: u32,
+    /// Instructions that the verifier walked through.
+    pub verified_insns: u32,
+}
+
+/// Whoever answers calls.
+pub trait Kernel {
+    /// Makes one call.
+    ///
+    /// # Errors
+    /// The errno.
+    fn call(&self, call: Syscall<'_>) -> io::Result<Reply>;
+}
+
+/// The running kernel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Linux;
+
+const KEY_SIZE: u32 = 4;
+/// Bytes of the buffer for `struct bpf_link_info`; kernels cut or fill what they know differently.
+const LINK_INFO: usize = 256;
+
+impl Kernel for Linux {
+    fn call(&self, call: Syscall<'_>) -> io::Result<Reply> {
+        let mut attr = zeroed();
+        match call {
+            Syscall::BtfLoad { btf, log } => {
+                // SAFETY: writes to plain fields of a zeroed union.
+                let fields = unsafe { &mut attr.__bindgen_anon_7 };
+                fields.btf = address(btf);
+                fields.btf_size = length(btf)?;
+                if !log.is_empty() {
+                    fields.btf_log_level = 1;
+                    fields.btf_log_size = length(log)?;
+                    fields.btf_log_buf = log.as_mut_ptr() as u64;
+                }
+                new_fd(bpf_cmd::BPF_BTF_LOAD, &mut attr)
+            }
+            Syscall::MapCreate(map) => {
+                // SAFETY: as above.
+                let fields = unsafe { &mut attr.__bindgen_anon_1 };
+                fields.map_type = map.kind;
+                fields.key_size = KEY_SIZE;
+                fields.value_size = map.value_size;
+                fields.max_entries = 1;
+                fields.map_flags = map.flags;
+                put_name(&mut fields.map_name, map.name);
+                if let Some(btf) = map.btf {
+                    fields.btf_fd = raw(btf)?;
+                    fields.btf_value_type_id = map.value_type;
+                }
+                fields.btf_vmlinux_value_type_id = map.kernel_value_type;
+                new_fd(bpf_cmd::BPF_MAP_CREATE, &mut attr)
+            }
+            Syscall::MapUpdate { map, key, value } => {
+                // SAFETY: as above.
+                let fields = unsafe { &mut attr.__bindgen_anon_2 };
+                fields.map_fd = raw(map)?;
+                fields.key = &raw const key as u64;
+                fields.__bindgen_anon_1.value = address(value);
+                done(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr)
+            }
+            Syscall::MapLookup { map, key, value } => {
+                // SAFETY: as above.
+                let fields = unsafe { &mut attr.__bindgen_anon_2 };
+                fields.map_fd = raw(map)?;
+                fields.key = &raw const key as u64;
+                fields.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
+                done(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr)
+            }
+            Syscall::MapFreeze { map } => {
+                attr.__bindgen_anon_2.map_fd = raw(map)?;
+                done(bpf_cmd::BPF_MAP_FREEZE, &mut attr)
+            }
+            Syscall::ProgLoad { prog, log } => prog_load(&mut attr, prog, log),
+            Syscall::LinkCreate { map, cgroup, flags } => {
+                // SAFETY: as above.
+                let fields = unsafe { &mut attr.link_create };
+                fields.__bindgen_anon_1.map_fd = raw(map)?;
+                fields.__bindgen_anon_2.target_fd = raw(cgroup)?;
+                fields.attach_type = bpf_attach_type::BPF_STRUCT_OPS as u32;
+                fields.flags = flags;
+                new_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+            }
+            Syscall::LinkDetach { link } => {
+                attr.link_detach.link_fd = raw(link)?;
+                done(bpf_cmd::BPF_LINK_DETACH, &mut attr)
+            }
+            Syscall::Pin { object, path } => {
+                let path = c_path(path)?;
+                // SAFETY: as above.
+                let fields = unsafe { &mut attr.__bindgen_anon_4 };
+                fields.pathname = path.as_ptr() as u64;
+                fields.bpf_fd = raw(object)?;
+                done(bpf_cmd::BPF_OBJ_PIN, &mut attr)
+            }
+            Syscall::Pinned { path } => {
+                let path = c_path(path)?;
+                attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
+                new_fd(bpf_cmd::BPF_OBJ_GET, &mut attr)
+            }
+            Syscall::LinkNext { after } => {
+                attr.__bindgen_anon_6.__bindgen_anon_1.start_id = after;
+                invoke(bpf_cmd::BPF_LINK_GET_NEXT_ID, &mut attr)?;
+                // SAFETY: the kernel has written this field.
+                Ok(Reply::Number(unsafe { attr.__bindgen_anon_6.next_id }))
+            }
+            Syscall::ById { kind, id } => {
+                // All of these ids share one place.
+                attr.__bindgen_anon_6.__bindgen_anon_1.start_id = id;
+                let command = match kind {
+                    IdKind::Link => bpf_cmd::BPF_LINK_GET_FD_BY_ID,
+                    IdKind::Map => bpf_cmd::BPF_MAP_GET_FD_BY_ID,
+                    IdKind::Btf => bpf_cmd::BPF_BTF_GET_FD_BY_ID,
+                };
+                new_fd(command, &mut attr)
+            }
+            Syscall::LinkInfo { link } => {
+                // Bytes instead of the generated structure, which is older than `cgroup_id`.
+                let mut info = [0_u8; LINK_INFO];
+                get_info(link, info.as_mut_ptr() as u64, LINK_INFO)?;
+                Ok(Reply::Link(LinkInfo {
+                    kind: word(&info, 0),
+                    id: word(&info, 4),
+                    map_id: word(&info, 16),
+                    cgroup_id: u64::from(word(&info, 24)) | u64::from(word(&info, 28)) << 32,
+                }))
+            }
+            Syscall::MapInfo { map } => {
+                // SAFETY: a structure of numbers, for which zero is a value.
+                let mut info: bpf_map_info = unsafe { std::mem::zeroed() };
+                get_info(map, &raw mut info as u64, size_of::<bpf_map_info>())?;
+                Ok(Reply::Map(MapInfo {
+                    kind: info.type_,
+                    id: info.id,
+                    value_size: info.value_size,
+                    btf_id: info.btf_id,
+                    value_type: info.btf_value_type_id,
+                    kernel_value_type: info.btf_vmlinux_value_type_id,
+                }))
+            }
+            Syscall::ProgInfo { prog } => {
+                // SAFETY: as above.
+                let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+                get_info(prog, &raw mut info as u64, size_of::<bpf_prog_info>())?;
+                Ok(Reply::Prog(ProgInfo {
+                    id: info.id,
+                    xlated_len: info.xlated_prog_len,
+                    verified_insns: info.verified_insns,
+                }))
+            }
+            Syscall::BtfData { btf, data } => {
+                // SAFETY: as above.
+                let mut info: bpf_btf_info = unsafe { std::mem::zeroed() };
+                info.btf = data.as_mut_ptr() as u64;
+                info.btf_size = length(data)?;
+                get_info(btf, &raw mut info as u64, size_of::<bpf_btf_info>())?;
+                Ok(Reply::Number(info.btf_size))
+            }
+            Syscall::MountBpf { place } => {
+                let place = c_path(place)?;
+                let data = c"mode=0700";
+                // SAFETY: strings that end in NUL and live through the call.
+                let result = unsafe {
+                    libc::mount(c"bpf".as_ptr(), place.as_ptr(), c"bpf".as_ptr(), 0, data.as_ptr().cast())
+                };
+                if result == 0 { Ok(Reply::Done) } else { Err(io::Error::last_os_error()) }
+            }
+        }
+    }
+}
+
+fn prog_load(attr: &mut bpf_attr, prog: &ProgAttr<'_>, log: &mut [u8]) -> io::Result<Reply> {
+    let license = CString::new(prog.license)?;
+    // SAFETY: writes to plain fields of a zeroed union.
+    let fields = unsafe { &mut attr.__bindgen_anon_3 };
+    fields.prog_type = bpf_prog_type::BPF_PROG_TYPE_STRUCT_OPS as u32;
+    fields.insn_cnt = length(prog.code)?;
+    fields.insns = address(prog.code);
+    fields.license = license.as_ptr() as u64;
+    fields.prog_flags = prog.flags;
+    put_name(&mut fields.prog_name, prog.name);
+    fields.expected_attach_type = prog.member;
+    fields.attach_btf_id = prog.ops_type;
+    fields.prog_btf_fd = raw(prog.btf)?;
+    if !prog.funcs.is_empty() {
+        fields.func_info_rec_size = size_of::<bpf_func_info>() as u32;
+        fields.func_info = address(prog.funcs);
+        fields.func_info_cnt = length(prog.funcs)?;
+    }
+    if !prog.lines.is_empty() {
+        fields.line_info_rec_size = size_of::<bpf_line_info>() as u32;
+        fields.line_info = address(prog.lines);
+        fields.line_info_cnt = length(prog.lines)?;
+    }
+    if !log.is_empty() {
+        // Instructions, and the closing line of statistics.
+        fields.log_level = 1 | 4;
+        fields.log_size = length(log)?;
+        fields.log_buf = log.as_mut_ptr() as u64;
+    }
+    new_fd(bpf_cmd::BPF_PROG_LOAD, attr)
+}
+
+fn zeroed() -> bpf_attr {
+    // SAFETY: a union of structures of numbers, for which zero is a value; the kernel wants unused bytes zero.
+    unsafe { std::mem::zeroed() }
+}
+
+fn invoke(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
+    loop {
+        // SAFETY: `attr` has the size given; the pointers in it were made from borrows that the caller of
+        // `Kernel::call` holds through it, with their own lengths.
+        let result = unsafe {
+            libc::syscall(libc::SYS_bpf, command as libc::c_int, &raw mut *attr, size_of::<bpf_attr>())
+        };
+        if result >= 0 {
+            return Ok(result);
+        }
+        let error = io::Error::last_os_error();
+        // Loading a program may be interrupted by a signal (libbpf tries again as well).
+        if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) {
+            return Err(error);
+        }
+    }
+}
+
+fn done(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<Reply> {
+    invoke(command, attr).map(|_| Reply::Done)
+}
+
+fn new_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<Reply> {
+    let fd = invoke(command, attr)?;
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just given this descriptor to us alone; bpf(2) sets close-on-exec.
+    Ok(Reply::Fd(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+fn get_info(object: BorrowedFd<'_>, info: u64, len: usize) -> io::Result<()> {
+    let mut attr = zeroed();
+    attr.info.bpf_fd = raw(object)?;
+    attr.info.info_len = u32::try_from(len).map_err(io::Error::other)?;
+    attr.info.info = info;
+    invoke(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attr).map(drop)
+}
+
+fn raw(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    u32::try_from(fd.as_fd().as_raw_fd()).map_err(io::Error::other)
+}
+
+fn address<T>(slice: &[T]) -> u64 {
+    slice.as_ptr() as u64
+}
+
+fn length<T>(slice: &[T]) -> io::Result<u32> {
+    u32::try_from(slice.len()).map_err(io::Error::other)
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|word| word.try_into().ok()).map_or(0, u32::from_ne_bytes)
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+fn put_name(place: &mut [core::ffi::c_char; 16], name: &str) {
+    let bytes = name.bytes().map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' => byte,
+        // The kernel takes nothing else in a name.
+        _ => b'_',
+    });
+    for (to, from) in place.iter_mut().take(15).zip(bytes) {
+        *to = from as core::ffi::c_char;
+    }
+}

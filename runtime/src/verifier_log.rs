@@ -1,0 +1,120 @@
+//! Reads the verifier's log: which instruction it refused, and which line of the policy that is.
+//!
+//! Takes the log and the object's line information. A policy that the compiler accepts and the verifier
+//! refuses is a fault of the compiler, and is reported as one. Knows nothing of how the log came about.
+
+use std::fmt;
+
+use oomc_abi::btf::ext::LineInfo;
+
+use crate::object::Object;
+
+/// The verifier does not accept a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Name of the policy.
+    pub policy: String,
+    /// What the verifier said last.
+    pub message: String,
+    /// The instruction that it looked at last.
+    pub insn: Option<u32>,
+    /// Where that instruction comes from.
+    pub place: Option<Place>,
+    /// Everything it said.
+    pub log: String,
+}
+
+/// A place in a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// As it was called when it was compiled.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1, in bytes.
+    pub column: u32,
+    /// The line's text.
+    pub text: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the kernel's verifier refuses the program of `{}`: {}", self.policy, self.message)?;
+        if let Some(place) = &self.place {
+            write!(f, "\n  at {}:{}:{}: {}", place.file, place.line, place.column, place.text.trim())?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a log.
+#[must_use]
+pub fn read(object: &Object, log: String) -> Refusal {
+    let insn = last_insn(&log);
+    let place = insn.and_then(|insn| place(object, insn));
+    Refusal { policy: object.ops_name(), message: message(&log), insn, place, log }
+}
+
+/// An instruction's line begins with its number: `12: (85) call …`, or `from 7 to 12: …`.
+fn last_insn(log: &str) -> Option<u32> {
+    log.lines().rev().find_map(|line| {
+        let (number, rest) = line.split_once(": ")?;
+        let number = number.rsplit(' ').next()?;
+        let number = number.parse().ok()?;
+        rest.starts_with('(').then_some(number)
+    })
+}
+
+/// The last line that is neither an instruction, nor a source line, nor statistics.
+fn message(log: &str) -> String {
+    let statistics = ["processed ", "verification time", "stack depth", "max_states", "peak_states"];
+    let said = log.lines().map(str::trim).rfind(|line| {
+        !line.is_empty()
+            && !line.starts_with(';')
+            && !line.starts_with("R0") | line.contains("invalid") | line.contains("type")
+            && !statistics.iter().any(|word| line.starts_with(word))
+            && !line.split_once(": (").is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+    });
+    said.unwrap_or("it gives no reason").to_owned()
+}
+
+/// The line whose code holds an instruction.
+fn place(object: &Object, insn: u32) -> Option<Place> {
+    let line: &LineInfo = object
+        .ext
+        .lines
+        .iter()
+        .filter(|section| object.btf.string(section.name) == Some(&object.section))
+        .flat_map(|section| &section.records)
+        .take_while(|line| line.insn <= insn)
+        .last()?;
+    Some(Place {
+        file: object.btf.string(line.file)?.to_owned(),
+        line: line.line,
+        column: line.column,
+        text: object.btf.string(line.text)?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+func#0 @0
+0: R1=ctx() R10=fp0
+; kill largest in subtree @ a.oom:1
+0: (79) r6 = *(u64 *)(r1 +0)          ; R1=ctx()
+12: (85) call bpf_oom_kill_process#4711
+R2 must be referenced or trusted
+processed 13 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 1
+";
+
+    #[test]
+    fn the_last_instruction_and_the_last_words() {
+        assert_eq!(last_insn(LOG), Some(12));
+        assert_eq!(message(LOG), "R2 must be referenced or trusted");
+        assert_eq!(last_insn("nothing"), None);
+        assert_eq!(message(""), "it gives no reason");
+    }
+}
