@@ -173,3 +173,13 @@ pub(crate) struct Fields {
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        super::Args::command().debug_assert();
+    }
+}

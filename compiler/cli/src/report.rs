@@ -4,10 +4,11 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, NamedSource};
+use miette::{GraphicalReportHandler, GraphicalTheme, NamedSource, ThemeCharacters, ThemeStyles};
 use oomc_compiler::Source;
 use oomc_compiler::diag::{Diagnostic, Severity};
 use serde_json::{Value, json};
@@ -106,7 +107,15 @@ impl Report {
         if self.json() {
             return;
         }
-        let theme = if self.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let theme = GraphicalTheme {
+            // A file or a program may not know what to do with more.
+            characters: if io::stderr().is_terminal() {
+                ThemeCharacters::unicode()
+            } else {
+                ThemeCharacters::ascii()
+            },
+            styles: if self.color { ThemeStyles::ansi() } else { ThemeStyles::none() },
+        };
         let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
         let text = NamedSource::new(source.name.as_str(), source.text.clone());
         for diagnostic in diagnostics {
@@ -190,39 +199,57 @@ impl miette::Diagnostic for Drawn<'_> {
     }
 }
 
-/// Diagnostics for programs. Offsets, lines and columns are in bytes; lines and columns count from 1.
-pub(crate) fn diagnostics_json(source: Option<&Source>, diagnostics: &[Diagnostic]) -> Value {
-    let place = |offset: u32| match source {
-        Some(source) => {
-            let (line, column) = source.line_column(offset);
-            json!({ "offset": offset, "line": line, "column": column })
-        }
-        None => json!({ "offset": offset }),
-    };
-    let all = diagnostics.iter().map(|diagnostic| {
+/// Diagnostics for programs. Offsets count bytes from 0; lines, and columns in bytes, count from 1.
+pub(crate) fn diagnostics_json(source: &Source, diagnostics: &[Diagnostic]) -> Vec<Value> {
+    let one = |diagnostic: &Diagnostic| {
         let labels: Vec<Value> = diagnostic
             .labels
             .iter()
             .map(|label| {
-                json!({ "start": place(label.span.start), "end": place(label.span.end), "text": label.text })
+                let (line, column) = source.line_column(label.span.start);
+                let (end_line, end_column) = source.line_column(label.span.end);
+                json!({
+                    "start": label.span.start, "end": label.span.end,
+                    "line": line, "column": column, "end_line": end_line, "end_column": end_column,
+                    "text": label.text,
+                })
             })
             .collect();
         json!({
+            "file": source.name,
             "code": diagnostic.code.id(),
-            "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+            "name": diagnostic.code.name(),
+            "severity": match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
             "message": diagnostic.message,
             "labels": labels,
             "help": diagnostic.help,
             "notes": diagnostic.notes,
         })
-    });
-    Value::Array(all.collect())
+    };
+    diagnostics.iter().map(one).collect()
 }
 
-/// Reads a file that a user named.
+/// The largest file that is read. No policy and no object comes near.
+const MAX_FILE: u64 = 64 << 20;
+
+/// Reads a policy or an object.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path)
-        .map_err(|error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error))))
+    let failed =
+        |error: io::Error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let size = MAX_FILE >> 20;
+        return Err(Failure::refused(format!(
+            "{} is larger than {size} MiB: this is no policy",
+            path.display()
+        )));
+    }
+    Ok(bytes)
 }
 
 /// An error of the system without its number.

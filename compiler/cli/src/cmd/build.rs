@@ -16,9 +16,9 @@ pub(crate) fn run(report: &Report, args: &Build) -> Outcome {
     let view = view(&args.kernel)?;
     let source = match source(&args.file)? {
         Ok(source) => source,
-        Err(diagnostic) => {
-            let file = tell(report, Err(&args.file), &[diagnostic]);
-            report.result("build", Exit::Errors, json!({ "files": [file] }));
+        Err((source, diagnostic)) => {
+            let all = tell(report, &source, &[diagnostic]);
+            report.result("build", Exit::Errors, json!({ "diagnostics": all }));
             return Ok(Exit::Errors);
         }
     };
@@ -30,10 +30,10 @@ pub(crate) fn run(report: &Report, args: &Build) -> Outcome {
 
 fn object(report: &Report, args: &Build, source: &Source, view: &KernelView) -> Outcome {
     let compiled = oomc_compiler::compile(source, view);
-    let file = tell(report, Ok(source), &compiled.diagnostics);
+    let all = tell(report, source, &compiled.diagnostics);
     let Some(object) = compiled.object else {
         let exit = exit_of(&compiled.diagnostics);
-        report.result("build", exit, json!({ "files": [file] }));
+        report.result("build", exit, json!({ "diagnostics": all }));
         return Ok(exit);
     };
     let output = args.output.clone().unwrap_or_else(|| object_path(&args.file));
@@ -44,17 +44,17 @@ fn object(report: &Report, args: &Build, source: &Source, view: &KernelView) -> 
     write(&output, &object)?;
     report.detail(format_args!("{}: {} bytes", output.display(), object.len()));
     let written = output.display().to_string();
-    report.result("build", Exit::Ok, json!({ "files": [file], "object": written, "bytes": object.len() }));
+    report.result("build", Exit::Ok, json!({ "diagnostics": all, "output": written, "bytes": object.len() }));
     Ok(Exit::Ok)
 }
 
 fn emit(report: &Report, source: &Source, view: &KernelView, stage: Stage, output: Option<&Path>) -> Outcome {
     let dumped = oomc_compiler::dump(source, view, stage);
-    let file = tell(report, Ok(source), &dumped.diagnostics);
+    let all = tell(report, source, &dumped.diagnostics);
     let exit = exit_of(&dumped.diagnostics);
     match (&dumped.text, output) {
         _ if report.json() => {
-            let result = json!({ "files": [file], "stage": stage.name(), "text": dumped.text });
+            let result = json!({ "diagnostics": all, "stage": stage.name(), "text": dumped.text });
             report.result("build", exit, result);
         }
         (Some(text), Some(output)) => write(output, text.as_bytes())?,

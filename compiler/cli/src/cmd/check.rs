@@ -10,26 +10,27 @@ use crate::report::Report;
 pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
     let view = view(&args.kernel)?;
     let mut exit = Exit::Ok;
-    let mut files: Vec<Value> = Vec::new();
+    let mut all: Vec<Value> = Vec::new();
+    let mut unreadable: Vec<String> = Vec::new();
     for path in &args.files {
         // A file that cannot be read does not keep the others from being checked.
         let (found, diagnostics) = match source(path) {
+            // The whole compiler, not the front end alone: a policy that does not fit is found here too.
             Ok(Ok(source)) => {
-                let diagnostics = oomc_compiler::check(&source, &view).diagnostics;
-                files.push(tell(report, Ok(&source), &diagnostics));
+                let diagnostics = oomc_compiler::compile(&source, &view).diagnostics;
+                all.extend(tell(report, &source, &diagnostics));
                 (exit_of(&diagnostics), diagnostics)
             }
-            Ok(Err(diagnostic)) => {
+            Ok(Err((source, diagnostic))) => {
                 let diagnostics = vec![diagnostic];
-                files.push(tell(report, Err(path), &diagnostics));
+                all.extend(tell(report, &source, &diagnostics));
                 (Exit::Errors, diagnostics)
             }
             Err(failure) => {
-                if report.json() {
-                    files.push(json!({ "file": path.display().to_string(), "error": failure.message }));
-                } else {
+                if !report.json() {
                     report.failure(&failure);
                 }
+                unreadable.push(failure.message);
                 exit = exit.max(failure.exit);
                 continue;
             }
@@ -38,6 +39,6 @@ pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
         report.line(format_args!("{}: {verdict}", path.display()));
         exit = exit.max(found);
     }
-    report.result("check", exit, json!({ "files": files }));
+    report.result("check", exit, json!({ "diagnostics": all, "unreadable": unreadable }));
     Ok(exit)
 }

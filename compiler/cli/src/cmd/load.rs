@@ -5,14 +5,13 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-use oomc_compiler::Source;
 use oomc_runtime::verifier_log::Refusal;
 use oomc_runtime::{Error, Loaded, Object, System, preflight};
 use serde_json::json;
 
 use crate::args::Load;
 use crate::cmd::status::{gone_json, tell_gone};
-use crate::cmd::{exit_of, tell, view_of};
+use crate::cmd::{exit_of, source_of, tell, view_of};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::{Report, read};
 
@@ -45,18 +44,18 @@ fn compile(
     // Before the policy: without this no policy makes sense here.
     preflight::kernel(system)?;
     let view = view_of(&system.paths.btf)?;
-    let (file, exit) = match Source::from_bytes(args.file.display().to_string(), bytes) {
+    let (all, exit) = match source_of(&args.file, bytes) {
         Ok(source) => {
             let compiled = oomc_compiler::compile(&source, &view);
-            let file = tell(report, Ok(&source), &compiled.diagnostics);
+            let all = tell(report, &source, &compiled.diagnostics);
             match compiled.object {
                 Some(object) => return Ok(Ok(object)),
-                None => (file, exit_of(&compiled.diagnostics)),
+                None => (all, exit_of(&compiled.diagnostics)),
             }
         }
-        Err(diagnostic) => (tell(report, Err(&args.file), &[diagnostic]), Exit::Errors),
+        Err((source, diagnostic)) => (tell(report, &source, &[diagnostic]), Exit::Errors),
     };
-    report.result("load", exit, json!({ "files": [file] }));
+    report.result("load", exit, json!({ "diagnostics": all }));
     Ok(Err(exit))
 }
 

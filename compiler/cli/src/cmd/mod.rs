@@ -12,7 +12,7 @@ use std::path::Path;
 
 use oomc_compiler::diag::{Diagnostic, Severity};
 use oomc_compiler::{KernelView, Source};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::Kernel;
 use crate::exit::{Exit, Failure};
@@ -38,25 +38,21 @@ fn view_of(path: &Path) -> Result<KernelView, Failure> {
     })
 }
 
-/// A policy's text; or, as one diagnostic, why it is none.
-fn source(path: &Path) -> Result<Result<Source, Diagnostic>, Failure> {
+/// A policy's text; or what there is of it and why it is none.
+fn source(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>, Failure> {
     let bytes = read(path)?;
-    Ok(Source::from_bytes(path.display().to_string(), &bytes))
+    Ok(source_of(path, &bytes))
+}
+
+fn source_of(path: &Path, bytes: &[u8]) -> Result<Source, (Source, Diagnostic)> {
+    let name = path.display().to_string();
+    Source::from_bytes(name.as_str(), bytes).map_err(|diagnostic| (Source::new(name, ""), diagnostic))
 }
 
 /// Prints diagnostics for people; gives them for programs.
-fn tell(report: &Report, source: Result<&Source, &Path>, diagnostics: &[Diagnostic]) -> Value {
-    match source {
-        Ok(source) => {
-            report.diagnostics(source, diagnostics);
-            json!({ "file": source.name, "diagnostics": diagnostics_json(Some(source), diagnostics) })
-        }
-        Err(path) => {
-            let name = path.display().to_string();
-            report.diagnostics(&Source::new(name.as_str(), ""), diagnostics);
-            json!({ "file": name, "diagnostics": diagnostics_json(None, diagnostics) })
-        }
-    }
+fn tell(report: &Report, source: &Source, diagnostics: &[Diagnostic]) -> Vec<Value> {
+    report.diagnostics(source, diagnostics);
+    diagnostics_json(source, diagnostics)
 }
 
 /// The exit code that diagnostics ask for. When all errors are about what the kernel lacks (05xx), it is
