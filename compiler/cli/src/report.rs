@@ -124,9 +124,8 @@ impl Report {
             }
             let drawn = Drawn { diagnostic, source: (!diagnostic.labels.is_empty()).then_some(&text) };
             let mut out = String::new();
-            // A formatter that fails would be our own; then the bare message still says it.
-            if handler.render_report(&mut out, &drawn).is_err() {
-                out = format!("{}: {diagnostic}\n", diagnostic.code.id());
+            if stands_on_a_long_line(source, diagnostic) || handler.render_report(&mut out, &drawn).is_err() {
+                out = plain(source, diagnostic);
             }
             complain(&out);
         }
@@ -155,6 +154,32 @@ impl Report {
             result => result,
         }
     }
+}
+
+/// The longest line that is shown with its marks: a picture of a longer one helps nobody.
+const LONG_LINE: usize = 1000;
+
+fn stands_on_a_long_line(source: &Source, diagnostic: &Diagnostic) -> bool {
+    diagnostic
+        .labels
+        .iter()
+        .any(|label| source.line(source.line_column(label.span.start).0).len() > LONG_LINE)
+}
+
+/// A diagnostic without a picture.
+fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
+    let mut text = format!("{}\n  {}\n", diagnostic.code.id(), diagnostic.message);
+    for label in &diagnostic.labels {
+        let (line, column) = source.line_column(label.span.start);
+        text.push_str(&format!("  {}:{line}:{column}: {}\n", source.name, label.text));
+    }
+    if let Some(line) = &diagnostic.help {
+        text.push_str(&format!("  help: {line}\n"));
+    }
+    for line in &diagnostic.notes {
+        text.push_str(&format!("  note: {line}\n"));
+    }
+    text
 }
 
 /// To standard error. When that fails too there is nobody left to tell.
