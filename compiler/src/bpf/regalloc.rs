@@ -204,10 +204,9 @@ impl Rewrite<'_> {
                 push(Insn::Neg { width: w64, dst: operands.next() }, None, None);
             }
             VInst::Copy { .. } => {
-                let src = operands.next();
-                let dst = operands.next();
-                if src != dst {
-                    push(Insn::Mov { width: w64, dst, src: Src::Reg(src) }, None, None);
+                let (from, to) = (operands.0.next(), operands.0.next());
+                if let Some(insn) = from.zip(to).and_then(|(from, to)| self.movement(*from, *to)) {
+                    push(insn, None, None);
                 }
             }
             VInst::SignExtend { size, .. } => {

@@ -3,7 +3,7 @@
 //! Takes a verified function, gives BPF with virtual registers in which no critical edge is left. What
 //! costs one instruction and reads no register — constants, addresses of slots and globals, facts of the
 //! target's BTF — is made where it is used, so that it is never carried across a call. The address of a
-//! global takes two places and is shared between two calls of one block.
+//! global takes two places and is shared until the next call, also by blocks with one way in.
 
 use std::collections::HashMap;
 
@@ -58,6 +58,8 @@ struct Select<'a> {
     current: usize,
     numbers: SecondaryMap<Block, usize>,
     shared: HashMap<Shared, VReg>,
+    /// What was shared where a block ended.
+    shared_at_end: Vec<HashMap<Shared, VReg>>,
     span: Span,
     next_vreg: usize,
 }
@@ -90,6 +92,7 @@ impl<'a> Select<'a> {
             current: 0,
             numbers: SecondaryMap::new(),
             shared: HashMap::new(),
+            shared_at_end: Vec::new(),
             span: Span::default(),
             next_vreg: 0,
         }
@@ -103,6 +106,7 @@ impl<'a> Select<'a> {
             number += 1 + self.edges(block).into_iter().filter(|split| *split).count();
         }
         self.blocks.resize_with(number, VBlock::default);
+        self.shared_at_end.resize_with(number, HashMap::new);
         // Definitions before uses: a use may find that its definition was merged with another.
         let order: Vec<Block> = self.cfg.reverse_postorder().collect();
         for block in order {
@@ -146,14 +150,23 @@ impl<'a> Select<'a> {
         }
     }
 
-    fn open(&mut self, number: usize) {
+    /// Continues in a block; `from` is the only block that leads there, if there is only one.
+    fn open(&mut self, number: usize, from: Option<usize>) {
+        let shared = core::mem::take(&mut self.shared);
+        if let Some(left) = self.shared_at_end.get_mut(self.current) {
+            *left = shared;
+        }
         self.current = number;
-        self.shared.clear();
+        self.shared = from.and_then(|from| self.shared_at_end.get(from)).cloned().unwrap_or_default();
     }
 
     fn block(&mut self, block: Block) -> Result<(), Error> {
         let func = self.func;
-        self.open(self.numbers[block]);
+        let from = match *self.cfg.predecessors(block) {
+            [from] => Some(self.numbers[from]),
+            _ => None,
+        };
+        self.open(self.numbers[block], from);
         let params = func.blocks[block].params.iter().map(|param| self.define(*param)).collect();
         if let Some(current) = self.blocks.get_mut(self.current) {
             current.params = params;
@@ -602,8 +615,9 @@ impl<'a> Select<'a> {
         if let [then, otherwise] = *targets.as_slice() {
             self.push(VInst::Branch { cond, width, a, b, then, otherwise });
         }
+        let from = self.current;
         for (number, call) in edges {
-            self.open(number);
+            self.open(number, Some(from));
             let target = self.target(call)?;
             self.push(VInst::Jump(target));
         }

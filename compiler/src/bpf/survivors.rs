@@ -56,7 +56,7 @@ pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
                     for arg in args {
                         if survivors.contains(*arg) {
                             let dst = fresh();
-                            block.insts.push((VInst::Copy { dst, a: *arg }, span));
+                            block.insts.push((VInst::Copy { dst, a: *arg, from_call: false }, span));
                             *arg = dst;
                         }
                     }
@@ -64,18 +64,18 @@ pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
                         && survivors.contains(*result)
                     {
                         let a = fresh();
-                        after = Some(VInst::Copy { dst: *result, a });
+                        after = Some(VInst::Copy { dst: *result, a, from_call: true });
                         *result = a;
                     }
                 }
                 VInst::Context { dst } if survivors.contains(*dst) => {
                     let a = fresh();
-                    after = Some(VInst::Copy { dst: *dst, a });
+                    after = Some(VInst::Copy { dst: *dst, a, from_call: true });
                     *dst = a;
                 }
                 VInst::Return(Src::Reg(value)) if survivors.contains(*value) => {
                     let dst = fresh();
-                    block.insts.push((VInst::Copy { dst, a: *value }, span));
+                    block.insts.push((VInst::Copy { dst, a: *value, from_call: false }, span));
                     *value = dst;
                 }
                 _ => {}

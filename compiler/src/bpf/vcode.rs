@@ -60,8 +60,8 @@ pub enum VInst {
     Alu { op: AluOp, dst: VReg, a: VReg, b: Src<VReg>, core: Option<CoreKind> },
     /// `dst = -a`
     Neg { dst: VReg, a: VReg },
-    /// `dst = a`
-    Copy { dst: VReg, a: VReg },
+    /// `dst = a`; either may lie on the stack, but not both.
+    Copy { dst: VReg, a: VReg, from_call: bool },
     /// `dst = (s32)a`
     SignExtend { size: Size, dst: VReg, a: VReg },
     /// `dst = *(size *)(base + off)`
@@ -115,7 +115,14 @@ impl VInst {
             Self::Neg { dst, a } => {
                 operands.extend([Operand::reg_use(*a), Operand::reg_reuse_def(*dst, 0)]);
             }
-            Self::Copy { dst, a } | Self::SignExtend { dst, a, .. } => {
+            // A spilled value goes straight to and from the register that a call wants it in.
+            Self::Copy { dst, a, from_call: true } => {
+                operands.extend([Operand::reg_use(*a), Operand::any_def(*dst)]);
+            }
+            Self::Copy { dst, a, from_call: false } => {
+                operands.extend([Operand::any_use(*a), Operand::reg_def(*dst)]);
+            }
+            Self::SignExtend { dst, a, .. } => {
                 operands.extend([Operand::reg_use(*a), Operand::reg_def(*dst)]);
             }
             Self::Load { dst, base, .. } => {
@@ -378,7 +385,7 @@ impl VInst {
                 format!("{} = {} {op} {}{}", Name(*dst), Name(*a), source(b), note(core))
             }
             Self::Neg { dst, a } => format!("{} = -{}", Name(*dst), Name(*a)),
-            Self::Copy { dst, a } => format!("{} = {}", Name(*dst), Name(*a)),
+            Self::Copy { dst, a, .. } => format!("{} = {}", Name(*dst), Name(*a)),
             Self::SignExtend { size, dst, a } => {
                 format!("{} = ({}){}", Name(*dst), access(*size, true), Name(*a))
             }
