@@ -17,6 +17,7 @@ use crate::ir::Function;
 pub fn disassemble(program: &Program, func: &Function) -> String {
     let mut out = format!("{}:\n", program.name);
     let mut lines = program.lines.iter().peekable();
+    let (mut relocs, mut core) = (program.relocs.iter().peekable(), program.core.iter().peekable());
     let mut at = 0;
     while let Some(code) = program.code.get(at..).filter(|code| !code.is_empty()) {
         let index = at as u32;
@@ -24,8 +25,8 @@ pub fn disassemble(program: &Program, func: &Function) -> String {
             let _ = writeln!(out, "; policy {}:{}", line.line, line.column);
         }
         let insn = Insn::decode(code);
-        let reloc = program.relocs.iter().find(|reloc| reloc.insn == index);
-        let core = program.core.iter().find(|core| core.insn == index);
+        let reloc = relocs.next_if(|reloc| reloc.insn == index);
+        let fact_here = core.next_if(|core| core.insn == index);
         let mut text = match (insn, reloc) {
             (Some(Insn::Wide { dst, imm }), Some(reloc)) => address(dst, imm, &symbol(func, reloc.target)),
             (Some(Insn::Call(_)), Some(reloc)) => format!("call {}", symbol(func, reloc.target)),
@@ -36,7 +37,7 @@ pub fn disassemble(program: &Program, func: &Function) -> String {
             (Some(insn), _) => insn.to_string(),
             (None, _) => format!("unknown {:#018x}", code.first().copied().unwrap_or(0)),
         };
-        if let Some(core) = core {
+        if let Some(core) = fact_here {
             text = format!("{text:<36}  ; {}", fact(func, core.kind));
         }
         let _ = writeln!(out, "{at:>4}: {text}");

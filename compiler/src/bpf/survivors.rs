@@ -10,39 +10,10 @@ use regalloc2::VReg;
 use super::insn::Src;
 use super::vcode::{VBlock, VInst};
 
-/// A set of virtual registers.
-#[derive(Clone, PartialEq, Eq)]
-struct Set(Vec<u64>);
-
-impl Set {
-    fn new(count: usize) -> Self {
-        Self(vec![0; count.div_ceil(64)])
-    }
-
-    fn insert(&mut self, vreg: VReg) {
-        if let Some(word) = self.0.get_mut(vreg.vreg() / 64) {
-            *word |= 1 << (vreg.vreg() % 64);
-        }
-    }
-
-    fn remove(&mut self, vreg: VReg) {
-        if let Some(word) = self.0.get_mut(vreg.vreg() / 64) {
-            *word &= !(1 << (vreg.vreg() % 64));
-        }
-    }
-
-    fn contains(&self, vreg: VReg) -> bool {
-        self.0.get(vreg.vreg() / 64).is_some_and(|word| word >> (vreg.vreg() % 64) & 1 == 1)
-    }
-
-    fn union(&mut self, with: &Self) {
-        self.0.iter_mut().zip(&with.0).for_each(|(word, with)| *word |= with);
-    }
-}
-
 /// Inserts the copies. `vregs` counts the virtual registers and is raised.
 pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
     let survivors = survivors(blocks, *vregs);
+    let survives = |vreg: VReg| survivors.get(vreg.vreg()).copied().unwrap_or(false);
     let mut fresh = || {
         *vregs += 1;
         VReg::new(*vregs - 1, super::vcode::CLASS)
@@ -54,26 +25,26 @@ pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
             match &mut inst {
                 VInst::Call { args, result, .. } => {
                     for arg in args {
-                        if survivors.contains(*arg) {
+                        if survives(*arg) {
                             let dst = fresh();
                             block.insts.push((VInst::Copy { dst, a: *arg, from_call: false }, span));
                             *arg = dst;
                         }
                     }
                     if let Some(result) = result
-                        && survivors.contains(*result)
+                        && survives(*result)
                     {
                         let a = fresh();
                         after = Some(VInst::Copy { dst: *result, a, from_call: true });
                         *result = a;
                     }
                 }
-                VInst::Context { dst } if survivors.contains(*dst) => {
+                VInst::Context { dst } if survives(*dst) => {
                     let a = fresh();
                     after = Some(VInst::Copy { dst: *dst, a, from_call: true });
                     *dst = a;
                 }
-                VInst::Return(Src::Reg(value)) if survivors.contains(*value) => {
+                VInst::Return(Src::Reg(value)) if survives(*value) => {
                     let dst = fresh();
                     block.insts.push((VInst::Copy { dst, a: *value, from_call: false }, span));
                     *value = dst;
@@ -86,58 +57,74 @@ pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
     }
 }
 
-/// The registers that are live across some call.
-#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
-fn survivors(blocks: &[VBlock], vregs: usize) -> Set {
-    let mut live_in = vec![Set::new(vregs); blocks.len()];
-    let mut survivors = Set::new(vregs);
-    loop {
-        let mut changed = false;
-        for (number, block) in blocks.iter().enumerate().rev() {
-            let mut live = Set::new(vregs);
-            for (inst, _) in block.insts.iter().rev() {
-                for target in inst.targets() {
-                    live.union(&live_in[target.index()]);
-                }
-                inst.definition().into_iter().for_each(|vreg| live.remove(vreg));
-                if matches!(inst, VInst::Call { .. }) {
-                    survivors.union(&live);
-                }
-                inst.uses().into_iter().for_each(|vreg| live.insert(vreg));
+/// Where a register is defined: block, and position from 1; parameters are at 0.
+type Definition = Option<(usize, usize)>;
+
+/// Which registers are live across some call, by number.
+///
+/// Looks from each use back to the definition and stops at the first call, so that a long life costs little:
+/// it has a call nearby.
+#[expect(clippy::indexing_slicing, reason = "targets and registers are numbered by selection")]
+fn survivors(blocks: &[VBlock], vregs: usize) -> Vec<bool> {
+    let mut definitions: Vec<Definition> = vec![None; vregs];
+    let mut uses: Vec<Vec<(usize, usize)>> = vec![Vec::new(); vregs];
+    let mut calls: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
+    let mut preds: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
+    for (number, block) in blocks.iter().enumerate() {
+        block.params.iter().for_each(|param| definitions[param.vreg()] = Some((number, 0)));
+        for (at, (inst, _)) in block.insts.iter().enumerate() {
+            let at = at + 1;
+            inst.definition().into_iter().for_each(|vreg| definitions[vreg.vreg()] = Some((number, at)));
+            inst.uses().into_iter().for_each(|vreg| uses[vreg.vreg()].push((number, at)));
+            inst.targets().into_iter().for_each(|to| preds[to.index()].push(number));
+            if matches!(inst, VInst::Call { .. }) {
+                calls[number].push(at);
             }
-            block.params.iter().for_each(|param| live.remove(*param));
-            if live_in[number] != live {
-                live_in[number] = live;
-                changed = true;
-            }
-        }
-        if !changed {
-            spread(blocks, &mut survivors);
-            return survivors;
         }
     }
+    // The register whose search was in a block last.
+    let mut seen = vec![usize::MAX; blocks.len()];
+    let mut survives = |vreg: usize| {
+        let mut work = uses[vreg].clone();
+        while let Some((block, at)) = work.pop() {
+            let start = match definitions[vreg] {
+                Some((home, start)) if home == block && start < at => Some(start),
+                _ => None,
+            };
+            let between = |call: &usize| *call < at && *call > start.unwrap_or(0);
+            if calls[block].iter().any(between) {
+                return true;
+            }
+            if start.is_none() {
+                for &pred in &preds[block] {
+                    if seen[pred] != vreg {
+                        seen[pred] = vreg;
+                        work.push((pred, usize::MAX));
+                    }
+                }
+            }
+        }
+        false
+    };
+    let mut survivors = (0..vregs).map(&mut survives).collect();
+    spread(blocks, &mut survivors);
+    survivors
 }
 
 /// What is handed over to a survivor, or made from one in its place, shares its register where it can: a
 /// wish for R1 would reach the survivor through it.
-#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
-fn spread(blocks: &[VBlock], survivors: &mut Set) {
+#[expect(clippy::indexing_slicing, reason = "targets and registers are numbered by selection")]
+fn spread(blocks: &[VBlock], survivors: &mut Vec<bool>) {
     loop {
         let mut changed = false;
-        let mut same = |a: VReg, b: VReg| {
-            if survivors.contains(a) != survivors.contains(b) {
-                survivors.insert(a);
-                survivors.insert(b);
-                changed = true;
-            }
-        };
         for (inst, _) in blocks.iter().flat_map(|block| &block.insts) {
-            match inst {
-                VInst::Jump(target) => {
-                    let params = &blocks[target.block.index()].params;
-                    params.iter().zip(&target.args).for_each(|(param, arg)| same(*param, *arg));
+            let VInst::Jump(target) = inst else { continue };
+            for (param, arg) in blocks[target.block.index()].params.iter().zip(&target.args) {
+                let (param, arg) = (param.vreg(), arg.vreg());
+                if survivors[param] != survivors[arg] {
+                    (survivors[param], survivors[arg]) = (true, true);
+                    changed = true;
                 }
-                _ => {}
             }
         }
         if !changed {

@@ -14,6 +14,8 @@ pub struct Cfg {
     /// Position in reverse postorder, from 1; 0 is unreachable.
     position: SecondaryMap<Block, usize>,
     idom: SecondaryMap<Block, Option<Block>>,
+    /// When a walk over the tree of dominators enters and leaves a block.
+    walk: SecondaryMap<Block, (u32, u32)>,
 }
 
 impl Cfg {
@@ -22,7 +24,7 @@ impl Cfg {
     pub fn new(func: &Function) -> Self {
         let mut cfg = Self::default();
         let Some(entry) = func.entry() else { return cfg };
-        cfg.walk(func, entry);
+        cfg.order(func, entry);
         let count = cfg.postorder.len();
         for (index, block) in cfg.postorder.iter().enumerate() {
             cfg.position[*block] = count - index;
@@ -33,10 +35,11 @@ impl Cfg {
             }
         }
         cfg.dominate(entry);
+        cfg.number(entry);
         cfg
     }
 
-    fn walk(&mut self, func: &Function, entry: Block) {
+    fn order(&mut self, func: &Function, entry: Block) {
         let mut seen: SecondaryMap<Block, bool> = SecondaryMap::new();
         let mut stack = vec![(entry, successors(func, entry))];
         seen[entry] = true;
@@ -74,6 +77,28 @@ impl Cfg {
                     self.idom[block] = idom;
                     changed = true;
                 }
+            }
+        }
+    }
+
+    fn number(&mut self, entry: Block) {
+        let mut children: SecondaryMap<Block, Vec<Block>> = SecondaryMap::new();
+        for &block in &self.postorder {
+            if let Some(idom) = self.immediate_dominator(block) {
+                children[idom].push(block);
+            }
+        }
+        let mut clock = 1;
+        self.walk[entry].0 = clock;
+        let mut stack = vec![entry];
+        while let Some(&block) = stack.last() {
+            clock += 1;
+            if let Some(child) = children[block].pop() {
+                self.walk[child].0 = clock;
+                stack.push(child);
+            } else {
+                self.walk[block].1 = clock;
+                stack.pop();
             }
         }
     }
@@ -120,14 +145,8 @@ impl Cfg {
     /// Whether every path to `block` goes through `by`. A block dominates itself.
     #[must_use]
     pub fn dominates(&self, by: Block, block: Block) -> bool {
-        let mut at = Some(block);
-        while let Some(block) = at {
-            if block == by {
-                return true;
-            }
-            at = self.immediate_dominator(block);
-        }
-        false
+        let ((enter, leave), (inner_enter, inner_leave)) = (self.walk[by], self.walk[block]);
+        enter != 0 && enter <= inner_enter && inner_leave <= leave
     }
 }
 

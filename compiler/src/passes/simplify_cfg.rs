@@ -112,9 +112,9 @@ fn onward(
     let [only] = block.insts.as_slice() else { return None };
     let data = &func.insts[*only];
     // Who reads a parameter after this block would miss it on the shorter way.
-    let mut here: SecondaryMap<Value, usize> = SecondaryMap::new();
-    data.uses().into_iter().for_each(|value| here[value] += 1);
-    if block.params.iter().any(|param| counts[*param] != here[*param]) {
+    let uses = data.uses();
+    let here = |param: Value| uses.iter().filter(|value| **value == param).count();
+    if block.params.iter().any(|param| counts[*param] != here(*param)) {
         return None;
     }
     let argument = |value: Value| {
@@ -147,6 +147,7 @@ fn needless_params(func: &mut Function) -> bool {
         }
     }
     let mut replace = Replace::default();
+    let mut kept: SecondaryMap<Block, Option<Vec<bool>>> = SecondaryMap::new();
     let mut changed = false;
     for block in func.layout.clone() {
         let params = func.blocks[block].params.clone();
@@ -179,15 +180,20 @@ fn needless_params(func: &mut Function) -> bool {
                 _ => {}
             }
         }
-        if keep.iter().all(|keep| *keep) {
-            continue;
+        if keep.contains(&false) {
+            kept[block] = Some(keep);
+            changed = true;
         }
-        changed = true;
-        let kept = |at: usize| keep.get(at).copied().unwrap_or(true);
-        retain_at(&mut func.blocks[block].params, kept);
-        for inst in terminators(func) {
-            for call in func.insts[inst].targets_mut().into_iter().filter(|call| call.block == block) {
-                retain_at(&mut call.args, kept);
+    }
+    for block in func.layout.clone() {
+        if let Some(keep) = &kept[block] {
+            retain_at(&mut func.blocks[block].params, keep);
+        }
+    }
+    for inst in terminators(func) {
+        for call in func.insts[inst].targets_mut() {
+            if let Some(keep) = &kept[call.block] {
+                retain_at(&mut call.args, keep);
             }
         }
     }
@@ -195,12 +201,9 @@ fn needless_params(func: &mut Function) -> bool {
     changed
 }
 
-fn retain_at<T>(list: &mut Vec<T>, keep: impl Fn(usize) -> bool) {
-    let mut at = 0;
-    list.retain(|_| {
-        at += 1;
-        keep(at - 1)
-    });
+fn retain_at<T>(list: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    list.retain(|_| keep.next().copied().unwrap_or(true));
 }
 
 /// Joins a block with the only block that jumps to it.
