@@ -10,6 +10,8 @@ use std::ptr;
 
 use libbpf_sys as sys;
 
+use crate::dead;
+
 /// `BPF_F_CGROUP_FD` of the kernel under test: the link's target is a cgroup's folder.
 const CGROUP_FD: u32 = 1 << 7;
 
@@ -128,11 +130,16 @@ pub(crate) fn measure(path: &str) -> Result<(), String> {
 
 /// Compares the program of an object with the one that the kernel runs from this pin.
 ///
-/// The verifier deletes code that it takes for dead, and it was seen to be wrong about that
-/// (an iterator loop around a number that starts from a constant). So a program that came out
-/// shorter than it went in is an error.
+/// The verifier deletes code that it takes for dead, and it was seen to be wrong about that (an
+/// iterator loop around a number that starts from a constant). So a program that came out shorter
+/// than what can be reached in it is an error.
 pub(crate) fn compare(path: &str, pin: &str) -> Result<(), String> {
     let object = Object::open(path)?;
+    // SAFETY: a live object. Relocates it without loading its programs.
+    let error = unsafe { sys::bpf_object__prepare(object.0) };
+    if error != 0 {
+        return Err(format!("libbpf cannot relocate it: {}", io::Error::from_raw_os_error(-error)));
+    }
     let c_pin = CString::new(pin).map_err(|error| error.to_string())?;
     // SAFETY: the path ends in a zero byte.
     let fd = unsafe { sys::bpf_obj_get(c_pin.as_ptr()) };
@@ -141,12 +148,19 @@ pub(crate) fn compare(path: &str, pin: &str) -> Result<(), String> {
     }
     let info = info(fd)?;
     let program = *object.programs().first().ok_or("the object has no program")?;
-    // SAFETY: a live program.
-    let before = u64::from(unsafe { sys::bpf_program__insn_cnt(program) } as u32);
-    let after = u64::from(info.xlated_prog_len / 8);
-    let text =
-        format!("{before} instructions, {after} after {} processed by the verifier", info.verified_insns);
-    if after < before {
+    // SAFETY: a live program; its instructions are 8 bytes each and live as long as the object.
+    let insns = unsafe {
+        let count = usize::try_from(sys::bpf_program__insn_cnt(program)).unwrap_or(0);
+        std::slice::from_raw_parts(sys::bpf_program__insns(program).cast::<u64>(), count)
+    };
+    let dead = dead::count(insns);
+    let after = usize::try_from(info.xlated_prog_len / 8).unwrap_or(0);
+    let text = format!(
+        "{} instructions, {dead} of them dead on this kernel, {after} after the verifier, which processed {}",
+        insns.len(),
+        info.verified_insns
+    );
+    if after + dead < insns.len() {
         return Err(format!("the verifier removed code: {text}"));
     }
     crate::run::line(&text)

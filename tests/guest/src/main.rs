@@ -18,6 +18,8 @@ mod task;
 
 mod libbpf;
 
+mod dead;
+
 mod map;
 
 use std::env;
