@@ -161,3 +161,85 @@ fn an_unknown_command_is_a_mistake_of_usage() {
         assert_eq!(oomc(&folder, args).0, 2, "{args:?}");
     }
 }
+
+/// A cgroup that no machine has: whatever else goes wrong, nothing can be attached.
+const NOWHERE: &str = "/oomc-tests/no-such-cgroup";
+
+fn good_object(folder: &Path) -> Vec<u8> {
+    fs::write(folder.join("good.oom"), "never kill process where comm == \"sshd\"\nkill largest in subtree")
+        .unwrap();
+    let (exit, text) = oomc(folder, &["build", "good.oom", "-o", "good.o"]);
+    assert_eq!(exit, 0, "{text}");
+    fs::read(folder.join("good.o")).unwrap()
+}
+
+#[test]
+fn a_truncated_object_given_to_load() {
+    let folder = folder("truncated");
+    let object = good_object(&folder);
+    let cuts = [
+        0,
+        1,
+        4,
+        16,
+        63,
+        64,
+        65,
+        200,
+        object.len() / 4,
+        object.len() / 2,
+        object.len() * 3 / 4,
+        object.len() - 1,
+    ];
+    for length in cuts {
+        fs::write(folder.join("cut.o"), &object[..length]).unwrap();
+        let (exit, text) = oomc(&folder, &["load", "cut.o", "--cgroup", NOWHERE]);
+        assert_eq!(exit, 4, "{length} bytes: {text}");
+        assert!(text.contains("cut.o"), "{length} bytes: {text}");
+    }
+}
+
+#[test]
+fn a_damaged_object_given_to_load() {
+    let folder = folder("damaged");
+    let object = good_object(&folder);
+    // A few hundred places spread over the whole file; the same ones in every run.
+    let step = object.len() / 150;
+    for at in (0..object.len()).step_by(step.max(1)) {
+        for byte in [0xff, object[at].wrapping_add(1)] {
+            let mut damaged = object.clone();
+            damaged[at] = byte;
+            fs::write(folder.join("damaged.o"), &damaged).unwrap();
+            let (exit, text) = oomc(&folder, &["load", "damaged.o", "--cgroup", NOWHERE]);
+            // What is damaged may be a name or a remark; then the missing cgroup or kernel ends it.
+            assert!(exit == 3 || exit == 4, "byte {at} = {byte:#x}: exit {exit}: {text}");
+        }
+    }
+}
+
+#[test]
+fn other_files_given_to_load() {
+    let folder = folder("other");
+    for (name, bytes) in
+        [("empty.o", b"".as_slice()), ("text.o", b"kill largest in subtree\n"), ("zero.o", &[0; 5000])]
+    {
+        fs::write(folder.join(name), bytes).unwrap();
+        let (exit, text) = oomc(&folder, &["load", name, "--cgroup", NOWHERE]);
+        assert_eq!(exit, 4, "{name}: {text}");
+        assert!(text.contains(name), "{text}");
+    }
+    let program = env!("CARGO_BIN_EXE_oomc");
+    let (exit, text) = oomc(&folder, &["load", program, "--cgroup", NOWHERE]);
+    assert_eq!(exit, 4, "the program itself: {text}");
+}
+
+#[test]
+fn load_needs_a_place() {
+    let folder = folder("place");
+    good_object(&folder);
+    assert_eq!(oomc(&folder, &["load", "good.o"]).0, 2);
+    assert_eq!(oomc(&folder, &["load", "good.o", "--cgroup", "/a", "--system"]).0, 2);
+    let (exit, text) = oomc(&folder, &["load", "good.o", "--cgroup", "/"]);
+    assert_eq!(exit, 2, "{text}");
+    assert!(text.contains("--system"), "{text}");
+}

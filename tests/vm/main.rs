@@ -38,11 +38,10 @@ fn main() -> ExitCode {
     let board = Arc::new(Board::default());
     let mut trials = Vec::new();
     let mut wanted = Vec::new();
-    for file in case_files() {
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    for (name, file, script) in case_files().into_iter().chain(shipped_policies()) {
         let case = fs::read_to_string(&file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))
-            .and_then(|text| script::parse(&name, &text));
+            .and_then(|text| script::parse(&name, &format!("{text}\n{script}")));
         match case {
             Ok(case) => {
                 if selected(&arguments, &name) {
@@ -69,16 +68,44 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
+/// Name, file, and steps that are added to those in the file.
+type CaseFile = (String, PathBuf, String);
+
 /// The case files, by name.
-fn case_files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases/run");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "oom"))
-        .collect();
+fn case_files() -> Vec<CaseFile> {
+    let named = |path: PathBuf| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        (name, path, String::new())
+    };
+    policies("../cases/run").into_iter().map(named).collect()
+}
+
+/// The policies of examples and library: the verifier must accept each of them.
+fn shipped_policies() -> Vec<CaseFile> {
+    let examples = folder("../../examples").into_iter().map(|path| ("example", path.join("policy.oom")));
+    let library = policies("../../stdlib/policies").into_iter().map(|path| ("library", path));
+    examples
+        .chain(library)
+        .map(|(kind, path)| {
+            let own = if kind == "example" { path.parent().unwrap_or(&path) } else { &path };
+            let name = format!("{kind}_{}", own.file_stem().unwrap_or_default().to_string_lossy());
+            let steps = format!("#> measure {name}.o\n");
+            (name, path, steps)
+        })
+        .collect()
+}
+
+fn policies(path: &str) -> Vec<PathBuf> {
+    let mut files = folder(path);
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "oom"));
+    files
+}
+
+/// What lies in a folder, sorted.
+fn folder(path: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     files.sort();
     files
 }
