@@ -2,7 +2,9 @@
 
 use core::fmt::Write as _;
 
-use super::{Block, BlockCall, Cond, Function, Inst, InstData, Operand, Size, Value};
+use cranelift_entity::SecondaryMap;
+
+use super::{Block, BlockCall, Cond, Function, Global, Inst, InstData, Operand, Size, Value};
 
 /// The text of a function.
 #[must_use]
@@ -13,6 +15,7 @@ pub fn write(func: &Function) -> String {
 /// The text of a function with remarks below the instructions that they are about.
 #[must_use]
 pub fn write_with(func: &Function, remarks: impl Fn(Inst) -> Vec<String>) -> String {
+    let names = Names::new(func);
     let mut out = format!("function %{} {{\n", func.name);
     for (field, data) in func.fields.iter() {
         let _ = writeln!(out, "    {field} = {}.{}", data.container, data.path);
@@ -37,7 +40,7 @@ pub fn write_with(func: &Function, remarks: impl Fn(Inst) -> Vec<String>) -> Str
     for &block in &func.layout {
         let _ = writeln!(out, "{}:", head(func, block));
         for &inst in &func.blocks[block].insts {
-            let _ = writeln!(out, "    {}", text(func, inst));
+            let _ = writeln!(out, "    {}{}", text(func, inst), names.member(func, &func.insts[inst]));
             for remark in remarks(inst) {
                 let _ = writeln!(out, "    ^ {remark}");
             }
@@ -45,6 +48,34 @@ pub fn write_with(func: &Function, remarks: impl Fn(Inst) -> Vec<String>) -> Str
     }
     out.push_str("}\n");
     out
+}
+
+/// Which addresses point into a global whose members have names.
+struct Names(SecondaryMap<Value, Option<(Global, u32)>>);
+
+impl Names {
+    fn new(func: &Function) -> Self {
+        let mut names = Self(SecondaryMap::new());
+        for (inst, data) in func.insts.iter() {
+            if let (InstData::GlobalAddr { global, offset }, Some(result)) = (data, func.results[inst]) {
+                names.0[result] = Some((*global, *offset));
+            }
+        }
+        names
+    }
+
+    /// A remark that names the member that a load or store is about.
+    fn member(&self, func: &Function, data: &InstData) -> String {
+        let (InstData::Load { ptr, offset, .. } | InstData::Store { ptr, offset, .. }) = data else {
+            return String::new();
+        };
+        let member = self.0[*ptr].and_then(|(global, base)| {
+            let data = &func.globals[global];
+            let at = usize::try_from(i64::from(base) + i64::from(*offset)).ok()? / 8;
+            data.members.get(at).map(|member| format!("    ; {}.{member}", data.name))
+        });
+        member.unwrap_or_default()
+    }
 }
 
 /// `block1(v3, v4: ptr)`
@@ -91,10 +122,7 @@ fn data(func: &Function, inst: &InstData) -> String {
         InstData::KsymAddr(ksym) => format!("ksym.addr {ksym}    ; {}", func.ksyms[*ksym]),
         InstData::StackAddr(slot) => format!("stack.addr {slot}"),
         InstData::GlobalAddr { global, offset } => {
-            let data = &func.globals[*global];
-            let member = usize::try_from(*offset / 8).ok().and_then(|index| data.members.get(index));
-            let member = member.map(|member| format!(".{member}")).unwrap_or_default();
-            format!("global.addr {global}+{offset}    ; {}{member}", data.name)
+            format!("global.addr {global}+{offset}    ; {}", func.globals[*global].name)
         }
         InstData::PtrAdd(ptr, value) => format!("ptr.add {ptr}, {value}"),
         InstData::Call { kfunc, args } => format!("call {}({})", kfunc.row().name, list(args)),
