@@ -33,3 +33,6 @@ pub mod verify;
 
 pub use entities::*;
 pub use function::*;
+
+#[cfg(test)]
+mod tests;

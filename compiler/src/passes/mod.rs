@@ -92,3 +92,6 @@ impl Replace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
