@@ -60,6 +60,7 @@ pub struct Compiled {
 pub fn check(source: &Source, view: &KernelView) -> Checked {
     let mut sink = Sink::default();
     let policy = parse::parse_and_check(source, view, &mut sink);
+    let policy = policy.filter(|policy| lowered(policy, view, &mut sink).is_some());
     Checked { policy, diagnostics: sink.into_diagnostics() }
 }
 
@@ -115,9 +116,20 @@ fn build(source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Built> {
     }
 }
 
+/// IR as lowered, if the kernel has every function that it calls.
+fn lowered(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Function> {
+    let func = lower::lower(policy, view);
+    let called = func.insts.values().filter_map(|inst| match inst {
+        ir::InstData::Call { kfunc, .. } => Some(*kfunc),
+        _ => None,
+    });
+    hir::kernel::functions(called.collect(), view, sink);
+    if sink.has_errors() { None } else { Some(func) }
+}
+
 /// IR after the passes. An invalid function is a fault of the compiler.
 fn optimised(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Function> {
-    let mut func = lower::lower(policy, view);
+    let mut func = lowered(policy, view, sink)?;
     passes::run(&mut func);
     match ir::verify::verify(&func) {
         Ok(()) => Some(func),

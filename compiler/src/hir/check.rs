@@ -394,14 +394,30 @@ impl Lower<'_> {
         }
         let value = self.constant(without)?;
         let called = self.called(with);
+        let unit = with_unit(ty, value);
+        // Beside a field with a base of its own, a share is what is meant most often.
+        let share = (1..=100).contains(&value) && self.base_of(with).is_some() && verb == "compare";
+        let help = if share {
+            format!("write `{value}%`, or a unit, for example `{value}MiB`")
+        } else {
+            format!("write a unit, for example `{unit}`")
+        };
+        let message = format!("cannot {verb} {called} ({}) with a number", bare(ty));
         Some(
-            Diagnostic::new(
-                codes::UNIT_MISSING,
-                format!("cannot {verb} {called} ({}) with a number", bare(ty)),
-            )
-            .label(self.span_of(without), "this has no unit")
-            .help(format!("write a unit, for example `{}`", with_unit(ty, value))),
+            Diagnostic::new(codes::UNIT_MISSING, message)
+                .label(self.span_of(without), "this has no unit")
+                .help(help),
         )
+    }
+
+    /// What a bare percent beside this value is of.
+    fn base_of(&self, value: ExprId) -> Option<(Subject, &'static str)> {
+        match self.policy.exprs.get(value)?.kind {
+            ExprKind::Field(subject, field) if field.row().owner == Owner::Cgroup => {
+                field.row().base.map(|base| (subject, base))
+            }
+            _ => None,
+        }
     }
 
     fn comparison(
@@ -550,11 +566,7 @@ impl Lower<'_> {
     fn based(&mut self, value: ExprId, percent: ExprId) -> Option<ExprId> {
         let (called, share) = (self.called(value), self.called(percent));
         let percent_span = self.span_of(percent);
-        if let Some(Expr { kind: ExprKind::Field(subject, field), .. }) = self.policy.exprs.get(value)
-            && field.row().owner == Owner::Cgroup
-            && let Some(base) = field.row().base
-        {
-            let subject = *subject;
+        if let Some((subject, base)) = self.base_of(value) {
             let base = self.known_field(Owner::Cgroup, base)?;
             let base = self.push(ExprKind::Field(subject, base), Ty::Bytes, percent_span);
             return Some(self.push(ExprKind::Arith(ArithOp::Mul, base, percent), Ty::Bytes, percent_span));

@@ -2,9 +2,9 @@
 //!
 //! Joins a checked policy with a kernel's BTF, through the tables of `oomc_abi` alone. A function that an
 //! action needs may be missing where an alternative stands behind the action: then the action makes no
-//! progress on such a kernel, and one object serves both.
+//! progress, and lowering leaves it out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use oomc_abi::fields::{FieldId, Owner, Recipe, StatTerm};
 use oomc_abi::kfuncs::{self, KfuncId};
@@ -30,6 +30,21 @@ pub fn check(policy: &Policy, view: &KernelView, sink: &mut Sink) {
     }
     for rule in &policy.rules {
         check.action(rule.action, false);
+    }
+}
+
+/// Checks the functions that the program itself calls: for walks, references and statistics.
+pub fn functions(called: BTreeSet<KfuncId>, view: &KernelView, sink: &mut Sink) {
+    for kfunc in called.into_iter().filter(|kfunc| view.kfunc(*kfunc).is_none()) {
+        let row = kfunc.row();
+        sink.push(
+            Diagnostic::new(
+                codes::KFUNC_MISSING,
+                format!("this kernel has no `{}`, which the policy needs", row.name),
+            )
+            .help("build for another kernel with `--btf`")
+            .note(format!("`{}` ({})", row.c, row.source)),
+        );
     }
 }
 
@@ -170,5 +185,57 @@ impl Kernel<'_> {
         absent
             .map(|term| format!("`enum {}` has no `{}`", term.enumeration, term.enumerator))
             .or_else(|| self.function(kfuncs::MEM_CGROUP_PAGE_STATE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+
+    /// The reference kernel with another name for one thing.
+    fn without(name: &str) -> KernelView {
+        let mut bytes = KernelView::embedded_btf().to_vec();
+        let pattern = [b"\0", name.as_bytes(), b"\0"].concat();
+        let at =
+            bytes.windows(pattern.len()).position(|window| window == pattern).expect("the name is there");
+        bytes.iter_mut().skip(at + 1).take(1).for_each(|byte| *byte = b'X');
+        KernelView::from_btf(&bytes).expect("a BTF still")
+    }
+
+    fn codes(text: &str, view: &KernelView) -> Vec<String> {
+        let checked = crate::check(&Source::new("t.oom", text), view);
+        checked.diagnostics.iter().map(|d| format!("{} {d}", d.code)).collect()
+    }
+
+    #[test]
+    fn a_field_without_its_member() {
+        let text = "kill largest in subtree where uid == 0 or uid == 1";
+        assert_eq!(codes(text, &KernelView::embedded()), [""; 0]);
+        assert_eq!(codes(text, &without("real_cred")), ["E0502 `uid` cannot be read on this kernel"]);
+    }
+
+    #[test]
+    fn a_field_without_its_statistic() {
+        let text = "kill largest cgroup in subtree by shmem";
+        assert_eq!(codes(text, &without("NR_SHMEM")), ["E0502 `shmem` cannot be read on this kernel"]);
+    }
+
+    #[test]
+    fn a_walk_without_its_function() {
+        let view = without("bpf_iter_css_task_new");
+        let found = codes("kill largest in subtree", &view);
+        assert_eq!(found, ["E0501 this kernel has no `bpf_iter_css_task_new`, which the policy needs"]);
+        assert_eq!(codes("raise_limit 1MiB up to 1GiB", &view), [""; 0]);
+    }
+
+    #[test]
+    fn the_reference_kernel_has_every_field() {
+        let (policy, view, mut sink) = (Policy::default(), KernelView::embedded(), Sink::default());
+        let mut kernel = Kernel { policy: &policy, view: &view, sink: &mut sink, seen: HashSet::new() };
+        for field in oomc_abi::fields::all() {
+            kernel.field(field, Span::default());
+        }
+        assert_eq!(sink.into_diagnostics(), []);
     }
 }

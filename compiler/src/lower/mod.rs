@@ -194,6 +194,17 @@ impl<'a> Lower<'a> {
         let policy = self.policy;
         let Some(action) = policy.actions.get(action) else { return };
         let outer = self.b.set_span(action.span);
+        // The author knows (W0503): on such a kernel the action makes no progress.
+        let needs = match &action.kind {
+            ActionKind::Kill(_) | ActionKind::Wait => Some(kfuncs::OOM_KILL_PROCESS),
+            ActionKind::RaiseLimit { .. } => Some(kfuncs::MEM_CGROUP_RAISE_MAX),
+            ActionKind::If { .. } | ActionKind::Block(_) | ActionKind::Or(..) | ActionKind::Defer => None,
+        };
+        if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
+            self.b.jump(on_nothing, &[]);
+            self.b.set_span(outer);
+            return;
+        }
         match &action.kind {
             ActionKind::If { condition, then, otherwise } => {
                 let then_block = self.b.create_block();

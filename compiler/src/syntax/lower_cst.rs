@@ -228,6 +228,12 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
         return diagnostic.help(format!("a number and its unit are one word: `{number}{found}`"));
     }
     let has = |wanted: Rule| positives.contains(&wanted);
+    if found == "where" && has(Rule::direction) {
+        return diagnostic.help("`where` stands before `by`");
+    }
+    if found == "now" && has(Rule::EOI) {
+        return diagnostic.help("`now` stands before `reason`");
+    }
     if has(Rule::string) && !has(Rule::number) && found.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return diagnostic
             .help(format!("names of policies and rules stand in quotes: `\"{}\"`", short(found)));
