@@ -228,7 +228,7 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
         return diagnostic.help(format!("a number and its unit are one word: `{number}{found}`"));
     }
     let has = |wanted: Rule| positives.contains(&wanted);
-    if found == "where" && has(Rule::direction) {
+    if found == "where" && (has(Rule::direction) || has(Rule::comma) && has(Rule::now)) {
         return diagnostic.help("`where` stands before `by`");
     }
     if found == "now" && has(Rule::EOI) {
