@@ -40,7 +40,6 @@ pub fn dump_ast(source: &Source) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, reason = "in a test, a panic is a failure")]
 mod tests {
     use super::*;
 

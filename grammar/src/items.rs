@@ -509,9 +509,12 @@ mod tests {
                     expect kill process \"/job#1\" by rule \"x\" } wait";
         assert_eq!(problems(text), [(ProblemKind::Later("test"), "test")]);
         assert_eq!(texts(text).len(), 2);
-        let declares: Vec<_> =
-            split("state grown: counter").into_iter().filter_map(|item| item.declares).collect();
-        assert_eq!(declares, [6..11]);
+        let declares: Vec<_> = split("state grown: counter")
+            .into_iter()
+            .filter_map(|item| item.declares)
+            .map(|at| (at.start, at.end))
+            .collect();
+        assert_eq!(declares, [(6, 11)]);
     }
 
     #[test]

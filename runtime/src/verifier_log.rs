@@ -71,9 +71,9 @@ fn message(log: &str) -> String {
     let said = log.lines().map(str::trim).rfind(|line| {
         !line.is_empty()
             && !line.starts_with(';')
-            && !line.starts_with("R0") | line.contains("invalid") | line.contains("type")
+            && (!line.starts_with("R0") || line.contains("invalid") || line.contains("type"))
             && !statistics.iter().any(|word| line.starts_with(word))
-            && !line.split_once(": (").is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+            && line.split_once(": (").is_none_or(|(number, _)| number.parse::<u32>().is_err())
     });
     said.unwrap_or("it gives no reason").to_owned()
 }

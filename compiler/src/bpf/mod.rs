@@ -3,6 +3,11 @@
 //! Owns instruction encodings, selection, register allocation, the frame. Knows BPF's calling convention;
 //! knows nothing of the policy language nor of ELF.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "entities and registers index the maps of the function that made them"
+)]
+
 pub mod insn;
 pub mod limits;
 

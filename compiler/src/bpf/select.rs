@@ -465,13 +465,14 @@ impl<'a> Select<'a> {
 
     fn binary(&mut self, result: Option<Value>, op: BinOp, a: Value, b: Operand) -> Result<(), Error> {
         let Some(result) = result else { return Ok(()) };
-        if op == BinOp::Sub && self.constant(a) == Some(0) {
-            if let Operand::Value(b) = b {
-                let a = self.reg(b)?;
-                let dst = self.define(result);
-                self.push(VInst::Neg { dst, a });
-                return Ok(());
-            }
+        if op == BinOp::Sub
+            && self.constant(a) == Some(0)
+            && let Operand::Value(b) = b
+        {
+            let a = self.reg(b)?;
+            let dst = self.define(result);
+            self.push(VInst::Neg { dst, a });
+            return Ok(());
         }
         let (mut a, mut b) = (a, b);
         let commutes = matches!(op, BinOp::Add | BinOp::Mul | BinOp::And | BinOp::Or | BinOp::Xor);

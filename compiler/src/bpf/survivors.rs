@@ -106,7 +106,7 @@ fn survivors(blocks: &[VBlock], vregs: usize) -> Vec<bool> {
         }
         false
     };
-    let mut survivors = (0..vregs).map(&mut survives).collect();
+    let mut survivors: Vec<bool> = (0..vregs).map(&mut survives).collect();
     spread(blocks, &mut survivors);
     survivors
 }
@@ -114,7 +114,7 @@ fn survivors(blocks: &[VBlock], vregs: usize) -> Vec<bool> {
 /// What is handed over to a survivor, or made from one in its place, shares its register where it can: a
 /// wish for R1 would reach the survivor through it.
 #[expect(clippy::indexing_slicing, reason = "targets and registers are numbered by selection")]
-fn spread(blocks: &[VBlock], survivors: &mut Vec<bool>) {
+fn spread(blocks: &[VBlock], survivors: &mut [bool]) {
     loop {
         let mut changed = false;
         for (inst, _) in blocks.iter().flat_map(|block| &block.insts) {

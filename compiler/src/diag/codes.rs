@@ -206,6 +206,7 @@ mod tests {
             rest.split_once(')').map(|(value, _)| value)
         }
 
+        #[expect(clippy::disallowed_methods, reason = "a test reads the kernels that the pages are about")]
         fn diagnostics(&self) -> Vec<crate::diag::Diagnostic> {
             let view = match self.argument("btf") {
                 Some(name) => {

@@ -22,6 +22,8 @@
 //! }
 //! ```
 
+#![expect(clippy::indexing_slicing, reason = "an entity indexes the maps of the function that made it")]
+
 pub mod entities;
 pub mod function;
 

@@ -70,9 +70,11 @@ impl Globals {
 
     /// Gives the globals their final sizes.
     pub(super) fn finish(self, func: &mut Function) {
-        func.globals[self.scratch].data = vec![0; self.scratch_size as usize];
-        if let Some(strings) = self.strings {
-            func.globals[strings].data = self.string_bytes;
+        if let Some(scratch) = func.globals.get_mut(self.scratch) {
+            scratch.data = vec![0; self.scratch_size as usize];
+        }
+        if let Some(strings) = self.strings.and_then(|strings| func.globals.get_mut(strings)) {
+            strings.data = self.string_bytes;
         }
     }
 }

@@ -5,6 +5,8 @@
 //! until the object is loaded, and loads from memory of our own, which the verifier does not track and so
 //! keep its states few.
 
+#![expect(clippy::indexing_slicing, reason = "an entity indexes the maps of the function that made it")]
+
 pub mod fold;
 
 pub mod simplify_cfg;

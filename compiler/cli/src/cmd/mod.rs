@@ -44,6 +44,7 @@ fn source(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>, Failure> 
     Ok(source_of(path, &bytes))
 }
 
+#[expect(clippy::result_large_err, reason = "made once for each file of a command")]
 fn source_of(path: &Path, bytes: &[u8]) -> Result<Source, (Source, Diagnostic)> {
     let name = path.display().to_string();
     Source::from_bytes(name.as_str(), bytes).map_err(|diagnostic| (Source::new(name, ""), diagnostic))

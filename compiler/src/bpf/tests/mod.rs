@@ -1,5 +1,4 @@
 //! Functions made by hand, and at random, compiled and run.
-#![expect(clippy::indexing_slicing, reason = "tests")]
 
 mod random;
 mod run;

@@ -64,7 +64,7 @@ const CONSTANTS: &[i64] = &[
     0x8000_0000,
     0xffff_ffff,
     0x1_0000_0000,
-    0x7ffff_ffff_ffff,
+    0x7_ffff_ffff_ffff,
     i64::MAX,
     i64::MIN,
 ];
