@@ -1,0 +1,731 @@
+//! The loader against a kernel of our own: the order of calls, every failure, a death at every moment.
+//!
+//! [`Fake`] answers system calls from a folder in which each kernel object is a file and each pin a hard
+//! link to it, so that what is pinned can be seen without asking the loader. The kernel's types are those
+//! of the reference kernel.
+#![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use oomc_abi::btf::Btf;
+use oomc_abi::consts::BPF_F_CGROUP_FD;
+use oomc_abi::resolve::KernelView;
+use oomc_compiler::Source;
+use oomc_runtime::error::Kind;
+use oomc_runtime::sys::{IdKind, Kernel, LinkInfo, MapInfo, ProgInfo, Reply, Syscall};
+use oomc_runtime::{Error, Object, Paths, System, Target, load, status, unload};
+
+const POLICY: &str = "if cgroup.usage > 90% then raise_limit 10% else kill largest in subtree\n";
+
+const EPERM: i32 = 1;
+const ENOENT: i32 = 2;
+const EEXIST: i32 = 17;
+const EINVAL: i32 = 22;
+const ENOSPC: i32 = 28;
+
+const STRUCT_OPS: u32 = 26;
+const LINK_STRUCT_OPS: u32 = 9;
+
+fn compiled() -> Vec<u8> {
+    let source = Source::new("policy.oom", POLICY);
+    oomc_compiler::compile(&source, &KernelView::embedded()).object.unwrap()
+}
+
+fn object() -> Object {
+    Object::parse(&compiled()).unwrap()
+}
+
+/// A kernel object.
+#[derive(Clone, Debug)]
+enum Thing {
+    Btf(Vec<u8>),
+    Map { kind: u32, value: Vec<u8>, frozen: bool, btf: u32, value_type: u32, kernel_value_type: u32 },
+    Prog { len: u32 },
+    Link { map: u32, cgroup: u64 },
+}
+
+/// A kernel in a folder.
+struct Fake {
+    root: PathBuf,
+    things: RefCell<HashMap<u64, (u32, Thing)>>,
+    calls: RefCell<Vec<String>>,
+    count: Cell<usize>,
+    /// Fails the call of this number with this errno.
+    fail: Cell<Option<(usize, i32)>>,
+    /// The process dies in the call of this number.
+    die: Cell<Option<usize>>,
+    /// What the verifier says to a program, if it does not like it.
+    refusal: RefCell<Option<String>>,
+    /// Links name this cgroup instead of the right one.
+    stray: Cell<Option<u64>>,
+}
+
+impl Fake {
+    fn new(name: &str) -> Self {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loader").join(name);
+        let _ = fs::remove_dir_all(&root);
+        for folder in ["objects", "bpf", "cgroup/job", "cgroup/next"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let write = |name: &str, bytes: &[u8]| fs::write(root.join(name), bytes).unwrap();
+        write("cgroup/job/memory.max", b"max\n");
+        write("vmlinux", KernelView::embedded_btf());
+        write("kallsyms", b"ffffffff82345678 D _totalram_pages\n");
+        write("status", b"Name:\toomc\nCapEff:\t000001ffffffffff\n");
+        let mount = root.join("cgroup");
+        write("mounts", format!("30 23 0:26 / {} rw - cgroup2 none rw\n", mount.display()).as_bytes());
+        Self {
+            root,
+            things: RefCell::default(),
+            calls: RefCell::default(),
+            count: Cell::new(0),
+            fail: Cell::new(None),
+            die: Cell::new(None),
+            refusal: RefCell::new(None),
+            stray: Cell::new(None),
+        }
+    }
+
+    fn system(&self) -> System<'_> {
+        let paths = Paths {
+            bpffs: self.root.join("bpf"),
+            btf: self.root.join("vmlinux"),
+            kallsyms: self.root.join("kallsyms"),
+            mounts: self.root.join("mounts"),
+            process_status: self.root.join("status"),
+        };
+        System { kernel: self, paths }
+    }
+
+    /// Runs a loader from its first call on.
+    fn fresh(&self) -> System<'_> {
+        self.count.set(0);
+        self.calls.borrow_mut().clear();
+        self.system()
+    }
+
+    fn cgroup(&self, name: &str) -> u64 {
+        fs::metadata(self.root.join("cgroup").join(name)).unwrap().ino()
+    }
+
+    /// Pins of a cgroup, sorted.
+    fn pins(&self, cgroup: u64) -> Vec<String> {
+        let folder = self.root.join("bpf/oomc").join(cgroup.to_string());
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn folders(&self) -> usize {
+        fs::read_dir(self.root.join("bpf/oomc")).map_or(0, Iterator::count)
+    }
+
+    /// Cgroups of the links that live on without any loader: those with a pin.
+    fn links(&self) -> Vec<u64> {
+        let files = fs::read_dir(self.root.join("objects")).unwrap();
+        let pinned = files.map(|entry| entry.unwrap().metadata().unwrap()).filter(|data| data.nlink() > 1);
+        let things = self.things.borrow();
+        pinned
+            .filter_map(|data| match things.get(&data.ino()) {
+                Some((_, Thing::Link { cgroup, .. })) if *cgroup != 0 => Some(*cgroup),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn attached(&self) -> usize {
+        self.links().len()
+    }
+
+    /// What happens to links when their cgroup is removed.
+    fn remove_cgroup(&self, name: &str) {
+        let id = self.cgroup(name);
+        let _ = fs::remove_file(self.root.join("cgroup").join(name).join("memory.max"));
+        fs::remove_dir(self.root.join("cgroup").join(name)).unwrap();
+        for (_, thing) in self.things.borrow_mut().values_mut() {
+            if let Thing::Link { cgroup, .. } = thing
+                && *cgroup == id
+            {
+                *cgroup = 0;
+            }
+        }
+    }
+
+    fn make(&self, thing: Thing) -> io::Result<Reply> {
+        let number = self.things.borrow().len() as u32 + 1;
+        let path = self.root.join("objects").join(number.to_string());
+        fs::write(&path, b"")?;
+        let file = File::open(&path)?;
+        self.things.borrow_mut().insert(file.metadata()?.ino(), (number, thing));
+        Ok(Reply::Fd(OwnedFd::from(file)))
+    }
+
+    fn ino(fd: BorrowedFd<'_>) -> u64 {
+        File::from(fd.try_clone_to_owned().unwrap()).metadata().unwrap().ino()
+    }
+
+    fn thing(&self, fd: BorrowedFd<'_>) -> (u32, Thing) {
+        self.things.borrow().get(&Self::ino(fd)).cloned().expect("a kernel object")
+    }
+
+    fn change(&self, fd: BorrowedFd<'_>, change: impl FnOnce(&mut Thing)) -> io::Result<Reply> {
+        change(&mut self.things.borrow_mut().get_mut(&Self::ino(fd)).expect("a kernel object").1);
+        Ok(Reply::Done)
+    }
+
+    fn answer(&self, call: Syscall<'_>) -> io::Result<Reply> {
+        let errno = |number| Err(io::Error::from_raw_os_error(number));
+        match call {
+            Syscall::BtfLoad { btf, .. } => match Btf::parse(btf) {
+                Ok(_) => self.make(Thing::Btf(btf.to_vec())),
+                Err(_) => errno(EINVAL),
+            },
+            Syscall::MapCreate(map) => {
+                let btf = map.btf.map_or(0, |btf| self.thing(btf).0);
+                self.make(Thing::Map {
+                    kind: map.kind,
+                    value: vec![0; map.value_size as usize],
+                    frozen: false,
+                    btf,
+                    value_type: map.value_type,
+                    kernel_value_type: map.kernel_value_type,
+                })
+            }
+            Syscall::MapUpdate { map, value: new, .. } => match self.thing(map).1 {
+                Thing::Map { frozen: true, .. } => errno(EPERM),
+                Thing::Map { value, .. } if value.len() != new.len() => errno(EINVAL),
+                _ => self.change(map, |thing| {
+                    if let Thing::Map { value, .. } = thing {
+                        *value = new.to_vec();
+                    }
+                }),
+            },
+            Syscall::MapLookup { map, value: out, .. } => match self.thing(map).1 {
+                Thing::Map { value, .. } => {
+                    out.copy_from_slice(&value);
+                    Ok(Reply::Done)
+                }
+                other => panic!("a look into {other:?}"),
+            },
+            Syscall::MapFreeze { map } => self.change(map, |thing| {
+                if let Thing::Map { frozen, .. } = thing {
+                    *frozen = true;
+                }
+            }),
+            Syscall::ProgLoad { prog, log } => match &*self.refusal.borrow() {
+                Some(text) if !log.is_empty() && log.len() <= text.len() => errno(ENOSPC),
+                Some(text) => {
+                    log.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+                    errno(EINVAL)
+                }
+                None => self.make(Thing::Prog { len: prog.code.len() as u32 * 8 }),
+            },
+            Syscall::LinkCreate { map, cgroup, flags } => {
+                assert_eq!(flags, BPF_F_CGROUP_FD);
+                let cgroup = Self::ino(cgroup);
+                // No test lets two loaders hold links without pins at the same time.
+                if self.links().contains(&cgroup) {
+                    return errno(EEXIST);
+                }
+                let cgroup = self.stray.get().unwrap_or(cgroup);
+                self.make(Thing::Link { map: self.thing(map).0, cgroup })
+            }
+            Syscall::LinkDetach { link } => self.change(link, |thing| {
+                if let Thing::Link { cgroup, .. } = thing {
+                    *cgroup = 0;
+                }
+            }),
+            Syscall::Pin { object, path } => {
+                let (number, _) = self.thing(object);
+                fs::hard_link(self.root.join("objects").join(number.to_string()), path)?;
+                Ok(Reply::Done)
+            }
+            Syscall::Pinned { path } => Ok(Reply::Fd(OwnedFd::from(File::open(path)?))),
+            Syscall::LinkNext { after } => {
+                let things = self.things.borrow();
+                let mut ids: Vec<u32> = things
+                    .values()
+                    .filter(|(_, thing)| matches!(thing, Thing::Link { .. }))
+                    .map(|(number, _)| *number)
+                    .filter(|number| *number > after)
+                    .collect();
+                ids.sort_unstable();
+                ids.first().map_or(errno(ENOENT), |id| Ok(Reply::Number(*id)))
+            }
+            Syscall::ById { kind: IdKind::Link | IdKind::Map | IdKind::Btf, id } => {
+                Ok(Reply::Fd(OwnedFd::from(File::open(self.root.join("objects").join(id.to_string()))?)))
+            }
+            Syscall::LinkInfo { link } => match self.thing(link) {
+                (id, Thing::Link { map, cgroup }) => {
+                    Ok(Reply::Link(LinkInfo { kind: LINK_STRUCT_OPS, id, map_id: map, cgroup_id: cgroup }))
+                }
+                other => panic!("{other:?} is no link"),
+            },
+            Syscall::MapInfo { map } => match self.thing(map) {
+                (id, Thing::Map { kind, value, btf, value_type, kernel_value_type, .. }) => {
+                    let value_size = value.len() as u32;
+                    Ok(Reply::Map(MapInfo {
+                        kind,
+                        id,
+                        value_size,
+                        btf_id: btf,
+                        value_type,
+                        kernel_value_type,
+                    }))
+                }
+                other => panic!("{other:?} is no map"),
+            },
+            Syscall::ProgInfo { prog } => match self.thing(prog) {
+                (id, Thing::Prog { len }) => {
+                    Ok(Reply::Prog(ProgInfo { id, xlated_len: len, verified_insns: 1 }))
+                }
+                other => panic!("{other:?} is no program"),
+            },
+            Syscall::BtfData { btf, data } => match self.thing(btf).1 {
+                Thing::Btf(bytes) => {
+                    data.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
+                    Ok(Reply::Number(bytes.len() as u32))
+                }
+                other => panic!("{other:?} is no BTF"),
+            },
+            Syscall::MountBpf { .. } => Ok(Reply::Done),
+        }
+    }
+}
+
+impl Kernel for Fake {
+    fn call(&self, call: Syscall<'_>) -> io::Result<Reply> {
+        let number = self.count.get();
+        self.count.set(number + 1);
+        let what = match &call {
+            Syscall::Pin { path, .. } => format!("PIN {}", path.file_name().unwrap().display()),
+            Syscall::MapCreate(map) => format!("{} {}", call.name(), map.name),
+            _ => call.name().to_owned(),
+        };
+        self.calls.borrow_mut().push(what);
+        if self.die.get() == Some(number) {
+            panic!("killed in call {number}");
+        }
+        match self.fail.get() {
+            Some((at, errno)) if at == number => Err(io::Error::from_raw_os_error(errno)),
+            _ => self.answer(call),
+        }
+    }
+}
+
+fn job() -> Target {
+    Target::Cgroup("/job".to_owned())
+}
+
+const PINS: [&str; 9] = ["link", "meta", "ops", "prog", "rodata", "scratch", "source", "stats", "units"];
+
+/// Pins of the headline; which globals it has is the compiler's business.
+fn is_whole(pins: &[String]) -> bool {
+    ["link", "meta", "ops", "prog", "source", "stats"].iter().all(|pin| pins.iter().any(|have| have == pin))
+        && pins.iter().all(|have| PINS.contains(&have.as_str()))
+}
+
+#[test]
+fn a_load_does_things_in_order_and_pins_the_link_last() {
+    let fake = Fake::new("order");
+    let loaded = load(&fake.fresh(), &object(), &job()).unwrap();
+    let id = fake.cgroup("job");
+    assert_eq!((loaded.cgroup.as_str(), loaded.cgroup_id), ("/job", id));
+    assert!(loaded.memory);
+    assert_eq!(loaded.program.insns, loaded.program.xlated);
+    assert!(is_whole(&fake.pins(id)), "{:?}", fake.pins(id));
+    assert_eq!(fake.attached(), 1);
+
+    let calls = fake.calls.borrow();
+    let at = |what: &str| {
+        calls.iter().position(|call| call == what).unwrap_or_else(|| panic!("no {what} in {calls:#?}"))
+    };
+    let order = [
+        "BPF_BTF_LOAD",
+        "BPF_MAP_CREATE oomc.stats",
+        "BPF_PROG_LOAD",
+        "BPF_MAP_CREATE oomc.ops",
+        "PIN prog",
+        "BPF_LINK_CREATE",
+        "PIN link",
+    ];
+    let places: Vec<usize> = order.iter().map(|what| at(what)).collect();
+    assert!(places.is_sorted(), "{calls:#?}");
+    assert_eq!(calls.last().map(String::as_str), Some("PIN link"));
+    // Between attaching and pinning the kernel is asked where it attached.
+    assert_eq!(calls.get(at("BPF_LINK_CREATE") + 1).map(String::as_str), Some("BPF_OBJ_GET_INFO_BY_FD"));
+    // Messages that the program hands to the kernel may change no more.
+    if calls.iter().any(|call| call == "BPF_MAP_CREATE oomc.rodata") {
+        let create = at("BPF_MAP_CREATE oomc.rodata");
+        assert_eq!(calls.get(create + 2).map(String::as_str), Some("BPF_MAP_FREEZE"));
+        assert!(create < at("BPF_PROG_LOAD"));
+    }
+}
+
+#[test]
+fn the_ops_map_holds_the_program_and_the_name() {
+    let fake = Fake::new("ops");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let things = fake.things.borrow();
+    let value = things.values().find_map(|(_, thing)| match thing {
+        Thing::Map { kind: STRUCT_OPS, value, kernel_value_type, .. } => {
+            assert_ne!(*kernel_value_type, 0);
+            Some(value.clone())
+        }
+        _ => None,
+    });
+    let value = value.unwrap();
+    let name = object().ops_name();
+    assert!(name.starts_with("policy@") && name.len() == "policy@".len() + 8, "{name}");
+    assert!(value.windows(name.len()).any(|bytes| bytes == name.as_bytes()));
+}
+
+#[test]
+fn every_failing_call_leaves_nothing_behind() {
+    let fake = Fake::new("failures");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let calls = fake.count.get();
+    let names = fake.calls.borrow().clone();
+    unload(&fake.fresh(), Some(&job())).unwrap();
+    assert!(calls > 15, "{names:?}");
+    for errno in [EPERM, EINVAL] {
+        for call in 0..calls {
+            fake.fail.set(Some((call, errno)));
+            let result = load(&fake.fresh(), &object(), &job());
+            fake.fail.set(None);
+            let what = names.get(call).unwrap();
+            match (what.as_str(), result) {
+                // Without a log first, and then with one: the second time it works.
+                ("BPF_PROG_LOAD", Ok(_)) => {
+                    unload(&fake.fresh(), Some(&job())).unwrap();
+                }
+                (_, Ok(_)) => panic!("{what} failed and the load went on"),
+                (_, Err(error)) => {
+                    let kind = if errno == EPERM { Kind::Missing } else { Kind::Refused };
+                    assert_eq!(error.kind(), kind, "{what}: {error}");
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+            assert_eq!((fake.attached(), fake.folders()), (0, 0), "after a failing {what}");
+        }
+    }
+    load(&fake.fresh(), &object(), &job()).unwrap();
+}
+
+#[test]
+fn a_loader_killed_at_any_moment_leaves_nothing_half_attached() {
+    let fake = Fake::new("killed");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let calls = fake.count.get();
+    unload(&fake.fresh(), Some(&job())).unwrap();
+    let id = fake.cgroup("job");
+    std::panic::set_hook(Box::new(|_| {}));
+    for call in 0..calls {
+        fake.die.set(Some(call));
+        let system = fake.fresh();
+        let object = object();
+        let outcome = catch_unwind(AssertUnwindSafe(|| load(&system, &object, &job()).map(drop)));
+        fake.die.set(None);
+        assert!(outcome.is_err(), "call {call} was never made");
+        assert_eq!(fake.attached(), 0, "killed in call {call}");
+        assert!(!fake.pins(id).contains(&"link".to_owned()));
+        // Each command tidies up: in turn a load, a status and an unload.
+        match call % 3 {
+            0 => assert_eq!(status(&fake.fresh(), None).unwrap().attached, []),
+            1 => assert!(matches!(unload(&fake.fresh(), Some(&job())), Err(Error::Vacant { .. }))),
+            _ => {
+                load(&fake.fresh(), &object, &job()).unwrap();
+                unload(&fake.fresh(), Some(&job())).unwrap();
+            }
+        }
+        assert_eq!(fake.folders(), 0, "killed in call {call}");
+    }
+    let _ = std::panic::take_hook();
+}
+
+#[test]
+fn an_unloader_killed_at_any_moment_leaves_nothing_half_attached() {
+    let fake = Fake::new("killed_unload");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    unload(&fake.fresh(), Some(&job())).unwrap();
+    let calls = fake.count.get();
+    let id = fake.cgroup("job");
+    for call in 0..calls {
+        load(&fake.fresh(), &object(), &job()).unwrap();
+        fake.die.set(Some(call));
+        let system = fake.fresh();
+        let outcome = catch_unwind(AssertUnwindSafe(|| unload(&system, Some(&job())).map(drop)));
+        fake.die.set(None);
+        assert!(outcome.is_err(), "call {call} was never made");
+        // Either nothing happened yet, or the policy is detached and the rest is tidied up.
+        if fake.attached() == 1 {
+            assert!(is_whole(&fake.pins(id)), "killed in call {call}");
+            unload(&fake.fresh(), Some(&job())).unwrap();
+        } else {
+            status(&fake.fresh(), None).unwrap();
+        }
+        assert_eq!((fake.attached(), fake.folders()), (0, 0), "killed in call {call}");
+    }
+}
+
+#[test]
+fn a_cgroup_with_a_policy_of_ours_keeps_it() {
+    let fake = Fake::new("ours");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let before = fake.pins(fake.cgroup("job"));
+    let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
+    let Error::Occupied { cgroup, policy, foreign: false } = &error else { panic!("{error}") };
+    assert_eq!(cgroup, "/job");
+    assert_eq!(policy.as_deref(), Some(object().ops_name().as_str()));
+    assert_eq!(error.kind(), Kind::Refused);
+    // It was noticed before anything was made.
+    assert!(!fake.calls.borrow().iter().any(|call| call.contains("LOAD") || call.contains("CREATE")));
+    assert_eq!(fake.pins(fake.cgroup("job")), before);
+    assert_eq!(fake.attached(), 1);
+}
+
+#[test]
+fn a_cgroup_with_a_policy_of_another_loader_keeps_it() {
+    let fake = Fake::new("foreign");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    // Another loader's: attached and pinned, but not in our folder.
+    let id = fake.cgroup("job");
+    fs::rename(fake.root.join("bpf/oomc").join(id.to_string()), fake.root.join("bpf/theirs")).unwrap();
+    let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
+    let Error::Occupied { policy, foreign: true, .. } = &error else { panic!("{error}") };
+    assert_eq!(policy.as_deref(), Some(object().ops_name().as_str()));
+    assert_eq!((fake.attached(), fake.folders()), (1, 0));
+
+    let status = status(&fake.fresh(), None).unwrap();
+    assert_eq!(status.attached, []);
+    let [foreign] = status.foreign.as_slice() else { panic!("{status:?}") };
+    assert_eq!((foreign.cgroup.as_deref(), foreign.cgroup_id), (Some("/job"), id));
+    assert_eq!(foreign.policy.as_deref(), Some(object().ops_name().as_str()));
+    assert!(matches!(unload(&fake.fresh(), Some(&job())), Err(Error::Vacant { .. })));
+}
+
+#[test]
+fn a_kernel_that_attaches_elsewhere_is_found_out() {
+    let fake = Fake::new("stray");
+    fake.stray.set(Some(4711));
+    let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
+    let wanted = fake.cgroup("job");
+    assert!(matches!(error, Error::WrongCgroup { wanted: id, found: 4711 } if id == wanted), "{error}");
+    assert!(fake.calls.borrow().iter().any(|call| call == "BPF_LINK_DETACH"));
+    assert_eq!((fake.attached(), fake.folders()), (0, 0));
+}
+
+#[test]
+fn counters_are_named_by_the_types_of_their_map() {
+    let fake = Fake::new("counters");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let stats = File::open(fake.root.join("bpf/oomc").join(fake.cgroup("job").to_string()).join("stats"));
+    let stats = OwnedFd::from(stats.unwrap());
+    fake.change(std::os::fd::AsFd::as_fd(&stats), |thing| {
+        let Thing::Map { value, .. } = thing else { panic!("{thing:?}") };
+        for (at, word) in value.chunks_exact_mut(8).enumerate() {
+            word.copy_from_slice(&(at as u64 + 40).to_ne_bytes());
+        }
+    })
+    .unwrap();
+    let found = status(&fake.fresh(), Some(&job())).unwrap();
+    let [one] = found.attached.as_slice() else { panic!("{found:?}") };
+    assert_eq!(one.policy, object().ops_name());
+    assert_eq!(one.meta.get("mode"), "enforce");
+    assert_eq!(one.counters.first(), Some(&("invocations".to_owned(), 40)));
+    assert_eq!(one.counters.get(1), Some(&("kills".to_owned(), 41)));
+    assert_eq!(found.foreign, []);
+    let unloaded = unload(&fake.fresh(), Some(&job())).unwrap();
+    assert_eq!(unloaded.detached.first().map(|one| &one.counters), Some(&one.counters));
+}
+
+#[test]
+fn pins_of_removed_cgroups_are_reported_once_and_removed() {
+    let fake = Fake::new("gone");
+    let next = Target::Cgroup("/next".to_owned());
+    let loaded = load(&fake.fresh(), &object(), &next).unwrap();
+    assert!(!loaded.memory, "the cgroup has no memory.max");
+    let check = |gone: &[oomc_runtime::Gone]| {
+        let [one] = gone else { panic!("{gone:?}") };
+        assert_eq!((one.cgroup.as_str(), one.cgroup_id), ("/next", loaded.cgroup_id));
+        assert_eq!(one.policy, object().ops_name());
+    };
+    fake.remove_cgroup("next");
+    check(&status(&fake.fresh(), None).unwrap().gone);
+    assert_eq!(fake.folders(), 0);
+    assert_eq!(status(&fake.fresh(), None).unwrap().gone, []);
+
+    fs::create_dir(fake.root.join("cgroup/next")).unwrap();
+    load(&fake.fresh(), &object(), &next).unwrap();
+    fake.remove_cgroup("next");
+    assert_eq!(load(&fake.fresh(), &object(), &job()).unwrap().gone.len(), 1);
+    assert_eq!(fake.folders(), 1);
+
+    fs::create_dir(fake.root.join("cgroup/next")).unwrap();
+    load(&fake.fresh(), &object(), &next).unwrap();
+    fake.remove_cgroup("next");
+    // Its path still says whom the operator means.
+    assert_eq!(unload(&fake.fresh(), Some(&next)).unwrap().gone.len(), 1);
+    assert_eq!((fake.attached(), fake.folders()), (1, 1));
+    assert!(matches!(unload(&fake.fresh(), Some(&next)), Err(Error::Cgroup { .. })));
+}
+
+#[test]
+fn two_loaders_do_not_meet() {
+    let fake = Fake::new("lock");
+    let folder = fake.root.join("bpf/oomc");
+    fs::create_dir(&folder).unwrap();
+    let other = File::open(&folder).unwrap();
+    other.lock().unwrap();
+    let (sender, done) = std::sync::mpsc::channel();
+    let root = fake.root.clone();
+    let thread = std::thread::spawn(move || {
+        // A second loader has a kernel of its own here: only the folder is shared.
+        let fake = Fake { root, ..Fake::new("lock_other") };
+        let result = load(&fake.system(), &object(), &job()).map(drop);
+        let _ = sender.send(());
+        result
+    });
+    let wait = std::time::Duration::from_millis(300);
+    assert!(done.recv_timeout(wait).is_err(), "it did not wait for the lock");
+    assert_eq!(fake.folders(), 0);
+    other.unlock().unwrap();
+    thread.join().unwrap().unwrap();
+    assert_eq!(fake.folders(), 1);
+}
+
+#[test]
+fn a_refusal_of_the_verifier_is_shown_at_the_line_of_the_policy() {
+    let fake = Fake::new("verifier");
+    let noise = "0: R1=ctx() R10=fp0\n".repeat(20_000);
+    let last = "R2 must be referenced or trusted";
+    let end = "processed 13 insns (limit 1000000) max_states_per_insn 0 total_states 1\n";
+    *fake.refusal.borrow_mut() = Some(format!("{noise}30: (85) call bpf_oom_kill_process#7\n{last}\n{end}"));
+    let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
+    let Error::Verifier(refusal) = &error else { panic!("{error}") };
+    assert_eq!(refusal.message, last);
+    assert_eq!(refusal.insn, Some(30));
+    assert!(refusal.log.len() > noise.len(), "the log was cut");
+    let place = refusal.place.as_ref().unwrap();
+    assert_eq!((place.file.as_str(), place.line), ("policy.oom", 1));
+    assert_eq!(place.text, POLICY.trim_end());
+    assert_eq!(error.kind(), Kind::Refused);
+    assert_eq!((fake.attached(), fake.folders()), (0, 0));
+    // First without a log, then with ever larger ones.
+    let loads = fake.calls.borrow().iter().filter(|call| *call == "BPF_PROG_LOAD").count();
+    assert_eq!(loads, 3);
+}
+
+#[test]
+fn what_a_kernel_lacks_is_listed_and_nothing_is_tried() {
+    let fake = Fake::new("lacks");
+    let btf = |name: &str| fs::read(oomc_tests::root().join("tests/btf").join(name)).unwrap();
+    for (name, word) in [("no_hook.btf", "struct bpf_oom_ops"), ("no_raise.btf", "bpf_mem_cgroup_raise_max")]
+    {
+        fs::write(fake.root.join("vmlinux"), btf(name)).unwrap();
+        let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Missing, "{name}: {error}");
+        assert!(error.to_string().contains(word), "{name}: {error}");
+        assert_eq!(*fake.calls.borrow(), Vec::<String>::new());
+    }
+    fs::remove_file(fake.root.join("vmlinux")).unwrap();
+    let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing);
+    assert!(error.to_string().contains("CONFIG_DEBUG_INFO_BTF"), "{error}");
+}
+
+#[test]
+fn without_privilege_nothing_is_tried() {
+    let fake = Fake::new("privilege");
+    fs::write(fake.root.join("status"), "CapEff:\t0000000000000000\n").unwrap();
+    for error in [
+        load(&fake.fresh(), &object(), &job()).map(drop).unwrap_err(),
+        status(&fake.fresh(), None).map(drop).unwrap_err(),
+        unload(&fake.fresh(), None).map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Privilege(_)), "{error}");
+        assert_eq!(error.kind(), Kind::Missing);
+    }
+    assert_eq!(fake.count.get(), 0);
+}
+
+#[test]
+fn cgroups_are_named_relative_to_their_mount_or_below_it() {
+    let fake = Fake::new("cgroups");
+    let mount = fake.root.join("cgroup");
+    for path in ["/job", "job", "job/", "./job", mount.join("job").to_str().unwrap()] {
+        let loaded = load(&fake.fresh(), &object(), &Target::Cgroup(path.to_owned())).unwrap();
+        assert_eq!(loaded.cgroup, "/job", "{path}");
+        unload(&fake.fresh(), Some(&job())).unwrap();
+    }
+    for path in ["/", ".", mount.to_str().unwrap()] {
+        let error = load(&fake.fresh(), &object(), &Target::Cgroup(path.to_owned())).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage, "{path}: {error}");
+        assert!(error.to_string().contains("--system"), "{error}");
+    }
+    for path in ["/nowhere", "/job/../job", "", "/job/memory.max"] {
+        let error = load(&fake.fresh(), &object(), &Target::Cgroup(path.to_owned())).unwrap_err();
+        assert!(matches!(error, Error::Cgroup { .. }), "{path}: {error}");
+    }
+    let loaded = load(&fake.fresh(), &object(), &Target::System).unwrap();
+    assert_eq!((loaded.cgroup.as_str(), loaded.cgroup_id), ("/", fake.cgroup("")));
+    unload(&fake.fresh(), Some(&Target::System)).unwrap();
+}
+
+#[test]
+fn every_cut_object_is_refused() {
+    let whole = compiled();
+    assert!(Object::parse(&whole).is_ok());
+    for len in 0..whole.len() {
+        assert!(Object::parse(whole.get(..len).unwrap()).is_err(), "the first {len} bytes");
+    }
+}
+
+#[test]
+fn a_damaged_object_is_refused_or_loads_something_without_a_panic() {
+    let whole = compiled();
+    let view = Btf::parse(KernelView::embedded_btf()).unwrap();
+    assert!(view.composite("bpf_oom_ops").is_some());
+    let fake = Fake::new("damaged");
+    let mut refused = 0;
+    for at in 0..whole.len() {
+        for bit in [0x01, 0x80] {
+            let mut bytes = whole.clone();
+            *bytes.get_mut(at).unwrap() ^= bit;
+            match Object::parse(&bytes) {
+                // Reading is enough for most; fitting to a kernel takes longer.
+                Ok(object) if at % 97 == 0 => {
+                    let _ = oomc_runtime::verify(&fake.fresh(), &object);
+                }
+                Ok(_) => {}
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(refused > 1000, "only {refused} were noticed");
+    assert_eq!((fake.attached(), fake.folders()), (0, 0));
+}
+
+#[test]
+fn what_is_no_object_of_ours_is_named_so() {
+    let says = |bytes: &[u8]| Object::parse(bytes).unwrap_err().to_string();
+    assert!(says(b"").contains("empty"));
+    assert!(says(b"kill largest in subtree").contains("not an object"));
+    assert!(says(&fs::read("/proc/self/exe").unwrap()).contains("not one for BPF"));
+    // An object of oomc in another format.
+    let mut other = compiled();
+    let at = other.windows(9).position(|bytes| bytes == b"format=1\n").unwrap();
+    *other.get_mut(at + 7).unwrap() = b'9';
+    assert!(says(&other).contains("format `9`"), "{}", says(&other));
+}
