@@ -15,6 +15,7 @@ use oomc_abi::fields::{FIELDS, Field, Owner, Unit};
 use oomc_abi::kfuncs::{KFUNCS, Kfunc};
 use oomc_compiler::diag::{Code, Severity};
 use oomc_compiler::{KernelView, Source};
+use oomc_grammar::precedence::{Fix, Level, TABLE};
 use oomc_tests::{files, read, root, short};
 
 /// Codes whose mistake cannot stand in a page: bytes that are no text, a file of megabytes, a clause of 64 KiB,
@@ -269,10 +270,23 @@ fn refused(path: &Path, text: &str) -> Option<String> {
 fn the_tables_of_the_book_are_those_of_the_compiler() {
     let of = |owner| FIELDS.iter().filter(move |field| field.owner == owner).map(field_row);
     let head = "| field | unit | meaning | missing when | kernel source |\n|---|---|---|---|---|\n";
-    printed("fields.md", "process", head, of(Owner::Process));
-    printed("fields.md", "cgroup", head, of(Owner::Cgroup));
+    printed("kernel/fields.md", "process", head, of(Owner::Process));
+    printed("kernel/fields.md", "cgroup", head, of(Owner::Cgroup));
     let head = "| function | needed by | what it does | errors | kernel source |\n|---|---|---|---|---|\n";
-    printed("kfuncs.md", "kfuncs", head, KFUNCS.iter().map(kfunc_row));
+    printed("kernel/kfuncs.md", "kfuncs", head, KFUNCS.iter().map(kfunc_row));
+    let head = "| operators | |\n|---|---|\n";
+    printed("language/grammar.md", "operators", head, TABLE.iter().map(operator_row));
+}
+
+fn operator_row(level: &Level) -> String {
+    // `=` is read only so that the mistake can be named.
+    let ops: Vec<String> =
+        level.ops.iter().filter(|(_, text)| *text != "=").map(|(_, text)| format!("`{text}`")).collect();
+    let place = match level.fix {
+        Fix::Prefix => "before its operand",
+        Fix::Left => "between two operands",
+    };
+    format!("| {} | {place} |\n", ops.join(" "))
 }
 
 fn field_row(field: &Field) -> String {
@@ -306,7 +320,7 @@ fn kfunc_row(kfunc: &Kfunc) -> String {
 
 /// Compares the part of a page between two marks with what the compiler's table prints, or writes it there.
 fn printed(page: &str, mark: &str, head: &str, rows: impl Iterator<Item = String>) {
-    let path = root().join("book/src/kernel").join(page);
+    let path = root().join("book/src").join(page);
     let text = read(&path);
     let (open, close) = (format!("<!-- table: {mark} -->\n"), format!("<!-- end: {mark} -->"));
     let start =
