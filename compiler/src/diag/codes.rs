@@ -168,6 +168,7 @@ codes! {
     W0603 NEVER_IS_OURS Warning "0.1" "What `never` does not promise."
     W0604 UNUSED_CONST Warning "0.1" "A constant that nothing uses."
     W0605 CONSTANT_CONDITION Warning "0.1" "A condition that never changes."
+    W0606 NO_RISE Warning "0.1" "A rise that is too small."
     E0901 IR_INVALID Error "0.1" "The IR broke its own rules."
     E0902 CODE_FAILED Error "0.1" "The back end gave up."
     E0903 OBJECT_FAILED Error "0.1" "The object could not be written."
@@ -208,12 +209,10 @@ mod tests {
 
         #[expect(clippy::disallowed_methods, reason = "a test reads the kernels that the pages are about")]
         fn diagnostics(&self) -> Vec<crate::diag::Diagnostic> {
+            let kernel = |bytes: &[u8]| KernelView::from_btf(bytes).expect("a BTF of tests/btf");
             let view = match self.argument("btf") {
-                Some(name) => {
-                    let path = format!("{}/../tests/btf/{name}.btf", env!("CARGO_MANIFEST_DIR"));
-                    let bytes = std::fs::read(path).unwrap_or_default();
-                    KernelView::from_btf(&bytes).expect("a BTF of tests/btf")
-                }
+                Some("no_raise") => kernel(include_bytes!("../../../tests/btf/no_raise.btf")),
+                Some(_) => kernel(include_bytes!("../../../tests/btf/no_hook.btf")),
                 None => KernelView::embedded(),
             };
             let mut sink = crate::diag::Sink::default();

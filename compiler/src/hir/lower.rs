@@ -9,8 +9,8 @@ use oomc_abi::fields::{self, FieldId, Owner};
 
 use super::check::Operand;
 use super::{
-    Action, ActionId, ActionKind, Anchor, BinderId, Direction, ExprKind, Key, Kill, Never, Place, Policy,
-    Rule, Selection, Subject, Ty, Unit,
+    Action, ActionId, ActionKind, Anchor, ArithOp, BinderId, Direction, ExprKind, Key, Kill, Never, Place,
+    Policy, RATIO_ONE, Rule, Selection, Subject, Ty, Unit,
 };
 use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, Sink, codes};
@@ -374,6 +374,17 @@ impl Lower<'_> {
             }
             ast::ActionKind::Kill { selection, now, reason } => {
                 let selection = self.selection(selection)?;
+                if let Some(reason) = reason.as_ref().filter(|reason| reason.text.contains('{')) {
+                    self.sink.push(
+                        Diagnostic::new(
+                            codes::NOT_YET,
+                            "fields in a `reason` are not yet part of the language",
+                        )
+                        .label(reason.span, "`{` is reserved for a later version")
+                        .help("write the reason without braces"),
+                    );
+                    return None;
+                }
                 let reason = reason.as_ref().map(|reason| reason.text.clone());
                 ActionKind::Kill(Kill { selection, now: *now, reason })
             }
@@ -390,12 +401,36 @@ impl Lower<'_> {
                         None
                     }
                 };
-                ActionKind::RaiseLimit { by: by?, up_to }
+                let by = by?;
+                self.rises(by, span);
+                ActionKind::RaiseLimit { by, up_to }
             }
             ast::ActionKind::Wait => ActionKind::Wait,
             ast::ActionKind::Defer => ActionKind::Defer,
         };
         Some(self.push_action(kind, span))
+    }
+
+    /// Warns of a rise that is never progress.
+    fn rises(&mut self, by: super::ExprId, span: Span) {
+        let least = RATIO_ONE / 100;
+        let small = match self.policy.exprs.get(by).map(|expr| &expr.kind) {
+            Some(ExprKind::Int(bytes)) => *bytes <= 0,
+            Some(ExprKind::Arith(ArithOp::Mul, base, ratio)) => {
+                let own = matches!(self.policy.exprs.get(*base).map(|base| &base.kind),
+                    Some(ExprKind::Field(Subject::Anchor(Anchor::Cgroup), field)) if field.row().name == "own_limit");
+                let ratio_of = self.policy.exprs.get(*ratio).is_some_and(|ratio| ratio.ty == Ty::Ratio);
+                own && ratio_of && self.constant(*ratio).is_some_and(|ratio| ratio < least)
+            }
+            _ => false,
+        };
+        if small {
+            self.sink.push(
+                Diagnostic::new(codes::NO_RISE, "this rise is never progress")
+                    .label(span, "less than one percent of the limit")
+                    .help("raise by at least `1%`"),
+            );
+        }
     }
 
     fn block(&mut self, actions: &[ast::Action], span: Span) -> Option<ActionId> {

@@ -215,8 +215,7 @@ impl Scope {
                     .map(|name| -> &str { name })
                     .chain(self.constants.keys().map(String::as_str))
                     .chain(HEADS.iter().copied());
-                let member =
-                    rest.first().map_or_else(String::new, |_| path.text()[head.text.len()..].to_owned());
+                let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
                 Err(Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no `{}` here", path.text()))
                     .label(head.span, "unknown name")
                     .help(match nearest(&head.text, known) {
