@@ -4,6 +4,7 @@
 //! against, and no anonymous structures in between: loaders match members by name and look through the
 //! kernel's anonymous ones.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use oomc_abi::btf::write::Builder;
@@ -74,13 +75,16 @@ enum Step {
 pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Error> {
     let mut types = Types::new(module.view);
 
-    // First all members, because a copy's order decides the paths.
-    let mut paths = Vec::new();
+    // First all members, because a copy's order decides the paths. A large policy reads a member thousands
+    // of times: each is looked up once.
+    let mut paths: BTreeMap<ir::FieldRef, Vec<Step>> = BTreeMap::new();
     let mut enumerators: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for core in &module.program.core {
         match core.kind {
             CoreKind::FieldByteOffset(field) | CoreKind::FieldExists(field) => {
-                paths.push(types.collect(&module.func.fields[field])?);
+                if let Entry::Vacant(path) = paths.entry(field) {
+                    path.insert(types.collect(&module.func.fields[field])?);
+                }
             }
             CoreKind::EnumValue(used) | CoreKind::EnumExists(used) => {
                 let used = &module.func.enums[used];
@@ -96,36 +100,45 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
         enums.insert(tag.clone(), types.enumeration(tag, names));
     }
 
+    let mut named = BTreeMap::new();
+    for (used, enumerator) in module.func.enums.iter() {
+        let Some(names) = enumerators.get(&enumerator.enumeration) else { continue };
+        let Some(at) = names.iter().position(|name| *name == enumerator.name) else { continue };
+        let id = enums.get(&enumerator.enumeration).copied().unwrap_or(0);
+        let value = types.enum_value(&enumerator.enumeration, &enumerator.name);
+        named.insert(used, (id, at.to_string(), value));
+    }
+    let mut whole = BTreeMap::new();
     let mut relos = Vec::new();
-    let mut paths = paths.into_iter();
+    let mut placed = BTreeMap::new();
+    for (field, steps) in &paths {
+        let root = types.place(&module.func.fields[*field].container);
+        let (access, offset) = types.access(steps);
+        placed.insert(*field, (types.copy(&root), access, offset));
+    }
     for core in &module.program.core {
         let (type_id, access, kind, value) = match core.kind {
             CoreKind::FieldByteOffset(field) | CoreKind::FieldExists(field) => {
-                let steps = paths.next().unwrap_or_default();
-                let root = types.place(&module.func.fields[field].container);
-                let (access, offset) = types.access(&steps);
+                let (id, access, offset) = placed.get(&field).cloned().unwrap_or_default();
                 let (kind, value) = match core.kind {
                     CoreKind::FieldExists(_) => (RelocKind::FieldExists, 1),
                     _ => (RelocKind::FieldByteOffset, i64::from(offset)),
                 };
-                (types.copy(&root), access, kind, value)
+                (id, access, kind, value)
             }
             CoreKind::EnumValue(used) | CoreKind::EnumExists(used) => {
-                let used = &module.func.enums[used];
-                let id = enums.get(&used.enumeration).copied().unwrap_or(0);
-                let names = enumerators.get(&used.enumeration);
-                let at =
-                    names.and_then(|names| names.iter().position(|name| *name == used.name)).unwrap_or(0);
-                let value = types.enum_value(&used.enumeration, &used.name);
+                let (id, access, value) = named.get(&used).cloned().unwrap_or_default();
                 let (kind, value) = match core.kind {
                     CoreKind::EnumExists(_) => (RelocKind::EnumvalExists, 1),
                     _ => (RelocKind::EnumvalValue, value),
                 };
-                (id, at.to_string(), kind, value)
+                (id, access, kind, value)
             }
             CoreKind::TypeIdTarget(ty) => {
-                let place = types.place(&module.func.types[ty]);
-                let id = types.copy(&place);
+                let id = *whole.entry(ty).or_insert_with(|| {
+                    let place = types.place(&module.func.types[ty]);
+                    types.copy(&place)
+                });
                 (id, "0".to_owned(), RelocKind::TypeIdTarget, i64::from(id))
             }
         };
