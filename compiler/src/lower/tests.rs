@@ -1,13 +1,13 @@
 //! The arithmetic of the language against its definition in wider numbers.
 //!
-//! Each operator is lowered alone and its IR is run by a small evaluator of pure instructions, which follows
-//! BPF's rules for division (`Documentation/bpf/standardization/instruction-set.rst`, 6.12).
+//! Each operator is lowered alone and its IR is run by a small evaluator of pure instructions.
 
 use oomc_abi::resolve::KernelView;
 
 use super::Lower;
 use crate::hir::{Policy, RATIO_ONE};
-use crate::ir::{BinOp, Block, Cond, Function, InstData, Operand, Value};
+use crate::ir::{Block, Function, InstData, Operand, Value};
+use crate::passes::fold::{compute, holds};
 
 /// The numbers at which 64-bit arithmetic goes wrong, and some between.
 const NUMBERS: &[i64] = &[
@@ -78,13 +78,13 @@ fn evaluate(func: &Function) -> Option<i64> {
             };
             let result = match &func.insts[*inst] {
                 InstData::Iconst(value) => *value,
-                InstData::Binary(op, a, b) => binary(*op, at(&values, *a), operand(b)),
+                InstData::Binary(op, a, b) => compute(*op, at(&values, *a), operand(b)),
                 InstData::Jump(call) => {
                     target = Some(call);
                     0
                 }
                 InstData::Branch { cond, a, b, then, otherwise } => {
-                    let holds = compare(*cond, at(&values, *a), operand(b));
+                    let holds = holds(*cond, at(&values, *a), operand(b));
                     target = Some(if holds { then } else { otherwise });
                     0
                 }
@@ -102,47 +102,6 @@ fn evaluate(func: &Function) -> Option<i64> {
             values[param.as_u32() as usize] = arg;
         }
         block = call.block;
-    }
-}
-
-fn binary(op: BinOp, a: i64, b: i64) -> i64 {
-    let (ua, ub) = (a as u64, b as u64);
-    match op {
-        BinOp::Add => a.wrapping_add(b),
-        BinOp::Sub => a.wrapping_sub(b),
-        BinOp::Mul => a.wrapping_mul(b),
-        BinOp::Udiv => ua.checked_div(ub).unwrap_or(0) as i64,
-        BinOp::Sdiv => {
-            if b == 0 {
-                0
-            } else {
-                a.wrapping_div(b)
-            }
-        }
-        BinOp::Umod => ua.checked_rem(ub).unwrap_or(ua) as i64,
-        BinOp::And => a & b,
-        BinOp::Or => a | b,
-        BinOp::Xor => a ^ b,
-        BinOp::Shl => ua.wrapping_shl(b as u32) as i64,
-        BinOp::Ushr => ua.wrapping_shr(b as u32) as i64,
-        BinOp::Sshr => a.wrapping_shr(b as u32),
-    }
-}
-
-fn compare(cond: Cond, a: i64, b: i64) -> bool {
-    let (ua, ub) = (a as u64, b as u64);
-    match cond {
-        Cond::Eq => a == b,
-        Cond::Ne => a != b,
-        Cond::Ult => ua < ub,
-        Cond::Ule => ua <= ub,
-        Cond::Ugt => ua > ub,
-        Cond::Uge => ua >= ub,
-        Cond::Slt => a < b,
-        Cond::Sle => a <= b,
-        Cond::Sgt => a > b,
-        Cond::Sge => a >= b,
-        Cond::Test => a & b != 0,
     }
 }
 
