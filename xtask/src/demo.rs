@@ -62,14 +62,15 @@ fn tell(policy: &str, report: &Report) -> Result<(), String> {
     };
     let told = format!(
         "\nThe policy, {POLICY}:\n\n{}\n\n\
-         A job in the cgroup /site/job has two processes: `big` holds 60 MiB, `small` holds 10 MiB.\n\
+         The cgroup /site may use 110 MiB, and /site/job in it 100 MiB. In /site/job run two processes:\n\
+         `big` holds 60 MiB, `small` holds 10 MiB.\n\
          memory.max of /site/job: {} bytes ({})\n\n\
          $ oomc load headline.o --cgroup /site/job\n{}\n\n\
          $ oomc status\n{}\n\n\
          `small` grows by 35 MiB: the job needs 105 MiB and has 100. Nobody dies, the limit rises:\n\
          memory.max of /site/job: {} bytes ({})\n\n\
-         `small` grows on by 25 MiB. The ancestor /site has 110 MiB, so the limit may not rise\n\
-         any further, and the largest process is killed:\n\
+         `small` grows on by 25 MiB. Above the limit of /site no rise helps, so the limit stays,\n\
+         and the largest process is killed:\n\
          memory.max of /site/job: {} bytes ({})\n\n\
          memory.events of /site/job:\n{}\n\n\
          The kernel's log:\n{}\n{}\n\n\
@@ -98,5 +99,8 @@ fn indent(text: &str) -> String {
 }
 
 fn mebibytes(text: &str) -> String {
-    text.parse::<u64>().map_or_else(|_| "no limit".to_owned(), |bytes| format!("{} MiB", bytes >> 20))
+    text.parse::<u64>().map_or_else(
+        |_| "no limit".to_owned(),
+        |bytes| format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20),
+    )
 }
