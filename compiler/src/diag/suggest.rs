@@ -13,7 +13,8 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|other| {
             // The beginning of a longer name is what a person remembers of it.
             let cut = name.len() >= 4 && other.starts_with(name) && other != name;
-            (if cut { 1 } else { distance(name, other) }, other)
+            let shouted = name.eq_ignore_ascii_case(other) && other != name;
+            (if cut || shouted { 1 } else { distance(name, other) }, other)
         })
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)

@@ -276,17 +276,20 @@ impl Lower<'_> {
         let unit = unit(word);
         let binder = self.policy.binders.push(unit);
         let condition = self
-            .inside(Candidate { binder, unit, name: None }, |lower| lower.condition(condition, "`where`"))?;
+            .inside(Candidate { binder, unit, name: None, used: false }, |lower| {
+                lower.condition(condition, "`where`")
+            })
+            .0?;
         self.constant_condition(condition, "`never`");
         Some(Never { unit, binder, condition, span })
     }
 
-    /// With one more candidate in scope.
-    fn inside<T>(&mut self, candidate: Candidate, body: impl FnOnce(&mut Self) -> T) -> T {
+    /// With one more candidate in scope; also says whether it was called by its name.
+    fn inside<T>(&mut self, candidate: Candidate, body: impl FnOnce(&mut Self) -> T) -> (T, bool) {
         self.scope.candidates.push(candidate);
         let result = body(self);
-        self.scope.candidates.pop();
-        result
+        let used = self.scope.candidates.pop().is_some_and(|candidate| candidate.used);
+        (result, used)
     }
 
     // Rules
@@ -497,10 +500,29 @@ impl Lower<'_> {
         };
         let place = self.place(&selection.place);
         let binder = self.policy.binders.push(unit);
-        let (filter, keys) = self.inside(Candidate { binder, unit, name }, |lower| {
+        let ((filter, keys), used) = self.inside(Candidate { binder, unit, name, used: false }, |lower| {
             let filter = selection.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
             (filter, lower.keys(selection, unit, binder))
         });
+        // `kill largest leaf in subtree` reads as if it were about leaves.
+        if let Some(name) = selection.name.as_ref().filter(|_| !used) {
+            let word = selection.unit.map_or("process", |(unit, _)| unit.spelling());
+            self.sink.push(
+                Diagnostic::new(
+                    codes::UNUSED_CANDIDATE,
+                    format!("`{}` is only the candidate's name, and nothing uses it", name.text),
+                )
+                .label(name.span, format!("the candidate is a {word} all the same"))
+                .help(format!(
+                    "leave it out, or use it: `where {}.{} > 1GiB`",
+                    name.text,
+                    match unit {
+                        Unit::Process => "footprint",
+                        Unit::Cgroup => "usage",
+                    }
+                )),
+            );
+        }
         let filter = match filter {
             Some(filter) => {
                 let filter = filter?;

@@ -42,6 +42,8 @@ pub(crate) struct Candidate {
     pub(crate) unit: Unit,
     /// Its own name.
     pub(crate) name: Option<String>,
+    /// Something calls it by that name.
+    pub(crate) used: bool,
 }
 
 /// What a path refers to.
@@ -148,6 +150,10 @@ impl Scope {
     /// What a path refers to.
     pub(crate) fn resolve(&mut self, path: &Path) -> Result<Resolved, Diagnostic> {
         let Some((head, rest)) = path.segments.split_first() else { return Ok(Resolved::Reported) };
+        let called = |candidate: &&mut Candidate| candidate.name.as_ref() == Some(&head.text);
+        if let Some(candidate) = self.candidates.iter_mut().rev().find(called) {
+            candidate.used = true;
+        }
         if path.indexed || matches!(head.text.as_str(), "task" | "memcg") || is_raw(rest) {
             return Err(not_yet(path, "members of kernel structures are", "write a field of the language"));
         }

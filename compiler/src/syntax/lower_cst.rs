@@ -139,6 +139,7 @@ fn trouble(source: &Source, problem: &Problem) -> Diagnostic {
                 Diagnostic::new(codes::SYNTAX, format!("expected a clause, found `{}`", short(text)))
                     .label(span, "no clause begins so");
             match nearest(text, items::clause_words()) {
+                _ if text == "/" => diagnostic.help("a comment begins with `#`"),
                 Some(word) => diagnostic.help(format!("did you mean `{word}`?")),
                 None => diagnostic.help(
                     "a clause begins with a word such as `rule`, `if`, `kill`, `raise_limit` or `never`",
@@ -231,6 +232,22 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
     if found == "where" && (has(Rule::direction) || has(Rule::comma) && has(Rule::now)) {
         return diagnostic.help("`where` stands before `by`");
     }
+    let ends = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
+    let slip = match found {
+        "not" if has(Rule::plus) => Some("write `not` before: `not (comm in [\"sshd\"])`"),
+        "is" | "eq" | "equals" | "like" if has(Rule::plus) => Some("write `==`"),
+        "by" if ends == "raise_limit" => Some("leave `by` out: `raise_limit 10%`"),
+        "to" if ends == "raise_limit" => Some("say by how much, and how far: `raise_limit 10% up to 2GiB`"),
+        "," if has(Rule::EOI) || has(Rule::kw_else) => {
+            Some("several actions stand in a block without commas: `{ raise_limit 10% wait }`")
+        }
+        "." if has(Rule::number) => Some("a number begins with a digit: `0.5GiB`"),
+        "/" | "-" if has(Rule::EOI) => Some("a comment begins with `#`"),
+        _ => None,
+    };
+    if let Some(slip) = slip {
+        return diagnostic.help(slip);
+    }
     if found == "now" && has(Rule::EOI) {
         return diagnostic.help("`now` stands before `reason`");
     }
@@ -238,10 +255,9 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
         return diagnostic
             .help(format!("names of policies and rules stand in quotes: `\"{}\"`", short(found)));
     }
-    let last = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
     if ["process", "cgroup"].contains(&found)
-        && let Some(word) = nearest(last, ["largest", "smallest", "youngest", "oldest"])
-        && word != last
+        && let Some(word) = nearest(ends, ["largest", "smallest", "youngest", "oldest"])
+        && word != ends
     {
         return diagnostic.help(format!("did you mean `{word} {found}`?"));
     }
@@ -278,11 +294,13 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
         "close the parenthesis with `)`"
     } else if has(Rule::close_bracket) {
         "close the list with `]`"
-    } else if has(Rule::number) {
+    } else if has(Rule::number) || has(Rule::expr) {
         "a value is a field such as `cgroup.usage`, a number with its unit, a string or a constant"
     } else if has(Rule::close_brace) {
         "close the block with `}`"
-    } else if has(Rule::kw_kill) && has(Rule::kw_if) {
+    } else if has(Rule::subtree) {
+        "candidates are looked for in `subtree`, in `cgroup` or in `attached`"
+    } else if has(Rule::action) || has(Rule::kw_kill) && has(Rule::kw_if) {
         "an action is `kill`, `raise_limit`, `wait`, `defer`, an `if` or a block in `{ }`"
     } else if has(Rule::kw_kill) {
         "protections are written so: `never kill process where …`"
