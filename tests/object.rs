@@ -8,6 +8,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::path::PathBuf;
 use std::process::Command;
 use std::ptr;
+use std::sync::OnceLock;
 
 use libbpf_sys as sys;
 use oomc_abi::btf::{Btf, ext};
@@ -25,8 +26,18 @@ const POLICIES: &[(&str, &str)] = &[
     ("waiting.oom", "rule \"calm\":\n  wait or kill largest in subtree\n"),
 ];
 
-/// Objects of all policies at hand, by the name of the file.
-fn objects() -> Vec<(String, Vec<u8>)> {
+/// Objects of all policies at hand, by the name of the file; compiled once for all tests.
+fn objects() -> &'static [(String, Vec<u8>)] {
+    static OBJECTS: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
+    OBJECTS.get_or_init(compile_all)
+}
+
+/// Without those for the machine, which are many and much alike: for what takes long.
+fn few() -> impl Iterator<Item = &'static (String, Vec<u8>)> {
+    objects().iter().filter(|(name, _)| !name.contains("cases"))
+}
+
+fn compile_all() -> Vec<(String, Vec<u8>)> {
     let root = oomc_tests::root();
     let mut policies: Vec<(String, String)> =
         POLICIES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -128,12 +139,12 @@ impl Drop for Opened {
 #[test]
 fn libbpf_opens_every_object() {
     for (name, bytes) in objects() {
-        let opened = Opened::new(&bytes);
+        let opened = Opened::new(bytes);
         assert!(!opened.0.is_null(), "{name}: libbpf refuses it");
         let [(program, place, len)] = &opened.programs()[..] else { panic!("{name}: one program") };
         assert_eq!(program, "handle_out_of_memory");
         assert_eq!(place, "struct_ops.s/handle_out_of_memory");
-        assert_eq!(len * 8, section(&bytes, "struct_ops.s/handle_out_of_memory").len());
+        assert_eq!(len * 8, section(bytes, "struct_ops.s/handle_out_of_memory").len());
         let maps = opened.maps();
         let ops = maps.iter().find(|(map, ..)| map == "oom_policy");
         assert_eq!(
@@ -148,7 +159,7 @@ fn libbpf_opens_every_object() {
 #[test]
 fn libbpf_reads_the_same_types() {
     for (name, bytes) in objects() {
-        let raw = section(&bytes, ".BTF");
+        let raw = section(bytes, ".BTF");
         let ours = Btf::parse(raw).expect("our own BTF");
         // SAFETY: the bytes outlive the call, which copies them; the BTF is freed once.
         let count = unsafe {
@@ -164,7 +175,7 @@ fn libbpf_reads_the_same_types() {
 
 #[test]
 fn a_cut_object_is_refused() {
-    let (_, bytes) = objects().swap_remove(0);
+    let (_, bytes) = &objects()[0];
     assert!(Opened::new(&bytes[..bytes.len() / 2]).0.is_null());
     assert!(dump_elf(&bytes[..40]).is_err());
 }
@@ -172,12 +183,12 @@ fn a_cut_object_is_refused() {
 #[test]
 fn lines_cover_the_program_and_are_the_policys() {
     for (name, bytes) in objects() {
-        let btf = Btf::parse(section(&bytes, ".BTF")).expect("BTF");
-        let ext = ext::parse(section(&bytes, ".BTF.ext"), &btf).expect("BTF.ext");
+        let btf = Btf::parse(section(bytes, ".BTF")).expect("BTF");
+        let ext = ext::parse(section(bytes, ".BTF.ext"), &btf).expect("BTF.ext");
         let lines = &ext.lines[0].records;
         assert_eq!(lines[0].insn, 0, "{name}: the kernel wants a line for the first instruction");
         assert!(lines.windows(2).all(|pair| pair[0].insn < pair[1].insn), "{name}");
-        let source = std::str::from_utf8(section(&bytes, ".oomc.source")).expect("text");
+        let source = std::str::from_utf8(section(bytes, ".oomc.source")).expect("text");
         for line in lines {
             assert_eq!(btf.string(line.file), Some(name.as_str()));
             let text = source.lines().nth(line.line as usize - 1).unwrap_or("").trim_end();
@@ -189,10 +200,10 @@ fn lines_cover_the_program_and_are_the_policys() {
 #[test]
 fn on_the_kernel_compiled_against_only_absences_change() {
     let view = KernelView::embedded();
-    for (name, bytes) in objects() {
-        let btf = Btf::parse(section(&bytes, ".BTF")).expect("BTF");
-        let ext = ext::parse(section(&bytes, ".BTF.ext"), &btf).expect("BTF.ext");
-        let words = section(&bytes, "struct_ops.s/handle_out_of_memory").as_chunks::<8>().0;
+    for (name, bytes) in few() {
+        let btf = Btf::parse(section(bytes, ".BTF")).expect("BTF");
+        let ext = ext::parse(section(bytes, ".BTF.ext"), &btf).expect("BTF.ext");
+        let words = section(bytes, "struct_ops.s/handle_out_of_memory").as_chunks::<8>().0;
         let before: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         let mut after = before.clone();
         let relos = &ext.relos[0].records;
@@ -210,10 +221,10 @@ fn on_the_kernel_compiled_against_only_absences_change() {
 }
 
 #[test]
-fn llvm_reads_every_object() {
+fn llvm_reads_objects() {
     let path = std::env::temp_dir().join(format!("oomc-objects-{}.o", std::process::id()));
-    for (name, bytes) in objects() {
-        std::fs::write(&path, &bytes).expect("writes");
+    for (name, bytes) in few() {
+        std::fs::write(&path, bytes).expect("writes");
         for (tool, flags) in [("llvm-readelf-19", "--all"), ("llvm-objdump-19", "-dr")] {
             let out = Command::new(tool).arg(flags).arg(&path).output();
             let out = out.unwrap_or_else(|error| panic!("{tool} (Debian package llvm-19): {error}"));
@@ -227,12 +238,15 @@ fn llvm_reads_every_object() {
 
 #[test]
 fn the_same_policy_gives_the_same_bytes_and_nothing_of_this_machine() {
-    let (first, second) = (objects(), objects());
-    assert!(first == second);
+    let view = KernelView::embedded();
+    for ((name, text), (_, first)) in POLICIES.iter().zip(objects()) {
+        let second = oomc_compiler::compile(&Source::new(*name, *text), &view).object;
+        assert!(second.as_ref() == Some(first), "{name}");
+    }
     let here = oomc_tests::root().display().to_string();
-    for (name, bytes) in first {
+    for (name, bytes) in objects() {
         assert!(!bytes.windows(here.len()).any(|window| window == here.as_bytes()), "{name} names {here}");
-        assert!(dump_btf(&bytes).is_ok_and(|text| text.contains("handle_out_of_memory")), "{name}");
+        assert!(dump_btf(bytes).is_ok_and(|text| text.contains("handle_out_of_memory")), "{name}");
     }
 }
 
@@ -252,10 +266,10 @@ fn the_full_btf_of_the_kernel_gives_the_same_bytes() {
 /// A loader must not fall over an object that was damaged on its way.
 #[test]
 fn damaged_types_and_relocations_never_panic() {
-    let (_, bytes) = objects().swap_remove(0);
+    let (_, bytes) = &objects()[0];
     let view = KernelView::embedded();
-    let (raw, raw_ext) = (section(&bytes, ".BTF"), section(&bytes, ".BTF.ext"));
-    let words = section(&bytes, "struct_ops.s/handle_out_of_memory").as_chunks::<8>().0;
+    let (raw, raw_ext) = (section(bytes, ".BTF"), section(bytes, ".BTF.ext"));
+    let words = section(bytes, "struct_ops.s/handle_out_of_memory").as_chunks::<8>().0;
     let code: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let mut survived = 0;
     let mut load = |raw: &[u8], raw_ext: &[u8]| {
