@@ -89,7 +89,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             other.push(pair.1);
         }
     }
-    say("Loading both objects in the machine …");
+    say("Loading both objects in the machine, and letting both act …");
     let sizes = verify(&ours, &theirs)?;
     say(&table(runs, [&own, &other], sizes));
     Ok(())
@@ -155,9 +155,33 @@ fn vmlinux_header(btf: &Path, folder: &Path) -> Result<PathBuf, String> {
     Ok(header)
 }
 
+/// Both objects are measured, and both must act: a comparison with a program that does something else would
+/// say nothing. The first shortage raises the limit, the second, at the ancestor's limit, kills the largest.
+fn story() -> String {
+    let mut text = "#! policy: none\n#> measure headline.o\n#> measure headline-c.o\n".to_owned();
+    for name in ["headline", "headline-c"] {
+        text.push_str(&format!(
+            "#> cgroup /{name} max 110MiB\n\
+             #> cgroup /{name}/job max 100MiB\n\
+             #> task {name}-big in /{name}/job anon 60MiB\n\
+             #> task {name}-small in /{name}/job anon 10MiB\n\
+             #> libbpf {name} --cgroup /{name}/job\n\
+             #> grow {name}-small by 35MiB\n\
+             #> expect {name}-big alive\n\
+             #> expect /{name}/job memory.max > 100MiB\n\
+             #> grow {name}-small by 25MiB\n\
+             #> expect {name}-big killed\n\
+             #> expect {name}-small alive\n\
+             #> expect /{name}/job memory.events oom_kill == 1\n\
+             #> release\n"
+        ));
+    }
+    text
+}
+
 /// Asks the kernel under test about both objects.
 fn verify(ours: &Path, theirs: &Path) -> Result<[Size; 2], String> {
-    let case = script::parse("bench", "#! policy: none\n#> measure headline.o\n#> measure headline-c.o\n")?;
+    let case = script::parse("bench", &story())?;
     let read =
         |path: &Path| fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
     let files = [("headline.o".to_owned(), read(ours)?), ("headline-c.o".to_owned(), read(theirs)?)];
@@ -167,7 +191,7 @@ fn verify(ours: &Path, theirs: &Path) -> Result<[Size; 2], String> {
     })?;
     let report = report.ok_or("the machine said nothing")?;
     if let Some(failure) = &report.failure {
-        return Err(format!("{failure}\n{}", report.log.join("\n")));
+        return Err(format!("{failure}\n{}\n{}", report.steps.join("\n"), report.log.join("\n")));
     }
     match report.shown.as_slice() {
         [ours, theirs] => Ok([size(ours)?, size(theirs)?]),
