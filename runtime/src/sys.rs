@@ -469,7 +469,11 @@ fn zeroed() -> bpf_attr {
     unsafe { std::mem::zeroed() }
 }
 
+/// How often an interrupted call is made again (as in libbpf).
+const ATTEMPTS: u32 = 5;
+
 fn invoke(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
+    let mut attempts = 0;
     loop {
         // SAFETY: `attr` has the size given; the pointers in it were made from borrows that the caller of
         // `Kernel::call` holds through it, with their own lengths.
@@ -480,8 +484,10 @@ fn invoke(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
             return Ok(result);
         }
         let error = io::Error::last_os_error();
-        // Loading a program may be interrupted by a signal (libbpf tries again as well).
-        if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) {
+        attempts += 1;
+        // The verifier gives up when a signal is waiting.
+        let again = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR));
+        if !again || attempts == ATTEMPTS {
             return Err(error);
         }
     }
