@@ -518,6 +518,15 @@ mod tests {
     }
 
     #[test]
+    fn words_that_the_scan_knows_are_reserved() {
+        use pest::Parser as _;
+        let later = LATER.iter().copied().filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()));
+        for word in clause_words().chain(OPEN.iter().copied()).chain(later) {
+            assert!(crate::OomParser::parse(crate::Rule::reserved, word).is_ok(), "{word}");
+        }
+    }
+
+    #[test]
     fn depth_is_counted_however_it_is_made() {
         for open in ["(", "not ", "- ", "[", "a then if "] {
             let fits = format!("if {} 1", open.repeat(60));

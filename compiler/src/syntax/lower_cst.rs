@@ -238,7 +238,7 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
         "is" | "eq" | "equals" | "like" if has(Rule::plus) => Some("write `==`"),
         "by" if ends == "raise_limit" => Some("leave `by` out: `raise_limit 10%`"),
         "to" if ends == "raise_limit" => Some("say by how much, and how far: `raise_limit 10% up to 2GiB`"),
-        "," if has(Rule::EOI) || has(Rule::kw_else) => {
+        "," if has(Rule::EOI) || has(Rule::kw_else) || has(Rule::close_brace) => {
             Some("several actions stand in a block without commas: `{ raise_limit 10% wait }`")
         }
         "." if has(Rule::number) => Some("a number begins with a digit: `0.5GiB`"),
