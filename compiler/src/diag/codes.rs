@@ -208,7 +208,6 @@ mod tests {
             rest.split_once(')').map(|(value, _)| value)
         }
 
-        #[expect(clippy::disallowed_methods, reason = "a test reads the kernels that the pages are about")]
         fn diagnostics(&self) -> Vec<crate::diag::Diagnostic> {
             let kernel = |bytes: &[u8]| KernelView::from_btf(bytes).expect("a BTF of tests/btf");
             let view = match self.argument("btf") {
