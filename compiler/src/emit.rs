@@ -105,7 +105,7 @@ fn text(source: &Source, view: &KernelView, stage: Stage, sink: &mut Sink) -> Op
             return match bpf::dump_vcode(&func, source, view) {
                 Ok(text) => Some(text),
                 Err(error) => {
-                    sink.push(diag::code_failed(&error.to_string()));
+                    sink.push(super::no_code(&error));
                     None
                 }
             };

@@ -110,7 +110,7 @@ fn build(source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Built> {
     match bpf::compile(&func, source, view) {
         Ok(program) => Some(Built { policy, func, program }),
         Err(error) => {
-            sink.push(diag::code_failed(&error.to_string()));
+            sink.push(no_code(&error));
             None
         }
     }
@@ -141,6 +141,14 @@ fn optimised(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option
     }
 }
 
+/// What to tell the author when there is no machine code: a bound of the kernel, or a fault of the compiler.
+fn no_code(error: &bpf::Error) -> Diagnostic {
+    match error {
+        bpf::Error::Stack { .. } | bpf::Error::TooLong { .. } => diag::program_too_large(&error.to_string()),
+        _ => diag::code_failed(&error.to_string()),
+    }
+}
+
 /// SHA-256 of the text, in hexadecimal.
 fn source_hash(source: &Source) -> String {
     use core::fmt::Write as _;
@@ -164,6 +172,14 @@ fn ops_name(name: &str, hash: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bound_of_the_kernel_is_no_fault_of_the_compiler() {
+        let code = |error| no_code(&error).code.id();
+        assert_eq!(code(bpf::Error::Stack { slots: 520, spills: 8 }), "E0701");
+        assert_eq!(code(bpf::Error::TooLong { instructions: 1_000_001 }), "E0701");
+        assert_eq!(code(bpf::Error::Offset { offset: 1 << 40 }), "E0902");
+    }
 
     #[test]
     fn a_long_name_gives_way_to_the_hash() {

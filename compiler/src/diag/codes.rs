@@ -170,6 +170,7 @@ codes! {
     W0605 CONSTANT_CONDITION Warning "0.1" "A condition that never changes."
     W0606 NO_RISE Warning "0.1" "A rise that is too small."
     W0607 UNUSED_CANDIDATE Warning "0.1" "A candidate's name that nothing uses."
+    E0701 PROGRAM_TOO_LARGE Error "0.1" "A policy that the kernel has no room for."
     E0901 IR_INVALID Error "0.1" "The IR broke its own rules."
     E0902 CODE_FAILED Error "0.1" "The back end gave up."
     E0903 OBJECT_FAILED Error "0.1" "The object could not be written."

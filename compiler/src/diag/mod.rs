@@ -197,6 +197,12 @@ pub fn ir_invalid(text: &str) -> Diagnostic {
     Diagnostic::new(codes::IR_INVALID, "the compiler made an invalid program").help(REPORT).note(text)
 }
 
+/// The kernel bounds programs, and the policy passes a bound; `text` says which and by how much.
+#[must_use]
+pub fn program_too_large(text: &str) -> Diagnostic {
+    Diagnostic::new(codes::PROGRAM_TOO_LARGE, text).help("write fewer rules, or shorter ones")
+}
+
 /// The back end could not make code of valid IR.
 #[must_use]
 pub fn code_failed(text: &str) -> Diagnostic {
