@@ -136,6 +136,32 @@ mod tests {
         }
     }
 
+    /// What is just allowed is compiled: the tree's depth is bounded by the same numbers everywhere.
+    #[test]
+    fn the_deepest_policies_are_compiled() {
+        let (open, close) = ("(".repeat(60), ")".repeat(60));
+        let texts = [
+            format!("if {open}cgroup.usage{close} > 1GiB then wait"),
+            format!("kill largest in subtree where {}dying", "not ".repeat(61)),
+            format!("kill largest in subtree by {}rss", "- ".repeat(61)),
+            format!("{}wait", "if cgroup.usage > 1GiB then ".repeat(61)),
+            format!("{}wait", "if cgroup.usage > 1GiB then wait else ".repeat(61)),
+            format!("{} wait {}", "{".repeat(61), "}".repeat(61)),
+            format!("kill largest in subtree where dying{}", " and pid != 5".repeat(255)),
+            format!("kill largest in subtree by rss{}", " + anon".repeat(255)),
+        ];
+        for text in texts {
+            let compiled = crate::compile(&Source::new("t.oom", text.as_str()), &KernelView::embedded());
+            assert!(compiled.object.is_some(), "{:?}: {text}", compiled.diagnostics);
+        }
+        // The same, without the time that the code of 256 actions takes.
+        let many = crate::check(
+            &Source::new("t.oom", format!("wait{}", " or wait".repeat(255))),
+            &KernelView::embedded(),
+        );
+        assert!(many.policy.is_some(), "{:?}", many.diagnostics);
+    }
+
     /// As many rules as fit.
     #[test]
     fn a_large_policy_is_read_in_linear_time() {
