@@ -71,7 +71,10 @@ pub fn open(system: &System<'_>, target: &Target) -> Result<Cgroup> {
     };
     let place = mount.join(path.trim_start_matches('/'));
     let none = |reason: String| Error::Cgroup { path: path.clone(), reason };
-    let dir = File::open(&place).map_err(|error| none(format!("{}: {error}", place.display())))?;
+    let dir = File::open(&place).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => none(format!("{} does not exist", place.display())),
+        _ => none(format!("{}: {error}", place.display())),
+    })?;
     let data = dir.metadata().map_err(Error::file("look at", &place))?;
     let root = fs::metadata(&mount).map_err(Error::file("look at", &mount))?;
     if !data.is_dir() || data.dev() != root.dev() {

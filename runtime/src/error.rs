@@ -115,7 +115,10 @@ impl fmt::Display for Error {
         match self {
             Self::Object(error) => error.fmt(f),
             Self::Kernel(missing) => {
-                f.write_str("this kernel cannot run the policy:")?;
+                match aya::util::KernelVersion::current() {
+                    Ok(version) => write!(f, "this kernel ({version}) cannot run the policy:")?,
+                    Err(_) => f.write_str("this kernel cannot run the policy:")?,
+                }
                 missing.iter().try_for_each(|missing| write!(f, "\n  - {missing}"))
             }
             Self::Privilege(text) => f.write_str(text),

@@ -39,13 +39,15 @@ impl Pins {
     pub(crate) fn lock(system: &System<'_>) -> Result<Self> {
         let bpf = system.bpf();
         let root = system.paths.bpffs.join("oomc");
+        let mut mounted = false;
         loop {
             match DirBuilder::new().mode(0o700).create(&root) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Ok(()) => {}
                 // sysfs takes no folders: bpffs is not mounted there.
-                Err(error) if unmounted(&error) && is_empty(&system.paths.bpffs) => {
+                Err(error) if !mounted && unmounted(&error) && is_empty(&system.paths.bpffs) => {
                     bpf.mount(&system.paths.bpffs)?;
+                    mounted = true;
                     continue;
                 }
                 Err(error) => return Err(Error::file("make", &root)(error)),

@@ -175,6 +175,7 @@ codes! {
     E0902 CODE_FAILED Error "0.1" "The back end gave up."
     E0903 OBJECT_FAILED Error "0.1" "The object could not be written."
     E0904 FRONT_END_FAILED Error "0.1" "The front end contradicts itself."
+    E0905 VERIFIER_REFUSED Error "0.1" "The kernel's verifier refuses the program."
 }
 
 #[cfg(test)]

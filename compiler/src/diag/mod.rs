@@ -217,6 +217,20 @@ pub fn object_failed(text: &str) -> Diagnostic {
     Diagnostic::new(codes::OBJECT_FAILED, "the compiler could not write the object").help(REPORT).note(text)
 }
 
+/// The kernel's verifier refused what was compiled. `span` is the line of the policy that it looked at last.
+#[must_use]
+pub fn verifier_refused(message: &str, span: Option<crate::source::Span>) -> Diagnostic {
+    let diagnostic = Diagnostic::new(
+        codes::VERIFIER_REFUSED,
+        format!("the kernel's verifier refuses the program: {message}"),
+    )
+    .help(REPORT);
+    match span {
+        Some(span) => diagnostic.label(span, "the verifier stopped in the instructions of this line"),
+        None => diagnostic,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
+use oomc_compiler::Source;
+use oomc_compiler::diag::verifier_refused;
+use oomc_compiler::source::Span;
 use oomc_runtime::verifier_log::Refusal;
 use oomc_runtime::{Error, Loaded, Object, System, preflight};
 use serde_json::json;
@@ -29,9 +32,14 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
         }
     };
     let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
-    let loaded = oomc_runtime::load(&system, &object, &args.one.target()).map_err(failure)?;
-    tell_loaded(report, &loaded);
-    Ok(Exit::Ok)
+    match oomc_runtime::load(&system, &object, &args.one.target()) {
+        Ok(loaded) => {
+            tell_loaded(report, &loaded);
+            Ok(Exit::Ok)
+        }
+        Err(Error::Verifier(refusal)) => Ok(tell_refusal(report, &object, &refusal)),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Compiles for the running kernel.
@@ -59,15 +67,32 @@ fn compile(
     Ok(Err(exit))
 }
 
-/// A refusal of the verifier is a fault of oomc: its log goes to a file, for the report of the bug.
-pub(crate) fn failure(error: Error) -> Failure {
-    let Error::Verifier(refusal) = error else { return error.into() };
-    let kept = match keep(&refusal) {
+/// A refusal of the verifier is a fault of oomc, shown at the line of the policy that the object carries.
+/// The log goes to a file, for the report of the bug.
+fn tell_refusal(report: &Report, object: &Object, refusal: &Refusal) -> Exit {
+    let kept = keep(refusal);
+    let name = refusal.place.as_ref().map_or("the policy", |place| place.file.as_str());
+    let source = Source::new(name, object.source.as_str());
+    let span = refusal.place.as_ref().and_then(|place| line_span(&source, place.line));
+    let note = match &kept {
         Ok(path) => format!("the verifier's log is in {}", path.display()),
         Err(error) => format!("the verifier's log could not be kept: {error}"),
     };
-    Failure::refused(refusal.to_string())
-        .help(format!("this is a bug of oomc: please report it, together with the policy; {kept}"))
+    let diagnostic = verifier_refused(&refusal.message, span).note(note);
+    let all = tell(report, &source, &[diagnostic]);
+    let log = kept.ok().map(|path| path.display().to_string());
+    report.result("load", Exit::Refused, json!({ "diagnostics": all, "verifier_log": log }));
+    Exit::Refused
+}
+
+/// A line without its indent.
+fn line_span(source: &Source, line: u32) -> Option<Span> {
+    let before = line.checked_sub(1)? as usize;
+    let start: usize = source.text.split_inclusive('\n').take(before).map(str::len).sum();
+    let text = source.line(line);
+    let indent = text.len() - text.trim_start().len();
+    let (start, end) = (start + indent, start + text.trim_end().len());
+    (start < end).then(|| Span::new(start..end))
 }
 
 fn keep(refusal: &Refusal) -> std::io::Result<PathBuf> {
