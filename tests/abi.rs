@@ -1,7 +1,7 @@
 //! The tables of `compiler/abi` against the kernel's BTF: a row that lies fails here.
 //!
-//! The embedded BTF of the reference kernel is always checked; where `OOMC_KERNEL_DIR` holds a built kernel,
-//! its full BTF is checked too.
+//! The embedded BTF of the reference kernel is always checked; under `cargo xtask test` the full BTF of the
+//! kernel under test is checked too.
 
 use oomc_abi::btf::{Btf, INT_BOOL, INT_SIGNED, Kind, TypeId, print};
 use oomc_abi::fields::{self, Owner, Recipe};
@@ -13,13 +13,7 @@ use oomc_abi::resolve::{KernelView, Shape};
 /// Every kernel at hand, by name.
 fn kernels() -> Vec<(String, KernelView)> {
     let mut kernels = vec![("embedded".to_owned(), KernelView::embedded())];
-    if let Some(dir) = std::env::var_os("OOMC_KERNEL_DIR") {
-        let path = std::path::Path::new(&dir).join("vmlinux.btf");
-        if let Ok(bytes) = std::fs::read(&path) {
-            let view = KernelView::from_btf(&bytes).expect("the kernel's own BTF is valid");
-            kernels.push((path.display().to_string(), view));
-        }
-    }
+    kernels.extend(oomc_tests::kernel_under_test());
     kernels
 }
 

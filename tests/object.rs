@@ -252,9 +252,7 @@ fn the_same_policy_gives_the_same_bytes_and_nothing_of_this_machine() {
 
 #[test]
 fn the_full_btf_of_the_kernel_gives_the_same_bytes() {
-    let Some(dir) = std::env::var_os("OOMC_KERNEL_DIR") else { return };
-    let Ok(bytes) = std::fs::read(std::path::Path::new(&dir).join("vmlinux.btf")) else { return };
-    let full = KernelView::from_btf(&bytes).expect("the kernel's own BTF is valid");
+    let Some((_, full)) = oomc_tests::kernel_under_test() else { return };
     for (name, text) in POLICIES {
         let source = Source::new(*name, *text);
         let [embedded, full] =

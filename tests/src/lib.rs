@@ -57,3 +57,22 @@ pub fn read(path: &Path) -> String {
         Err(error) => panic!("cannot read {}: {error}", path.display()),
     }
 }
+
+/// The kernel that the test machine boots: the path of its full BTF and what it says.
+///
+/// `cargo xtask test` names the kernel; without it there is none.
+///
+/// # Panics
+/// If a kernel is named that has no valid BTF beside it.
+#[must_use]
+pub fn kernel_under_test() -> Option<(String, oomc_abi::resolve::KernelView)> {
+    let image = std::env::var_os("OOMC_VM_KERNEL")?;
+    let path = std::path::Path::new(&image).with_file_name("vmlinux.btf");
+    let read = std::fs::read(&path).map_err(|error| error.to_string());
+    let view = read
+        .and_then(|bytes| oomc_abi::resolve::KernelView::from_btf(&bytes).map_err(|error| error.to_string()));
+    match view {
+        Ok(view) => Some((path.display().to_string(), view)),
+        Err(error) => panic!("the kernel under test has no BTF at {}: {error}", path.display()),
+    }
+}
