@@ -606,6 +606,24 @@ fn two_loaders_do_not_meet() {
 }
 
 #[test]
+fn bpffs_is_mounted_once_where_nothing_is_mounted() {
+    let fake = Fake::new("mount");
+    let mut system = fake.fresh();
+    // A folder in which nobody can make another one, as `/sys/fs/bpf` is before the mount.
+    system.paths.bpffs = "/proc/self/task".into();
+    assert!(load(&system, &object(), &job()).is_err());
+    assert_eq!(*fake.calls.borrow(), ["mount"]);
+
+    let mut system = fake.fresh();
+    system.paths.bpffs = "/proc/self/task".into();
+    let mounts = fs::read_to_string(&system.paths.mounts).unwrap();
+    fs::write(&system.paths.mounts, format!("{mounts}31 23 0:27 / /proc/self/task rw - bpf none rw\n"))
+        .unwrap();
+    assert!(load(&system, &object(), &job()).is_err());
+    assert_eq!(*fake.calls.borrow(), Vec::<String>::new());
+}
+
+#[test]
 fn a_refusal_of_the_verifier_is_shown_at_the_line_of_the_policy() {
     let fake = Fake::new("verifier");
     let noise = "0: R1=ctx() R10=fp0\n".repeat(20_000);

@@ -37,19 +37,26 @@ pub struct Cgroup {
 /// # Errors
 /// [`Error::Kernel`] when it is not.
 pub fn mount(system: &System<'_>) -> Result<PathBuf> {
-    let path = &system.paths.mounts;
-    let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
-    // proc_pid_mountinfo(5): the mount point is the fifth word, the type comes after ` - `.
-    let place = text.lines().find_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        (right.split(' ').next() == Some("cgroup2")).then(|| left.split(' ').nth(4))?
-    });
-    place.map(|place| PathBuf::from(unescape(place))).ok_or_else(|| {
+    let place = mounts(system)?.into_iter().find(|(_, kind)| kind == "cgroup2").map(|(place, _)| place);
+    place.ok_or_else(|| {
         Error::Kernel(vec![crate::preflight::Missing {
             what: "cgroup2 is not mounted".to_owned(),
             help: "`mount -t cgroup2 none /sys/fs/cgroup`",
         }])
     })
+}
+
+/// Mount points and the types of what is mounted there (proc_pid_mountinfo(5)).
+pub(crate) fn mounts(system: &System<'_>) -> Result<Vec<(PathBuf, String)>> {
+    let path = &system.paths.mounts;
+    let text = fs::read_to_string(path).map_err(Error::file("read", path))?;
+    let mounts = text.lines().filter_map(|line| {
+        // The mount point is the fifth word, the type comes after ` - `.
+        let (left, right) = line.split_once(" - ")?;
+        let place = PathBuf::from(unescape(left.split(' ').nth(4)?));
+        Some((place, right.split(' ').next()?.to_owned()))
+    });
+    Ok(mounts.collect())
 }
 
 /// Blanks in mountinfo are written as `\040`.

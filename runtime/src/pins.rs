@@ -37,7 +37,6 @@ impl Pins {
     /// Takes the lock; waits for another loader. Makes what is missing: the folder, and the mount below it
     /// if nothing is mounted there.
     pub(crate) fn lock(system: &System<'_>) -> Result<Self> {
-        let bpf = system.bpf();
         let root = system.paths.bpffs.join("oomc");
         let mut mounted = false;
         loop {
@@ -45,8 +44,8 @@ impl Pins {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Ok(()) => {}
                 // sysfs takes no folders: bpffs is not mounted there.
-                Err(error) if !mounted && unmounted(&error) && is_empty(&system.paths.bpffs) => {
-                    bpf.mount(&system.paths.bpffs)?;
+                Err(error) if !mounted && unmounted(&error) => {
+                    mount(system, error)?;
                     mounted = true;
                     continue;
                 }
@@ -88,13 +87,26 @@ impl Pins {
     }
 }
 
-/// bpffs is not mounted, and what is there instead takes no folders.
+/// What a folder that is not bpffs answers to whoever makes one in it.
 fn unmounted(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOENT | libc::EROFS))
 }
 
-fn is_empty(dir: &Path) -> bool {
-    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+/// Mounts bpffs where it belongs, unless something is mounted there already: then `error` stands.
+fn mount(system: &System<'_>, error: io::Error) -> Result<()> {
+    let place = &system.paths.bpffs;
+    // Of two loaders that come here at once one mounts; a second mount would hide the pins of the first.
+    let below = File::open(place).map_err(Error::file("open", place))?;
+    below.lock().map_err(Error::file("lock", place))?;
+    let now = fs::metadata(place).map_err(Error::file("look at", place))?;
+    let then = below.metadata().map_err(Error::file("look at", place))?;
+    if (now.dev(), now.ino()) != (then.dev(), then.ino()) {
+        return Ok(());
+    }
+    if crate::cgroup::mounts(system)?.iter().any(|(mount, _)| mount == place) {
+        return Err(Error::file("make a folder in", place)(error));
+    }
+    system.bpf().mount(place)
 }
 
 /// The pins of one policy.
