@@ -30,8 +30,9 @@ const PROCESSOR: usize = 1;
 /// How long a command may take that is expected to come to its end.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// How long a task must be busy to count as stuck.
-const STUCK: Duration = Duration::from_secs(3);
+/// How long a task must be busy to count as stuck: shorter than the two seconds after which the
+/// kernel's reaper takes the memory of a victim that is held back (`OOM_REAPER_DELAY`, 6.12).
+const STUCK: Duration = Duration::from_secs(1);
 
 /// How long to look again before an expected end counts as missing.
 const LINGER: Duration = Duration::from_secs(15);
