@@ -1,7 +1,7 @@
 //! Expressions as numbers. A missing value leaves to a block that the caller names.
 
 use super::{Lower, imm};
-use crate::hir::{ArithOp, Expr, ExprId, ExprKind, Ty};
+use crate::hir::{Anchor, ArithOp, Expr, ExprId, ExprKind, Subject, Ty};
 use crate::ir::{Block, Cond, Type, Value};
 
 impl Lower<'_> {
@@ -85,6 +85,8 @@ impl Lower<'_> {
         let Some(expr) = self.policy.exprs.get(expr) else { return false };
         match &expr.kind {
             ExprKind::Int(_) => false,
+            // The parent, or the cgroup of the policy, may be gone.
+            ExprKind::Field(Subject::Anchor(Anchor::Parent | Anchor::Attached), _) => true,
             ExprKind::Field(_, field) => !field.row().missing.is_empty(),
             ExprKind::Neg(a) | ExprKind::Not(a) => self.may_be_missing(*a),
             ExprKind::Arith(ArithOp::Div, a, b) => {
