@@ -6,7 +6,7 @@
 use oomc_grammar::items::{self, Item, Problem, ProblemKind};
 use oomc_grammar::pest::Parser as _;
 use oomc_grammar::pest::error::{Error, ErrorVariant, InputLocation};
-use oomc_grammar::pest::iterators::Pair;
+use oomc_grammar::pest::iterators::{Pair, Pairs};
 use oomc_grammar::precedence::pratt;
 use oomc_grammar::{OomParser, Rule};
 
@@ -50,20 +50,34 @@ fn clause(source: &Source, item: &Item, sink: &mut Sink) -> Option<Clause> {
         return None;
     }
     match OomParser::parse(Rule::item, text) {
-        Ok(mut pairs) => {
-            let errors = sink.error_count();
-            let pair = pairs.next().and_then(|item| inner(item).next());
-            let clause = pair.and_then(|pair| Cst { base: item.range.start, sink }.clause(pair));
-            if clause.is_none() && sink.error_count() == errors {
-                sink.push(crate::diag::front_end_failed("a parse tree has not the shape of its grammar"));
-            }
-            clause
-        }
+        Ok(pairs) => lowered(item, pairs, sink),
         Err(error) => {
             sink.push(unexpected(source, item, &error));
-            None
+            // A line that begins with a mistyped word is most often a clause of its own: what stands
+            // before it is whole, and is checked.
+            let (InputLocation::Pos(at) | InputLocation::Span((at, _))) = error.location;
+            let before = text.get(..at)?;
+            let whole = before.trim_end();
+            let begins_a_line = before.get(whole.len()..).is_some_and(|space| space.contains('\n'));
+            let found = token(text.get(at..)?);
+            let unit = literal::BYTES.iter().chain(literal::TIMES).any(|(unit, _)| *unit == found);
+            if !begins_a_line || unit || !found.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                return None;
+            }
+            lowered(item, OomParser::parse(Rule::item, whole).ok()?, sink)
         }
     }
+}
+
+/// The clause of an item's parse tree.
+fn lowered(item: &Item, mut pairs: Pairs<'_, Rule>, sink: &mut Sink) -> Option<Clause> {
+    let errors = sink.error_count();
+    let pair = pairs.next().and_then(|item| inner(item).next());
+    let clause = pair.and_then(|pair| Cst { base: item.range.start, sink }.clause(pair));
+    if clause.is_none() && sink.error_count() == errors {
+        sink.push(crate::diag::front_end_failed("a parse tree has not the shape of its grammar"));
+    }
+    clause
 }
 
 /// The parse trees of a file as indented text.
