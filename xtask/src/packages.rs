@@ -9,8 +9,9 @@ use crate::say;
 pub(crate) type Package = (&'static str, &'static str);
 
 /// To link the static programs of the machine and the reference loader.
-pub(crate) const BUILD: [Package; 6] = [
+pub(crate) const BUILD: [Package; 7] = [
     ("gcc", "gcc"),
+    ("libc6-dev", "/usr/lib/x86_64-linux-gnu/libc.a"),
     ("make", "make"),
     ("pkg-config", "pkg-config"),
     ("binutils", "objcopy"),
@@ -27,7 +28,7 @@ pub(crate) const KERNEL: [Package; 11] = [
     ("flex", "flex"),
     ("bison", "bison"),
     ("bc", "bc"),
-    ("dwarves", "pahole"),
+    ("pahole", "pahole"),
     ("xz-utils", "xz"),
     ("zstd", "zstd"),
     ("patch", "patch"),
