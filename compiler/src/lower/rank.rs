@@ -102,8 +102,8 @@ impl Lower<'_> {
         let mut numbers = Vec::new();
         for rank in &ranking.ranks {
             if !self.rank_may_miss(rank) {
-                // Such a value never goes there.
-                let nowhere = self.nothing;
+                // Such a value never goes there: the block is not placed, and the IR's check would see a jump.
+                let nowhere = self.b.create_block();
                 numbers.push(self.rank_value(rank, binder, object, nowhere));
                 continue;
             }
