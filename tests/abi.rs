@@ -7,6 +7,7 @@ use oomc_abi::btf::{Btf, INT_BOOL, INT_SIGNED, Kind, TypeId, print};
 use oomc_abi::fields::{self, Owner, Recipe};
 use oomc_abi::hooks::OOM;
 use oomc_abi::kfuncs::{KFUNCS, KfuncId, Ret};
+use oomc_abi::members;
 use oomc_abi::proto::{self, Base, CType};
 use oomc_abi::resolve::{KernelView, Shape};
 
@@ -134,8 +135,8 @@ fn fields_are_where_their_rows_say() {
         for id in fields::all() {
             let row = id.row();
             let container = match row.owner {
-                Owner::Process => "task_struct",
-                Owner::Cgroup => "mem_cgroup",
+                Owner::Process => members::TASK,
+                Owner::Cgroup => members::MEMCG,
             };
             let stat = |terms: &[fields::StatTerm]| {
                 for term in terms {
@@ -168,6 +169,20 @@ fn fields_are_where_their_rows_say() {
                 | Recipe::Comm
                 | Recipe::Name => {}
             }
+        }
+    }
+}
+
+#[test]
+fn members_and_enumerators_are_the_kernels() {
+    for (kernel, view) in kernels() {
+        for member in members::ALL {
+            if let Err(missing) = view.path_steps(member.container, member.path) {
+                panic!("{kernel}: {}.{}: {missing}", member.container, member.path);
+            }
+        }
+        for walk in members::WALKS {
+            assert!(view.enumerator(walk.enumeration, walk.name).is_some(), "{kernel}: no {}", walk.name);
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Two kinds of knowledge meet here.
 //! *Claims* are tables written by us: the kernel functions a policy may call ([`kfuncs`]), the fields of
-//! the language and how each is read ([`fields`]), helpers and constants that BTF does not carry
+//! the language and how each is read ([`fields`]), the members that generated code
+//! reads ([`members`]), helpers and constants that BTF does not carry
 //! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]).
 //! *Facts* are a kernel's BTF ([`btf`]). [`resolve`] joins the two into a [`resolve::KernelView`].
 //!
@@ -14,6 +15,7 @@ pub mod fields;
 pub mod helpers;
 pub mod hooks;
 pub mod kfuncs;
+pub mod members;
 
 pub mod btf;
 pub mod proto;

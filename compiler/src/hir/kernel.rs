@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use oomc_abi::fields::{FieldId, Owner, Recipe, StatTerm};
 use oomc_abi::kfuncs::{self, KfuncId};
+use oomc_abi::members;
 use oomc_abi::resolve::KernelView;
 
 use super::{ActionId, ActionKind, ExprId, ExprKind, Policy};
@@ -137,12 +138,12 @@ impl Kernel<'_> {
         }
         let row = field.row();
         let container = match row.owner {
-            Owner::Process => "task_struct",
-            Owner::Cgroup => "mem_cgroup",
+            Owner::Process => members::TASK,
+            Owner::Cgroup => members::MEMCG,
         };
         let missing = match row.recipe {
             Recipe::Member { path, .. } => self.path(container, path),
-            Recipe::Mm(terms) => terms.iter().find_map(|term| self.path("mm_struct", term.path)),
+            Recipe::Mm(terms) => terms.iter().find_map(|term| self.path(members::MM, term.path)),
             Recipe::Stat(terms) => self.statistics(terms),
             Recipe::Usage(terms) => {
                 self.path(container, "memory.usage.counter").or_else(|| self.statistics(terms))

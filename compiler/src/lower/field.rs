@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, SIGNAL_GROUP_EXIT, TASK_COMM_LEN};
 use oomc_abi::fields::{FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
+use oomc_abi::members::{self, Member};
 use oomc_abi::{helpers, hooks, kfuncs};
 
 use super::walk::Order;
@@ -171,7 +172,7 @@ impl Lower<'_> {
                 let (root, below, join) =
                     (self.b.create_block(), self.b.create_block(), self.b.create_block());
                 let id = self.b.block_param(join, Type::I64);
-                let parent = self.pointer(self.domain, "mem_cgroup", "css.parent");
+                let parent = self.pointer(self.domain, members::MEMCG_PARENT);
                 self.b.branch(Cond::Eq, parent, imm(0), root, below);
                 self.b.switch_to(root);
                 let own = self.cgroup_id(self.domain);
@@ -187,12 +188,12 @@ impl Lower<'_> {
     }
 
     fn cgroup_id(&mut self, memcg: Value) -> Value {
-        self.read_path(memcg, "mem_cgroup", "css.cgroup->kn->id")
+        self.read(memcg, members::MEMCG_ID)
     }
 
     /// The id of the cgroup that a css belongs to.
     pub(super) fn css_id(&mut self, css: Value) -> Value {
-        self.read_path(css, "cgroup_subsys_state", "cgroup->kn->id")
+        self.read(css, members::CSS_CGROUP_ID)
     }
 
     /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
@@ -201,14 +202,14 @@ impl Lower<'_> {
         let link = self.link.unwrap_or(self.oc);
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let id = self.b.block_param(join, Type::I64);
-        let generic = self.b.enumerator("cgroup_bpf_attach_type", hooks::OOM.generic_attach);
+        let generic = self.b.enumerator(members::ATTACH_TYPES, hooks::OOM.generic_attach);
         let generic = self.b.value(InstData::EnumExists(generic), Type::I64);
         self.b.branch(Cond::Ne, generic, imm(0), direct, by_link);
         self.b.switch_to(direct);
-        let own = self.read_path(link, "cgroup", "kn->id");
+        let own = self.read(link, members::CGROUP_ID);
         self.b.jump(join, &[own]);
         self.b.switch_to(by_link);
-        let own = self.read_path(link, "bpf_struct_ops_link", "cgroup->kn->id");
+        let own = self.read(link, members::LINK_CGROUP_ID);
         self.b.jump(join, &[own]);
         self.b.switch_to(join);
         id
@@ -218,15 +219,19 @@ impl Lower<'_> {
     pub(super) fn memcg_by_id(&mut self, id: Value, gone: Block) -> Value {
         let cgroup = self.call_ptr(kfuncs::CGROUP_FROM_ID, &[id]);
         self.leave_if(Cond::Eq, cgroup, imm(0), gone);
-        let css = self.member_addr(cgroup, "cgroup", "self");
+        let css = self.member_addr(cgroup, members::CGROUP_SELF);
         let memcg = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
         self.call(kfuncs::CGROUP_RELEASE, &[cgroup]);
         self.leave_if(Cond::Eq, memcg, imm(0), gone);
         memcg
     }
 
-    /// A number at the end of a path through pointers.
-    pub(super) fn read_path(&mut self, object: Value, container: &str, path: &str) -> Value {
+    /// A number at the end of a member's path through pointers.
+    pub(super) fn read(&mut self, object: Value, member: Member) -> Value {
+        self.read_path(object, member.container, member.path)
+    }
+
+    fn read_path(&mut self, object: Value, container: &str, path: &str) -> Value {
         let (pointers, last) = match path.rsplit_once("->") {
             Some((pointers, last)) => (Some(pointers), last),
             None => (None, path),
@@ -235,11 +240,11 @@ impl Lower<'_> {
         let mut container = container.to_owned();
         for step in pointers.into_iter().flat_map(|pointers| pointers.split("->")) {
             let pointee = self.view.member(&container, step).and_then(|member| member.pointee);
-            object = self.pointer(object, &container, step);
+            object = self.pointer_at(object, &container, step);
             // Whether the kernel has the path was checked with the policy.
             container = pointee.unwrap_or_default();
         }
-        self.field(object, &container, last)
+        self.field_at(object, &container, last)
     }
 
     /// A field of a memcg of the event, which may be the root.
@@ -249,7 +254,7 @@ impl Lower<'_> {
         };
         let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let usage = self.b.block_param(join, Type::I64);
-        let parent = self.pointer(memcg, "mem_cgroup", "css.parent");
+        let parent = self.pointer(memcg, members::MEMCG_PARENT);
         self.b.branch(Cond::Eq, parent, imm(0), root, below);
         self.b.switch_to(below);
         let counted = self.read_field(memcg, field, missing);
@@ -267,8 +272,8 @@ impl Lower<'_> {
     fn read_field(&mut self, object: Value, field: FieldId, missing: Block) -> Value {
         let row = field.row();
         let container = match row.owner {
-            Owner::Process => "task_struct",
-            Owner::Cgroup => "mem_cgroup",
+            Owner::Process => members::TASK,
+            Owner::Cgroup => members::MEMCG,
         };
         match row.recipe {
             Recipe::Member { path, scale } => {
@@ -276,7 +281,7 @@ impl Lower<'_> {
                 self.scaled(value, scale)
             }
             Recipe::Usage(_) => {
-                let pages = self.field(object, container, "memory.usage.counter");
+                let pages = self.field(object, members::MEMCG_USAGE);
                 self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
             }
             Recipe::Mm(terms) => self.process_memory(object, terms, missing),
@@ -287,7 +292,7 @@ impl Lower<'_> {
             Recipe::Dying => self.dying_value(object),
             Recipe::Age => {
                 let now = self.get(self.globals.now);
-                let start = self.field(object, container, "start_boottime");
+                let start = self.field(object, members::TASK_START);
                 self.bin(BinOp::Sub, now, start)
             }
             Recipe::Comm | Recipe::Name => {
@@ -308,11 +313,11 @@ impl Lower<'_> {
     fn process_memory(&mut self, task: Value, terms: &[MmTerm], missing: Block) -> Value {
         let (has, hasnt, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, Type::I64);
-        let mm = self.pointer(task, "task_struct", "mm");
+        let mm = self.pointer(task, members::TASK_MM);
         self.b.branch(Cond::Ne, mm, imm(0), has, hasnt);
         self.b.switch_to(hasnt);
         // A leader without memory: either its threads still have it, or all of it is gone.
-        let live = self.read_path(task, "task_struct", "signal->live.counter");
+        let live = self.read(task, members::TASK_LIVE);
         self.leave_if(Cond::Sgt, live, imm(0), missing);
         let zero = self.int(0);
         self.b.jump(join, &[zero]);
@@ -336,7 +341,7 @@ impl Lower<'_> {
     }
 
     fn add_counter(&mut self, mm: Value, term: &MmTerm, sum: Option<Value>) -> Value {
-        let counter = self.field(mm, "mm_struct", term.path);
+        let counter = self.field_at(mm, members::MM, term.path);
         let counter = self.at_least_zero(counter);
         match sum {
             Some(sum) => self.bin(BinOp::Add, sum, counter),
@@ -348,7 +353,7 @@ impl Lower<'_> {
     pub(super) fn statistics(&mut self, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
         let mut sum = None;
         for term in terms {
-            let index = self.enumerator(term.enumeration, term.enumerator);
+            let index = self.enumerator_at(term.enumeration, term.enumerator);
             let value = self.call_int(kfuncs::MEM_CGROUP_PAGE_STATE, &[memcg, index]);
             self.leave_if(Cond::Eq, value, imm(-1), missing);
             sum = Some(match (sum, term.negative) {
@@ -374,7 +379,7 @@ impl Lower<'_> {
             let css = s.css_of(memcg);
             s.walk_css(css, Order::Up, &[], |s, walk| {
                 let above = s.cast_memcg(walk.item);
-                let max = s.field(above, "mem_cgroup", "memory.max");
+                let max = s.field(above, members::MEMCG_MAX);
                 let so_far = s.get(smallest);
                 s.leave_if(Cond::Uge, max, Operand::Value(so_far), walk.next);
                 s.put(smallest, max);
@@ -404,7 +409,7 @@ impl Lower<'_> {
     /// that the verifier, who knows the address, would find dead.
     pub(super) fn read_total_memory(&mut self) {
         let cell = self.globals.total_memory;
-        let ksym = self.b.ksym("_totalram_pages");
+        let ksym = self.b.ksym(members::TOTAL_PAGES);
         let (area, size) = (self.area_addr(cell), self.int(8));
         let pages = self.b.value(InstData::KsymAddr(ksym), Type::Ptr);
         // On a fault the helper zeroes the cell: unknown.
@@ -432,12 +437,12 @@ impl Lower<'_> {
         let leaf = self.cell();
         self.put_imm(leaf, 1);
         let own = self.cell();
-        let serial = self.field(memcg, "mem_cgroup", "css.serial_nr");
+        let serial = self.field(memcg, members::MEMCG_SERIAL);
         self.put(own, serial);
         self.with_rcu(|s| {
             let css = s.css_of(memcg);
             s.walk_css(css, Order::Pre, &[], |s, walk| {
-                let serial = s.field(walk.item, "cgroup_subsys_state", "serial_nr");
+                let serial = s.field(walk.item, members::CSS_SERIAL);
                 let own = s.get(own);
                 s.leave_if(Cond::Eq, serial, Operand::Value(own), walk.next);
                 s.skip_offline(walk.item, walk.next);
@@ -463,17 +468,17 @@ impl Lower<'_> {
 
     /// Chosen by an OOM killer, or exiting as a whole. Ends the block.
     pub(super) fn dying(&mut self, task: Value, yes: Block, no: Block) {
-        let signal = self.pointer(task, "task_struct", "signal");
-        let victim = self.pointer(signal, "signal_struct", "oom_mm");
+        let signal = self.pointer(task, members::TASK_SIGNAL);
+        let victim = self.pointer(signal, members::SIGNAL_OOM_MM);
         self.leave_if(Cond::Ne, victim, imm(0), yes);
-        let flags = self.field(signal, "signal_struct", "flags");
+        let flags = self.field(signal, members::SIGNAL_FLAGS);
         self.leave_if(Cond::Test, flags, imm(SIGNAL_GROUP_EXIT), yes);
         // A leader that exits alone is not the process: other threads may go on.
         let exiting = self.b.create_block();
-        let flags = self.field(task, "task_struct", "flags");
+        let flags = self.field(task, members::TASK_FLAGS);
         self.b.branch(Cond::Test, flags, imm(PF_EXITING), exiting, no);
         self.b.switch_to(exiting);
-        let live = self.field(signal, "signal_struct", "live.counter");
+        let live = self.field(signal, members::SIGNAL_LIVE);
         self.b.branch(Cond::Eq, live, imm(0), yes, no);
     }
 
@@ -502,7 +507,7 @@ impl Lower<'_> {
         match (object, fetched.and_then(|fetched| fetched.missing)) {
             (Some(task), _) if comm => {
                 // The other side changes a comm under a lock that we cannot take: copy first, then compare.
-                let from = self.member_addr(task, "task_struct", "comm");
+                let from = self.member_addr(task, members::TASK_COMM);
                 let (to, size) = (self.area_addr(area), self.int(TASK_COMM_LEN as i64));
                 let result = self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
                 self.missing_if_negative(result, unknown);
@@ -528,9 +533,9 @@ impl Lower<'_> {
 
     /// Copies a cgroup's name.
     fn read_name(&mut self, memcg: Value, to: Value, missing: Block) {
-        let cgroup = self.pointer(memcg, "mem_cgroup", "css.cgroup");
-        let node = self.pointer(cgroup, "cgroup", "kn");
-        let name = self.pointer(node, "kernfs_node", "name");
+        let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
+        let node = self.pointer(cgroup, members::CGROUP_NODE);
+        let name = self.pointer(node, members::NODE_NAME);
         let size = self.int(i64::from(NAME_SIZE));
         let result = self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, name]);
         self.missing_if_negative(result, missing);

@@ -6,6 +6,7 @@
 
 use oomc_abi::consts::{MMF_OOM_SKIP, PF_EXITING, SIGNAL_GROUP_EXIT};
 use oomc_abi::kfuncs;
+use oomc_abi::members;
 
 use super::walk::{Order, Tasks};
 use super::{Lower, imm};
@@ -55,7 +56,7 @@ impl Lower<'_> {
         let result = self.call_int(kfuncs::OOM_KILL_PROCESS, &[self.oc, victim, message]);
         let (there, gone, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let still_there = self.b.block_param(join, Type::I64);
-        let memory = self.pointer(victim, "task_struct", "mm");
+        let memory = self.pointer(victim, members::TASK_MM);
         self.leave_if(Cond::Ne, memory, imm(0), there);
         self.chosen_and_not_reaped(victim, gone);
         self.b.jump(there, &[]);
@@ -84,7 +85,7 @@ impl Lower<'_> {
         let (with_memory, without, exiting) =
             (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let (alone, shared) = (self.b.create_block(), self.b.create_block());
-        let mm = self.pointer(thread, "task_struct", "mm");
+        let mm = self.pointer(thread, members::TASK_MM);
         self.b.branch(Cond::Ne, mm, imm(0), with_memory, without);
         // exit_mm() takes the memory from the task before it frees it: until then only the kernel's own mark
         // on a victim tells. Seen in the machine: without this a second process died within 10 ms.
@@ -95,23 +96,23 @@ impl Lower<'_> {
         self.exiting_as_a_whole(thread, exiting, other);
         self.b.switch_to(exiting);
         // The reaper has taken it, or gave up on it.
-        let flags = self.field(mm, "mm_struct", "flags");
+        let flags = self.field(mm, members::MM_FLAGS);
         self.leave_if(Cond::Test, flags, imm(1 << MMF_OOM_SKIP), other);
-        let users = self.field(mm, "mm_struct", "mm_users.counter");
+        let users = self.field(mm, members::MM_USERS);
         self.b.branch(Cond::Sle, users, imm(1), alone, shared);
         self.b.switch_to(shared);
         // Several users: its own threads, or somebody who goes on living with the same memory. One look at
         // all threads of the machine per process, not per thread.
-        let pid = self.field(thread, "task_struct", "tgid");
+        let pid = self.field(thread, members::TASK_PID);
         let last = self.get(judged);
         self.leave_if(Cond::Eq, pid, Operand::Value(last), other);
         self.put(judged, pid);
         let sharer = self.cell();
         self.put_imm(sharer, 0);
         self.walk_all_threads(|s, walk| {
-            let theirs = s.pointer(walk.item, "task_struct", "mm");
+            let theirs = s.pointer(walk.item, members::TASK_MM);
             s.leave_if(Cond::Ne, theirs, Operand::Value(mm), walk.next);
-            let own = s.field(walk.item, "task_struct", "tgid");
+            let own = s.field(walk.item, members::TASK_PID);
             s.leave_if(Cond::Eq, own, Operand::Value(pid), walk.next);
             let lives = s.b.create_block();
             s.exiting_as_a_whole(walk.item, walk.next, lives);
@@ -126,23 +127,23 @@ impl Lower<'_> {
 
     /// Leaves to `other` unless an OOM killer chose the process and its memory has not been freed.
     fn chosen_and_not_reaped(&mut self, thread: Value, other: Block) {
-        let signal = self.pointer(thread, "task_struct", "signal");
-        let memory = self.pointer(signal, "signal_struct", "oom_mm");
+        let signal = self.pointer(thread, members::TASK_SIGNAL);
+        let memory = self.pointer(signal, members::SIGNAL_OOM_MM);
         self.leave_if(Cond::Eq, memory, imm(0), other);
-        let flags = self.field(memory, "mm_struct", "flags");
+        let flags = self.field(memory, members::MM_FLAGS);
         self.leave_if(Cond::Test, flags, imm(1 << MMF_OOM_SKIP), other);
     }
 
     /// `__task_will_free_mem()`: killed or exiting with all its threads, and not dumping core. Ends the block.
     fn exiting_as_a_whole(&mut self, thread: Value, yes: Block, no: Block) {
-        let signal = self.pointer(thread, "task_struct", "signal");
-        let core = self.pointer(signal, "signal_struct", "core_state");
+        let signal = self.pointer(thread, members::TASK_SIGNAL);
+        let core = self.pointer(signal, members::SIGNAL_CORE_STATE);
         self.leave_if(Cond::Ne, core, imm(0), no);
-        let flags = self.field(signal, "signal_struct", "flags");
+        let flags = self.field(signal, members::SIGNAL_FLAGS);
         self.leave_if(Cond::Test, flags, imm(SIGNAL_GROUP_EXIT), yes);
-        let threads = self.field(signal, "signal_struct", "nr_threads");
+        let threads = self.field(signal, members::SIGNAL_THREADS);
         self.leave_if(Cond::Ne, threads, imm(1), no);
-        let flags = self.field(thread, "task_struct", "flags");
+        let flags = self.field(thread, members::TASK_FLAGS);
         self.b.branch(Cond::Test, flags, imm(PF_EXITING), yes, no);
     }
 }

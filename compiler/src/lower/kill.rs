@@ -1,6 +1,7 @@
 //! `kill`: chooses under RCU, acts outside of it, and goes on to the next candidate when the kernel refuses.
 
 use oomc_abi::kfuncs;
+use oomc_abi::members;
 
 use super::scratch::{Cell, MAX_UNITS};
 use super::walk::{Order, Tasks};
@@ -97,7 +98,7 @@ impl Lower<'_> {
             let memcg = s.memcg_by_id(id, walk.next);
             let (ours, other) = (s.b.create_block(), s.b.create_block());
             // Where the memory controller was switched off meanwhile, the memcg is an ancestor's.
-            let own = s.read_path(memcg, "mem_cgroup", "css.cgroup->kn->id");
+            let own = s.read(memcg, members::MEMCG_ID);
             s.b.branch(Cond::Eq, own, Operand::Value(id), ours, other);
             s.b.switch_to(ours);
             let css = s.css_of(memcg);

@@ -40,6 +40,7 @@ use std::collections::HashMap;
 use oomc_abi::consts::ORDER_SYSRQ;
 use oomc_abi::fields::FieldId;
 use oomc_abi::kfuncs::{self, KfuncId};
+use oomc_abi::members::{self, Member};
 use oomc_abi::resolve::KernelView;
 
 use crate::hir::{ActionId, ActionKind, Anchor, BinderId, Policy};
@@ -138,7 +139,7 @@ impl<'a> Lower<'a> {
         }
         // An administrator who asks for a kill by SysRq wants the kernel's own killer.
         let (asked, refused) = (self.b.create_block(), self.b.create_block());
-        let order = self.field(self.oc, "oom_control", "order");
+        let order = self.field(self.oc, members::OC_ORDER);
         self.b.branch(Cond::Eq, order, imm(ORDER_SYSRQ), refused, asked);
         self.b.switch_to(refused);
         self.b.effect(InstData::Return(Operand::Imm(0)));
@@ -148,7 +149,7 @@ impl<'a> Lower<'a> {
         // One referenced pointer for both kinds of OOM, so that the same code serves and releases it.
         let (memcg_oom, system_oom) = (self.b.create_block(), self.b.create_block());
         let (got, gone, go) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let memcg = self.pointer(self.oc, "oom_control", "memcg");
+        let memcg = self.pointer(self.oc, members::OC_MEMCG);
         let domain = self.b.block_param(got, Type::Ptr);
         self.b.branch(Cond::Ne, memcg, imm(0), memcg_oom, system_oom);
         self.b.switch_to(memcg_oom);
@@ -295,29 +296,38 @@ impl Lower<'_> {
     }
 
     /// A number in a kernel structure.
-    fn field(&mut self, ptr: Value, container: &str, path: &str) -> Value {
+    fn field(&mut self, ptr: Value, member: Member) -> Value {
+        self.field_at(ptr, member.container, member.path)
+    }
+
+    /// A number in a kernel structure, by a path of another table.
+    fn field_at(&mut self, ptr: Value, container: &str, path: &str) -> Value {
         let field = self.b.field(container, path);
         self.b.value(InstData::LoadField { ptr, field }, Type::I64)
     }
 
     /// A pointer in a kernel structure.
-    fn pointer(&mut self, ptr: Value, container: &str, path: &str) -> Value {
+    fn pointer(&mut self, ptr: Value, member: Member) -> Value {
+        self.pointer_at(ptr, member.container, member.path)
+    }
+
+    fn pointer_at(&mut self, ptr: Value, container: &str, path: &str) -> Value {
         let field = self.b.field(container, path);
         self.b.value(InstData::LoadPtr { ptr, field }, Type::Ptr)
     }
 
     /// The address of a member.
-    fn member_addr(&mut self, ptr: Value, container: &str, path: &str) -> Value {
-        let field = self.b.field(container, path);
+    fn member_addr(&mut self, ptr: Value, member: Member) -> Value {
+        let field = self.b.field(member.container, member.path);
         self.b.value(InstData::FieldAddr { ptr, field }, Type::Ptr)
     }
 
     /// The css inside a memcg: as trusted as the memcg.
     fn css_of(&mut self, memcg: Value) -> Value {
-        self.member_addr(memcg, "mem_cgroup", "css")
+        self.member_addr(memcg, members::MEMCG_CSS)
     }
 
-    fn enumerator(&mut self, enumeration: &str, name: &str) -> Value {
+    fn enumerator_at(&mut self, enumeration: &str, name: &str) -> Value {
         let enumerator = self.b.enumerator(enumeration, name);
         self.b.value(InstData::EnumValue(enumerator), Type::I64)
     }

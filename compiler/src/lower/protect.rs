@@ -7,6 +7,7 @@
 
 use oomc_abi::consts::{OOM_SCORE_ADJ_MIN, PF_KTHREAD};
 use oomc_abi::kfuncs;
+use oomc_abi::members;
 
 use super::scratch::Cell;
 use super::walk::{Order, Tasks};
@@ -41,11 +42,11 @@ impl Lower<'_> {
     ///
     /// The kernel refuses these too, but not every version all of them, and a refused kill costs a round.
     pub(super) fn exclude_unkillable(&mut self, task: Value, excluded: Block) {
-        let pid = self.field(task, "task_struct", "tgid");
+        let pid = self.field(task, members::TASK_PID);
         self.leave_if(Cond::Eq, pid, imm(1), excluded);
-        let flags = self.field(task, "task_struct", "flags");
+        let flags = self.field(task, members::TASK_FLAGS);
         self.leave_if(Cond::Test, flags, imm(PF_KTHREAD), excluded);
-        let adj = self.read_path(task, "task_struct", "signal->oom_score_adj");
+        let adj = self.read(task, members::TASK_OOM_SCORE_ADJ);
         self.leave_if(Cond::Eq, adj, imm(OOM_SCORE_ADJ_MIN), excluded);
     }
 
@@ -57,7 +58,7 @@ impl Lower<'_> {
         let css = self.css_of(memcg);
         self.walk_css(css, Order::Up, &[], |s, walk| {
             // The root has no name and no limits: no clause is about it.
-            let parent = s.pointer(walk.item, "cgroup_subsys_state", "parent");
+            let parent = s.pointer(walk.item, members::CSS_PARENT);
             s.leave_if(Cond::Eq, parent, imm(0), walk.done);
             let (mark, lost) = (s.b.create_block(), s.b.create_block());
             let above = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
@@ -88,7 +89,7 @@ impl Lower<'_> {
         self.walk_css(css, Order::Up, &[], |s, walk| {
             let (flagged, go_on) = (s.b.create_block(), s.b.create_block());
             let above = s.cast_memcg(walk.item);
-            let flag = s.field(above, "mem_cgroup", "oom_group");
+            let flag = s.field(above, members::MEMCG_OOM_GROUP);
             s.b.branch(Cond::Ne, flag, imm(0), flagged, go_on);
             s.b.switch_to(flagged);
             let id = s.css_id(walk.item);
@@ -115,8 +116,8 @@ impl Lower<'_> {
 
     /// Leaves to `end` if the css is the OOM domain's.
     pub(super) fn end_at_domain(&mut self, css: Value, end: Block) {
-        let serial = self.field(css, "cgroup_subsys_state", "serial_nr");
-        let last = self.field(self.domain, "mem_cgroup", "css.serial_nr");
+        let serial = self.field(css, members::CSS_SERIAL);
+        let last = self.field(self.domain, members::MEMCG_SERIAL);
         self.leave_if(Cond::Eq, serial, Operand::Value(last), end);
     }
 

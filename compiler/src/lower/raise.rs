@@ -2,6 +2,7 @@
 
 use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE};
 use oomc_abi::kfuncs;
+use oomc_abi::members;
 
 use super::walk::Order;
 use super::{Lower, imm};
@@ -23,9 +24,9 @@ impl Lower<'_> {
         self.prefetch(&asked);
 
         // In a system-wide OOM there is no limit to raise, and an unlimited cgroup has none either.
-        let memcg = self.pointer(self.oc, "oom_control", "memcg");
+        let memcg = self.pointer(self.oc, members::OC_MEMCG);
         self.leave_if(Cond::Eq, memcg, imm(0), on_nothing);
-        let pages = self.field(self.domain, "mem_cgroup", "memory.max");
+        let pages = self.field(self.domain, members::MEMCG_MAX);
         let unlimited = self.int(PAGE_COUNTER_MAX);
         self.leave_if(Cond::Uge, pages, Operand::Value(unlimited), on_nothing);
         let own = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
@@ -46,10 +47,10 @@ impl Lower<'_> {
             s.walk_css(css, Order::Up, &[], |s, walk| {
                 s.end_at_domain(walk.item, walk.next);
                 let above = s.cast_memcg(walk.item);
-                let max = s.field(above, "mem_cgroup", "memory.max");
+                let max = s.field(above, members::MEMCG_MAX);
                 let unlimited = s.int(PAGE_COUNTER_MAX);
                 s.leave_if(Cond::Uge, max, Operand::Value(unlimited), walk.next);
-                let usage = s.field(above, "mem_cgroup", "memory.usage.counter");
+                let usage = s.field(above, members::MEMCG_USAGE);
                 let left = s.bin(BinOp::Sub, max, usage);
                 let left = s.at_least_zero(left);
                 let smallest = s.get(room);

@@ -5,6 +5,7 @@
 //! the language (reference §5).
 
 use oomc_abi::fields::{self, FieldId, Owner, Recipe};
+use oomc_abi::members;
 
 use super::scratch::Cell;
 use super::{Lower, imm};
@@ -133,8 +134,8 @@ impl Lower<'_> {
                 }
             }
             Rank::Field(field) => self.subject_field(Subject::Candidate(binder), *field, missing),
-            Rank::StartTime => self.field(object, "task_struct", "start_boottime"),
-            Rank::SerialNumber => self.field(object, "mem_cgroup", "css.serial_nr"),
+            Rank::StartTime => self.field(object, members::TASK_START),
+            Rank::SerialNumber => self.field(object, members::MEMCG_SERIAL),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Victim selection: walks the candidates of a place and keeps the best one as a counted reference.
 
 use oomc_abi::kfuncs::{self, KfuncId};
+use oomc_abi::members;
 
 use super::rank::Ranking;
 use super::walk::{Order, Tasks};
@@ -44,17 +45,17 @@ impl Lower<'_> {
         let best = self.walk_css(css, Order::Post, &[none], |s, walk| {
             let (inner, unit, skip) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
             s.skip_offline(walk.item, skip);
-            let parent = s.pointer(walk.item, "cgroup_subsys_state", "parent");
+            let parent = s.pointer(walk.item, members::CSS_PARENT);
             // The root cannot be killed as a whole.
             s.leave_if(Cond::Eq, parent, imm(0), skip);
             let expected = s.get(parent_of_last);
-            let serial = s.field(parent, "cgroup_subsys_state", "serial_nr");
+            let serial = s.field(parent, members::CSS_SERIAL);
             s.put(parent_of_last, serial);
-            let serial = s.field(walk.item, "cgroup_subsys_state", "serial_nr");
+            let serial = s.field(walk.item, members::CSS_SERIAL);
             s.b.branch(Cond::Eq, serial, Operand::Value(expected), inner, unit);
             s.b.switch_to(inner);
             let memcg = s.cast_memcg(walk.item);
-            let group = s.field(memcg, "mem_cgroup", "oom_group");
+            let group = s.field(memcg, members::MEMCG_OOM_GROUP);
             s.b.branch(Cond::Ne, group, imm(0), unit, skip);
             s.b.switch_to(unit);
             let memcg = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
@@ -87,7 +88,7 @@ impl Lower<'_> {
         let found = match unit {
             Unit::Process => self.best_process(self.domain, selection, ranking, none),
             Unit::Cgroup => {
-                let parent = self.pointer(self.domain, "mem_cgroup", "css.parent");
+                let parent = self.pointer(self.domain, members::MEMCG_PARENT);
                 self.leave_if(Cond::Eq, parent, imm(0), outside);
                 self.best_unit(self.domain, selection, ranking, none)
             }
@@ -160,15 +161,15 @@ impl Lower<'_> {
 
     /// Sets `covered` if an ancestor up to the OOM domain has `memory.oom.group`: that one is the unit.
     fn mark_inside_group(&mut self, memcg: Value, covered: super::scratch::Cell) {
-        let own = self.field(memcg, "mem_cgroup", "css.serial_nr");
+        let own = self.field(memcg, members::MEMCG_SERIAL);
         let css = self.css_of(memcg);
         self.walk_css(css, Order::Up, &[], |s, walk| {
             let (above, flagged, go_on) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
-            let serial = s.field(walk.item, "cgroup_subsys_state", "serial_nr");
+            let serial = s.field(walk.item, members::CSS_SERIAL);
             s.b.branch(Cond::Ne, serial, Operand::Value(own), above, go_on);
             s.b.switch_to(above);
             let memcg = s.cast_memcg(walk.item);
-            let group = s.field(memcg, "mem_cgroup", "oom_group");
+            let group = s.field(memcg, members::MEMCG_OOM_GROUP);
             s.b.branch(Cond::Ne, group, imm(0), flagged, go_on);
             s.b.switch_to(flagged);
             s.put_imm(covered, 1);

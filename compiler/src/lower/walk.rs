@@ -5,6 +5,7 @@
 
 use oomc_abi::consts::{CSS_ONLINE, CSS_TASK_ITER_PROCS};
 use oomc_abi::kfuncs::{self, KfuncId};
+use oomc_abi::members;
 
 use super::scratch::Cell;
 use super::{Lower, imm};
@@ -22,11 +23,11 @@ pub(super) enum Order {
 }
 
 impl Order {
-    fn enumerator(self) -> &'static str {
+    fn enumerator(self) -> members::Enumerator {
         match self {
-            Self::Pre => "BPF_CGROUP_ITER_DESCENDANTS_PRE",
-            Self::Post => "BPF_CGROUP_ITER_DESCENDANTS_POST",
-            Self::Up => "BPF_CGROUP_ITER_ANCESTORS_UP",
+            Self::Pre => members::WALK_PRE,
+            Self::Post => members::WALK_POST,
+            Self::Up => members::WALK_UP,
         }
     }
 }
@@ -98,7 +99,8 @@ impl Lower<'_> {
         carried: &[Value],
         body: impl FnOnce(&mut Self, Walk),
     ) -> Vec<Value> {
-        let flags = self.enumerator("bpf_cgroup_iter_order", order.enumerator());
+        let order = order.enumerator();
+        let flags = self.enumerator_at(order.enumeration, order.name);
         self.iterate(Iter::Css, &[css, flags], None, carried, body)
     }
 
@@ -212,14 +214,14 @@ impl Lower<'_> {
 
     /// Reads an element of a walk as a memcg, without taking a reference: the css is its first member.
     pub(super) fn cast_memcg(&mut self, css: Value) -> Value {
-        let ty = self.b.type_ref("mem_cgroup");
+        let ty = self.b.type_ref(members::MEMCG);
         let ty = self.b.value(InstData::TypeId(ty), Type::I64);
         self.call_ptr(kfuncs::RDONLY_CAST, &[css, ty])
     }
 
     /// Goes to `skip` if the cgroup of a css was removed; it may still hold charges.
     pub(super) fn skip_offline(&mut self, css: Value, skip: Block) {
-        let flags = self.field(css, "cgroup_subsys_state", "flags");
+        let flags = self.field(css, members::CSS_FLAGS);
         let online = self.b.create_block();
         self.b.branch(Cond::Test, flags, imm(CSS_ONLINE), online, skip);
         self.b.switch_to(online);

@@ -1,0 +1,127 @@
+//! THE table of kernel members, enumerators and variables that generated code reads besides the fields of
+//! the language.
+//!
+//! Code generation names them by their rows; `tests/abi.rs` looks each row up in each kernel's BTF.
+
+/// A member by its C names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// The structure it is read from.
+    pub container: &'static str,
+    /// Path from there; `->` is a pointer that is followed.
+    pub path: &'static str,
+}
+
+/// The structure of a process, and of each thread.
+pub const TASK: &str = "task_struct";
+/// The structure of a memory cgroup.
+pub const MEMCG: &str = "mem_cgroup";
+/// The structure of an address space.
+pub const MM: &str = "mm_struct";
+
+macro_rules! members {
+    ($( $(#[doc = $doc:literal])* $id:ident = $container:literal, $path:literal; )*) => {
+        $( $(#[doc = $doc])* pub const $id: Member = Member { container: $container, path: $path }; )*
+        /// All rows.
+        pub const ALL: &[Member] = &[$($id),*];
+    };
+}
+
+members! {
+    /// The cgroup whose limit was hit; null in a system-wide OOM (`include/linux/oom.h`, 6.12).
+    OC_MEMCG = "oom_control", "memcg";
+    /// The order of the allocation; -1 when an administrator asked by SysRq (`include/linux/oom.h`, 6.12).
+    OC_ORDER = "oom_control", "order";
+    /// The cgroup of a link, by its id (v3 of the series).
+    LINK_CGROUP_ID = "bpf_struct_ops_link", "cgroup->kn->id";
+    /// The id of a cgroup: the inode number of its directory (`include/linux/kernfs.h`, 6.12).
+    CGROUP_ID = "cgroup", "kn->id";
+    /// A cgroup's node in cgroupfs (`include/linux/cgroup-defs.h`, 6.12).
+    CGROUP_NODE = "cgroup", "kn";
+    /// The css of the cgroup itself (`include/linux/cgroup-defs.h`, 6.12).
+    CGROUP_SELF = "cgroup", "self";
+    /// A node's name (`include/linux/kernfs.h`, 6.12).
+    NODE_NAME = "kernfs_node", "name";
+    /// The id of the cgroup that a css belongs to.
+    CSS_CGROUP_ID = "cgroup_subsys_state", "cgroup->kn->id";
+    /// Bits such as `CSS_ONLINE` (`include/linux/cgroup-defs.h`, 6.12).
+    CSS_FLAGS = "cgroup_subsys_state", "flags";
+    /// The css above; null at the root (`include/linux/cgroup-defs.h`, 6.12).
+    CSS_PARENT = "cgroup_subsys_state", "parent";
+    /// Grows with each css that is created (`include/linux/cgroup-defs.h`, 6.12).
+    CSS_SERIAL = "cgroup_subsys_state", "serial_nr";
+    /// The css inside a memcg, its first member (`include/linux/memcontrol.h`, 6.12).
+    MEMCG_CSS = "mem_cgroup", "css";
+    /// The cgroup of a memcg.
+    MEMCG_CGROUP = "mem_cgroup", "css.cgroup";
+    /// The id of the cgroup of a memcg.
+    MEMCG_ID = "mem_cgroup", "css.cgroup->kn->id";
+    /// The css above; null at the root.
+    MEMCG_PARENT = "mem_cgroup", "css.parent";
+    /// Grows with each css that is created.
+    MEMCG_SERIAL = "mem_cgroup", "css.serial_nr";
+    /// `memory.max`, in pages (`include/linux/page_counter.h`, 6.12).
+    MEMCG_MAX = "mem_cgroup", "memory.max";
+    /// `memory.current`, in pages (`include/linux/page_counter.h`, 6.12).
+    MEMCG_USAGE = "mem_cgroup", "memory.usage.counter";
+    /// `memory.oom.group` (`include/linux/memcontrol.h`, 6.12).
+    MEMCG_OOM_GROUP = "mem_cgroup", "oom_group";
+    /// Bits such as `MMF_OOM_SKIP` (`include/linux/mm_types.h`, 6.12).
+    MM_FLAGS = "mm_struct", "flags";
+    /// Who uses the address space: threads, and others that share it (`include/linux/mm_types.h`, 6.12).
+    MM_USERS = "mm_struct", "mm_users.counter";
+    /// Set while the process dumps core (`include/linux/sched/signal.h`, 6.12).
+    SIGNAL_CORE_STATE = "signal_struct", "core_state";
+    /// Bits such as `SIGNAL_GROUP_EXIT` (`include/linux/sched/signal.h`, 6.12).
+    SIGNAL_FLAGS = "signal_struct", "flags";
+    /// Threads that have not exited (`include/linux/sched/signal.h`, 6.12).
+    SIGNAL_LIVE = "signal_struct", "live.counter";
+    /// Threads that are still listed (`include/linux/sched/signal.h`, 6.12).
+    SIGNAL_THREADS = "signal_struct", "nr_threads";
+    /// The address space of an OOM killer's victim, else null (`include/linux/sched/signal.h`, 6.12).
+    SIGNAL_OOM_MM = "signal_struct", "oom_mm";
+    /// The command name (`include/linux/sched.h`, 6.12).
+    TASK_COMM = "task_struct", "comm";
+    /// Bits such as `PF_EXITING` (`include/linux/sched.h`, 6.12).
+    TASK_FLAGS = "task_struct", "flags";
+    /// The address space; null once it was given up (`include/linux/sched.h`, 6.12).
+    TASK_MM = "task_struct", "mm";
+    /// What the threads of a process share (`include/linux/sched.h`, 6.12).
+    TASK_SIGNAL = "task_struct", "signal";
+    /// Threads of the process that have not exited.
+    TASK_LIVE = "task_struct", "signal->live.counter";
+    /// `oom_score_adj` of the process.
+    TASK_OOM_SCORE_ADJ = "task_struct", "signal->oom_score_adj";
+    /// When the task started, by the boot clock, in nanoseconds (`include/linux/sched.h`, 6.12).
+    TASK_START = "task_struct", "start_boottime";
+    /// The process id, in the initial namespace (`include/linux/sched.h`, 6.12).
+    TASK_PID = "task_struct", "tgid";
+}
+
+/// An enumerator by its C names; its value is the target kernel's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Enumerator {
+    /// The enum's tag.
+    pub enumeration: &'static str,
+    /// The enumerator.
+    pub name: &'static str,
+}
+
+const fn order(name: &'static str) -> Enumerator {
+    Enumerator { enumeration: "bpf_cgroup_iter_order", name }
+}
+
+/// A walk down, parents first (`include/uapi/linux/bpf.h`, 6.12).
+pub const WALK_PRE: Enumerator = order("BPF_CGROUP_ITER_DESCENDANTS_PRE");
+/// A walk down, children first.
+pub const WALK_POST: Enumerator = order("BPF_CGROUP_ITER_DESCENDANTS_POST");
+/// A walk up to the root.
+pub const WALK_UP: Enumerator = order("BPF_CGROUP_ITER_ANCESTORS_UP");
+/// The orders of a walk over cgroups.
+pub const WALKS: &[Enumerator] = &[WALK_PRE, WALK_POST, WALK_UP];
+
+/// The enum whose enumerator [`crate::hooks::Hook::generic_attach`] tells the attach mechanism.
+pub const ATTACH_TYPES: &str = "cgroup_bpf_attach_type";
+
+/// The machine's pages, a variable found in kallsyms (`mm/page_alloc.c`, 6.12).
+pub const TOTAL_PAGES: &str = "_totalram_pages";
