@@ -70,28 +70,11 @@ pub(crate) struct Scope {
 }
 
 /// Fields of a process that a later version reads.
-const LATER_PROCESS: &[&str] = &["pgtables", "badness", "nr_threads", "home"];
+const LATER_PROCESS: &[&str] = &["badness", "home"];
 
 /// Fields of a cgroup that a later version reads; `events` and `pressure` have members.
-const LATER_CGROUP: &[&str] = &[
-    "high",
-    "low",
-    "min",
-    "swap",
-    "swap_limit",
-    "kernel",
-    "slab_reclaimable",
-    "working_set",
-    "pgscan",
-    "pgmajfault",
-    "refault",
-    "events",
-    "nr_descendants",
-    "nr_dying_descendants",
-    "depth",
-    "path",
-    "pressure",
-];
+const LATER_CGROUP: &[&str] =
+    &["swap_limit", "working_set", "pgscan", "pgmajfault", "refault", "events", "path", "pressure"];
 
 /// Names that begin a path and are no field.
 const HEADS: &[&str] = &["cgroup", "attached", "parent", "it", "oom", "task", "memcg"];
@@ -351,14 +334,11 @@ fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Res
 /// What reads as nearly the same today.
 fn instead(field: &str) -> String {
     let near = match field {
-        "badness" | "pgtables" => "`footprint` is resident memory, swap and page tables",
+        "badness" => "`footprint` is resident memory, swap and page tables",
         "home" => "compare the process's own fields",
-        "working_set" | "kernel" | "slab_reclaimable" => {
-            "`unreclaimable` is what only a kill or swap can free"
-        }
+        "working_set" => "`unreclaimable` is what only a kill or swap can free",
         "path" => "`name` is the last component of the path",
-        "high" | "low" | "min" | "swap_limit" => "`limit` is the smallest `memory.max` up to the root",
-        "swap" => "a process has `swap`",
+        "swap_limit" => "`swap` is what was swapped out",
         _ => "leave the condition out",
     };
     near.to_owned()
