@@ -152,7 +152,7 @@ fn fields_are_where_their_rows_say() {
                     let last = steps.last().expect("a path has a step");
                     assert_eq!(last.member.shape, Shape::Number, "{kernel}: {}", row.name);
                 }
-                Recipe::Mm(terms) => {
+                Recipe::Mm(terms) | Recipe::Badness(terms) => {
                     for term in terms {
                         let member = view
                             .lookup("mm_struct", term.path)

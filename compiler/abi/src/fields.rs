@@ -68,6 +68,8 @@ pub enum Recipe {
     },
     /// Sum over the process's `mm_struct`. Without one: missing if threads still live, 0 otherwise.
     Mm(&'static [MmTerm]),
+    /// The sum in pages, moved by `oom_score_adj` thousandths of what the event's domain may use.
+    Badness(&'static [MmTerm]),
     /// Sum of statistics (`bpf_mem_cgroup_page_state`, after one flush per event).
     Stat(&'static [StatTerm]),
     /// `memory.usage`; at the root, which has no counter of its own, the sum of the statistics.
@@ -216,6 +218,16 @@ pub static FIELDS: &[Field] = &[
         recipe: Recipe::Mm(&[RSS_SWAP]),
         doc: "memory that was swapped out",
         source: "MM_SWAPENTS, include/linux/mm_types_task.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "badness",
+        unit: Unit::Count,
+        base: None,
+        missing: LEADER_GONE,
+        recipe: Recipe::Badness(&[RSS_FILE, RSS_ANON, RSS_SHMEM, RSS_SWAP, PGTABLES]),
+        doc: "the kernel's own score: the footprint in pages, plus oom_score_adj thousandths of the domain's memory",
+        source: "oom_badness(), mm/oom_kill.c",
     },
     Field {
         owner: Owner::Process,

@@ -143,7 +143,9 @@ impl Kernel<'_> {
         };
         let missing = match row.recipe {
             Recipe::Member { path, .. } => self.path(container, path),
-            Recipe::Mm(terms) => terms.iter().find_map(|term| self.path(members::MM, term.path)),
+            Recipe::Mm(terms) | Recipe::Badness(terms) => {
+                terms.iter().find_map(|term| self.path(members::MM, term.path))
+            }
             Recipe::Stat(terms) => self.statistics(terms),
             Recipe::Usage(terms) => {
                 self.path(container, "memory.usage.counter").or_else(|| self.statistics(terms))

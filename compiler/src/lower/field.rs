@@ -285,6 +285,7 @@ impl Lower<'_> {
                 self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
             }
             Recipe::Mm(terms) => self.process_memory(object, terms, missing),
+            Recipe::Badness(terms) => self.badness(object, terms, missing),
             Recipe::Stat(terms) => self.statistics(object, terms, missing),
             Recipe::Limit => self.effective_limit(object, missing),
             Recipe::NrProcesses => self.nr_processes(object, missing),
@@ -338,6 +339,18 @@ impl Lower<'_> {
         self.b.jump(join, &[sum]);
         self.b.switch_to(join);
         result
+    }
+
+    /// `oom_badness()` without its exclusions, which are those of every kill.
+    fn badness(&mut self, task: Value, terms: &[MmTerm], missing: Block) -> Value {
+        let bytes = self.process_memory(task, terms, missing);
+        let pages = self.bin_imm(BinOp::Ushr, bytes, PAGE_SHIFT);
+        let total = self.field(self.oc, members::OC_TOTAL);
+        let thousandth = self.bin_imm(BinOp::Udiv, total, 1000);
+        let adj = self.read(task, members::TASK_OOM_SCORE_ADJ);
+        // At most the domain's memory in pages: the product fits.
+        let moved = self.bin(BinOp::Mul, adj, thousandth);
+        self.bin(BinOp::Add, pages, moved)
     }
 
     fn add_counter(&mut self, mm: Value, term: &MmTerm, sum: Option<Value>) -> Value {

@@ -70,7 +70,7 @@ pub(crate) struct Scope {
 }
 
 /// Fields of a process that a later version reads.
-const LATER_PROCESS: &[&str] = &["badness", "home"];
+const LATER_PROCESS: &[&str] = &["home"];
 
 /// Fields of a cgroup that a later version reads; `events` and `pressure` have members.
 const LATER_CGROUP: &[&str] =
@@ -334,7 +334,6 @@ fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Res
 /// What reads as nearly the same today.
 fn instead(field: &str) -> String {
     let near = match field {
-        "badness" => "`footprint` is resident memory, swap and page tables",
         "home" => "compare the process's own fields",
         "working_set" => "`unreclaimable` is what only a kill or swap can free",
         "path" => "`name` is the last component of the path",

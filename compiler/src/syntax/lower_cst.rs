@@ -173,7 +173,7 @@ fn not_yet(word: &str, span: Span) -> Diagnostic {
         "avoid" => "write a rule that kills all others first, with `where not …`",
         "prefer" => "write a rule that kills these first, with `where …`",
         "pick" => "write the selection in each rule that needs it",
-        "worst" => "write `largest … by footprint`",
+        "worst" => "write `largest … by badness`",
         "all" => "write `kill cgroup …`: it kills every process of the cgroup",
         "children" | "leaves" | "subtree of" => "write `in subtree`: its cgroups are the leaves",
         "stepwise" => "without it, all leaves of the place are compared at once",

@@ -94,7 +94,7 @@ fn lacks(view: &KernelView, row: &Field) -> Option<String> {
     let path = |path: &str| view.path_steps(structure, path).err().map(|_| path.to_owned());
     match row.recipe {
         Recipe::Member { path: member, .. } => path(member),
-        Recipe::Mm(terms) => mm(terms),
+        Recipe::Mm(terms) | Recipe::Badness(terms) => mm(terms),
         Recipe::Stat(terms) => stat(terms),
         Recipe::Usage(terms) => path("memory.usage.counter").or_else(|| stat(terms)),
         Recipe::Limit => path("memory.max"),
