@@ -22,3 +22,5 @@ pub mod proto;
 pub mod reference;
 pub mod relo;
 pub mod resolve;
+
+pub mod availability;

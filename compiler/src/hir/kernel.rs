@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use oomc_abi::fields::{FieldId, Owner, Recipe, StatTerm};
+use oomc_abi::availability;
+use oomc_abi::fields::FieldId;
 use oomc_abi::kfuncs::{self, KfuncId};
-use oomc_abi::members;
 use oomc_abi::resolve::KernelView;
 
 use super::{ActionId, ActionKind, ExprId, ExprKind, Policy};
@@ -137,28 +137,7 @@ impl Kernel<'_> {
             return;
         }
         let row = field.row();
-        let container = match row.owner {
-            Owner::Process => members::TASK,
-            Owner::Cgroup => members::MEMCG,
-        };
-        let missing = match row.recipe {
-            Recipe::Member { path, .. } => self.path(container, path),
-            Recipe::Mm(terms) | Recipe::Badness(terms) => {
-                terms.iter().find_map(|term| self.path(members::MM, term.path))
-            }
-            Recipe::Stat(terms) => self.statistics(terms),
-            Recipe::Usage(terms) => {
-                self.path(container, "memory.usage.counter").or_else(|| self.statistics(terms))
-            }
-            Recipe::Limit => self.path(container, "memory.max"),
-            Recipe::Dying => self.path(container, "signal->flags"),
-            Recipe::Age => self.path(container, "start_boottime"),
-            Recipe::Comm => self.path(container, "comm"),
-            Recipe::Name => self.path(container, "css.cgroup->kn->name"),
-            Recipe::NrProcesses => self.function(kfuncs::ITER_CSS_TASK_NEW),
-            Recipe::IsLeaf => self.path(container, "css.serial_nr"),
-        };
-        if let Some(missing) = missing {
+        if let Some(missing) = availability::lacks(self.view, row) {
             self.sink.push(
                 Diagnostic::new(
                     codes::FIELD_MISSING,
@@ -169,25 +148,6 @@ impl Kernel<'_> {
                 .note(missing),
             );
         }
-    }
-
-    fn path(&self, container: &str, path: &str) -> Option<String> {
-        self.view.path_steps(container, path).err().map(|missing| missing.to_string())
-    }
-
-    fn function(&self, kfunc: KfuncId) -> Option<String> {
-        if self.view.kfunc(kfunc).is_some() {
-            return None;
-        }
-        Some(format!("its BTF has no function `{}`", kfunc.row().name))
-    }
-
-    fn statistics(&self, terms: &[StatTerm]) -> Option<String> {
-        let absent =
-            terms.iter().find(|term| self.view.enumerator(term.enumeration, term.enumerator).is_none());
-        absent
-            .map(|term| format!("`enum {}` has no `{}`", term.enumeration, term.enumerator))
-            .or_else(|| self.function(kfuncs::MEM_CGROUP_PAGE_STATE))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `oomc fields [NAME]`
 
-use oomc_abi::fields::{self, Field, MmTerm, Owner, Recipe, StatTerm, Unit};
-use oomc_compiler::KernelView;
+use oomc_abi::availability::lacks;
+use oomc_abi::fields::{self, Field, Owner, Unit};
 use serde_json::{Value, json};
 
 use crate::args::Fields;
@@ -54,7 +54,7 @@ fn tell(report: &Report, row: &Field, lacks: Option<&str>) {
         say(format!("missing when {}", row.missing));
     }
     if let Some(lacks) = lacks {
-        say(format!("not on this kernel: it has no `{lacks}`"));
+        say(format!("not on this kernel: {lacks}"));
     }
     report.detail(format_args!("{:<34} {}", "", row.source));
 }
@@ -73,39 +73,5 @@ fn unit(unit: Unit) -> &'static str {
         Unit::Duration => "duration",
         Unit::Bool => "yes or no",
         Unit::Text => "text",
-    }
-}
-
-/// The first member or statistic that a kernel lacks for a field.
-fn lacks(view: &KernelView, row: &Field) -> Option<String> {
-    let structure = match row.owner {
-        Owner::Process => "task_struct",
-        Owner::Cgroup => "mem_cgroup",
-    };
-    let mm = |terms: &[MmTerm]| {
-        terms
-            .iter()
-            .find_map(|term| view.path_steps("mm_struct", term.path).err().map(|_| term.path.to_owned()))
-    };
-    let stat = |terms: &[StatTerm]| {
-        let missing = |term: &&StatTerm| view.enumerator(term.enumeration, term.enumerator).is_none();
-        terms.iter().find(missing).map(|term| term.enumerator.to_owned())
-    };
-    let path = |path: &str| view.path_steps(structure, path).err().map(|_| path.to_owned());
-    match row.recipe {
-        Recipe::Member { path: member, .. } => path(member),
-        Recipe::Mm(terms) | Recipe::Badness(terms) => mm(terms),
-        Recipe::Stat(terms) => stat(terms),
-        Recipe::Usage(terms) => path("memory.usage.counter").or_else(|| stat(terms)),
-        Recipe::Limit => path("memory.max"),
-        Recipe::Dying => path("signal->flags"),
-        Recipe::Age => path("start_boottime"),
-        Recipe::Comm => path("comm"),
-        Recipe::Name => path("css.cgroup->kn->name"),
-        Recipe::IsLeaf => path("css.serial_nr"),
-        Recipe::NrProcesses => {
-            let walk = oomc_abi::kfuncs::ITER_CSS_TASK_NEW;
-            view.kfunc(walk).is_none().then(|| walk.row().name.to_owned())
-        }
     }
 }

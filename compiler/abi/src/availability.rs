@@ -1,0 +1,55 @@
+//! Whether a kernel has what a field of the language is read from.
+//!
+//! Joins a row of [`crate::fields`] with one BTF. The compiler and `oomc fields` ask here.
+
+use crate::fields::{Field, Owner, Recipe, StatTerm};
+use crate::kfuncs::{self, KfuncId};
+use crate::members::{self, Member};
+use crate::resolve::KernelView;
+
+/// The first thing that a kernel lacks for a field, as a clause; `None`: the field can be read.
+#[must_use]
+pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
+    let container = match field.owner {
+        Owner::Process => members::TASK,
+        Owner::Cgroup => members::MEMCG,
+    };
+    let path = |container: &str, path: &str| {
+        view.path_steps(container, path).err().map(|missing| missing.to_string())
+    };
+    let all = |needed: &[Member]| needed.iter().find_map(|member| path(member.container, member.path));
+    let function = |kfunc: KfuncId| {
+        view.kfunc(kfunc).is_none().then(|| format!("its BTF has no function `{}`", kfunc.row().name))
+    };
+    let statistics = |terms: &[StatTerm]| {
+        let absent = terms.iter().find(|term| view.enumerator(term.enumeration, term.enumerator).is_none());
+        absent
+            .map(|term| format!("`enum {}` has no `{}`", term.enumeration, term.enumerator))
+            .or_else(|| function(kfuncs::MEM_CGROUP_PAGE_STATE))
+    };
+    match field.recipe {
+        Recipe::Member { path: member, .. } => path(container, member),
+        Recipe::Mm(terms) => terms
+            .iter()
+            .find_map(|term| path(members::MM, term.path))
+            .or_else(|| all(&[members::TASK_MM, members::TASK_LIVE])),
+        Recipe::Badness(terms) => terms.iter().find_map(|term| path(members::MM, term.path)).or_else(|| {
+            all(&[members::TASK_MM, members::TASK_LIVE, members::TASK_OOM_SCORE_ADJ, members::OC_TOTAL])
+        }),
+        Recipe::Stat(terms) => statistics(terms),
+        Recipe::Usage(terms) => all(&[members::MEMCG_USAGE]).or_else(|| statistics(terms)),
+        Recipe::Limit => all(&[members::MEMCG_MAX]),
+        Recipe::Dying => all(&[
+            members::TASK_SIGNAL,
+            members::TASK_FLAGS,
+            members::SIGNAL_OOM_MM,
+            members::SIGNAL_FLAGS,
+            members::SIGNAL_LIVE,
+        ]),
+        Recipe::Age => all(&[members::TASK_START]),
+        Recipe::Comm => all(&[members::TASK_COMM]),
+        Recipe::Name => all(&[members::MEMCG_CGROUP, members::CGROUP_NODE, members::NODE_NAME]),
+        Recipe::IsLeaf => all(&[members::MEMCG_SERIAL, members::CSS_SERIAL, members::CSS_FLAGS]),
+        Recipe::NrProcesses => function(kfuncs::ITER_CSS_TASK_NEW),
+    }
+}
