@@ -123,7 +123,8 @@ impl Board {
         let verbose = env::var_os("OOMC_VM_VERBOSE").is_some();
         let result = run::run(tools, &folder, cases, &[], &mut |report| {
             if verbose {
-                eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, report.steps.join("\n  "));
+                let lines: Vec<&str> = report.steps.iter().chain(&report.shown).map(String::as_str).collect();
+                eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, lines.join("\n  "));
             }
             if let Ok(mut reports) = self.reports.lock() {
                 reports.by_case.insert(report.case.clone(), report);

@@ -30,4 +30,6 @@ entity! {
     StackSlot = "ss"
     /// A global map of the module: `.bss`, `.rodata`.
     Global = "gl"
+    /// A function of the module that others call.
+    FuncRef = "fn"
 }

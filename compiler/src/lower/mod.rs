@@ -44,7 +44,9 @@ use oomc_abi::members::{self, Member};
 use oomc_abi::resolve::KernelView;
 
 use crate::hir::{ActionId, ActionKind, Anchor, BinderId, Policy};
-use crate::ir::{BinOp, Block, Builder, Cond, Function, InstData, Operand, Size, StackSlot, Type, Value};
+use crate::ir::{
+    BinOp, Block, Builder, Cond, Function, InstData, Module, Operand, Size, StackSlot, Type, Value,
+};
 use crate::source::Span;
 
 /// The symbol of the callback's program.
@@ -52,10 +54,10 @@ pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
 
 /// Lowers a checked policy.
 #[must_use]
-pub fn lower(policy: &Policy, view: &KernelView) -> Function {
+pub fn lower(policy: &Policy, view: &KernelView) -> Module {
     let mut func = Function::new(CALLBACK);
     Lower::new(policy, view, &mut func).run();
-    func
+    func.into()
 }
 
 /// The state of one lowering.

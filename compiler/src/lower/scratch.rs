@@ -47,14 +47,14 @@ pub(super) struct Globals {
 
 impl Globals {
     pub(super) fn new(func: &mut Function) -> Self {
-        let stats = func.globals.push(GlobalData {
+        let stats = func.refs_mut().globals.push(GlobalData {
             name: "stats".into(),
             section: ".bss.stats".into(),
             members: COUNTERS.iter().map(|name| (*name).into()).collect(),
             data: vec![0; COUNTERS.len() * 8],
             read_only: false,
         });
-        let scratch = func.globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
+        let scratch = func.refs_mut().globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
         Self {
             stats,
             scratch,
@@ -70,10 +70,10 @@ impl Globals {
 
     /// Gives the globals their final sizes.
     pub(super) fn finish(self, func: &mut Function) {
-        if let Some(scratch) = func.globals.get_mut(self.scratch) {
+        if let Some(scratch) = func.refs_mut().globals.get_mut(self.scratch) {
             scratch.data = vec![0; self.scratch_size as usize];
         }
-        if let Some(strings) = self.strings.and_then(|strings| func.globals.get_mut(strings)) {
+        if let Some(strings) = self.strings.and_then(|strings| func.refs_mut().globals.get_mut(strings)) {
             strings.data = self.string_bytes;
         }
     }
@@ -148,7 +148,7 @@ impl Lower<'_> {
             Some(global) => global,
             None => {
                 let data = GlobalData { read_only: true, ..bytes("strings", ".rodata", Vec::new()) };
-                let global = self.b.func.globals.push(data);
+                let global = self.b.func.refs_mut().globals.push(data);
                 self.globals.strings = Some(global);
                 global
             }
@@ -172,7 +172,7 @@ impl Lower<'_> {
             Some(global) => global,
             None => {
                 let data = vec![0; MAX_UNITS as usize * 8];
-                let global = self.b.func.globals.push(bytes("units", ".bss.units", data));
+                let global = self.b.func.refs_mut().globals.push(bytes("units", ".bss.units", data));
                 self.globals.units = Some(global);
                 global
             }

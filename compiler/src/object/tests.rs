@@ -29,8 +29,9 @@ fn function() -> (ir::Function, Program) {
         read_only: section == ".rodata",
         data,
     };
-    let stats = func.globals.push(global("stats", ".bss.stats", &["invocations", "kills"], vec![0; 16]));
-    let text = func.globals.push(global("strings", ".rodata", &[], b"kill\0".to_vec()));
+    let stats =
+        func.refs_mut().globals.push(global("stats", ".bss.stats", &["invocations", "kills"], vec![0; 16]));
+    let text = func.refs_mut().globals.push(global("strings", ".rodata", &[], b"kill\0".to_vec()));
 
     let word = |opcode: u8, regs: u8, imm: i32| {
         u64::from(opcode) | u64::from(regs) << 8 | u64::from(imm as u32) << 32
@@ -89,8 +90,8 @@ fn with_module<T>(run: impl FnOnce(&Module<'_>) -> T) -> T {
         ops_name: "tiny@01234567",
         source: &Source::new("tiny.oom", TEXT),
         hash: "01234567",
-        func: &func,
-        program: &program,
+        refs: &func.refs,
+        programs: std::slice::from_ref(&program),
         view: &KernelView::embedded(),
     })
 }
@@ -234,8 +235,8 @@ fn a_line_without_end_is_cut() {
         ops_name: "x",
         source: &Source::new("x.oom", text),
         hash: "",
-        func: &func,
-        program: &program,
+        refs: &func.refs,
+        programs: std::slice::from_ref(&program),
         view: &KernelView::embedded(),
     };
     let text = dump_btf(&write(&module).expect("a sound module")).expect("an object");

@@ -18,7 +18,7 @@ use run::{run_bpf, run_ir};
 /// Builds a function whose first block is open.
 fn build(body: impl FnOnce(&mut Builder<'_>)) -> Function {
     let mut func = Function::new("test");
-    func.globals.push(GlobalData {
+    func.refs_mut().globals.push(GlobalData {
         name: "scratch".into(),
         section: ".bss.scratch".into(),
         members: Vec::new(),
