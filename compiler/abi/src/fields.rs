@@ -12,6 +12,17 @@ pub enum Owner {
     Cgroup,
 }
 
+impl Owner {
+    /// Its word in the language.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Cgroup => "cgroup",
+        }
+    }
+}
+
 /// Unit of a field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -25,6 +36,20 @@ pub enum Unit {
     Bool,
     /// A string.
     Text,
+}
+
+impl Unit {
+    /// As people read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Count => "number",
+            Self::Duration => "duration",
+            Self::Bool => "yes or no",
+            Self::Text => "text",
+        }
+    }
 }
 
 /// What a number read from a member is multiplied with.

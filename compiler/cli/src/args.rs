@@ -72,6 +72,10 @@ pub(crate) enum Command {
     },
     /// List the fields of processes and cgroups
     Fields(Fields),
+    /// Serve an editor: the language server protocol on standard input and output
+    ///
+    /// Ends with 0 when the editor says `shutdown` and `exit`, with 1 when it goes without.
+    Lsp(Lsp),
 }
 
 /// The kernel to compile for.
@@ -172,6 +176,15 @@ pub(crate) struct Fields {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Lsp {
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+    /// Means nothing: many editors name the transport, and there is no other
+    #[arg(long, hide = true)]
+    pub(crate) stdio: bool,
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Load(load) => cmd::load::run(&report, load),
         Command::Unload(unload) => cmd::unload::run(&report, unload),
         Command::Status(status) => cmd::status::run(&report, status),
+        Command::Lsp(lsp) => cmd::lsp::run(lsp),
     };
     let exit = result.unwrap_or_else(|failure| {
         report.failure(&failure);

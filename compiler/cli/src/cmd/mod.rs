@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod fields;
 pub(crate) mod load;
+pub(crate) mod lsp;
 pub(crate) mod status;
 pub(crate) mod unload;
 
