@@ -63,12 +63,14 @@ fn owner(owner: Owner) -> &'static str {
     match owner {
         Owner::Process => "process",
         Owner::Cgroup => "cgroup",
+        Owner::Event => "oom",
     }
 }
 
 fn unit(unit: Unit) -> &'static str {
     match unit {
         Unit::Bytes => "bytes",
+        Unit::Ratio => "percent",
         Unit::Count => "number",
         Unit::Duration => "duration",
         Unit::Bool => "yes or no",
