@@ -350,23 +350,16 @@ impl Lower<'_> {
         reason: Option<&ast::Text>,
         span: Span,
     ) -> Option<ActionId> {
-        let selection = self.selection(written);
+        let selection = self.selection_with(written, |lower| match reason {
+            Some(text) => lower.message(text).map(Some),
+            None => Some(None),
+        });
+        let all = written.rank.is_some_and(|(rank, _)| rank == ast::Rank::All);
         let until = match until {
-            Some(until) => {
-                Some(self.until(until, selection.as_ref().is_some_and(|selection| selection.all))?)
-            }
+            Some(until) => Some(self.until(until, all)?),
             None => None,
         };
-        let selection = selection?;
-        let reason = match reason {
-            Some(text) => {
-                let (binder, unit) = (selection.binder, selection.unit);
-                let name = written.name.as_ref().map(|name| name.text.clone());
-                let candidate = Candidate { binder, unit, name, used: false };
-                Some(self.inside(candidate, |lower| lower.message(text)).0?)
-            }
-            None => None,
-        };
+        let (selection, reason) = selection?;
         Some(self.push_action(ActionKind::Kill(Kill { selection, now, until, reason }), span))
     }
 

@@ -1,10 +1,13 @@
 //! Messages: text with values in braces, as `reason` and `notify` have.
 
+use oomc_abi::fields::Recipe;
+
+use super::check::Operand;
 use super::lower::Lower;
-use super::{MAX_VALUES, Message, Part};
+use super::{ExprId, ExprKind, MAX_VALUES, Message, Part};
 use crate::diag::{Diagnostic, codes};
 use crate::source::Span;
-use crate::syntax::ast::Text;
+use crate::syntax::ast::{Expr, Text};
 use crate::syntax::lower_cst;
 
 impl Lower<'_> {
@@ -29,7 +32,7 @@ impl Lower<'_> {
             };
             let span = Span::new(at..at + inside.len());
             let expr = lower_cst::parse_expr(self.source, span, self.sink)?;
-            let value = self.value(&expr)?;
+            let value = self.shown(&expr)?;
             message.parts.push(Part::Value(value));
             at += inside.len() + 1;
             rest = after;
@@ -46,5 +49,21 @@ impl Lower<'_> {
             return None;
         }
         Some(message)
+    }
+
+    /// What a record can show: a number, a truth value, or a name.
+    fn shown(&mut self, expr: &Expr) -> Option<ExprId> {
+        let (message, help) = match self.operand(expr)? {
+            Operand::Expr(id) => match self.policy.exprs.get(id).map(|expr| &expr.kind) {
+                Some(ExprKind::Field(_, field)) if field.row().recipe == Recipe::Path => (
+                    "a path has no length that a record could take",
+                    "write `name`: records tell the cgroup's id, too",
+                ),
+                _ => return Some(id),
+            },
+            Operand::Text(_) => ("a string needs no braces", "write its text without braces and quotes"),
+        };
+        self.sink.push(Diagnostic::new(codes::MESSAGE, message).label(expr.span, "not a value").help(help));
+        None
     }
 }

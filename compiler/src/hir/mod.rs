@@ -313,7 +313,7 @@ pub struct Message {
 pub enum Part {
     /// As written.
     Text(String),
-    /// A number or bool; at most [`MAX_VALUES`] in a message.
+    /// A number, a bool, or a text field that is no path; at most [`MAX_VALUES`] in a message.
     Value(ExprId),
 }
 

@@ -14,6 +14,15 @@ use crate::syntax::ast::{self, Rank};
 
 impl Lower<'_> {
     pub(super) fn selection(&mut self, selection: &ast::Selection) -> Option<Selection> {
+        self.selection_with(selection, |_| Some(())).map(|(selection, ())| selection)
+    }
+
+    /// A selection, and something else that may name its candidate.
+    pub(super) fn selection_with<T>(
+        &mut self,
+        selection: &ast::Selection,
+        also: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<(Selection, T)> {
         let unit = selection.unit.map_or(Unit::Process, |(word, _)| unit(word));
         let name = match &selection.name {
             Some(name) => {
@@ -24,11 +33,14 @@ impl Lower<'_> {
         };
         let place = self.place(&selection.place);
         let binder = self.policy.binders.push(unit);
-        let ((filter, keys), used) = self.inside(Candidate { binder, unit, name, used: false }, |lower| {
-            let filter = selection.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
-            (filter, lower.keys(selection, unit, binder))
-        });
-        if let Some(name) = selection.name.as_ref().filter(|_| !used) {
+        let errors = self.sink.error_count();
+        let ((filter, keys, also), used) =
+            self.inside(Candidate { binder, unit, name, used: false }, |lower| {
+                let filter = selection.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
+                (filter, lower.keys(selection, unit, binder), also(lower))
+            });
+        // An error may hide the use.
+        if let Some(name) = selection.name.as_ref().filter(|_| !used && self.sink.error_count() == errors) {
             self.unused_candidate(name, unit);
         }
         let filter = match filter {
@@ -60,7 +72,8 @@ impl Lower<'_> {
             return None;
         }
         let stepwise = selection.stepwise.is_some();
-        Some(Selection { unit, binder, place, stepwise, all, filter, keys, span: selection.span })
+        let selection = Selection { unit, binder, place, stepwise, all, filter, keys, span: selection.span };
+        Some((selection, also?))
     }
 
     /// `kill largest leaf in subtree` reads as if it were about leaves.
@@ -240,6 +253,7 @@ impl Lower<'_> {
         }
         let binder = self.policy.binders.push(unit);
         self.quantifiers += 1;
+        let errors = self.sink.error_count();
         let ((filter, value), used) = self.inside(Candidate { binder, unit, name, used: false }, |lower| {
             let filter = quantifier.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
             let value = match &quantifier.quant {
@@ -249,7 +263,7 @@ impl Lower<'_> {
             (filter, value)
         });
         self.quantifiers -= 1;
-        if let Some(name) = quantifier.name.as_ref().filter(|_| !used) {
+        if let Some(name) = quantifier.name.as_ref().filter(|_| !used && self.sink.error_count() == errors) {
             self.unused_candidate(name, unit);
         }
         let filter = match filter {
