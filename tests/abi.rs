@@ -137,6 +137,7 @@ fn fields_are_where_their_rows_say() {
             let container = match row.owner {
                 Owner::Process => members::TASK,
                 Owner::Cgroup => members::MEMCG,
+                Owner::Event => members::EVENT,
             };
             let stat = |terms: &[fields::StatTerm]| {
                 for term in terms {

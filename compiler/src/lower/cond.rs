@@ -41,7 +41,7 @@ impl Lower<'_> {
                 let value = self.subject_field(*subject, *field, unknown);
                 self.b.branch(Cond::Ne, value, imm(0), yes, no);
             }
-            ExprKind::Field(..) | ExprKind::Neg(_) | ExprKind::Arith(..) => {
+            _ => {
                 debug_assert!(false, "a condition is a bool: {:?}", expr.kind);
                 self.b.jump(unknown, &[]);
             }

@@ -23,6 +23,14 @@ impl Lower<'_> {
             | ExprKind::Not(_)
             | ExprKind::And(..)
             | ExprKind::Or(..) => self.bool_value(expr, missing),
+            ExprKind::Param(_)
+            | ExprKind::Label(..)
+            | ExprKind::Counter(..)
+            | ExprKind::Default(..)
+            | ExprKind::Quantifier(_) => {
+                debug_assert!(false, "refused by hir::later");
+                self.int(0)
+            }
         };
         self.b.set_span(outer);
         value
@@ -84,9 +92,14 @@ impl Lower<'_> {
     pub(super) fn may_be_missing(&self, expr: ExprId) -> bool {
         let Some(expr) = self.policy.exprs.get(expr) else { return false };
         match &expr.kind {
-            ExprKind::Int(_) => false,
+            ExprKind::Int(_) | ExprKind::Param(_) | ExprKind::Label(Subject::Candidate(_), _) => false,
+            ExprKind::Label(..) | ExprKind::Counter(..) | ExprKind::Quantifier(_) => true,
+            ExprKind::Default(a, b) => self.may_be_missing(*a) && self.may_be_missing(*b),
             // The parent, or the cgroup of the policy, may be gone.
-            ExprKind::Field(Subject::Anchor(Anchor::Parent | Anchor::Attached), _) => true,
+            ExprKind::Field(
+                Subject::Anchor(Anchor::Parent | Anchor::Attached) | Subject::Home(_) | Subject::Pick(_),
+                _,
+            ) => true,
             ExprKind::Field(_, field) => !field.row().missing.is_empty(),
             ExprKind::Neg(a) | ExprKind::Not(a) => self.may_be_missing(*a),
             ExprKind::Arith(ArithOp::Div, a, b) => {

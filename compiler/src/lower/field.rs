@@ -13,7 +13,7 @@ use oomc_abi::{helpers, hooks, kfuncs};
 
 use super::walk::Order;
 use super::{Lower, imm};
-use crate::hir::{Anchor, ExprId, ExprKind, Subject};
+use crate::hir::{Anchor, ExprId, ExprKind, Pattern, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 
 const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
@@ -28,6 +28,10 @@ impl Lower<'_> {
             Subject::Candidate(binder) => {
                 let object = self.candidates.get(&binder).copied().unwrap_or(self.domain);
                 self.read_field(object, field, missing)
+            }
+            Subject::Home(_) | Subject::Pick(_) | Subject::Event => {
+                debug_assert!(false, "refused by hir::later");
+                self.int(0)
             }
             Subject::Anchor(anchor) => {
                 if self.read_in_place(anchor, field) {
@@ -79,19 +83,8 @@ impl Lower<'_> {
             Some(ExprKind::Field(Subject::Anchor(anchor), field)) => {
                 wanted.insert((*anchor as u8, *field));
             }
-            Some(ExprKind::Neg(a) | ExprKind::Not(a) | ExprKind::Matches(a, _)) => {
-                self.anchors_of(*a, wanted)
-            }
-            Some(
-                ExprKind::Arith(_, a, b)
-                | ExprKind::Compare(_, a, b)
-                | ExprKind::And(a, b)
-                | ExprKind::Or(a, b),
-            ) => {
-                self.anchors_of(*a, wanted);
-                self.anchors_of(*b, wanted);
-            }
-            Some(ExprKind::Int(_) | ExprKind::Field(Subject::Candidate(_), _)) | None => {}
+            Some(kind) => kind.operands().into_iter().for_each(|operand| self.anchors_of(operand, wanted)),
+            None => {}
         }
     }
 
@@ -274,6 +267,7 @@ impl Lower<'_> {
         let container = match row.owner {
             Owner::Process => members::TASK,
             Owner::Cgroup => members::MEMCG,
+            Owner::Event => members::EVENT,
         };
         match row.recipe {
             Recipe::Member { path, scale } => {
@@ -295,6 +289,17 @@ impl Lower<'_> {
                 let now = self.get(self.globals.now);
                 let start = self.field(object, members::TASK_START);
                 self.bin(BinOp::Sub, now, start)
+            }
+            Recipe::UsageLess(_)
+            | Recipe::VmEvents(_)
+            | Recipe::MemoryEvents(_)
+            | Recipe::Pressure { .. }
+            | Recipe::SwapLimit
+            | Recipe::Path
+            | Recipe::Scope
+            | Recipe::Word { .. } => {
+                debug_assert!(false, "refused by hir::later");
+                self.int(0)
             }
             Recipe::Comm | Recipe::Name => {
                 debug_assert!(false, "a string is no number");
@@ -499,7 +504,7 @@ impl Lower<'_> {
     pub(super) fn matches(
         &mut self,
         field: ExprId,
-        literals: &[String],
+        patterns: &[Pattern],
         yes: Block,
         no: Block,
         unknown: Block,
@@ -513,6 +518,7 @@ impl Lower<'_> {
             Subject::Candidate(binder) => (self.candidates.get(&binder).copied(), None),
             Subject::Anchor(anchor) if self.read_in_place(anchor, field) => (Some(self.domain), None),
             Subject::Anchor(anchor) => (None, self.prefetched.get(&(anchor, field)).copied()),
+            Subject::Home(_) | Subject::Pick(_) | Subject::Event => (None, None),
         };
         let comm = field.row().recipe == Recipe::Comm;
         let size = if comm { TASK_COMM_LEN as u32 } else { NAME_SIZE };
@@ -535,7 +541,7 @@ impl Lower<'_> {
             }
             (None, None) => {}
         }
-        for literal in literals {
+        for literal in patterns.iter().map(Pattern::text) {
             let (text, bytes) = (self.area_addr(area), self.int(i64::from(size)));
             let literal = self.string(literal);
             let order = self.helper(helpers::STRNCMP, &[text, bytes, literal]);

@@ -6,7 +6,7 @@ use oomc_abi::members;
 use super::scratch::{Cell, MAX_UNITS};
 use super::walk::{Order, Tasks};
 use super::{Lower, imm};
-use crate::hir::{Kill, Unit};
+use crate::hir::{Kill, Message, Unit};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 
 /// How many candidates of one selection are tried. The tests before a kill are the kernel's own, so a
@@ -20,6 +20,8 @@ impl Lower<'_> {
             self.in_flight(on_progress, nobody);
             self.b.switch_to(nobody);
         }
+        let reason = kill.reason.as_ref().map(Message::constant);
+        let reason = reason.as_deref();
         self.in_walk = true;
         let mut asked = self.never_conditions();
         asked.extend(kill.selection.filter);
@@ -34,11 +36,11 @@ impl Lower<'_> {
             s.leave_if(Cond::Eq, victim, imm(0), tries.done);
             match kill.selection.unit {
                 Unit::Process => {
-                    let message = s.message(kill.reason.as_deref());
+                    let message = s.message(reason);
                     s.kill_task(victim, message, killed);
                     s.call(kfuncs::TASK_RELEASE, &[victim]);
                 }
-                Unit::Cgroup => s.kill_unit(victim, kill.reason.as_deref(), killed),
+                Unit::Cgroup => s.kill_unit(victim, reason, killed),
             }
             let done = s.get(killed);
             s.leave_if(Cond::Ne, done, imm(0), tries.done);

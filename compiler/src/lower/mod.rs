@@ -199,7 +199,12 @@ impl<'a> Lower<'a> {
         let needs = match &action.kind {
             ActionKind::Kill(_) | ActionKind::Wait => Some(kfuncs::OOM_KILL_PROCESS),
             ActionKind::RaiseLimit { .. } => Some(kfuncs::MEM_CGROUP_RAISE_MAX),
-            ActionKind::If { .. } | ActionKind::Block(_) | ActionKind::Or(..) | ActionKind::Defer => None,
+            ActionKind::If { .. }
+            | ActionKind::Block(_)
+            | ActionKind::Or(..)
+            | ActionKind::Defer
+            | ActionKind::Notify(_)
+            | ActionKind::Count(_) => None,
         };
         if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
             self.b.jump(on_nothing, &[]);
@@ -235,6 +240,10 @@ impl<'a> Lower<'a> {
             }
             ActionKind::Wait => self.in_flight(on_progress, on_nothing),
             ActionKind::Defer => self.b.jump(self.nothing, &[]),
+            ActionKind::Notify(_) | ActionKind::Count(_) => {
+                debug_assert!(false, "refused by hir::later");
+                self.b.jump(on_nothing, &[]);
+            }
         }
         self.b.set_span(outer);
     }

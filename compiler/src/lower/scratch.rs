@@ -208,7 +208,8 @@ impl Facts {
                 ActionKind::Kill(kill) => {
                     // Ties between cgroups are broken by a statistic.
                     facts.statistics |= kill.selection.unit == Unit::Cgroup;
-                    facts.attached |= kill.selection.place == Place::Cgroup(Anchor::Attached);
+                    facts.attached |=
+                        kill.selection.place == Place::Cgroup(Subject::Anchor(Anchor::Attached));
                 }
                 ActionKind::RaiseLimit { .. } => facts.total_memory = true,
                 _ => {}
