@@ -423,6 +423,23 @@ fn what_is_open_is_answered_before_the_end() {
 }
 
 #[test]
+fn formatting_gives_the_canonical_form() {
+    let mut client = Client::open();
+    client.did_open(URI, "kill  largest\r\nin subtree # \u{1f4a5}");
+    assert_eq!(client.places(URI), [""; 0]);
+    let options = json!({ "tabSize": 8, "insertSpaces": false });
+    let document = |uri| json!({ "textDocument": { "uri": uri }, "options": options });
+    let edits = client.ask("textDocument/formatting", document(URI))["result"].clone();
+    let whole = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 1, "character": 15 } });
+    assert_eq!(edits, json!([{ "range": whole, "newText": "kill largest in subtree # \u{1f4a5}\n" }]));
+    client.did_change(URI, 2, "kill largest in subtree # \u{1f4a5}\n");
+    client.published(URI);
+    assert_eq!(client.ask("textDocument/formatting", document(URI))["result"], json!([]));
+    assert_eq!(client.ask("textDocument/formatting", document("x:y"))["result"], Value::Null);
+    client.close();
+}
+
+#[test]
 fn hover_shows_the_row_of_a_field() {
     let mut client = Client::open();
     client.did_open(URI, "if cgroup.usage > 90% then kill largest in subtree by oom_score_adj");

@@ -54,6 +54,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Check policies: all errors, not the first
     Check(Check),
+    /// Write policies in their canonical form; comments are kept, clauses with mistakes stay as they are
+    Fmt(Fmt),
     /// Compile a policy to an object
     Build(Build),
     /// Load a policy and attach it to a cgroup; it stays when oomc exits
@@ -94,6 +96,16 @@ pub(crate) struct Check {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Fmt {
+    /// Policies, which are rewritten; `-` reads standard input and prints
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Write nothing; end with 1 if a policy is not in canonical form
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Group)]

@@ -6,8 +6,9 @@ use core::ops::Range;
 
 use lsp_types::{
     DiagnosticRelatedInformation, DiagnosticSeverity, HoverContents, HoverProviderCapability,
-    InitializeResult, Location, MarkupContent, MarkupKind, NumberOrString, Position, PositionEncodingKind,
-    ServerCapabilities, ServerInfo, TextDocumentSyncKind, TextDocumentSyncOptions, Uri,
+    InitializeResult, Location, MarkupContent, MarkupKind, NumberOrString, OneOf, Position,
+    PositionEncodingKind, ServerCapabilities, ServerInfo, TextDocumentSyncKind, TextDocumentSyncOptions,
+    TextEdit, Uri,
 };
 use oomc_compiler::diag::{Diagnostic, Severity};
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ pub(crate) fn initialized() -> Value {
                 }
                 .into(),
             ),
+            document_formatting_provider: Some(OneOf::Left(true)),
             hover_provider: Some(HoverProviderCapability::Simple(true)),
             ..ServerCapabilities::default()
         },
@@ -94,6 +96,12 @@ pub(crate) fn diagnostic(
         related_information,
         ..lsp_types::Diagnostic::default()
     }
+}
+
+/// Edits that make one text of another.
+pub(crate) fn edits(old: &str, new: Option<String>) -> Vec<TextEdit> {
+    let range = Lines::new(old).range(0..old.len());
+    new.map(|new_text| TextEdit { range, new_text }).into_iter().collect()
 }
 
 /// Markdown to be shown.

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use lsp_types::notification::{
     DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Notification,
 };
-use lsp_types::request::{HoverRequest, Request};
+use lsp_types::request::{Formatting, HoverRequest, Request};
 use lsp_types::{
-    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, Hover, HoverParams,
+    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
+    DocumentFormattingParams, Hover, HoverParams,
 };
 use oomc_compiler::KernelView;
 use serde_json::Value;
@@ -121,6 +122,15 @@ impl State {
                     let (range, text) = ide::hover::hover(&document.text, lines.offset(at.position))?;
                     Some(Hover { contents: convert::markdown(text), range: Some(lines.range(range)) })
                 })))
+            }
+            Formatting::METHOD => {
+                // How wide and with which signs to indent is not the editor's choice: the form is one.
+                let DocumentFormattingParams { text_document, .. } = read(params)?;
+                Ok(convert::value(
+                    self.documents
+                        .get(text_document.uri.as_str())
+                        .map(|document| convert::edits(&document.text, ide::format::format(&document.text))),
+                ))
             }
             _ => Err(Problem::Unknown),
         }

@@ -3,6 +3,7 @@
 //! A test takes a case and gives its output to be compared with the expectation, nothing if it has none,
 //! or an error that says what is wrong.
 
+mod fmt;
 mod parse;
 
 mod check;
@@ -29,8 +30,17 @@ pub(crate) struct Subtest {
 }
 
 /// All of them, in the order of translation.
-const SUBTESTS: &[Subtest] =
-    &[parse::PARSE, check::CHECK, hir::HIR, ir::IR, opt::OPT, vcode::VCODE, asm::ASM, object::OBJECT];
+const SUBTESTS: &[Subtest] = &[
+    fmt::FMT,
+    parse::PARSE,
+    check::CHECK,
+    hir::HIR,
+    ir::IR,
+    opt::OPT,
+    vcode::VCODE,
+    asm::ASM,
+    object::OBJECT,
+];
 
 /// Runs the test of this name.
 pub(crate) fn run(name: &str, case: &Case) -> Result<Option<String>, String> {

@@ -3,4 +3,5 @@
 //! Knows texts, bytes and the compiler; nothing of the protocol.
 
 pub(crate) mod diagnostics;
+pub(crate) mod format;
 pub(crate) mod hover;
