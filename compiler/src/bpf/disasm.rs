@@ -57,6 +57,7 @@ pub fn symbol(func: &Function, target: RelocTarget) -> String {
         RelocTarget::Kfunc(id) => id.row().name.into(),
         RelocTarget::Global(global) => func.globals[global].name.clone(),
         RelocTarget::Ksym(ksym) => func.ksyms[ksym].clone(),
+        RelocTarget::Map(map) => func.maps[map].name.clone(),
     }
 }
 

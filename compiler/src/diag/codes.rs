@@ -166,6 +166,7 @@ codes! {
     E0406 UNTIL Error "0.1" "`until` without a number of victims that can be."
     E0407 PICK Error "0.1" "A `pick` of something else than one cgroup."
     E0408 QUANTIFIERS Error "0.1" "A quantifier that asks nothing, or too deep."
+    E0409 SCENARIO Error "0.1" "A test of something that cannot be."
     E0501 KFUNC_MISSING Error "0.1" "The kernel lacks a function."
     E0502 FIELD_MISSING Error "0.1" "The kernel lacks a member or a statistic."
     W0503 ACTION_WITHOUT_KFUNC Warning "0.1" "The kernel lacks a function, and an alternative is there."

@@ -2,7 +2,7 @@
 
 use oomc_abi::fields::Recipe;
 
-use super::{ActionKind, ExprKind, Mode, Pattern, Place, Policy, Selection, Subject};
+use super::{ActionKind, ExprKind, Pattern, Place, Policy, Selection, Subject};
 use crate::diag::{Diagnostic, Sink, codes};
 use crate::source::Span;
 
@@ -15,12 +15,8 @@ pub fn check(policy: &Policy, sink: &mut Sink) {
                 .help("leave it out"),
         );
     };
-    if let (Mode::Audit, Some(rule)) = (policy.mode, policy.rules.first()) {
-        not_yet(rule.span, "`mode audit` is");
-    }
     for expr in policy.exprs.values() {
         match &expr.kind {
-            ExprKind::Param(_) => not_yet(expr.span, "params are"),
             ExprKind::Label(..) => not_yet(expr.span, "labels are"),
             ExprKind::Counter(..) => not_yet(expr.span, "counters are"),
             ExprKind::Default(..) => not_yet(expr.span, "`??` is"),

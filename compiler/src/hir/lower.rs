@@ -36,6 +36,7 @@ pub fn lower(file: &ast::File, source: &Source, sink: &mut Sink) -> Policy {
     lower.declarations(file);
     lower.protections(file);
     lower.rules(file);
+    lower.scenarios(file);
     lower.unused();
     lower.policy
 }
@@ -47,7 +48,8 @@ pub(super) fn unit(unit: ast::Unit) -> Unit {
     }
 }
 
-pub(super) fn owner(unit: Unit) -> Owner {
+/// What a unit's fields belong to.
+pub(crate) fn owner(unit: Unit) -> Owner {
     match unit {
         Unit::Process => Owner::Process,
         Unit::Cgroup => Owner::Cgroup,

@@ -16,6 +16,7 @@ pub mod lower;
 
 mod declare;
 mod message;
+mod scenario;
 mod select;
 
 pub mod check;

@@ -305,6 +305,10 @@ impl Verifier<'_> {
                 self.exists(&func.ksyms, *ksym);
                 self.result(inst, Type::Ptr);
             }
+            InstData::MapAddr(map) => {
+                self.exists(&func.maps, *map);
+                self.result(inst, Type::Ptr);
+            }
             InstData::StackAddr(slot) => {
                 self.exists(&func.slots, *slot);
                 self.result(inst, Type::Ptr);
@@ -337,8 +341,11 @@ impl Verifier<'_> {
             }
             InstData::CallHelper { helper, args } => {
                 self.arity(args.len(), helper.args);
+                let ty = if helper.pointer { Type::Ptr } else { Type::I64 };
                 let found = func.results[inst].map(|value| func.values[value]);
-                self.check(found != Some(Type::Ptr), || "a helper gives a number".into());
+                self.check(found.is_none_or(|found| found == ty), || {
+                    format!("the result should be {ty:?}, is {found:?}")
+                });
             }
             InstData::Jump(call) => {
                 self.call(call);

@@ -37,6 +37,10 @@ pub fn write_with(func: &Function, remarks: impl Fn(Inst) -> Vec<String>) -> Str
         let _ =
             writeln!(out, "    {global} = {} {}, {} bytes{access}", data.section, data.name, data.data.len());
     }
+    for (map, data) in func.maps.iter() {
+        let (kind, name, entries) = (data.kind.spelling(), &data.name, data.max_entries);
+        let _ = writeln!(out, "    {map} = {kind} {name}, {entries}");
+    }
     for &block in &func.layout {
         let _ = writeln!(out, "{}:", head(func, block));
         for &inst in &func.blocks[block].insts {
@@ -120,6 +124,7 @@ fn data(func: &Function, inst: &InstData) -> String {
         }
         InstData::TypeId(ty) => format!("type.id {ty}    ; {}", func.types[*ty]),
         InstData::KsymAddr(ksym) => format!("ksym.addr {ksym}    ; {}", func.ksyms[*ksym]),
+        InstData::MapAddr(map) => format!("map.addr {map}    ; {}", func.maps[*map].name),
         InstData::StackAddr(slot) => format!("stack.addr {slot}"),
         InstData::GlobalAddr { global, offset } => {
             format!("global.addr {global}+{offset}    ; {}", func.globals[*global].name)

@@ -23,11 +23,8 @@ impl Lower<'_> {
             | ExprKind::Not(_)
             | ExprKind::And(..)
             | ExprKind::Or(..) => self.bool_value(expr, missing),
-            ExprKind::Param(_)
-            | ExprKind::Label(..)
-            | ExprKind::Counter(..)
-            | ExprKind::Default(..)
-            | ExprKind::Quantifier(_) => {
+            ExprKind::Param(param) => self.param(*param),
+            ExprKind::Label(..) | ExprKind::Counter(..) | ExprKind::Default(..) | ExprKind::Quantifier(_) => {
                 debug_assert!(false, "refused by hir::later");
                 self.int(0)
             }

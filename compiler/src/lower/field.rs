@@ -192,7 +192,7 @@ impl Lower<'_> {
     /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
     /// turns the test into a constant, so the verifier never looks at the other reading.
     fn attached_id(&mut self) -> Value {
-        let link = self.link.unwrap_or(self.oc);
+        let link = self.link;
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let id = self.b.block_param(join, Type::I64);
         let generic = self.b.enumerator(members::ATTACH_TYPES, hooks::OOM.generic_attach);
@@ -262,7 +262,7 @@ impl Lower<'_> {
     }
 
     /// A number of an object: a task, or a referenced memcg below the root.
-    fn read_field(&mut self, object: Value, field: FieldId, missing: Block) -> Value {
+    pub(super) fn read_field(&mut self, object: Value, field: FieldId, missing: Block) -> Value {
         let row = field.row();
         let container = match row.owner {
             Owner::Process => members::TASK,

@@ -2,6 +2,7 @@
 
 use oomc_abi::kfuncs;
 use oomc_abi::members;
+use oomc_abi::record::{Action, End, at};
 
 use super::scratch::{Cell, MAX_UNITS};
 use super::walk::{Order, Tasks};
@@ -28,12 +29,14 @@ impl Lower<'_> {
         asked.extend(kill.selection.keys.iter().map(|key| key.expr));
         self.prefetch(&asked);
 
+        self.note_end(End::NoCandidate);
         let ranking = self.ranking(&kill.selection);
         let killed = self.cell();
         self.put_imm(killed, 0);
         self.walk_numbers(MAX_TRIES, |s, tries| {
             let victim = s.select(&kill.selection, &ranking);
             s.leave_if(Cond::Eq, victim, imm(0), tries.done);
+            s.note_victim(kill.selection.unit, victim);
             match kill.selection.unit {
                 Unit::Process => {
                     let message = s.message(reason);
@@ -49,17 +52,32 @@ impl Lower<'_> {
         });
         self.in_walk = false;
         let killed = self.get(killed);
-        self.b.branch(Cond::Ne, killed, imm(0), on_progress, on_nothing);
+        self.leave_if(Cond::Eq, killed, imm(0), on_nothing);
+        self.note_action(match kill.selection.unit {
+            Unit::Process => Action::KillProcess,
+            Unit::Cgroup => Action::KillCgroup,
+        });
+        self.b.jump(on_progress, &[]);
     }
 
     /// Kills one process; counts it if the kernel did.
     fn kill_task(&mut self, task: Value, message: Value, killed: Cell) {
-        let (dead, join) = (self.b.create_block(), self.b.create_block());
+        let (dead, refused) = (self.b.create_block(), self.b.create_block());
+        let (assumed, join) = (self.b.create_block(), self.b.create_block());
+        self.unless_audit(assumed);
         let result = self.call_int(kfuncs::OOM_KILL_PROCESS, &[self.oc, task, message]);
-        self.b.branch(Cond::Eq, result, imm(0), dead, join);
+        self.b.branch(Cond::Eq, result, imm(0), dead, refused);
+        self.b.switch_to(refused);
+        self.note(at::RESULT, result);
+        self.note_end(End::Refused);
+        self.b.jump(join, &[]);
         self.b.switch_to(dead);
-        self.put_imm(killed, 1);
+        self.note_imm(at::RESULT, 0);
+        self.note_one_more(at::KILLED);
         self.count("kills");
+        self.b.jump(assumed, &[]);
+        self.b.switch_to(assumed);
+        self.put_imm(killed, 1);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
     }

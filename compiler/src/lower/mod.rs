@@ -11,11 +11,14 @@
 //! ```text
 //! order == -1?  ── yes ─────────────────────────────► return 0      (SysRq never reaches the rules)
 //! domain := reference on oc->memcg, or on the root
-//! rule 1 ─ no progress ─► rule 2 ─ … ─► nothing: put(domain), return 0
-//!    └───── progress ──────────────────► progress: put(domain), return 1
+//! rule 1 ─ no progress ─► rule 2 ─ … ─► nothing: publish the record, put(domain), return 0
+//!    └───── progress ──────────────────► progress: the same, return 1 (0 in audit mode)
 //! ```
 
 mod scratch;
+
+mod config;
+mod record;
 
 mod arith;
 mod cond;
@@ -41,6 +44,7 @@ use oomc_abi::consts::ORDER_SYSRQ;
 use oomc_abi::fields::FieldId;
 use oomc_abi::kfuncs::{self, KfuncId};
 use oomc_abi::members::{self, Member};
+use oomc_abi::record::{Action, End, at};
 use oomc_abi::resolve::KernelView;
 
 use crate::hir::{ActionId, ActionKind, Anchor, BinderId, Policy};
@@ -69,8 +73,8 @@ struct Lower<'a> {
     oc: Value,
     /// The OOM'ing cgroup's memcg, referenced.
     domain: Value,
-    /// The second argument of the callback, if the policy needs it.
-    link: Option<Value>,
+    /// The second argument of the callback.
+    link: Value,
     /// Where a policy ends that made progress.
     progress: Block,
     /// Where a policy ends that made none.
@@ -85,17 +89,20 @@ struct Lower<'a> {
     in_rcu: bool,
     /// The rule being lowered: for the kernel's log.
     rule: String,
+    /// Its number.
+    rule_index: usize,
 }
 
 impl<'a> Lower<'a> {
     fn new(policy: &'a Policy, view: &'a KernelView, func: &'a mut Function) -> Self {
-        let globals = scratch::Globals::new(func);
+        let globals = scratch::Globals::new(func, policy);
         let mut b = Builder::new(func);
         b.set_span(frame_span(policy));
         let entry = b.create_block();
         let (progress, nothing) = (b.create_block(), b.create_block());
         b.switch_to(entry);
         let oc = b.value(InstData::LoadCtx(0), Type::Ptr);
+        let link = b.value(InstData::LoadCtx(1), Type::Ptr);
         Self {
             b,
             policy,
@@ -104,7 +111,7 @@ impl<'a> Lower<'a> {
             frame: walk::Slots::default(),
             oc,
             domain: oc,
-            link: None,
+            link,
             progress,
             nothing,
             candidates: HashMap::new(),
@@ -112,17 +119,22 @@ impl<'a> Lower<'a> {
             in_walk: false,
             in_rcu: false,
             rule: String::new(),
+            rule_index: 0,
         }
     }
 
     fn run(mut self) {
         let policy = self.policy;
         self.prologue();
-        for rule in &policy.rules {
+        for (index, rule) in policy.rules.iter().enumerate() {
             self.rule.clone_from(&rule.name);
+            self.rule_index = index;
             self.b.set_span(rule.span);
-            let next = self.b.create_block();
-            self.action(rule.action, self.progress, next);
+            let (done, next) = (self.b.create_block(), self.b.create_block());
+            self.action(rule.action, done, next);
+            self.b.switch_to(done);
+            self.note_progress();
+            self.b.jump(self.progress, &[]);
             self.b.switch_to(next);
         }
         self.b.set_span(frame_span(policy));
@@ -134,9 +146,6 @@ impl<'a> Lower<'a> {
     /// Guards, and a reference on the OOM domain.
     fn prologue(&mut self) {
         let facts = scratch::Facts::of(self.policy);
-        if facts.attached {
-            self.link = Some(self.b.value(InstData::LoadCtx(1), Type::Ptr));
-        }
         // An administrator who asks for a kill by SysRq wants the kernel's own killer.
         let (asked, refused) = (self.b.create_block(), self.b.create_block());
         let order = self.field(self.oc, members::OC_ORDER);
@@ -173,21 +182,30 @@ impl<'a> Lower<'a> {
         if facts.total_memory {
             self.read_total_memory();
         }
-        if facts.clock {
-            // Read once: all candidates of an event are compared at the same moment.
-            let now = self.helper(oomc_abi::helpers::KTIME_GET_BOOT_NS, &[]);
-            self.put(self.globals.now, now);
-        }
+        // Read once: all candidates of an event are compared at the same moment.
+        let now = self.helper(oomc_abi::helpers::KTIME_GET_BOOT_NS, &[]);
+        self.put(self.globals.now, now);
+        self.begin_record();
     }
 
     fn epilogues(&mut self) {
+        let end = self.b.create_block();
+        let answer = self.b.block_param(end, Type::I64);
         self.b.switch_to(self.progress);
-        self.call(kfuncs::PUT_MEM_CGROUP, &[self.domain]);
-        self.b.effect(InstData::Return(Operand::Imm(1)));
+        // In audit mode the kernel does what it does without a policy.
+        let audit = self.audit();
+        let audit = self.bin_imm(BinOp::And, audit, 1);
+        let done = self.bin_imm(BinOp::Xor, audit, 1);
+        self.b.jump(end, &[done]);
         self.b.switch_to(self.nothing);
         self.count("deferred");
+        let none = self.int(0);
+        self.b.jump(end, &[none]);
+        self.b.switch_to(end);
+        self.publish(answer);
         self.call(kfuncs::PUT_MEM_CGROUP, &[self.domain]);
-        self.b.effect(InstData::Return(Operand::Imm(0)));
+        let answer = self.noted(at::ANSWER);
+        self.b.effect(InstData::Return(Operand::Value(answer)));
     }
 
     /// One action; leaves no open block.
@@ -207,24 +225,31 @@ impl<'a> Lower<'a> {
             | ActionKind::Count(_) => None,
         };
         if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
+            self.note_end(End::Unavailable);
             self.b.jump(on_nothing, &[]);
             self.b.set_span(outer);
             return;
         }
         match &action.kind {
             ActionKind::If { condition, then, otherwise } => {
-                let then_block = self.b.create_block();
-                let else_block = match otherwise {
-                    Some(_) => self.b.create_block(),
-                    None => on_nothing,
+                let (then_block, else_block) = (self.b.create_block(), self.b.create_block());
+                let rejected = match otherwise {
+                    Some(_) => else_block,
+                    None => self.b.create_block(),
                 };
                 self.prefetch(&[*condition]);
-                self.cond(*condition, then_block, else_block, else_block);
+                self.cond(*condition, then_block, rejected, rejected);
                 self.b.switch_to(then_block);
                 self.action(*then, on_progress, else_block);
-                if let Some(otherwise) = otherwise {
-                    self.b.switch_to(else_block);
-                    self.action(*otherwise, on_progress, on_nothing);
+                if otherwise.is_none() {
+                    self.b.switch_to(rejected);
+                    self.note_end(End::NotTrue);
+                    self.b.jump(else_block, &[]);
+                }
+                self.b.switch_to(else_block);
+                match otherwise {
+                    Some(otherwise) => self.action(*otherwise, on_progress, on_nothing),
+                    None => self.b.jump(on_nothing, &[]),
                 }
             }
             ActionKind::Block(actions) => self.block(actions, on_progress, on_nothing),
@@ -238,8 +263,16 @@ impl<'a> Lower<'a> {
             ActionKind::RaiseLimit { by, up_to } => {
                 self.raise_limit(*by, *up_to, on_progress, on_nothing);
             }
-            ActionKind::Wait => self.in_flight(on_progress, on_nothing),
-            ActionKind::Defer => self.b.jump(self.nothing, &[]),
+            ActionKind::Wait => {
+                self.note_end(End::NoVictim);
+                self.in_flight(on_progress, on_nothing);
+            }
+            ActionKind::Defer => {
+                self.note_end(End::Deferred);
+                self.note_action(Action::Defer);
+                self.note_imm(at::RULE, self.rule_index as i32);
+                self.b.jump(self.nothing, &[]);
+            }
             ActionKind::Notify(_) | ActionKind::Count(_) => {
                 debug_assert!(false, "refused by hir::later");
                 self.b.jump(on_nothing, &[]);
@@ -293,7 +326,8 @@ impl Lower<'_> {
     }
 
     fn helper(&mut self, helper: oomc_abi::helpers::Helper, args: &[Value]) -> Value {
-        self.b.value(InstData::CallHelper { helper, args: args.to_vec() }, Type::I64)
+        let ty = if helper.pointer { Type::Ptr } else { Type::I64 };
+        self.b.value(InstData::CallHelper { helper, args: args.to_vec() }, ty)
     }
 
     fn int(&mut self, value: i64) -> Value {
