@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use object::{Object as _, ObjectSection as _};
+use oomc_compiler::expand::expand;
 use oomc_compiler::format::{WIDTH, format};
 use oomc_compiler::{KernelView, Source, compile, object as elf};
 use oomc_grammar::items::{self, Item};
@@ -148,6 +149,26 @@ fn every_policy_has_one_canonical_form_and_the_same_program_in_it() {
         assert!(before == program(&format(&text).text, &view), "{name} is another program now");
     }
     assert!(compiled > 100, "only {compiled} policies were compiled");
+}
+
+#[test]
+fn defaults_written_out_are_the_same_policy() {
+    let view = KernelView::embedded();
+    for (name, text) in policies() {
+        let expanded = checked(&name, &expand(&text));
+        assert_eq!(checked(&name, &expand(&expanded)), expanded, "{name}: there is more to write out");
+        if name.starts_with("tests/cases/hir/")
+            || name.starts_with("stdlib/")
+            || name.starts_with("examples/")
+        {
+            let text = named(&text);
+            let expanded = format(&expand(&text)).text;
+            assert!(
+                program(&text, &view) == program(&expanded, &view),
+                "{name}: another program of\n{expanded}"
+            );
+        }
+    }
 }
 
 #[test]

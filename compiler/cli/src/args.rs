@@ -106,6 +106,9 @@ pub(crate) struct Fmt {
     /// Write nothing; end with 1 if a policy is not in canonical form
     #[arg(long)]
     pub(crate) check: bool,
+    /// Write the defaults out: `largest`, `process`, the order of a selection, `default defer`
+    #[arg(long)]
+    pub(crate) expand: bool,
 }
 
 #[derive(Debug, Group)]

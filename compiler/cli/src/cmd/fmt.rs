@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use oomc_compiler::format;
+use oomc_compiler::expand::expand;
+use oomc_compiler::format::format;
 use serde_json::{Value, json};
 
 use crate::args::Fmt;
@@ -57,7 +58,7 @@ fn one(report: &Report, args: &Fmt, path: &Path) -> Result<Done, Failure> {
         Ok(source) => source,
         Err((source, diagnostic)) => return Ok(Done::NoText(tell(report, &source, &[diagnostic]))),
     };
-    let formatted = format::format(&source.text);
+    let formatted = if args.expand { format(&expand(&source.text)) } else { format(&source.text) };
     let changed = formatted.text != source.text;
     if formatted.kept > 0 {
         let clauses = match formatted.kept {
