@@ -66,7 +66,7 @@ fn whole(text: &str, items: &[Item]) -> Option<Formatted> {
             Some(clause) => out.push(&clause),
             None => {
                 kept += 1;
-                out.push(indentation(text.get(..item.range.start)?));
+                out.push(indentation(text.get(at..item.range.start)?, at == 0));
                 out.push(written);
             }
         }
@@ -79,10 +79,13 @@ fn whole(text: &str, items: &[Item]) -> Option<Formatted> {
     Some(Formatted { text: out.text, kept })
 }
 
-/// White space at the end of a text that is all of its last line.
-fn indentation(before: &str) -> &str {
-    let line = before.rsplit('\n').next().unwrap_or(before);
-    if line.trim_start_matches([' ', '\t']).is_empty() { line } else { "" }
+/// White space between the beginning of a line and what comes behind the gap, if only that stands there.
+fn indentation(gap: &str, begins: bool) -> &str {
+    match gap.rsplit_once('\n') {
+        Some((_, line)) => line,
+        None if begins => gap,
+        None => "",
+    }
 }
 
 /// A clause in canonical form; none if it cannot be read, or would be too long to be read again.

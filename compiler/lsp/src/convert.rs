@@ -109,6 +109,13 @@ pub(crate) fn markdown(value: String) -> HoverContents {
     HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value })
 }
 
+/// Length in UTF-16: one unit for each character, two for those that UTF-8 writes in four bytes. Counts bytes,
+/// because a line may be megabytes long.
+fn units(text: &str) -> u32 {
+    let of = |byte: u8| u32::from(byte & 0xc0 != 0x80) + u32::from(byte >= 0xf0);
+    text.bytes().map(of).sum()
+}
+
 /// Where the lines of a text begin. A line ends with `\n`, `\r\n` or `\r`, as the protocol says.
 pub(crate) struct Lines<'a> {
     text: &'a str,
@@ -131,7 +138,7 @@ impl<'a> Lines<'a> {
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
         let start = self.starts.get(line).copied().unwrap_or(0);
         let before = self.text.get(start..offset).unwrap_or_default();
-        Position { line: line as u32, character: before.encode_utf16().count() as u32 }
+        Position { line: line as u32, character: units(before) }
     }
 
     /// A range of bytes as one of positions.
