@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// More than a slow machine under load needs, less than a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Opens a bad policy, waits for its diagnostics, repairs it, waits until they are gone.
+/// Opens a bad policy, waits for its diagnostics, repairs it, waits until they are gone, has a policy formatted.
 const SCRIPT: &str = r#"
 local function say(text)
   io.stdout:write(text .. "\n")
@@ -37,6 +37,14 @@ show()
 vim.api.nvim_buf_set_lines(0, 0, -1, false, { "kill largest in subtree where footprint > 4KiB" })
 wait("repair", function() return #vim.diagnostic.get(0) == 0 end)
 say("repaired")
+
+vim.api.nvim_buf_set_lines(0, 0, -1, false, { "kill   largest", "in subtree" })
+if vim.lsp.buf.format then
+  vim.lsp.buf.format({ timeout_ms = 60000 })
+else
+  vim.lsp.buf.formatting_sync({}, 60000)
+end
+say(table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "|"))
 
 vim.lsp.stop_client(client)
 wait("end", function() return vim.lsp.client_is_stopped(client) end)
@@ -90,6 +98,7 @@ fn neovim_shows_a_diagnostic() {
             "this has no unit",
             "help: write a unit, for example `4KiB`",
             "repaired",
+            "kill largest in subtree",
         ],
         "{errors}"
     );

@@ -96,7 +96,7 @@ fn clause(text: &str, item: &Item) -> Option<String> {
     let mut tokens = Tokens { text, list: Vec::new() };
     let node = tokens.node(OomParser::parse(Rule::item, text).ok()?.next()?);
     let gaps = tokens.gaps()?;
-    let mut layout = Layout { tokens: &tokens.list };
+    let layout = Layout { tokens: &tokens.list };
     let pieces = layout.node(&node);
     let mut out = Printer::default();
     out.print(&pieces, &tokens, &gaps);
@@ -205,7 +205,7 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    fn node(&mut self, node: &Node) -> Vec<Piece> {
+    fn node(&self, node: &Node) -> Vec<Piece> {
         let parts: Vec<&Node> = node.parts.iter().collect();
         match node.rule {
             _ if parts.is_empty() => node.tokens.clone().map(Piece::Token).collect(),
@@ -242,7 +242,7 @@ impl Layout<'_> {
     }
 
     /// Parts on one line.
-    fn line(&mut self, parts: &[&Node]) -> Vec<Piece> {
+    fn line(&self, parts: &[&Node]) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for (number, part) in parts.iter().enumerate() {
             if number > 0 {
@@ -254,7 +254,7 @@ impl Layout<'_> {
     }
 
     /// Parts on one line, or those that say more about what comes before them on lines of their own.
-    fn phrase(&mut self, parts: &[&Node]) -> Vec<Piece> {
+    fn phrase(&self, parts: &[&Node]) -> Vec<Piece> {
         // The parts of a selection are parts of what it is selected for.
         let mut flat: Vec<&Node> = Vec::new();
         for part in parts {
@@ -292,7 +292,7 @@ impl Layout<'_> {
     }
 
     /// `rule "name": ACTION`
-    fn named(&mut self, parts: &[&Node]) -> Vec<Piece> {
+    fn named(&self, parts: &[&Node]) -> Vec<Piece> {
         let Some((action, head)) = parts.split_last() else { return Vec::new() };
         let mut pieces = self.line(head);
         pieces.extend(self.below(action));
@@ -300,7 +300,7 @@ impl Layout<'_> {
     }
 
     /// An action below the words that lead to it; a block begins beside them.
-    fn below(&mut self, action: &Node) -> Vec<Piece> {
+    fn below(&self, action: &Node) -> Vec<Piece> {
         let kind = if is_block(action) { Break::Space } else { Break::Line };
         let mut pieces = vec![self.gap(action, kind)];
         pieces.extend(self.node(action));
@@ -308,7 +308,7 @@ impl Layout<'_> {
     }
 
     /// `ACTION or ACTION`
-    fn alternatives(&mut self, parts: &[&Node]) -> Vec<Piece> {
+    fn alternatives(&self, parts: &[&Node]) -> Vec<Piece> {
         let Some((first, others)) = parts.split_first() else { return Vec::new() };
         let mut pieces = self.node(first);
         if others.is_empty() {
@@ -330,7 +330,7 @@ impl Layout<'_> {
     }
 
     /// `if CONDITION then ACTION else ACTION`; an `if` behind an `else` goes on as part of the same.
-    fn conditional(&mut self, parts: &[&Node]) -> Vec<Piece> {
+    fn conditional(&self, parts: &[&Node]) -> Vec<Piece> {
         let [kw_if, condition, kw_then, then, otherwise @ ..] = parts else { return self.line(parts) };
         let mut head = self.node(kw_if);
         head.push(self.gap(condition, Break::Space));
@@ -358,7 +358,7 @@ impl Layout<'_> {
     }
 
     /// `WORDS { PART PART }`
-    fn braces(&mut self, parts: &[&Node], opens: Break, between: Break, closes: Break) -> Vec<Piece> {
+    fn braces(&self, parts: &[&Node], opens: Break, between: Break, closes: Break) -> Vec<Piece> {
         let open = parts.iter().position(|part| part.rule == Rule::open_brace);
         let (Some(open), Some((close, before))) = (open, parts.split_last()) else { return self.line(parts) };
         let (Some(head), Some(inside)) = (before.get(..=open), before.get(open + 1..)) else {
@@ -378,7 +378,7 @@ impl Layout<'_> {
     }
 
     /// `[ITEM, ITEM]`
-    fn list(&mut self, parts: &[&Node]) -> Vec<Piece> {
+    fn list(&self, parts: &[&Node]) -> Vec<Piece> {
         let [open, inside @ .., close] = parts else { return self.line(parts) };
         let mut inner = Vec::new();
         for (number, part) in inside.iter().enumerate() {
@@ -398,7 +398,7 @@ impl Layout<'_> {
     }
 
     /// `(EXPRESSION)`
-    fn paren(&mut self, parts: &[&Node]) -> Vec<Piece> {
+    fn paren(&self, parts: &[&Node]) -> Vec<Piece> {
         let [open, inside, close] = parts else { return self.line(parts) };
         let mut pieces = self.node(open);
         let mut inner = vec![self.gap(inside, Break::Soft)];
@@ -413,14 +413,14 @@ impl Layout<'_> {
     }
 
     /// An expression, its operators at the beginning of indented lines if it does not fit.
-    fn expr(&mut self, parts: &[&Node]) -> Vec<Piece> {
+    fn expr(&self, parts: &[&Node]) -> Vec<Piece> {
         let (mut pieces, more) = self.operands(parts);
         pieces.push(Piece::Indent(more));
         vec![Piece::Group(pieces)]
     }
 
     /// The first operand of the loosest operator at which a line may be broken, and the others with it.
-    fn operands(&mut self, parts: &[&Node]) -> (Vec<Piece>, Vec<Piece>) {
+    fn operands(&self, parts: &[&Node]) -> (Vec<Piece>, Vec<Piece>) {
         let levels = [&[Rule::or] as &[Rule], &[Rule::and], &[Rule::plus, Rule::minus_from]];
         let level = levels.iter().find(|level| parts.iter().any(|part| level.contains(&part.rule)));
         let Some(level) = level else { return (self.line(parts), Vec::new()) };
@@ -452,7 +452,7 @@ struct Printer {
     column: usize,
 }
 
-/// A box that is still to be written: its indentation, and whether the group around it is broken.
+/// A piece that is still to be written: its indentation, and whether the group around it is broken.
 type Work<'a> = (usize, bool, &'a Piece);
 
 impl Printer {
