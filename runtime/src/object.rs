@@ -121,7 +121,10 @@ impl Global {
     /// What its map is called: `stats`.
     #[must_use]
     pub fn map_name(&self) -> &str {
-        self.name.strip_prefix(".bss.").unwrap_or_else(|| self.name.trim_start_matches('.'))
+        [".bss.", ".data."]
+            .iter()
+            .find_map(|prefix| self.name.strip_prefix(prefix))
+            .unwrap_or_else(|| self.name.trim_start_matches('.'))
     }
 }
 

@@ -94,6 +94,8 @@ pub mod at {
         NOTICE_VALUES: MAX_VALUES as u32 * NAME_WORDS,
         /// One byte for each rule: an [`super::End`].
         ENDS: MAX_RULES as u32 / 8,
+        /// Which of the policy's kills the candidates are of, as a number from 1; 0: none was asked.
+        SELECTION: 1,
         /// How many candidates follow.
         CANDIDATES: 1,
         /// The best candidates of the last selection.
@@ -233,6 +235,8 @@ pub struct Record {
     pub notice: Option<Message>,
     /// One code for each of the first rules.
     pub ends: Vec<u8>,
+    /// Which of the policy's kills the candidates are of, from 0.
+    pub selection: Option<u64>,
     pub candidates: Vec<Candidate>,
 }
 
@@ -326,6 +330,7 @@ impl Record {
             reason: message(at::REASON, at::REASON_VALUES),
             notice: message(at::NOTICE, at::NOTICE_VALUES),
             ends: ends.get(..MAX_RULES).unwrap_or_default().to_vec(),
+            selection: word(at::SELECTION).checked_sub(1),
             candidates: (0..candidates)
                 .map(|index| candidate(at::FIRST_CANDIDATE + index * candidate::WORDS))
                 .collect(),

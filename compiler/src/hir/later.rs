@@ -17,14 +17,14 @@ pub fn check(policy: &Policy, sink: &mut Sink) {
     };
     for expr in policy.exprs.values() {
         match &expr.kind {
-            ExprKind::Label(..) => not_yet(expr.span, "labels are"),
-            ExprKind::Counter(..) => not_yet(expr.span, "counters are"),
             ExprKind::Default(..) => not_yet(expr.span, "`??` is"),
             ExprKind::Quantifier(_) => not_yet(expr.span, "quantifiers are"),
             ExprKind::Matches(_, patterns) if patterns.iter().any(|p| matches!(p, Pattern::Glob(_))) => {
                 not_yet(expr.span, "globs are");
             }
-            ExprKind::Field(Subject::Home(_) | Subject::Pick(_) | Subject::Event, _) => {
+            ExprKind::Field(Subject::Home(_) | Subject::Pick(_) | Subject::Event, _)
+            | ExprKind::Label(Subject::Home(_) | Subject::Pick(_), _)
+            | ExprKind::Counter(Subject::Home(_) | Subject::Pick(_), _) => {
                 not_yet(expr.span, "this subject is");
             }
             ExprKind::Field(_, field) => match field.row().recipe {
@@ -54,12 +54,7 @@ pub fn check(policy: &Policy, sink: &mut Sink) {
                 if kill.until.is_some() {
                     not_yet(action.span, "`until` is");
                 }
-                if kill.reason.as_ref().is_some_and(|reason| reason.values().next().is_some()) {
-                    not_yet(action.span, "a value in a `reason` is");
-                }
             }
-            ActionKind::Notify(_) => not_yet(action.span, "`notify` is"),
-            ActionKind::Count(_) => not_yet(action.span, "`count` is"),
             _ => {}
         }
     }

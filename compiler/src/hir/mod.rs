@@ -95,6 +95,26 @@ pub struct Policy {
     pub binders: PrimaryMap<BinderId, Unit>,
 }
 
+impl Policy {
+    /// All messages, with the action that each belongs to. Records name them by their places here.
+    pub fn messages(&self) -> impl Iterator<Item = (ActionId, &Message)> {
+        self.actions.iter().filter_map(|(id, action)| match &action.kind {
+            ActionKind::Kill(Kill { reason: Some(message), .. }) | ActionKind::Notify(message) => {
+                Some((id, message))
+            }
+            _ => None,
+        })
+    }
+
+    /// All kills, with their actions. Records name their selections by their places here.
+    pub fn kills(&self) -> impl Iterator<Item = (ActionId, &Kill)> {
+        self.actions.iter().filter_map(|(id, action)| match &action.kind {
+            ActionKind::Kill(kill) => Some((id, kill)),
+            _ => None,
+        })
+    }
+}
+
 /// Whether a policy acts when it is loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {

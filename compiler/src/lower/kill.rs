@@ -27,6 +27,7 @@ impl Lower<'_> {
         let mut asked = self.never_conditions();
         asked.extend(kill.selection.filter);
         asked.extend(kill.selection.keys.iter().map(|key| key.expr));
+        asked.extend(kill.reason.iter().flat_map(Message::values));
         self.prefetch(&asked);
 
         self.note_end(End::NoCandidate);
@@ -37,6 +38,10 @@ impl Lower<'_> {
             let victim = s.select(&kill.selection, &ranking);
             s.leave_if(Cond::Eq, victim, imm(0), tries.done);
             s.note_victim(kill.selection.unit, victim);
+            if let Some(reason) = &kill.reason {
+                s.candidates.insert(kill.selection.binder, victim);
+                s.note_message(at::REASON, reason);
+            }
             match kill.selection.unit {
                 Unit::Process => {
                     let message = s.message(reason);

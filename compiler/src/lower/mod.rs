@@ -19,6 +19,7 @@ mod scratch;
 
 mod config;
 mod record;
+mod state;
 
 mod arith;
 mod cond;
@@ -41,7 +42,6 @@ mod tests;
 use std::collections::HashMap;
 
 use oomc_abi::consts::ORDER_SYSRQ;
-use oomc_abi::fields::FieldId;
 use oomc_abi::kfuncs::{self, KfuncId};
 use oomc_abi::members::{self, Member};
 use oomc_abi::record::{Action, End, at};
@@ -82,7 +82,7 @@ struct Lower<'a> {
     /// The object that a binder's fields are read from.
     candidates: HashMap<BinderId, Value>,
     /// Where the fields of the event's cgroups lie while candidates are walked.
-    prefetched: HashMap<(Anchor, FieldId), scratch::Fetched>,
+    prefetched: HashMap<(Anchor, field::Item), scratch::Fetched>,
     /// Fields of the event's cgroups come from [`Self::prefetched`].
     in_walk: bool,
     /// Inside an RCU section.
@@ -91,6 +91,8 @@ struct Lower<'a> {
     rule: String,
     /// Its number.
     rule_index: usize,
+    /// The action being lowered: for the number of its message.
+    action: ActionId,
 }
 
 impl<'a> Lower<'a> {
@@ -120,6 +122,7 @@ impl<'a> Lower<'a> {
             in_rcu: false,
             rule: String::new(),
             rule_index: 0,
+            action: ActionId::from_u32(0),
         }
     }
 
@@ -211,6 +214,7 @@ impl<'a> Lower<'a> {
     /// One action; leaves no open block.
     fn action(&mut self, action: ActionId, on_progress: Block, on_nothing: Block) {
         let policy = self.policy;
+        self.action = action;
         let Some(action) = policy.actions.get(action) else { return };
         let outer = self.b.set_span(action.span);
         // The author knows (W0503): on such a kernel the action makes no progress.
@@ -273,8 +277,15 @@ impl<'a> Lower<'a> {
                 self.note_imm(at::RULE, self.rule_index as i32);
                 self.b.jump(self.nothing, &[]);
             }
-            ActionKind::Notify(_) | ActionKind::Count(_) => {
-                debug_assert!(false, "refused by hir::later");
+            ActionKind::Notify(message) => {
+                self.note_end(End::Quiet);
+                self.prefetch(&message.values().collect::<Vec<_>>());
+                self.note_message(at::NOTICE, message);
+                self.b.jump(on_nothing, &[]);
+            }
+            ActionKind::Count(state) => {
+                self.note_end(End::Quiet);
+                self.count_one(*state);
                 self.b.jump(on_nothing, &[]);
             }
         }
@@ -288,8 +299,16 @@ impl<'a> Lower<'a> {
         }
         let progressed = self.cell();
         self.put_imm(progressed, 0);
+        let mut acts = false;
         for action in actions {
             let (done, next) = (self.b.create_block(), self.b.create_block());
+            let kind = self.policy.actions.get(*action).map(|action| &action.kind);
+            let quiet = matches!(kind, Some(ActionKind::Notify(_) | ActionKind::Count(_)));
+            if quiet && acts {
+                let so_far = self.get(progressed);
+                self.leave_if(Cond::Eq, so_far, imm(0), next);
+            }
+            acts |= !quiet;
             self.action(*action, done, next);
             self.b.switch_to(done);
             self.put_imm(progressed, 1);

@@ -8,12 +8,14 @@ use oomc_abi::consts::TASK_COMM_LEN;
 use oomc_abi::fields;
 use oomc_abi::helpers;
 use oomc_abi::members;
-use oomc_abi::record::{self, Action, End, MAX_RULES, NAME_BYTES, at};
+use oomc_abi::record::{self, Action, End, MAX_RULES, NAME_BYTES, NAME_WORDS, at};
 
 use super::scratch::Cell;
 use super::{Lower, imm};
-use crate::hir::{Anchor, Unit};
-use crate::ir::{BinOp, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Type, Value};
+use crate::hir::{Anchor, ExprId, ExprKind, Message, Ty, Unit};
+use crate::ir::{
+    BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Type, Value,
+};
 
 /// What is compared with the decision before, in words of the record. Two decisions that agree in these are
 /// equal: the same was done about the same cgroup for the same reason.
@@ -155,6 +157,48 @@ impl Lower<'_> {
                 self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
             }
         }
+    }
+
+    /// A message: its number, and its values as they are now.
+    pub(super) fn note_message(&mut self, word: u32, message: &Message) {
+        let Some(number) = self.policy.messages().position(|(of, _)| of == self.action) else { return };
+        self.note_imm(word, number as i32 + 1);
+        for (index, value) in (0_u32..).zip(message.values()) {
+            self.note_value(word + 1 + index * NAME_WORDS, value);
+        }
+    }
+
+    /// A number with a mark that it is there, or a name.
+    fn note_value(&mut self, word: u32, value: ExprId) {
+        let policy = self.policy;
+        let Some(expr) = policy.exprs.get(value) else { return };
+        let (missing, join) = (self.b.create_block(), self.b.create_block());
+        for at in 0..NAME_WORDS {
+            self.note_imm(word + at, 0);
+        }
+        if expr.ty == Ty::Text {
+            self.note_text(word, &expr.kind, missing);
+        } else {
+            let number = self.expr(value, missing);
+            self.note(word, number);
+            self.note_imm(word + 1, 1);
+        }
+        self.b.jump(join, &[]);
+        self.b.switch_to(missing);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// The text of a field, cut where the record's words end.
+    fn note_text(&mut self, word: u32, kind: &ExprKind, missing: Block) {
+        let ExprKind::Field(subject, field) = kind else { return };
+        let (to, size) = (self.record(word), self.int(NAME_BYTES as i64));
+        let from = self.text_addr(*subject, *field, missing);
+        self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
+        // A name that was cut has no end of its own.
+        let last = self.record(word);
+        let offset = NAME_BYTES as i32 - 1;
+        self.b.effect(InstData::Store { size: Size::B1, ptr: last, offset, value: Operand::Imm(0) });
     }
 
     /// A victim is on its way out.

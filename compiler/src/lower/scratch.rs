@@ -19,7 +19,7 @@ pub(super) const MAX_UNITS: i32 = 4096;
 
 /// An 8-byte cell of the scratch value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cell(u32);
+pub(super) struct Cell(pub(super) u32);
 
 /// Where a prefetched field lies.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,8 @@ pub(super) struct Globals {
     pub(super) record: Global,
     /// Where it goes.
     pub(super) records: super::record::Maps,
+    /// Labels and counters.
+    pub(super) state: super::state::Maps,
     scratch: Global,
     scratch_size: u32,
     strings: Option<Global>,
@@ -62,13 +64,14 @@ impl Globals {
         });
         let config = func.globals.push(super::config::global(policy));
         let record = vec![0; oomc_abi::record::BYTES as usize];
-        let record = func.globals.push(bytes("record", ".bss.record", record));
+        let record = func.globals.push(bytes("draft", ".bss.draft", record));
         let scratch = func.globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
         Self {
             stats,
             config,
             record,
             records: super::record::Maps::new(func),
+            state: super::state::Maps::new(func, policy),
             scratch,
             scratch_size: 16,
             strings: None,
