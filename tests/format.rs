@@ -97,7 +97,8 @@ fn named(text: &str) -> String {
 }
 
 /// What of an object does not depend on the text's layout: every section but the text itself and the types
-/// with their lines; of those, all but the lines; of the metadata, all but the text's hash.
+/// with their lines; of those, all but the lines; of the metadata, all but the text's hash and how keys were
+/// written.
 fn program(text: &str, view: &KernelView) -> Option<Vec<String>> {
     let object = compile(&Source::new("policy.oom", text), view).object?;
     let file = object::File::parse(object.as_slice()).unwrap_or_else(|error| panic!("{error}"));
@@ -108,7 +109,10 @@ fn program(text: &str, view: &KernelView) -> Option<Vec<String>> {
             ".BTF" | ".BTF.ext" | ".oomc.source" => {}
             ".oomc.meta" => {
                 let lines = String::from_utf8_lossy(data).into_owned();
-                parts.extend(lines.lines().filter(|line| !line.starts_with("hash=")).map(str::to_owned));
+                // A key stands there as it was written: `key=NUMBER TYPE TEXT`.
+                let words = |line: &str| if line.starts_with("key=") { 2 } else { usize::MAX };
+                let kept = |line: &str| line.split(' ').take(words(line)).collect::<Vec<_>>().join(" ");
+                parts.extend(lines.lines().filter(|line| !line.starts_with("hash=")).map(kept));
             }
             // The policy's name, with the hash of its text behind an `@`.
             ".struct_ops.link" => {
