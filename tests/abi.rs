@@ -137,6 +137,7 @@ fn fields_are_where_their_rows_say() {
             let container = match row.owner {
                 Owner::Process => members::TASK,
                 Owner::Cgroup => members::MEMCG,
+                Owner::Event => members::EVENT,
             };
             let stat = |terms: &[fields::StatTerm]| {
                 for term in terms {
@@ -160,8 +161,28 @@ fn fields_are_where_their_rows_say() {
                         assert_eq!((member.size, member.signed), (8, true), "{kernel}: {}", term.path);
                     }
                 }
-                Recipe::Stat(terms) | Recipe::Usage(terms) => stat(terms),
+                Recipe::Stat(terms)
+                | Recipe::Usage(terms)
+                | Recipe::UsageLess(terms)
+                | Recipe::VmEvents(terms) => stat(terms),
+                Recipe::MemoryEvents(term) => stat(&[term]),
+                Recipe::Word { path, enumeration, words } => {
+                    assert!(view.path_steps(container, path).is_ok(), "{kernel}: {}", row.name);
+                    for (name, _) in words {
+                        assert!(view.enumerator(enumeration, name).is_some(), "{kernel}: {name}");
+                    }
+                }
+                Recipe::Pressure { state, window } => {
+                    // `avg` has a row for each state and a column for each window.
+                    let avg = view.lookup(members::PSI, "avg").expect("an array");
+                    assert!(avg.size >= (3 * state + window + 1) * 8, "{kernel}: {}", row.name);
+                    let name = if state % 2 == 0 { "PSI_MEM_SOME" } else { "PSI_MEM_FULL" };
+                    assert_eq!(view.enumerator("psi_states", name), Some(i64::from(state)), "{kernel}");
+                }
                 Recipe::Limit
+                | Recipe::SwapLimit
+                | Recipe::Path
+                | Recipe::Scope
                 | Recipe::NrProcesses
                 | Recipe::IsLeaf
                 | Recipe::Dying

@@ -272,6 +272,7 @@ fn the_tables_of_the_book_are_those_of_the_compiler() {
     let head = "| field | unit | meaning | missing when | kernel source |\n|---|---|---|---|---|\n";
     printed("kernel/fields.md", "process", head, of(Owner::Process));
     printed("kernel/fields.md", "cgroup", head, of(Owner::Cgroup));
+    printed("kernel/fields.md", "event", head, of(Owner::Event));
     let head = "| function | needed by | what it does | errors | kernel source |\n|---|---|---|---|---|\n";
     printed("kernel/kfuncs.md", "kfuncs", head, KFUNCS.iter().map(kfunc_row));
     let head = "| operators | |\n|---|---|\n";
@@ -292,6 +293,7 @@ fn operator_row(level: &Level) -> String {
 fn field_row(field: &Field) -> String {
     let unit = match field.unit {
         Unit::Bytes => "bytes",
+        Unit::Ratio => "percent",
         Unit::Count => "count",
         Unit::Duration => "duration",
         Unit::Bool => "yes or no",

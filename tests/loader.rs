@@ -328,11 +328,16 @@ fn job() -> Target {
     Target::Cgroup("/job".to_owned())
 }
 
-const PINS: [&str; 9] = ["link", "meta", "ops", "prog", "rodata", "scratch", "source", "stats", "units"];
+const PINS: [&str; 13] = [
+    "config", "draft", "events", "link", "meta", "ops", "prog", "records", "rodata", "scratch", "source",
+    "stats", "units",
+];
 
 /// Pins of the headline; which globals it has is the compiler's business.
 fn is_whole(pins: &[String]) -> bool {
-    ["link", "meta", "ops", "prog", "source", "stats"].iter().all(|pin| pins.iter().any(|have| have == pin))
+    ["config", "events", "link", "meta", "ops", "prog", "records", "source", "stats"]
+        .iter()
+        .all(|pin| pins.iter().any(|have| have == pin))
         && pins.iter().all(|have| PINS.contains(&have.as_str()))
 }
 

@@ -18,6 +18,9 @@ pub mod parse;
 pub mod resolve;
 pub mod syntax;
 
+pub mod expand;
+pub mod format;
+
 pub mod ir;
 pub mod lower;
 pub mod passes;

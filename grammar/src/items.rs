@@ -9,7 +9,7 @@
 
 use core::ops::Range;
 
-/// Parentheses, brackets, blocks, `if` inside `if` and prefix operators, together.
+/// Parentheses, brackets, blocks, `if` inside `if`, quantifiers and prefix operators, together.
 pub const MAX_DEPTH: usize = 64;
 
 /// The longest clause, in bytes: what the parser sees at once.
@@ -55,39 +55,9 @@ pub enum ProblemKind {
     Later(&'static str),
 }
 
-/// Words and signs of later parts of the language.
-pub static LATER: &[&str] = &[
-    "param",
-    "label",
-    "state",
-    "avoid",
-    "prefer",
-    "pick",
-    "test",
-    "import",
-    "on",
-    "cooldown",
-    "budget",
-    "worst",
-    "all",
-    "any",
-    "every",
-    "sum",
-    "count",
-    "children",
-    "leaves",
-    "stepwise",
-    "until",
-    "notify",
-    "growth",
-    "rate",
-    "reclaim",
-    "grace",
-    "??",
-    "mode audit",
-    "subtree of",
-    "raise_limit of",
-];
+/// Words of later parts of the language.
+pub static LATER: &[&str] =
+    &["import", "on", "cooldown", "budget", "growth", "rate", "reclaim", "grace", "raise_limit of"];
 
 /// Words that begin a clause wherever they stand.
 const HARD: &[&str] = &[
@@ -102,7 +72,7 @@ const SOFT: &[&str] =
 /// Words that something must follow: a clause does not end here.
 const OPEN: &[&str] = &[
     "if", "then", "else", "or", "and", "not", "where", "by", "in", "of", "to", "never", "default", "reason",
-    "rule", "const", "policy", "mode",
+    "rule", "const", "policy", "mode", "param", "label", "state", "avoid", "prefer", "pick", "test", "until",
 ];
 
 /// Words with which a clause can begin, for a suggestion.
@@ -147,6 +117,8 @@ struct Scan<'a> {
     /// Sum of `ifs` of all frames.
     outer_ifs: usize,
     prefixes: usize,
+    /// Quantifiers of the present action, which may each stand in the condition of the one before.
+    quantifiers: usize,
     /// The current item's first word.
     head: &'a str,
     /// A `rule` whose colon has not come yet.
@@ -215,6 +187,14 @@ impl<'a> Scan<'a> {
             if SOFT.contains(&word) && !matches!(word, "on" | "cooldown" | "budget") {
                 self.before_colon = false;
             }
+            if SOFT.contains(&word) && self.last != Last::Word("sum") {
+                self.quantifiers = 0;
+            }
+            if matches!(word, "process" | "cgroup")
+                && matches!(self.last, Last::Word("any" | "every" | "count" | "of"))
+            {
+                self.quantifiers += 1;
+            }
             if word == "if" {
                 let nested = matches!(self.last, Last::Word("then" | "else" | "or"));
                 let ifs = if nested { self.ifs + 1 } else { 1 };
@@ -225,9 +205,9 @@ impl<'a> Scan<'a> {
         let range = at..at + word.len();
         if !member {
             let later = match (self.last, word) {
-                (Last::Word("mode"), "audit") => Some("mode audit"),
-                (Last::Word("subtree"), "of") => Some("subtree of"),
                 (Last::Word("raise_limit"), "of") => Some("raise_limit of"),
+                // A test says what happens in it.
+                (_, "on") if self.head == "test" && !self.frames.is_empty() => None,
                 _ => LATER.iter().copied().find(|later| *later == word),
             };
             if let Some(later) = later {
@@ -272,6 +252,7 @@ impl<'a> Scan<'a> {
         self.ifs = 0;
         self.outer_ifs = 0;
         self.prefixes = 0;
+        self.quantifiers = 0;
         self.head = head;
         self.before_colon = head == "rule";
         self.last = Last::Nothing;
@@ -356,7 +337,6 @@ impl<'a> Scan<'a> {
             }
             '?' if rest.starts_with("??") => {
                 self.extend(at, 2);
-                self.problem(ProblemKind::Later("??"), at..at + 2);
                 self.last = Last::Sign('?');
                 2
             }
@@ -407,7 +387,7 @@ impl<'a> Scan<'a> {
     }
 
     fn depth(&mut self, range: Range<usize>) {
-        if self.frames.len() + self.outer_ifs + self.ifs + self.prefixes > MAX_DEPTH {
+        if self.frames.len() + self.outer_ifs + self.ifs + self.prefixes + self.quantifiers > MAX_DEPTH {
             self.problem(ProblemKind::Depth, range);
         }
     }
@@ -482,6 +462,14 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_like_an_operator_does_not_swallow_the_next_clause() {
+        assert_eq!(texts("label a: count = 1 trust any\nkill x in y").len(), 2);
+        assert_eq!(texts("rule \"a\": { count grown notify \"x\" }\ncount grown").len(), 2);
+        assert_eq!(texts("kill x in y by count process in it").len(), 1);
+        assert_eq!(texts("if a > count process in it then wait").len(), 1);
+    }
+
+    #[test]
     fn members_are_no_words() {
         assert_eq!(texts("if cgroup.count > task.kill then wait"), ["if cgroup.count > task.kill then wait"]);
         assert_eq!(problems("if cgroup.count > 3 then wait"), []);
@@ -501,13 +489,12 @@ mod tests {
 
     #[test]
     fn later_words_are_named() {
-        assert_eq!(problems("param step = 25% range 1% .. 100%"), [(ProblemKind::Later("param"), "param")]);
-        assert_eq!(problems("kill worst in subtree of c"), [(ProblemKind::Later("worst"), "worst")]);
-        assert_eq!(problems("kill largest in subtree of c"), [(ProblemKind::Later("subtree of"), "of")]);
-        assert_eq!(problems("mode enforce mode audit"), [(ProblemKind::Later("mode audit"), "audit")]);
+        assert_eq!(problems("import \"a\""), [(ProblemKind::Later("import"), "import")]);
+        assert_eq!(problems("on pressure full avg10 > 60%"), [(ProblemKind::Later("on"), "on")]);
+        assert_eq!(problems("raise_limit of c by 3"), [(ProblemKind::Later("raise_limit of"), "of")]);
         let text = "test \"a\" { given { \"/job\" { limit 1GiB } } on oom in \"/job\" \
                     expect kill process \"/job#1\" by rule \"x\" } wait";
-        assert_eq!(problems(text), [(ProblemKind::Later("test"), "test")]);
+        assert_eq!(problems(text), []);
         assert_eq!(texts(text).len(), 2);
         let declares: Vec<_> = split("state grown: counter")
             .into_iter()
@@ -528,7 +515,7 @@ mod tests {
 
     #[test]
     fn depth_is_counted_however_it_is_made() {
-        for open in ["(", "not ", "- ", "[", "a then if "] {
+        for open in ["(", "not ", "- ", "[", "a then if ", "any process in it where "] {
             let fits = format!("if {} 1", open.repeat(60));
             assert_eq!(problems(&fits), [], "{open}");
             let deep = format!("if {} 1", open.repeat(70));

@@ -48,6 +48,7 @@ pub static TABLE: &[Level] = &[
     Level { fix: Fix::Left, ops: &[(Rule::plus, "+"), (Rule::minus_from, "-")] },
     Level { fix: Fix::Left, ops: &[(Rule::times, "*"), (Rule::divided, "/")] },
     Level { fix: Fix::Left, ops: &[(Rule::of, "of")] },
+    Level { fix: Fix::Left, ops: &[(Rule::otherwise, "??")] },
     Level { fix: Fix::Prefix, ops: &[(Rule::minus, "-")] },
 ];
 

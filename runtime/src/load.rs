@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
-use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE, bpf_map_type};
+use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE};
 
 use crate::bpf::{Bpf, text_of, unexpected};
 use crate::cgroup::{self, Cgroup, Target};
@@ -95,6 +95,8 @@ pub fn verify(system: &System<'_>, object: &Object) -> Result<Program> {
 /// What lives in the kernel as long as its descriptors do.
 struct Parts {
     /// In the order of the object's globals.
+    globals: Vec<OwnedFd>,
+    /// In the order of the object's other maps.
     maps: Vec<OwnedFd>,
     prog: OwnedFd,
     ops: OwnedFd,
@@ -105,21 +107,37 @@ struct Parts {
 fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Parts> {
     let damaged = || Error::Object(object::Error::Broken("the types contradict themselves".to_owned()));
     let btf = bpf.btf_load(&sanitize::for_kernel(object).ok_or_else(damaged)?)?;
-    let mut maps = Vec::new();
+    let mut globals = Vec::new();
     for global in &object.globals {
+        let name = format!("oomc.{}", global.map_name());
         let attr = MapAttr {
-            name: &format!("oomc.{}", global.map_name()),
-            kind: bpf_map_type::BPF_MAP_TYPE_ARRAY as u32,
             value_size: global.data.len() as u32,
             flags: if global.read_only { BPF_F_RDONLY_PROG } else { 0 },
             btf: (global.ty != 0).then_some(btf.as_fd()),
             value_type: global.ty,
-            kernel_value_type: 0,
+            ..MapAttr::array(&name)
         };
-        maps.push(filled(bpf, &attr, &global.data, global.read_only)?);
+        globals.push(filled(bpf, &attr, &global.data, global.read_only)?);
     }
-    let numbers: Vec<u32> = maps.iter().map(|map| map.as_raw_fd().cast_unsigned()).collect();
-    let fitted = relocate::apply(object, &ready.btf, &ready.found, &numbers)?;
+    let mut maps = Vec::new();
+    for map in &object.maps {
+        maps.push(bpf.map_create(&MapAttr {
+            name: &format!("oomc.{}", map.name),
+            kind: map.kind,
+            key_size: map.key.0,
+            value_size: map.value.0,
+            max_entries: map.max_entries,
+            flags: map.flags,
+            btf: (map.key.1 != 0).then_some(btf.as_fd()),
+            key_type: map.key.1,
+            value_type: map.value.1,
+            kernel_value_type: 0,
+        })?);
+    }
+    let numbers =
+        |maps: &[OwnedFd]| maps.iter().map(|map| map.as_raw_fd().cast_unsigned()).collect::<Vec<_>>();
+    let fds = relocate::MapFds { globals: numbers(&globals), maps: numbers(&maps) };
+    let fitted = relocate::apply(object, &ready.btf, &ready.found, &fds)?;
     let prog = prog_load(bpf, object, ready, &fitted.code, &btf)?;
     let info = bpf.prog_info(prog.as_fd())?;
     let program = Program {
@@ -134,7 +152,7 @@ fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Parts> {
         .map(|(ext, _)| ext.name.clone())
         .chain(fitted.poisoned.into_iter().map(|poisoned| poisoned.what))
         .collect();
-    Ok(Parts { maps, prog, ops, program, absent })
+    Ok(Parts { globals, maps, prog, ops, program, absent })
 }
 
 /// A map of one element with its first value.
@@ -223,8 +241,11 @@ fn publish(
 ) -> Result<()> {
     let bpf = system.bpf();
     folder.create()?;
-    for (global, map) in object.globals.iter().zip(&parts.maps) {
+    for (global, map) in object.globals.iter().zip(&parts.globals) {
         folder.pin(bpf, map.as_fd(), &pin_name(global.map_name()))?;
+    }
+    for (map, fd) in object.maps.iter().zip(&parts.maps) {
+        folder.pin(bpf, fd.as_fd(), &pin_name(&map.name))?;
     }
     folder.pin(bpf, parts.prog.as_fd(), pins::PROG)?;
     folder.pin(bpf, parts.ops.as_fd(), pins::OPS)?;
@@ -260,15 +281,8 @@ fn pin_name(map: &str) -> String {
 /// A text in a map of its own, for whoever asks later.
 fn keep(bpf: Bpf<'_>, folder: &Folder, pin: &str, text: &str) -> Result<()> {
     let value = if text.is_empty() { b"\n" } else { text.as_bytes() };
-    let attr = MapAttr {
-        name: &format!("oomc.{pin}"),
-        kind: bpf_map_type::BPF_MAP_TYPE_ARRAY as u32,
-        value_size: value.len() as u32,
-        flags: BPF_F_RDONLY_PROG,
-        btf: None,
-        value_type: 0,
-        kernel_value_type: 0,
-    };
+    let name = format!("oomc.{pin}");
+    let attr = MapAttr { value_size: value.len() as u32, flags: BPF_F_RDONLY_PROG, ..MapAttr::array(&name) };
     let map = filled(bpf, &attr, value, true)?;
     folder.pin(bpf, map.as_fd(), pin)
 }

@@ -19,6 +19,8 @@ use oomc_abi::hooks::OOM;
 const R_BPF_64_ABS64: u32 = 2;
 /// The kernel's limit for privileged programs (`BPF_COMPLEXITY_LIMIT_INSNS`, `include/linux/bpf.h`, 6.12).
 const MAX_INSNS: usize = 1_000_000;
+/// Where definitions of maps lie.
+const MAPS_SECTION: &str = ".maps";
 /// Where the ops instance lies.
 const OPS_SECTION: &str = ".struct_ops.link";
 /// The layout that this version reads.
@@ -47,6 +49,8 @@ pub struct Object {
     pub ops: Ops,
     /// Global variables, a map each.
     pub globals: Vec<Global>,
+    /// Other maps, in the order of their definitions.
+    pub maps: Vec<MapDef>,
     /// Functions and variables of the kernel.
     pub externs: Vec<Extern>,
     /// Instructions that name something outside of the program, ascending.
@@ -117,8 +121,28 @@ impl Global {
     /// What its map is called: `stats`.
     #[must_use]
     pub fn map_name(&self) -> &str {
-        self.name.strip_prefix(".bss.").unwrap_or_else(|| self.name.trim_start_matches('.'))
+        [".bss.", ".data."]
+            .iter()
+            .find_map(|prefix| self.name.strip_prefix(prefix))
+            .unwrap_or_else(|| self.name.trim_start_matches('.'))
     }
+}
+
+/// A map that is no section of variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapDef {
+    /// Its name.
+    pub name: String,
+    /// `enum bpf_map_type`.
+    pub kind: u32,
+    /// Elements; of a ring buffer, bytes.
+    pub max_entries: u32,
+    /// Flags of its creation.
+    pub flags: u32,
+    /// Bytes of a key, and its type; 0 for a ring buffer.
+    pub key: (u32, TypeId),
+    /// Bytes of a value, and its type; 0 for a ring buffer.
+    pub value: (u32, TypeId),
 }
 
 /// Something of the kernel that the program uses.
@@ -160,6 +184,8 @@ pub enum Target {
         /// In bytes, of the symbol; the instruction may add to it.
         offset: u32,
     },
+    /// A load of a map: position in [`Object::maps`].
+    Map(usize),
     /// A load of the address of an extern.
     Address(usize),
     /// A call of an extern.
@@ -293,7 +319,9 @@ impl Reader<'_, '_> {
                 indices.push(section.index());
             }
         }
+        let maps = maps(&types)?;
         let mut object = Object {
+            maps,
             meta,
             source,
             section,
@@ -438,6 +466,14 @@ impl Reader<'_, '_> {
                 };
                 if call { Target::Call(position) } else { Target::Address(position) }
             } else {
+                let name = symbol.name()?;
+                let section = symbol.section_index().map(|index| self.elf.section_by_index(index));
+                let in_maps = matches!(section, Some(Ok(section)) if section.name() == Ok(MAPS_SECTION));
+                let map = object.maps.iter().position(|map| in_maps && wide && map.name == name);
+                if let Some(map) = map {
+                    object.relocs.push(Reloc { insn: insn as u32, target: Target::Map(map) });
+                    continue;
+                }
                 let position = globals.iter().position(|index| symbol.section_index() == Some(*index));
                 let position = position.filter(|_| wide).ok_or_else(|| {
                     Error::Foreign(format!(
@@ -484,7 +520,7 @@ impl Reader<'_, '_> {
 fn external_of(target: Target) -> usize {
     match target {
         Target::Call(position) | Target::Address(position) => position,
-        Target::Global { .. } => usize::MAX,
+        Target::Global { .. } | Target::Map(_) => usize::MAX,
     }
 }
 
@@ -516,6 +552,45 @@ fn global<'a>(types: &Btf, section: &impl object::ObjectSection<'a>) -> Result<G
     // Without a description the map still works: nobody can read its members by name.
     let ty = datasec(types, &name).map_or(0, |(ty, _)| ty);
     Ok(Global { read_only: name.starts_with(".rodata"), name, data, ty })
+}
+
+/// Definitions of maps: a structure each, in which numbers are lengths of arrays that pointers point to.
+fn maps(types: &Btf) -> Result<Vec<MapDef>, Error> {
+    let Ok((_, variables)) = datasec(types, MAPS_SECTION) else { return Ok(Vec::new()) };
+    variables.into_iter().map(|variable| map_definition(types, variable)).collect()
+}
+
+fn map_definition(types: &Btf, variable: TypeId) -> Result<MapDef, Error> {
+    let name = types.name(variable).to_owned();
+    let wrong = || broken(format!("the map `{name}` is not described as maps are"));
+    let definition = match types.get(variable).map(|ty| ty.kind) {
+        Some(Kind::Var { ty, .. }) => types.resolve(ty).map(|(_, ty)| ty.kind),
+        _ => None,
+    };
+    let Some(Kind::Struct { members, .. }) = definition else { return Err(wrong()) };
+    let pointee = |member: &str| {
+        let ty = members.iter().find(|found| found.name == member)?.ty;
+        match types.resolve(ty)?.1.kind {
+            Kind::Ptr(to) => Some(to),
+            _ => None,
+        }
+    };
+    let number = |member: &str| match types.resolve(pointee(member)?)?.1.kind {
+        Kind::Array { len, .. } => Some(len),
+        _ => None,
+    };
+    let sized = |member: &str| match pointee(member) {
+        Some(ty) => types.size_of(ty).map(|size| (size, ty)),
+        None => Some((0, 0)),
+    };
+    Ok(MapDef {
+        kind: number("type").ok_or_else(wrong)?,
+        max_entries: number("max_entries").ok_or_else(wrong)?,
+        flags: number("map_flags").unwrap_or(0),
+        key: sized("key").ok_or_else(wrong)?,
+        value: sized("value").ok_or_else(wrong)?,
+        name,
+    })
 }
 
 /// A DATASEC and its variables.

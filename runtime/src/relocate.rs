@@ -14,6 +14,8 @@ use crate::object::{Extern, ExternKind, Object, Target};
 
 /// A load whose value is an offset in a map's value (`BPF_PSEUDO_MAP_VALUE`, `include/uapi/linux/bpf.h`).
 const PSEUDO_MAP_VALUE: u64 = 2;
+/// A load whose value is a map (`BPF_PSEUDO_MAP_FD`).
+const PSEUDO_MAP_FD: u64 = 1;
 /// A load of the address of something in the kernel's BTF (`BPF_PSEUDO_BTF_ID`).
 const PSEUDO_BTF_ID: u64 = 3;
 /// A call of a kernel function (`BPF_PSEUDO_KFUNC_CALL`).
@@ -93,8 +95,17 @@ pub(crate) struct Fitted {
     pub(crate) poisoned: Vec<Poisoned>,
 }
 
-/// Applies all relocations. `maps` are descriptors in the order of the object's globals.
-pub(crate) fn apply(object: &Object, kernel: &Btf, found: &[Found], maps: &[u32]) -> Result<Fitted> {
+/// Descriptors of an object's maps.
+#[derive(Clone, Debug)]
+pub(crate) struct MapFds {
+    /// In the order of the object's globals.
+    pub(crate) globals: Vec<u32>,
+    /// In the order of the object's other maps.
+    pub(crate) maps: Vec<u32>,
+}
+
+/// Applies all relocations.
+pub(crate) fn apply(object: &Object, kernel: &Btf, found: &[Found], fds: &MapFds) -> Result<Fitted> {
     let mut code = object.code.clone();
     let relos: Vec<_> = object
         .ext
@@ -110,10 +121,14 @@ pub(crate) fn apply(object: &Object, kernel: &Btf, found: &[Found], maps: &[u32]
         let outside = || Error::Unexpected("a relocation stands outside of the program".to_owned());
         match reloc.target {
             Target::Global { index, offset } => {
-                let map = maps.get(index).ok_or_else(outside)?;
+                let map = fds.globals.get(index).ok_or_else(outside)?;
                 let added = code.get(at).ok_or_else(outside)? >> 32;
                 let offset = (added as u32).wrapping_add(offset);
                 wide(&mut code, at, PSEUDO_MAP_VALUE, *map, offset).ok_or_else(outside)?;
+            }
+            Target::Map(index) => {
+                let map = fds.maps.get(index).ok_or_else(outside)?;
+                wide(&mut code, at, PSEUDO_MAP_FD, *map, 0).ok_or_else(outside)?;
             }
             Target::Address(index) => match found.get(index).ok_or_else(outside)? {
                 Found::Function(id) => wide(&mut code, at, PSEUDO_BTF_ID, *id, 0),

@@ -151,14 +151,13 @@ impl KernelOps {
     ) -> Result<OwnedFd> {
         let value = self.value(object, prog)?;
         let map = bpf.map_create(&MapAttr {
-            name: "oomc.ops",
             kind: bpf_map_type::BPF_MAP_TYPE_STRUCT_OPS as u32,
             value_size: self.value_size,
             flags: BPF_F_LINK,
             // The kernel wants one here, whatever it holds.
             btf: Some(btf),
-            value_type: 0,
             kernel_value_type: self.value_type,
+            ..MapAttr::array("oomc.ops")
         })?;
         bpf.map_update(map.as_fd(), &value, "oomc.ops")?;
         Ok(map)

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use aya_obj::generated::{
     bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info, bpf_line_info, bpf_map_info,
-    bpf_prog_info, bpf_prog_type,
+    bpf_map_type, bpf_prog_info, bpf_prog_type,
 };
 
 /// One call.
@@ -165,7 +165,7 @@ pub enum IdKind {
     Btf,
 }
 
-/// A map of one element with a key of four bytes.
+/// A map.
 #[derive(Clone, Copy, Debug)]
 pub struct MapAttr<'a> {
     /// Letters, digits, `_` and `.`; at most 15 bytes, the rest is cut off.
@@ -173,15 +173,40 @@ pub struct MapAttr<'a> {
     /// `enum bpf_map_type`.
     pub kind: u32,
     /// In bytes.
+    pub key_size: u32,
+    /// In bytes.
     pub value_size: u32,
+    /// Elements; of a ring buffer, bytes.
+    pub max_entries: u32,
     /// `map_flags`.
     pub flags: u32,
     /// The object's own types.
     pub btf: Option<BorrowedFd<'a>>,
+    /// Type of the key in them; 0: none.
+    pub key_type: u32,
     /// Type of the value in them; 0: none.
     pub value_type: u32,
     /// Type of the value in the kernel's BTF; 0: none.
     pub kernel_value_type: u32,
+}
+
+impl<'a> MapAttr<'a> {
+    /// An array of one element, without types and of no size yet.
+    #[must_use]
+    pub fn array(name: &'a str) -> Self {
+        Self {
+            name,
+            kind: bpf_map_type::BPF_MAP_TYPE_ARRAY as u32,
+            key_size: KEY_SIZE,
+            value_size: 0,
+            max_entries: 1,
+            flags: 0,
+            btf: None,
+            key_type: 0,
+            value_type: 0,
+            kernel_value_type: 0,
+        }
+    }
 }
 
 /// A program that implements a member of a struct_ops type.
@@ -302,13 +327,14 @@ impl Kernel for Linux {
                 // SAFETY: as above.
                 let fields = unsafe { &mut attr.__bindgen_anon_1 };
                 fields.map_type = map.kind;
-                fields.key_size = KEY_SIZE;
+                fields.key_size = map.key_size;
                 fields.value_size = map.value_size;
-                fields.max_entries = 1;
+                fields.max_entries = map.max_entries;
                 fields.map_flags = map.flags;
                 put_name(&mut fields.map_name, map.name);
                 if let Some(btf) = map.btf {
                     fields.btf_fd = raw(btf)?;
+                    fields.btf_key_type_id = map.key_type;
                     fields.btf_value_type_id = map.value_type;
                 }
                 fields.btf_vmlinux_value_type_id = map.kernel_value_type;

@@ -37,8 +37,8 @@ pub(crate) const KERNEL: [Package; 11] = [
     ("make", "make"),
 ];
 
-/// To compare encodings and objects with LLVM's.
-pub(crate) const TESTS: [Package; 1] = [("llvm-19", "llvm-mc-19")];
+/// To compare encodings and objects with LLVM's; an editor for the language server.
+pub(crate) const TESTS: [Package; 2] = [("llvm-19", "llvm-mc-19"), ("neovim", "nvim")];
 
 /// Makes sure that these are there.
 ///

@@ -13,6 +13,7 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
     let container = match field.owner {
         Owner::Process => members::TASK,
         Owner::Cgroup => members::MEMCG,
+        Owner::Event => members::EVENT,
     };
     let path = |container: &str, path: &str| {
         view.path_steps(container, path).err().map(|missing| missing.to_string())
@@ -23,10 +24,9 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
     };
     let statistics = |terms: &[StatTerm]| {
         let absent = terms.iter().find(|term| view.enumerator(term.enumeration, term.enumerator).is_none());
-        absent
-            .map(|term| format!("`enum {}` has no `{}`", term.enumeration, term.enumerator))
-            .or_else(|| function(kfuncs::MEM_CGROUP_PAGE_STATE))
+        absent.map(|term| format!("`enum {}` has no `{}`", term.enumeration, term.enumerator))
     };
+    let page_state = |terms| statistics(terms).or_else(|| function(kfuncs::MEM_CGROUP_PAGE_STATE));
     match field.recipe {
         Recipe::Member { path: member, .. } => path(container, member),
         Recipe::Mm(terms) => terms
@@ -36,8 +36,30 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
         Recipe::Badness(terms) => terms.iter().find_map(|term| path(members::MM, term.path)).or_else(|| {
             all(&[members::TASK_MM, members::TASK_LIVE, members::TASK_OOM_SCORE_ADJ, members::OC_TOTAL])
         }),
-        Recipe::Stat(terms) => statistics(terms),
-        Recipe::Usage(terms) => all(&[members::MEMCG_USAGE]).or_else(|| statistics(terms)),
+        Recipe::Stat(terms) => page_state(terms),
+        Recipe::Usage(terms) | Recipe::UsageLess(terms) => {
+            all(&[members::MEMCG_USAGE]).or_else(|| page_state(terms))
+        }
+        Recipe::VmEvents(terms) => statistics(terms).or_else(|| function(kfuncs::MEM_CGROUP_VM_EVENTS)),
+        Recipe::MemoryEvents(term) => {
+            statistics(&[term]).or_else(|| function(kfuncs::MEM_CGROUP_MEMORY_EVENTS))
+        }
+        Recipe::Pressure { .. } => {
+            all(&[members::MEMCG_CGROUP, members::CGROUP_PSI]).or_else(|| path(members::PSI, "avg"))
+        }
+        Recipe::SwapLimit => all(&[members::MEMCG_SWAP_MAX]),
+        Recipe::Path => all(&[
+            members::MEMCG_CGROUP,
+            members::CGROUP_NODE,
+            members::CGROUP_LEVEL,
+            members::NODE_NAME,
+            members::NODE_PARENT,
+        ]),
+        Recipe::Scope => all(&[members::OC_MEMCG]),
+        Recipe::Word { path: member, enumeration, words } => path(container, member).or_else(|| {
+            let absent = words.iter().find(|(name, _)| view.enumerator(enumeration, name).is_none());
+            absent.map(|(name, _)| format!("`enum {enumeration}` has no `{name}`"))
+        }),
         Recipe::Limit => all(&[members::MEMCG_MAX]),
         Recipe::Dying => all(&[
             members::TASK_SIGNAL,

@@ -10,6 +10,20 @@ pub enum Owner {
     Process,
     /// A cgroup.
     Cgroup,
+    /// The OOM event itself.
+    Event,
+}
+
+impl Owner {
+    /// Its word in the language.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Cgroup => "cgroup",
+            Self::Event => "oom",
+        }
+    }
 }
 
 /// Unit of a field's value.
@@ -19,12 +33,29 @@ pub enum Unit {
     Bytes,
     /// A plain number.
     Count,
+    /// Parts per million.
+    Ratio,
     /// Nanoseconds.
     Duration,
     /// Yes or no.
     Bool,
     /// A string.
     Text,
+}
+
+impl Unit {
+    /// As people read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Count => "number",
+            Self::Ratio => "percent",
+            Self::Duration => "duration",
+            Self::Bool => "yes or no",
+            Self::Text => "text",
+        }
+    }
 }
 
 /// What a number read from a member is multiplied with.
@@ -56,7 +87,7 @@ pub struct StatTerm {
     pub enumerator: &'static str,
 }
 
-/// How a field is read. The structure meant by a path is the owner's: `task_struct` or `mem_cgroup`.
+/// How a field is read. The structure meant by a path is the owner's: `task_struct`, `mem_cgroup` or `oom_control`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
     /// A member that is always there.
@@ -74,6 +105,21 @@ pub enum Recipe {
     Stat(&'static [StatTerm]),
     /// `memory.usage`; at the root, which has no counter of its own, the sum of the statistics.
     Usage(&'static [StatTerm]),
+    /// `memory.usage` less the sum of the statistics, at least 0.
+    UsageLess(&'static [StatTerm]),
+    /// Sum of event counters (`bpf_mem_cgroup_vm_events`, after one flush per event).
+    VmEvents(&'static [StatTerm]),
+    /// A counter of memory.events, everything below included (`bpf_mem_cgroup_memory_events`).
+    MemoryEvents(StatTerm),
+    /// A running average of pressure: the share of time in which something, or everything, stood still.
+    Pressure {
+        /// Index into `psi_group.avg`: the state, then the window.
+        state: u32,
+        /// 0: ten seconds, 1: a minute, 2: five minutes.
+        window: u32,
+    },
+    /// The smallest `memory.swap.max` from the cgroup up to the root.
+    SwapLimit,
     /// The smallest `memory.max` from the cgroup up to the root, clamped to the machine's memory.
     Limit,
     /// Processes in the whole subtree.
@@ -88,7 +134,35 @@ pub enum Recipe {
     Comm,
     /// The cgroup's last path component.
     Name,
+    /// The cgroup's path from the mount.
+    Path,
+    /// `memcg` where a cgroup's limit was hit, else `system`.
+    Scope,
+    /// An enumerator of the event, as a word of the language.
+    Word {
+        /// C path from the event's structure.
+        path: &'static str,
+        /// The enum's tag.
+        enumeration: &'static str,
+        /// Each enumerator with its word.
+        words: &'static [(&'static str, &'static str)],
+    },
 }
+
+impl Recipe {
+    /// The words that a field's text can be, if there are only these.
+    #[must_use]
+    pub fn words(&self) -> Option<Vec<&'static str>> {
+        match self {
+            Self::Scope => Some(SCOPES.to_vec()),
+            Self::Word { words, .. } => Some(words.iter().map(|(_, word)| *word).collect()),
+            _ => None,
+        }
+    }
+}
+
+/// What a shortage of memory is about: a cgroup's limit, or the whole machine. [`Recipe::Scope`] is an index.
+pub const SCOPES: [&str; 2] = ["memcg", "system"];
 
 /// A row: one field of the language.
 #[derive(Debug)]
@@ -143,6 +217,14 @@ const fn node(enumerator: &'static str) -> StatTerm {
     StatTerm { negative: false, enumeration: "node_stat_item", enumerator }
 }
 
+const fn vm_event(enumerator: &'static str) -> StatTerm {
+    StatTerm { negative: false, enumeration: "vm_event_item", enumerator }
+}
+
+const fn memory_event(enumerator: &'static str) -> StatTerm {
+    StatTerm { negative: false, enumeration: "memcg_memory_event", enumerator }
+}
+
 const fn memcg(enumerator: &'static str) -> StatTerm {
     StatTerm { negative: false, enumeration: "memcg_stat_item", enumerator }
 }
@@ -154,6 +236,11 @@ const RSS_SWAP: MmTerm = pages("rss_stat[2].count");
 const RSS_SHMEM: MmTerm = pages("rss_stat[3].count");
 const PGTABLES: MmTerm = MmTerm { path: "pgtables_bytes.counter", scale: Scale::One };
 
+// States of `enum psi_states` (include/linux/psi_types.h, 6.12), each with three windows in `psi_group.avg`.
+const PSI_MEM_SOME: u32 = 2;
+const PSI_MEM_FULL: u32 = 3;
+
+const NO_PRESSURE: &str = "the kernel does not measure pressure, or not of this cgroup";
 const LEADER_GONE: &str = "the process's leader has exited and other threads live";
 const NO_STAT: &str = "the kernel does not count it";
 
@@ -533,6 +620,209 @@ pub static FIELDS: &[Field] = &[
         recipe: Recipe::Member { path: "css.cgroup->nr_dying_descendants", scale: Scale::One },
         doc: "cgroups below that were removed and still hold charges",
         source: "struct cgroup, include/linux/cgroup-defs.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "swap_limit",
+        unit: Unit::Bytes,
+        base: None,
+        missing: "no memory.swap.max is set",
+        recipe: Recipe::SwapLimit,
+        doc: "the smallest memory.swap.max from the cgroup up to the root",
+        source: "mem_cgroup.swap.max, include/linux/memcontrol.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "working_set",
+        unit: Unit::Bytes,
+        base: Some("limit"),
+        missing: NO_STAT,
+        recipe: Recipe::UsageLess(&[node("NR_INACTIVE_FILE")]),
+        doc: "usage without the file pages that were not used lately",
+        source: "memory.stat inactive_file, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "pgscan",
+        unit: Unit::Count,
+        base: None,
+        missing: NO_STAT,
+        recipe: Recipe::VmEvents(&[
+            vm_event("PGSCAN_KSWAPD"),
+            vm_event("PGSCAN_DIRECT"),
+            vm_event("PGSCAN_KHUGEPAGED"),
+        ]),
+        doc: "pages that reclaim has looked at since the cgroup was made",
+        source: "memory.stat pgscan, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "pgmajfault",
+        unit: Unit::Count,
+        base: None,
+        missing: NO_STAT,
+        recipe: Recipe::VmEvents(&[vm_event("PGMAJFAULT")]),
+        doc: "major page faults since the cgroup was made",
+        source: "memory.stat pgmajfault, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "refault",
+        unit: Unit::Count,
+        base: None,
+        missing: NO_STAT,
+        recipe: Recipe::Stat(&[node("WORKINGSET_REFAULT_ANON"), node("WORKINGSET_REFAULT_FILE")]),
+        doc: "pages that came back soon after reclaim had taken them, since the cgroup was made",
+        source: "memory.stat workingset_refault_*, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "events.max",
+        unit: Unit::Count,
+        base: None,
+        missing: NO_STAT,
+        recipe: Recipe::MemoryEvents(memory_event("MEMCG_MAX")),
+        doc: "how often usage was about to go over memory.max, in the cgroup and below",
+        source: "memory.events max, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "events.oom",
+        unit: Unit::Count,
+        base: None,
+        missing: NO_STAT,
+        recipe: Recipe::MemoryEvents(memory_event("MEMCG_OOM")),
+        doc: "how often an allocation was about to fail, in the cgroup and below",
+        source: "memory.events oom, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "events.oom_kill",
+        unit: Unit::Count,
+        base: None,
+        missing: NO_STAT,
+        recipe: Recipe::MemoryEvents(memory_event("MEMCG_OOM_KILL")),
+        doc: "processes that an OOM killer took, in the cgroup and below",
+        source: "memory.events oom_kill, mm/memcontrol.c",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "pressure.some.avg10",
+        unit: Unit::Ratio,
+        base: None,
+        missing: NO_PRESSURE,
+        recipe: Recipe::Pressure { state: PSI_MEM_SOME, window: 0 },
+        doc: "share of the last ten seconds in which at least one task waited for memory",
+        source: "memory.pressure; struct psi_group, include/linux/psi_types.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "pressure.some.avg60",
+        unit: Unit::Ratio,
+        base: None,
+        missing: NO_PRESSURE,
+        recipe: Recipe::Pressure { state: PSI_MEM_SOME, window: 1 },
+        doc: "share of the last minute in which at least one task waited for memory",
+        source: "memory.pressure; struct psi_group, include/linux/psi_types.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "pressure.some.avg300",
+        unit: Unit::Ratio,
+        base: None,
+        missing: NO_PRESSURE,
+        recipe: Recipe::Pressure { state: PSI_MEM_SOME, window: 2 },
+        doc: "share of the last five minutes in which at least one task waited for memory",
+        source: "memory.pressure; struct psi_group, include/linux/psi_types.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "pressure.full.avg10",
+        unit: Unit::Ratio,
+        base: None,
+        missing: NO_PRESSURE,
+        recipe: Recipe::Pressure { state: PSI_MEM_FULL, window: 0 },
+        doc: "share of the last ten seconds in which every task waited for memory",
+        source: "memory.pressure; struct psi_group, include/linux/psi_types.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "pressure.full.avg60",
+        unit: Unit::Ratio,
+        base: None,
+        missing: NO_PRESSURE,
+        recipe: Recipe::Pressure { state: PSI_MEM_FULL, window: 1 },
+        doc: "share of the last minute in which every task waited for memory",
+        source: "memory.pressure; struct psi_group, include/linux/psi_types.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "pressure.full.avg300",
+        unit: Unit::Ratio,
+        base: None,
+        missing: NO_PRESSURE,
+        recipe: Recipe::Pressure { state: PSI_MEM_FULL, window: 2 },
+        doc: "share of the last five minutes in which every task waited for memory",
+        source: "memory.pressure; struct psi_group, include/linux/psi_types.h",
+    },
+    Field {
+        owner: Owner::Cgroup,
+        name: "path",
+        unit: Unit::Text,
+        base: None,
+        missing: "",
+        recipe: Recipe::Path,
+        doc: "the path from the cgroup mount, or, compared with one that does not begin with `/`, from the attached cgroup",
+        source: "struct kernfs_node, include/linux/kernfs.h",
+    },
+    Field {
+        owner: Owner::Event,
+        name: "scope",
+        unit: Unit::Text,
+        base: None,
+        missing: "",
+        recipe: Recipe::Scope,
+        doc: "`memcg` when a cgroup's limit was hit, `system` when the whole machine is short of memory",
+        source: "oom_control.memcg, include/linux/oom.h",
+    },
+    Field {
+        owner: Owner::Event,
+        name: "order",
+        unit: Unit::Count,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "order", scale: Scale::One },
+        doc: "the allocation that failed was of two to this power pages",
+        source: "oom_control.order, include/linux/oom.h",
+    },
+    Field {
+        owner: Owner::Event,
+        name: "constraint",
+        unit: Unit::Text,
+        base: None,
+        missing: "",
+        recipe: Recipe::Word {
+            path: "constraint",
+            enumeration: "oom_constraint",
+            words: &[
+                ("CONSTRAINT_NONE", "none"),
+                ("CONSTRAINT_CPUSET", "cpuset"),
+                ("CONSTRAINT_MEMORY_POLICY", "memory_policy"),
+                ("CONSTRAINT_MEMCG", "memcg"),
+            ],
+        },
+        doc: "what kept the allocation from other memory: `none`, `cpuset`, `memory_policy` or `memcg`",
+        source: "enum oom_constraint, include/linux/oom.h",
+    },
+    Field {
+        owner: Owner::Event,
+        name: "total",
+        unit: Unit::Bytes,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "totalpages", scale: Scale::Pages },
+        doc: "memory and swap that the event's domain may use",
+        source: "oom_control.totalpages, include/linux/oom.h",
     },
 ];
 

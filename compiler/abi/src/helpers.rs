@@ -9,16 +9,54 @@ pub struct Helper {
     pub id: i32,
     /// How many of R1–R5 it reads.
     pub args: u8,
+    /// The result is a pointer, which may be null; else a number.
+    pub pointer: bool,
 }
 
+const fn number(name: &'static str, id: i32, args: u8) -> Helper {
+    Helper { name, id, args, pointer: false }
+}
+
+const fn pointer(name: &'static str, id: i32, args: u8) -> Helper {
+    Helper { name, id, args, pointer: true }
+}
+
+/// `(map, key)`: the value, or null.
+pub const MAP_LOOKUP_ELEM: Helper = pointer("bpf_map_lookup_elem", 1, 2);
+/// `(map, key, value, flags)`: copies the value in.
+pub const MAP_UPDATE_ELEM: Helper = number("bpf_map_update_elem", 2, 4);
+/// Process id in the upper half, thread id in the lower half, of the present task.
+pub const GET_CURRENT_PID_TGID: Helper = number("bpf_get_current_pid_tgid", 14, 0);
+/// `(buffer, size)`: the command name of the present task.
+pub const GET_CURRENT_COMM: Helper = number("bpf_get_current_comm", 16, 2);
+/// `(map, data, size, flags)`: copies a record into a ring buffer; negative when it is full.
+pub const RINGBUF_OUTPUT: Helper = number("bpf_ringbuf_output", 130, 4);
+/// `(map, cgroup, initial value, flags)`: the value of a cgroup, or null. The cgroup must be trusted. With
+/// [`STORAGE_CREATE`] only inside an RCU section: outside of it a sleepable program may allocate with
+/// GFP_KERNEL, and an allocation that runs out of memory waits for the `oom_lock` that the event holds.
+pub const CGRP_STORAGE_GET: Helper = pointer("bpf_cgrp_storage_get", 210, 4);
+/// `BPF_LOCAL_STORAGE_GET_F_CREATE`.
+pub const STORAGE_CREATE: i32 = 1;
+
 /// Nanoseconds since boot, suspended time included.
-pub const KTIME_GET_BOOT_NS: Helper = Helper { name: "bpf_ktime_get_boot_ns", id: 125, args: 0 };
+pub const KTIME_GET_BOOT_NS: Helper = number("bpf_ktime_get_boot_ns", 125, 0);
 /// `(dst, size, unsafe_ptr)`: copies kernel memory; on a fault the destination is zeroed.
-pub const PROBE_READ_KERNEL: Helper = Helper { name: "bpf_probe_read_kernel", id: 113, args: 3 };
+pub const PROBE_READ_KERNEL: Helper = number("bpf_probe_read_kernel", 113, 3);
 /// `(dst, size, unsafe_ptr)`: copies a NUL-terminated kernel string; returns its length with the NUL.
-pub const PROBE_READ_KERNEL_STR: Helper = Helper { name: "bpf_probe_read_kernel_str", id: 115, args: 3 };
+pub const PROBE_READ_KERNEL_STR: Helper = number("bpf_probe_read_kernel_str", 115, 3);
 /// `(s1, s1_size, s2)`: compares like strncmp; `s2` lies in read-only map data.
-pub const STRNCMP: Helper = Helper { name: "bpf_strncmp", id: 182, args: 3 };
+pub const STRNCMP: Helper = number("bpf_strncmp", 182, 3);
 
 /// All of them.
-pub const ALL: &[Helper] = &[KTIME_GET_BOOT_NS, PROBE_READ_KERNEL, PROBE_READ_KERNEL_STR, STRNCMP];
+pub const ALL: &[Helper] = &[
+    MAP_LOOKUP_ELEM,
+    MAP_UPDATE_ELEM,
+    GET_CURRENT_PID_TGID,
+    GET_CURRENT_COMM,
+    RINGBUF_OUTPUT,
+    CGRP_STORAGE_GET,
+    KTIME_GET_BOOT_NS,
+    PROBE_READ_KERNEL,
+    PROBE_READ_KERNEL_STR,
+    STRNCMP,
+];

@@ -200,6 +200,14 @@ kfuncs! {
     MEM_CGROUP_PAGE_STATE = "bpf_mem_cgroup_page_state", 2, Long, [] {
         c: "unsigned long bpf_mem_cgroup_page_state(struct mem_cgroup *memcg, int idx)",
         source: "mm/bpf_memcontrol.c, 7.0" }
+    /// A counter of events in a cgroup and below, such as page faults. All ones: there is no such counter.
+    MEM_CGROUP_VM_EVENTS = "bpf_mem_cgroup_vm_events", 2, Long, [] {
+        c: "unsigned long bpf_mem_cgroup_vm_events(struct mem_cgroup *memcg, enum vm_event_item event)",
+        source: "mm/bpf_memcontrol.c, 7.0" }
+    /// A counter of memory.events, everything below included. All ones: there is no such counter.
+    MEM_CGROUP_MEMORY_EVENTS = "bpf_mem_cgroup_memory_events", 2, Long, [] {
+        c: "unsigned long bpf_mem_cgroup_memory_events(struct mem_cgroup *memcg, enum memcg_memory_event event)",
+        source: "mm/bpf_memcontrol.c, 7.0" }
     /// Brings the statistics of a subtree up to date.
     MEM_CGROUP_FLUSH_STATS = "bpf_mem_cgroup_flush_stats", 1, Void, [sleepable] {
         c: "void bpf_mem_cgroup_flush_stats(struct mem_cgroup *memcg)", source: "mm/bpf_memcontrol.c, 7.0" }

@@ -16,6 +16,7 @@ pub mod helpers;
 pub mod hooks;
 pub mod kfuncs;
 pub mod members;
+pub mod record;
 
 pub mod btf;
 pub mod proto;

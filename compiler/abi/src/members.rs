@@ -16,6 +16,10 @@ pub struct Member {
 pub const TASK: &str = "task_struct";
 /// The structure of a memory cgroup.
 pub const MEMCG: &str = "mem_cgroup";
+/// The structure of an OOM event.
+pub const EVENT: &str = "oom_control";
+/// The structure of a cgroup's pressure.
+pub const PSI: &str = "psi_group";
 /// The structure of an address space.
 pub const MM: &str = "mm_struct";
 
@@ -42,6 +46,8 @@ members! {
     CGROUP_NODE = "cgroup", "kn";
     /// The css of the cgroup itself (`include/linux/cgroup-defs.h`, 6.12).
     CGROUP_SELF = "cgroup", "self";
+    /// The node above; called `parent` up to 6.14, then `__parent` (`include/linux/kernfs.h`, 6.12).
+    NODE_PARENT = "kernfs_node", "parent";
     /// A node's name (`include/linux/kernfs.h`, 6.12).
     NODE_NAME = "kernfs_node", "name";
     /// The id of the cgroup that a css belongs to.
@@ -66,6 +72,18 @@ members! {
     MEMCG_MAX = "mem_cgroup", "memory.max";
     /// `memory.current`, in pages (`include/linux/page_counter.h`, 6.12).
     MEMCG_USAGE = "mem_cgroup", "memory.usage.counter";
+    /// `memory.swap.max`, in pages (`include/linux/memcontrol.h`, 6.12).
+    MEMCG_SWAP_MAX = "mem_cgroup", "swap.max";
+    /// Pressure of the cgroup; null where it is not measured (`include/linux/cgroup-defs.h`, 6.12).
+    CGROUP_PSI = "cgroup", "psi";
+    /// The cgroup of a process in the unified hierarchy (`include/linux/cgroup-defs.h`, 6.12).
+    TASK_CGROUP = "task_struct", "cgroups->dfl_cgrp";
+    /// How far from the root a cgroup is (`include/linux/cgroup-defs.h`, 6.12).
+    CGROUP_LEVEL = "cgroup", "level";
+    /// What kept the allocation from other memory (`include/linux/oom.h`, 6.12).
+    OC_CONSTRAINT = "oom_control", "constraint";
+    /// The thread's own id, in the initial namespace (`include/linux/sched.h`, 6.12).
+    TASK_TID = "task_struct", "pid";
     /// `memory.oom.group` (`include/linux/memcontrol.h`, 6.12).
     MEMCG_OOM_GROUP = "mem_cgroup", "oom_group";
     /// Bits such as `MMF_OOM_SKIP` (`include/linux/mm_types.h`, 6.12).

@@ -54,6 +54,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Check policies: all errors, not the first
     Check(Check),
+    /// Write policies in their canonical form; comments are kept, clauses with mistakes stay as they are
+    Fmt(Fmt),
     /// Compile a policy to an object
     Build(Build),
     /// Load a policy and attach it to a cgroup; it stays when oomc exits
@@ -72,6 +74,10 @@ pub(crate) enum Command {
     },
     /// List the fields of processes and cgroups
     Fields(Fields),
+    /// Serve an editor: the language server protocol on standard input and output
+    ///
+    /// Ends with 0 when the editor says `shutdown` and `exit`, with 1 when it goes without.
+    Lsp(Lsp),
 }
 
 /// The kernel to compile for.
@@ -90,6 +96,19 @@ pub(crate) struct Check {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Fmt {
+    /// Policies, which are rewritten; `-` reads standard input and prints
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Write nothing; end with 1 if a policy is not in canonical form
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Write the defaults out: `largest`, `process`, the order of a selection, `default defer`
+    #[arg(long)]
+    pub(crate) expand: bool,
 }
 
 #[derive(Debug, Group)]
@@ -172,6 +191,15 @@ pub(crate) struct Fields {
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Lsp {
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+    /// Means nothing: many editors name the transport, and there is no other
+    #[arg(long, hide = true)]
+    pub(crate) stdio: bool,
 }
 
 #[cfg(test)]

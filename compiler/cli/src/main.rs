@@ -23,11 +23,13 @@ fn main() -> ExitCode {
     let result = match &args.command {
         Command::Build(build) => cmd::build::run(&report, build),
         Command::Check(check) => cmd::check::run(&report, check),
+        Command::Fmt(fmt) => cmd::fmt::run(&report, fmt),
         Command::Explain { code } => cmd::explain::run(&report, code.as_deref()),
         Command::Fields(fields) => cmd::fields::run(&report, fields),
         Command::Load(load) => cmd::load::run(&report, load),
         Command::Unload(unload) => cmd::unload::run(&report, unload),
         Command::Status(status) => cmd::status::run(&report, status),
+        Command::Lsp(lsp) => cmd::lsp::run(lsp),
     };
     let exit = result.unwrap_or_else(|failure| {
         report.failure(&failure);

@@ -265,8 +265,15 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let failed =
         |error: io::Error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
     let file = File::open(path).map_err(failed)?;
+    read_from(file, path)
+}
+
+/// Reads what is named so.
+pub(crate) fn read_from(from: impl io::Read, path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed =
+        |error: io::Error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    from.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
         let size = MAX_FILE >> 20;
         return Err(Failure::refused(format!(

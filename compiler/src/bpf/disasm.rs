@@ -71,6 +71,7 @@ pub fn symbol(func: &Function, target: RelocTarget) -> String {
         RelocTarget::Func(callee) => func.refs.functions[callee].name.clone(),
         RelocTarget::Global(global) => func.refs.globals[global].name.clone(),
         RelocTarget::Ksym(ksym) => func.refs.ksyms[ksym].clone(),
+        RelocTarget::Map(map) => func.refs.maps[map].name.clone(),
     }
 }
 

@@ -172,6 +172,8 @@ pub enum RelocTarget {
     Global(ir::Global),
     /// A wide load of the address of a kernel variable, weak.
     Ksym(ir::KsymRef),
+    /// A wide load of a map.
+    Map(ir::MapRef),
 }
 
 /// A place that holds a fact of the build's BTF and is rewritten for the target's.

@@ -221,6 +221,7 @@ impl<'a> Select<'a> {
             | InstData::EnumExists(_)
             | InstData::TypeId(_)
             | InstData::KsymAddr(_)
+            | InstData::MapAddr(_)
             | InstData::StackAddr(_)
             | InstData::GlobalAddr { .. } => {}
             InstData::Binary(op, a, b) => self.binary(result, *op, *a, *b)?,
@@ -380,6 +381,11 @@ impl<'a> Select<'a> {
                 symbol: RelocTarget::Ksym(ksym),
                 offset: 0,
             })),
+            InstData::MapAddr(map) => {
+                let dst = self.fresh();
+                self.push(VInst::Address { dst, symbol: RelocTarget::Map(map), offset: 0 });
+                Ok(dst)
+            }
             InstData::StackAddr(slot) => {
                 let (dst, off) = (self.fresh(), self.frame.slot(slot));
                 self.push(VInst::FrameAddress { dst, off });

@@ -6,7 +6,8 @@
 use oomc_abi::fields::{self, Owner};
 
 use super::lower::Lower;
-use super::{ArithOp, CompareOp, Expr, ExprId, ExprKind, Subject, Ty, consteval};
+use super::{ArithOp, CompareOp, Expr, ExprId, ExprKind, Pattern, Subject, Ty, consteval};
+use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, codes};
 use crate::source::Span;
 use crate::syntax::ast::{self, Binary};
@@ -23,6 +24,18 @@ pub(super) enum Operand {
     Expr(ExprId),
     /// A string.
     Text(String),
+}
+
+/// The type of a field's value.
+pub(super) fn ty_of(unit: fields::Unit) -> Ty {
+    match unit {
+        fields::Unit::Bytes => Ty::Bytes,
+        fields::Unit::Ratio => Ty::Ratio,
+        fields::Unit::Count => Ty::Count,
+        fields::Unit::Duration => Ty::Duration,
+        fields::Unit::Bool => Ty::Bool,
+        fields::Unit::Text => Ty::Text,
+    }
 }
 
 /// A type with its article, for a sentence.
@@ -125,6 +138,44 @@ impl Lower<'_> {
         }
     }
 
+    /// A number or a truth value: no text.
+    pub(super) fn value(&mut self, expr: &ast::Expr) -> Option<ExprId> {
+        match self.operand(expr)? {
+            Operand::Expr(id) if self.ty(id) != Ty::Text => Some(id),
+            _ => {
+                self.sink.push(
+                    Diagnostic::new(codes::TYPES, "a number or a truth value is needed, and this is text")
+                        .label(expr.span, "this is text")
+                        .help("text can only be compared"),
+                );
+                None
+            }
+        }
+    }
+
+    /// `x ?? y`
+    fn otherwise(&mut self, left: ExprId, right: ExprId, span: Span) -> Option<ExprId> {
+        let (l, r) = (self.ty(left), self.ty(right));
+        if l != r {
+            let diagnostic = self.unit_missing("default", left, right).unwrap_or_else(|| {
+                let (first, second) = (self.called(left), self.called(right));
+                Diagnostic::new(
+                    codes::TYPES,
+                    format!("{second} ({}) cannot stand for {first} ({})", bare(r), bare(l)),
+                )
+                .label(span, format!("{} and {}", ty_name(l), ty_name(r)))
+                .help("both sides of `??` have the same unit")
+            });
+            self.sink.push(diagnostic);
+            return None;
+        }
+        // A constant is never missing.
+        if self.constant(left).is_some() {
+            return Some(left);
+        }
+        Some(self.push(ExprKind::Default(left, right), l, span))
+    }
+
     /// An amount of memory; a bare percent is of `base`, if there is one.
     pub(super) fn amount(&mut self, expr: &ast::Expr, base: Option<&'static str>) -> Option<ExprId> {
         let id = self.number(expr)?;
@@ -189,14 +240,19 @@ impl Lower<'_> {
                 Ok(Resolved::Constant(Value::Int(ty, value))) => self.push(ExprKind::Int(value), ty, span),
                 Ok(Resolved::Constant(Value::Text(text))) => return Some(Operand::Text(text)),
                 Ok(Resolved::Field(subject, field)) => {
-                    let ty = match field.row().unit {
-                        fields::Unit::Bytes => Ty::Bytes,
-                        fields::Unit::Count => Ty::Count,
-                        fields::Unit::Duration => Ty::Duration,
-                        fields::Unit::Bool => Ty::Bool,
-                        fields::Unit::Text => Ty::Text,
-                    };
+                    let ty = ty_of(field.row().unit);
                     self.push(ExprKind::Field(subject, field), ty, span)
+                }
+                Ok(Resolved::Param(param)) => {
+                    let ty = self.policy.params.get(param).map_or(Ty::Count, |param| param.ty);
+                    self.push(ExprKind::Param(param), ty, span)
+                }
+                Ok(Resolved::Label(cgroup, label)) => {
+                    let ty = self.policy.labels.get(label).map_or(Ty::Count, |label| label.ty);
+                    self.push(ExprKind::Label(cgroup, label), ty, span)
+                }
+                Ok(Resolved::Counter(cgroup, state)) => {
+                    self.push(ExprKind::Counter(cgroup, state), Ty::Count, span)
                 }
                 Ok(Resolved::Reported) => return None,
                 Err(diagnostic) => {
@@ -226,6 +282,15 @@ impl Lower<'_> {
                 }
             }
             ast::ExprKind::Binary(op, left, right) => self.binary(*op, left, right, span)?,
+            ast::ExprKind::Quantifier(_) if self.scope.constant_only => {
+                self.sink.push(
+                    Diagnostic::new(codes::NOT_CONSTANT, "a constant cannot depend on what there is")
+                        .label(span, "not known when the policy is built")
+                        .help("write it where the constant is used"),
+                );
+                return None;
+            }
+            ast::ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, span)?,
         };
         Some(Operand::Expr(id))
     }
@@ -244,6 +309,10 @@ impl Lower<'_> {
             Binary::Le => return self.comparison(CompareOp::Le, left, right, span),
             Binary::Gt => return self.comparison(CompareOp::Gt, left, right, span),
             Binary::Ge => return self.comparison(CompareOp::Ge, left, right, span),
+            Binary::Default => {
+                let (left, right) = (self.value(left), self.value(right));
+                return self.otherwise(left?, right?, span);
+            }
             Binary::Of => {
                 let (ratio, base) = (self.number(left), self.number(right));
                 return self.share(ratio?, base?, span);
@@ -463,7 +532,7 @@ impl Lower<'_> {
             return None;
         }
         self.text_literal(field, &text, text_span)?;
-        let id = self.push(ExprKind::Matches(field, vec![text]), Ty::Bool, span);
+        let id = self.push(ExprKind::Matches(field, vec![Pattern::new(&text)]), Ty::Bool, span);
         Some(if op == CompareOp::Ne { self.not(id, span) } else { id })
     }
 
@@ -483,20 +552,29 @@ impl Lower<'_> {
             );
             return None;
         };
-        if text.contains(['*', '?']) {
+        if let Some(words) = row.row().recipe.words()
+            && !words.contains(&text)
+        {
+            let called = self.called(field);
+            let list: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+            let help = match nearest(text, words.iter().copied()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("it is one of {}", list.join(", ")),
+            };
             self.sink.push(
-                Diagnostic::new(codes::NOT_YET, "globs are not yet part of the language")
-                    .label(span, "`*` and `?` are reserved for a later version")
-                    .help("write each name out: `in [\"worker-1\", \"worker-2\"]`"),
+                Diagnostic::new(codes::TEXT, format!("{called} is never \"{text}\""))
+                    .label(span, "no such word")
+                    .help(help),
             );
             return None;
         }
-        if row.row().recipe == fields::Recipe::Comm && text.len() > COMM_BYTES {
+        let least = text.bytes().filter(|byte| *byte != b'*').count();
+        if row.row().recipe == fields::Recipe::Comm && least > COMM_BYTES {
             let cut = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= COMM_BYTES).last();
             let cut = cut.and_then(|(at, c)| text.get(..at + c.len_utf8())).unwrap_or("");
             self.sink.push(
                 Diagnostic::new(codes::LONG_COMM, format!("`comm` is never \"{text}\""))
-                    .label(span, format!("{} bytes, and a command name has at most {COMM_BYTES}", text.len()))
+                    .label(span, format!("{least} bytes, and a command name has at most {COMM_BYTES}"))
                     .help(format!("the kernel cuts it: write \"{cut}\""))
                     .note("TASK_COMM_LEN is 16, the end included (include/linux/sched.h, 6.12)"),
             );
@@ -615,7 +693,7 @@ impl Lower<'_> {
             match self.operand(item) {
                 None => good = false,
                 Some(Operand::Text(text)) => match self.text_literal(value, &text, item.span) {
-                    Some(()) => texts.push(text),
+                    Some(()) => texts.push(Pattern::new(&text)),
                     None => good = false,
                 },
                 Some(Operand::Expr(other)) => match self.compare(CompareOp::Eq, value, other, item.span) {

@@ -44,7 +44,11 @@ impl Coverage<'_> {
             },
             ActionKind::Block(actions) => actions.iter().find_map(|action| self.ends(*action)),
             ActionKind::Or(first, second) => self.ends(*first).or_else(|| self.ends(*second)),
-            ActionKind::Kill(_) | ActionKind::RaiseLimit { .. } | ActionKind::Wait => None,
+            ActionKind::Kill(_)
+            | ActionKind::RaiseLimit { .. }
+            | ActionKind::Wait
+            | ActionKind::Notify(_)
+            | ActionKind::Count(_) => None,
         }
     }
 
@@ -79,7 +83,12 @@ impl Coverage<'_> {
                 }
                 self.alternatives(*second, sink);
             }
-            ActionKind::Kill(_) | ActionKind::RaiseLimit { .. } | ActionKind::Wait | ActionKind::Defer => {}
+            ActionKind::Kill(_)
+            | ActionKind::RaiseLimit { .. }
+            | ActionKind::Wait
+            | ActionKind::Defer
+            | ActionKind::Notify(_)
+            | ActionKind::Count(_) => {}
         }
     }
 }

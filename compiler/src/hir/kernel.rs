@@ -11,7 +11,7 @@ use oomc_abi::fields::FieldId;
 use oomc_abi::kfuncs::{self, KfuncId};
 use oomc_abi::resolve::KernelView;
 
-use super::{ActionId, ActionKind, ExprId, ExprKind, Policy};
+use super::{ActionId, ActionKind, ExprKind, Policy};
 use crate::diag::{Diagnostic, Sink, codes};
 use crate::source::Span;
 
@@ -26,8 +26,10 @@ pub fn check(policy: &Policy, view: &KernelView, sink: &mut Sink) {
         return;
     }
     let mut check = Kernel { policy, view, sink, seen: HashSet::new() };
-    for never in &policy.nevers {
-        check.fields(never.condition);
+    for expr in policy.exprs.values() {
+        if let ExprKind::Field(_, field) = &expr.kind {
+            check.field(*field, expr.span);
+        }
     }
     for rule in &policy.rules {
         check.action(rule.action, false);
@@ -63,8 +65,7 @@ impl Kernel<'_> {
         let policy = self.policy;
         let Some(action) = policy.actions.get(id) else { return };
         match &action.kind {
-            ActionKind::If { condition, then, otherwise } => {
-                self.fields(*condition);
+            ActionKind::If { then, otherwise, .. } => {
                 self.action(*then, covered || otherwise.is_some());
                 if let Some(otherwise) = otherwise {
                     self.action(*otherwise, covered);
@@ -75,24 +76,12 @@ impl Kernel<'_> {
                 self.action(*first, true);
                 self.action(*second, covered);
             }
-            ActionKind::Kill(kill) => {
-                self.needs(kfuncs::OOM_KILL_PROCESS, "kill", action.span, covered);
-                if let Some(filter) = kill.selection.filter {
-                    self.fields(filter);
-                }
-                for key in &kill.selection.keys {
-                    self.fields(key.expr);
-                }
-            }
-            ActionKind::RaiseLimit { by, up_to } => {
+            ActionKind::Kill(_) => self.needs(kfuncs::OOM_KILL_PROCESS, "kill", action.span, covered),
+            ActionKind::RaiseLimit { .. } => {
                 self.needs(kfuncs::MEM_CGROUP_RAISE_MAX, "raise_limit", action.span, covered);
-                self.fields(*by);
-                if let Some(up_to) = up_to {
-                    self.fields(*up_to);
-                }
             }
             ActionKind::Wait => self.needs(kfuncs::OOM_KILL_PROCESS, "wait", action.span, covered),
-            ActionKind::Defer => {}
+            ActionKind::Defer | ActionKind::Notify(_) | ActionKind::Count(_) => {}
         }
     }
 
@@ -113,23 +102,6 @@ impl Kernel<'_> {
                 .label(span, "not possible on this kernel")
                 .help("write an alternative behind it with `or`, or build for another kernel with `--btf`")
         });
-    }
-
-    fn fields(&mut self, id: ExprId) {
-        let policy = self.policy;
-        let Some(expr) = policy.exprs.get(id) else { return };
-        match &expr.kind {
-            ExprKind::Field(_, field) => self.field(*field, expr.span),
-            ExprKind::Neg(inner) | ExprKind::Not(inner) | ExprKind::Matches(inner, _) => self.fields(*inner),
-            ExprKind::Arith(_, left, right)
-            | ExprKind::Compare(_, left, right)
-            | ExprKind::And(left, right)
-            | ExprKind::Or(left, right) => {
-                self.fields(*left);
-                self.fields(*right);
-            }
-            ExprKind::Int(_) => {}
-        }
     }
 
     fn field(&mut self, field: FieldId, span: Span) {

@@ -1,7 +1,7 @@
 //! AST to HIR: binds names, writes defaults out, and asks [`super::check`] for the types.
 //!
 //! Declarations are unordered: constants are evaluated first, in the order in which they use each other,
-//! then `never` clauses, then rules. A clause with a mistake is left out; the rest is still checked.
+//! then everything else that has a name, then clauses that protect or prefer, then rules. A clause with a mistake is left out; the rest is still checked.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,13 @@ use oomc_abi::fields::{self, FieldId, Owner};
 
 use super::check::Operand;
 use super::{
-    Action, ActionId, ActionKind, Anchor, ArithOp, BinderId, Direction, ExprKind, Key, Kill, Never, Place,
-    Policy, RATIO_ONE, Rule, Selection, Subject, Ty, Unit,
+    Action, ActionId, ActionKind, Anchor, ArithOp, ExprKind, Kill, MAX_VICTIMS, Mode, Policy, RATIO_ONE,
+    Rule, Subject, Ty, Unit, Until,
 };
-use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, Sink, codes};
-use crate::resolve::{self, Candidate, Constant, Scope, Value};
+use crate::resolve::{self, Candidate, Declared, Scope, Value, What};
 use crate::source::{Source, Span};
-use crate::syntax::ast::{self, ClauseKind, Rank};
+use crate::syntax::ast::{self, ClauseKind};
 
 /// The state of one lowering.
 pub(super) struct Lower<'a> {
@@ -24,27 +23,33 @@ pub(super) struct Lower<'a> {
     pub(super) source: &'a Source,
     pub(super) sink: &'a mut Sink,
     pub(super) scope: Scope,
+    /// How many quantifiers enclose what is being lowered.
+    pub(super) quantifiers: usize,
 }
 
 /// Lowers a file. What has mistakes is missing from the result.
 pub fn lower(file: &ast::File, source: &Source, sink: &mut Sink) -> Policy {
-    let mut lower = Lower { policy: Policy::default(), source, sink, scope: Scope::default() };
+    let mut lower =
+        Lower { policy: Policy::default(), source, sink, scope: Scope::default(), quantifiers: 0 };
     lower.header(file);
     lower.constants(file);
-    lower.nevers(file);
+    lower.declarations(file);
+    lower.protections(file);
     lower.rules(file);
+    lower.scenarios(file);
     lower.unused();
     lower.policy
 }
 
-fn unit(unit: ast::Unit) -> Unit {
+pub(super) fn unit(unit: ast::Unit) -> Unit {
     match unit {
         ast::Unit::Process => Unit::Process,
         ast::Unit::Cgroup => Unit::Cgroup,
     }
 }
 
-fn owner(unit: Unit) -> Owner {
+/// What a unit's fields belong to.
+pub(crate) fn owner(unit: Unit) -> Owner {
     match unit {
         Unit::Process => Owner::Process,
         Unit::Cgroup => Owner::Cgroup,
@@ -77,12 +82,14 @@ impl Lower<'_> {
                     (&mut policy, "policy")
                 }
                 ClauseKind::Mode(name) => {
-                    if name.text != "enforce" {
-                        let diagnostic =
-                            Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no mode `{}`", name.text))
+                    match name.text.as_str() {
+                        "enforce" => self.policy.mode = Mode::Enforce,
+                        "audit" => self.policy.mode = Mode::Audit,
+                        other => self.sink.push(
+                            Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no mode `{other}`"))
                                 .label(name.span, "unknown mode")
-                                .help("write `mode enforce`, or leave it out");
-                        self.sink.push(diagnostic);
+                                .help("write `mode audit` to record and not to act, or `mode enforce`"),
+                        ),
                     }
                     (&mut mode, "mode")
                 }
@@ -135,8 +142,8 @@ impl Lower<'_> {
         }
         let uses: Vec<Vec<usize>> = declared.iter().map(|(_, value)| references(value, &index)).collect();
         for (name, _) in &declared {
-            let constant = Constant { value: None, span: name.span, used: false };
-            self.scope.constants.insert(name.text.clone(), constant);
+            let constant = Declared { what: What::Constant(None), span: name.span, used: false };
+            self.scope.declared.insert(name.text.clone(), constant);
         }
         let (order, cycles) = order(&uses);
         for cycle in cycles {
@@ -156,15 +163,15 @@ impl Lower<'_> {
                 }),
                 None => None,
             };
-            if let Some(constant) = self.scope.constants.get_mut(&name.text) {
-                constant.value = value;
+            if let Some(declared) = self.scope.declared.get_mut(&name.text) {
+                declared.what = What::Constant(value);
             }
         }
         self.scope.constant_only = false;
     }
 
     /// A name of the author's that the language has already.
-    fn shadows(&mut self, name: &ast::Name) -> bool {
+    pub(super) fn shadows(&mut self, name: &ast::Name) -> bool {
         let taken = resolve::is_language_name(&name.text);
         if taken {
             self.sink.push(
@@ -203,10 +210,10 @@ impl Lower<'_> {
         }
         let mut unused: Vec<(&String, Span)> = self
             .scope
-            .constants
+            .declared
             .iter()
-            .filter(|(_, constant)| !constant.used)
-            .map(|(name, constant)| (name, constant.span))
+            .filter(|(_, declared)| !declared.used)
+            .map(|(name, declared)| (name, declared.span))
             .collect();
         unused.sort_by_key(|(_, span)| *span);
         for (name, span) in unused {
@@ -218,74 +225,8 @@ impl Lower<'_> {
         }
     }
 
-    // Protections
-
-    fn nevers(&mut self, file: &ast::File) {
-        let mut first = None;
-        for clause in &file.clauses {
-            let ClauseKind::Never(never) = &clause.kind else { continue };
-            if let Some(never) = self.never(never, clause.span) {
-                first.get_or_insert(never.span);
-                self.policy.nevers.push(never);
-            }
-        }
-        if let Some(span) = first {
-            self.sink.push(
-                Diagnostic::new(codes::NEVER_IS_OURS, "`never` binds this policy only")
-                    .label(span, "the kernel's own killer does not know it")
-                    .help("set `oom_score_adj` to -1000 where a process must survive everything")
-                    .note("when the policy makes no progress, the kernel's own killer may choose such a process"),
-            );
-        }
-    }
-
-    fn never(&mut self, never: &ast::Never, span: Span) -> Option<Never> {
-        let misuse = |label: &str, at: Span| {
-            Diagnostic::new(codes::NEVER, "`never kill` protects what a condition describes")
-                .label(at, label)
-                .help("write `never kill process where …` or `never kill cgroup where …`")
-        };
-        if let Some(path) = &never.path {
-            self.sink.push(
-                Diagnostic::new(codes::NOT_YET, "protecting a path is not yet part of the language")
-                    .label(path.span, "reserved for a later version")
-                    .help("write `never kill cgroup where name == \"…\"`"),
-            );
-            return None;
-        }
-        if let Some((_, at)) = never.rank {
-            self.sink.push(misuse("a protection has no order", at));
-            return None;
-        }
-        if let Some(place) = &never.place {
-            let at = match place {
-                ast::Place::Subtree(at) => *at,
-                ast::Place::Cgroup(path) => path.span,
-            };
-            self.sink.push(misuse("a protection holds everywhere", at));
-            return None;
-        }
-        let Some((word, _)) = never.unit else {
-            self.sink.push(misuse("process or cgroup?", span));
-            return None;
-        };
-        let Some(condition) = &never.condition else {
-            self.sink.push(misuse("which? without `where`, nothing could ever be killed", span));
-            return None;
-        };
-        let unit = unit(word);
-        let binder = self.policy.binders.push(unit);
-        let condition = self
-            .inside(Candidate { binder, unit, name: None, used: false }, |lower| {
-                lower.condition(condition, "`where`")
-            })
-            .0?;
-        self.constant_condition(condition, "`never`");
-        Some(Never { unit, binder, condition, span })
-    }
-
     /// With one more candidate in scope; also says whether it was called by its name.
-    fn inside<T>(&mut self, candidate: Candidate, body: impl FnOnce(&mut Self) -> T) -> (T, bool) {
+    pub(super) fn inside<T>(&mut self, candidate: Candidate, body: impl FnOnce(&mut Self) -> T) -> (T, bool) {
         self.scope.candidates.push(candidate);
         let result = body(self);
         let used = self.scope.candidates.pop().is_some_and(|candidate| candidate.used);
@@ -375,21 +316,8 @@ impl Lower<'_> {
                 }
                 return chain.map(|(id, _)| id);
             }
-            ast::ActionKind::Kill { selection, now, reason } => {
-                let selection = self.selection(selection)?;
-                if let Some(reason) = reason.as_ref().filter(|reason| reason.text.contains('{')) {
-                    self.sink.push(
-                        Diagnostic::new(
-                            codes::NOT_YET,
-                            "fields in a `reason` are not yet part of the language",
-                        )
-                        .label(reason.span, "`{` is reserved for a later version")
-                        .help("write the reason without braces"),
-                    );
-                    return None;
-                }
-                let reason = reason.as_ref().map(|reason| reason.text.clone());
-                ActionKind::Kill(Kill { selection, now: *now, reason })
+            ast::ActionKind::Kill { selection, now, until, reason } => {
+                return self.kill(selection, *now, until.as_deref(), reason.as_ref(), span);
             }
             ast::ActionKind::RaiseLimit { amount, up_to } => {
                 let by = self.amount(amount, Some("own_limit"));
@@ -410,8 +338,58 @@ impl Lower<'_> {
             }
             ast::ActionKind::Wait => ActionKind::Wait,
             ast::ActionKind::Defer => ActionKind::Defer,
+            ast::ActionKind::Notify(text) => ActionKind::Notify(self.message(text)?),
+            ast::ActionKind::Count(name) => ActionKind::Count(self.state_named(name)?),
         };
         Some(self.push_action(kind, span))
+    }
+
+    fn kill(
+        &mut self,
+        written: &ast::Selection,
+        now: bool,
+        until: Option<&ast::Until>,
+        reason: Option<&ast::Text>,
+        span: Span,
+    ) -> Option<ActionId> {
+        let selection = self.selection_with(written, |lower| match reason {
+            Some(text) => lower.message(text).map(Some),
+            None => Some(None),
+        });
+        let all = written.rank.is_some_and(|(rank, _)| rank == ast::Rank::All);
+        let until = match until {
+            Some(until) => Some(self.until(until, all)?),
+            None => None,
+        };
+        let (selection, reason) = selection?;
+        Some(self.push_action(ActionKind::Kill(Kill { selection, now, until, reason }), span))
+    }
+
+    fn until(&mut self, until: &ast::Until, all: bool) -> Option<Until> {
+        let freed = self.amount(&until.freed, None);
+        let most = i64::from(MAX_VICTIMS);
+        let at_most = match &until.at_most.kind {
+            ast::ExprKind::Number(literal) if literal.kind == crate::syntax::literal::Kind::Count => {
+                literal.value
+            }
+            ast::ExprKind::Broken => return None,
+            _ => 0,
+        };
+        if all || !(1..=most).contains(&at_most) {
+            let diagnostic = if all {
+                Diagnostic::new(codes::UNTIL, "`all` kills every candidate, and `until` stops before")
+                    .label(until.freed.span, "all, or until enough is free?")
+                    .help("leave `all` or `until` out")
+            } else {
+                Diagnostic::new(codes::UNTIL, format!("`at most` takes a number from 1 to {most}"))
+                    .label(until.at_most.span, "how many victims may one event have?")
+                    .help("write `until freed 512MiB at most 4`")
+                    .note("the victims of one event are kept sorted while candidates are looked at")
+            };
+            self.sink.push(diagnostic);
+            return None;
+        }
+        Some(Until { freed: freed?, at_most: u8::try_from(at_most).unwrap_or(MAX_VICTIMS) })
     }
 
     /// Warns of a rise that is never progress.
@@ -473,7 +451,7 @@ impl Lower<'_> {
         if good { Some(self.push_action(ActionKind::Block(ids), span)) } else { None }
     }
 
-    fn constant_condition(&mut self, condition: super::ExprId, place: &str) {
+    pub(super) fn constant_condition(&mut self, condition: super::ExprId, place: &str) {
         if let (Some(value), Some(expr)) = (self.constant(condition), self.policy.exprs.get(condition)) {
             let always = if value == 0 { "false" } else { "true" };
             self.sink.push(
@@ -485,158 +463,6 @@ impl Lower<'_> {
                 .help("compare a field, or leave the condition out"),
             );
         }
-    }
-
-    // Selections
-
-    fn selection(&mut self, selection: &ast::Selection) -> Option<Selection> {
-        let unit = selection.unit.map_or(Unit::Process, |(word, _)| unit(word));
-        let name = match &selection.name {
-            Some(name) => {
-                self.candidate_name(name)?;
-                Some(name.text.clone())
-            }
-            None => None,
-        };
-        let place = self.place(&selection.place);
-        let binder = self.policy.binders.push(unit);
-        let ((filter, keys), used) = self.inside(Candidate { binder, unit, name, used: false }, |lower| {
-            let filter = selection.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
-            (filter, lower.keys(selection, unit, binder))
-        });
-        // `kill largest leaf in subtree` reads as if it were about leaves.
-        if let Some(name) = selection.name.as_ref().filter(|_| !used) {
-            let word = selection.unit.map_or("process", |(unit, _)| unit.spelling());
-            self.sink.push(
-                Diagnostic::new(
-                    codes::UNUSED_CANDIDATE,
-                    format!("`{}` is only the candidate's name, and nothing uses it", name.text),
-                )
-                .label(name.span, format!("the candidate is a {word} all the same"))
-                .help(format!(
-                    "leave it out, or use it: `where {}.{} > 1GiB`",
-                    name.text,
-                    match unit {
-                        Unit::Process => "footprint",
-                        Unit::Cgroup => "usage",
-                    }
-                )),
-            );
-        }
-        let filter = match filter {
-            Some(filter) => {
-                let filter = filter?;
-                self.constant_condition(filter, "`where`");
-                Some(filter)
-            }
-            None => None,
-        };
-        Some(Selection { unit, binder, place: place?, filter, keys: keys?, span: selection.span })
-    }
-
-    fn candidate_name(&mut self, name: &ast::Name) -> Option<()> {
-        let words = ["largest", "smallest", "youngest", "oldest", "process", "cgroup"];
-        if let Some(word) = nearest(&name.text, words) {
-            self.sink.push(
-                Diagnostic::new(
-                    codes::CANDIDATE_NAME,
-                    format!("`{}` would be the candidate's name", name.text),
-                )
-                .label(name.span, "too close to a word of the language")
-                .help(format!("did you mean `{word}`? otherwise choose another name")),
-            );
-            return None;
-        }
-        if self.shadows(name) {
-            return None;
-        }
-        if let Some(constant) = self.scope.constants.get(&name.text) {
-            self.sink.push(
-                Diagnostic::new(codes::DUPLICATE_NAME, format!("`{}` is a constant already", name.text))
-                    .label(name.span, "the candidate")
-                    .label(constant.span, "the constant")
-                    .help("choose another name"),
-            );
-            return None;
-        }
-        Some(())
-    }
-
-    fn place(&mut self, place: &ast::Place) -> Option<Place> {
-        let path = match place {
-            ast::Place::Subtree(_) => return Some(Place::Subtree),
-            ast::Place::Cgroup(path) => path,
-        };
-        let text = path.text();
-        let wrong = |message: String, help: String| {
-            Diagnostic::new(codes::PLACE, message).label(path.span, "no place for candidates").help(help)
-        };
-        let diagnostic = match resolve::anchor(&text) {
-            Some(Anchor::Parent) => wrong(
-                "`parent` can be asked for its fields only".to_owned(),
-                "write `in subtree`: killing outside of the cgroup frees nothing where it is needed"
-                    .to_owned(),
-            ),
-            Some(anchor) => return Some(Place::Cgroup(anchor)),
-            None if self.scope.lost.contains(&text) => return None,
-            None => match nearest(&text, ["subtree", "cgroup", "attached"]) {
-                Some(near) => wrong(format!("`{text}` is no cgroup"), format!("did you mean `{near}`?")),
-                None => wrong(
-                    format!("`{text}` is no cgroup"),
-                    "candidates are looked for in `subtree`, in `cgroup` or in `attached`".to_owned(),
-                ),
-            },
-        };
-        self.sink.push(diagnostic);
-        None
-    }
-
-    fn keys(&mut self, selection: &ast::Selection, unit: Unit, binder: BinderId) -> Option<Vec<Key>> {
-        let rank = selection.rank.map(|(rank, _)| rank);
-        if selection.keys.is_empty() {
-            let (field, direction) = match (unit, rank.unwrap_or(Rank::Largest)) {
-                (Unit::Process, Rank::Largest) => ("footprint", Direction::Desc),
-                (Unit::Process, Rank::Smallest) => ("footprint", Direction::Asc),
-                (Unit::Process, Rank::Youngest) => ("age", Direction::Asc),
-                (Unit::Process, Rank::Oldest) => ("age", Direction::Desc),
-                (Unit::Cgroup, Rank::Largest) => ("usage", Direction::Desc),
-                (Unit::Cgroup, Rank::Smallest) => ("usage", Direction::Asc),
-                (Unit::Cgroup, Rank::Youngest) => ("age_rank", Direction::Desc),
-                (Unit::Cgroup, Rank::Oldest) => ("age_rank", Direction::Asc),
-            };
-            let field = self.known_field(owner(unit), field)?;
-            let ty = match field.row().unit {
-                fields::Unit::Bytes => Ty::Bytes,
-                fields::Unit::Duration => Ty::Duration,
-                _ => Ty::Count,
-            };
-            let span = selection.rank.map_or(selection.span, |(_, span)| span);
-            let expr = self.push(ExprKind::Field(Subject::Candidate(binder), field), ty, span);
-            return Some(vec![Key { expr, direction }]);
-        }
-        if let Some((rank @ (Rank::Youngest | Rank::Oldest), span)) = selection.rank {
-            let word = rank.spelling();
-            self.sink.push(
-                Diagnostic::new(
-                    codes::RANK_AND_KEY,
-                    format!("`{word}` is an order already, and `by` is another"),
-                )
-                .label(span, "by age")
-                .help(format!("leave `{word}` out, or leave `by` out")),
-            );
-            return None;
-        }
-        let ascending = rank == Some(Rank::Smallest);
-        let keys: Vec<Option<Key>> = selection
-            .keys
-            .iter()
-            .map(|key| {
-                let expr = self.number(&key.value)?;
-                let descending = key.descending.unwrap_or(!ascending);
-                Some(Key { expr, direction: if descending { Direction::Desc } else { Direction::Asc } })
-            })
-            .collect();
-        keys.into_iter().collect()
     }
 }
 
@@ -655,7 +481,11 @@ fn defers(action: &ast::Action) -> Option<Span> {
             defers(then).or_else(|| otherwise.as_deref().and_then(defers))
         }
         ast::ActionKind::Block(actions) | ast::ActionKind::Or(actions) => actions.iter().find_map(defers),
-        ast::ActionKind::Kill { .. } | ast::ActionKind::RaiseLimit { .. } | ast::ActionKind::Wait => None,
+        ast::ActionKind::Kill { .. }
+        | ast::ActionKind::RaiseLimit { .. }
+        | ast::ActionKind::Wait
+        | ast::ActionKind::Notify(_)
+        | ast::ActionKind::Count(_) => None,
     }
 }
 
@@ -676,7 +506,9 @@ fn references(expr: &ast::Expr, index: &HashMap<&str, usize>) -> Vec<usize> {
                 walk(left, index, found);
                 walk(right, index, found);
             }
-            ast::ExprKind::Number(_)
+            // What it asks is no constant, wherever it stands.
+            ast::ExprKind::Quantifier(_)
+            | ast::ExprKind::Number(_)
             | ast::ExprKind::Text(_)
             | ast::ExprKind::Bool(_)
             | ast::ExprKind::Broken => {}

@@ -8,14 +8,22 @@
 //! - every [`ExprId`] in a policy is typed, and operands of an operator have the types its doc states;
 //! - a [`Subject::Candidate`] names a binder whose selection or clause encloses the expression;
 //! - a [`Selection`] has at least one key;
+//! - a field's subject is of its owner: processes are candidates only; labels and counters belong to cgroups;
+//! - quantifiers stand at most [`MAX_QUANTIFIERS`] deep inside each other;
 //! - `Action::Block` is never empty, and nothing follows a `Defer` inside it.
 
 pub mod lower;
+
+mod declare;
+mod message;
+mod scenario;
+mod select;
 
 pub mod check;
 pub mod consteval;
 pub mod coverage;
 pub mod kernel;
+pub mod later;
 pub mod print;
 
 use cranelift_entity::{PrimaryMap, entity_impl};
@@ -33,7 +41,27 @@ entity_impl!(ExprId, "expr");
 pub struct ActionId(u32);
 entity_impl!(ActionId, "action");
 
-/// What introduces a candidate: a selection, or a `never` clause.
+/// A `param` of a policy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ParamId(u32);
+entity_impl!(ParamId, "param");
+
+/// A `label` of a policy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LabelId(u32);
+entity_impl!(LabelId, "label");
+
+/// A `state` of a policy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateId(u32);
+entity_impl!(StateId, "state");
+
+/// A `pick` of a policy.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PickId(u32);
+entity_impl!(PickId, "pick");
+
+/// What introduces a candidate: a selection, a quantifier, or a clause that protects or prefers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BinderId(u32);
 entity_impl!(BinderId, "candidate");
@@ -43,9 +71,21 @@ entity_impl!(BinderId, "candidate");
 pub struct Policy {
     /// Its name: as declared, or the file's stem.
     pub name: String,
+    /// Whether it acts.
+    pub mode: Mode,
+    /// Numbers that are set at run time.
+    pub params: PrimaryMap<ParamId, Param>,
+    /// Numbers that an administrator puts on cgroups.
+    pub labels: PrimaryMap<LabelId, Label>,
+    /// Counters of each cgroup.
+    pub states: PrimaryMap<StateId, State>,
+    /// Cgroups chosen once per event; one may use those before it.
+    pub picks: PrimaryMap<PickId, Pick>,
     /// `never` clauses in the order written.
     pub nevers: Vec<Never>,
-    /// Rules in the order written.
+    /// `prefer` and `avoid` clauses in the order written.
+    pub preferences: Vec<Preference>,
+    /// Rules in the order written; a `default` that acts is the last one.
     pub rules: Vec<Rule>,
     /// All expressions.
     pub exprs: PrimaryMap<ExprId, Expr>,
@@ -53,6 +93,131 @@ pub struct Policy {
     pub actions: PrimaryMap<ActionId, Action>,
     /// The unit of each binder's candidates.
     pub binders: PrimaryMap<BinderId, Unit>,
+}
+
+impl Policy {
+    /// All messages, with the action that each belongs to. Records name them by their places here.
+    pub fn messages(&self) -> impl Iterator<Item = (ActionId, &Message)> {
+        self.actions.iter().filter_map(|(id, action)| match &action.kind {
+            ActionKind::Kill(Kill { reason: Some(message), .. }) | ActionKind::Notify(message) => {
+                Some((id, message))
+            }
+            _ => None,
+        })
+    }
+
+    /// All kills, with their actions. Records name their selections by their places here.
+    pub fn kills(&self) -> impl Iterator<Item = (ActionId, &Kill)> {
+        self.actions.iter().filter_map(|(id, action)| match &action.kind {
+            ActionKind::Kill(kill) => Some((id, kill)),
+            _ => None,
+        })
+    }
+}
+
+/// Whether a policy acts when it is loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It acts.
+    #[default]
+    Enforce,
+    /// It records what it would do, and returns 0.
+    Audit,
+}
+
+/// `param NAME = DEFAULT range LEAST .. MOST`.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// As written.
+    pub name: String,
+    /// A number.
+    pub ty: Ty,
+    /// Until somebody sets it.
+    pub default: i64,
+    /// Not below.
+    pub least: i64,
+    /// Not above.
+    pub most: i64,
+    /// Its name in the text.
+    pub span: Span,
+}
+
+/// `label NAME: TYPE = DEFAULT trust WHOM`.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// As written.
+    pub name: String,
+    /// A number or a bool.
+    pub ty: Ty,
+    /// Where neither the cgroup nor an ancestor has one.
+    pub default: i64,
+    /// Whose labels count.
+    pub trust: Trust,
+    /// Its name in the text.
+    pub span: Span,
+}
+
+/// Whose labels count: who owns the cgroup's directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Trust {
+    /// Root.
+    #[default]
+    Root,
+    /// Root, and the owner of the attached cgroup.
+    Owner,
+    /// Everybody.
+    Any,
+}
+
+impl Trust {
+    /// As written.
+    #[must_use]
+    pub fn spelling(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Owner => "owner",
+            Self::Any => "any",
+        }
+    }
+}
+
+/// `state NAME: counter per cgroup resets after TIME`.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// As written.
+    pub name: String,
+    /// How long a window lasts from its first count, in nanoseconds of the boot clock; none: for ever.
+    pub resets: Option<i64>,
+    /// Its name in the text.
+    pub span: Span,
+}
+
+/// `pick NAME = SELECTION`. Sees every cgroup: the exclusions of `kill` and `never` do not hold.
+#[derive(Clone, Debug)]
+pub struct Pick {
+    /// As written.
+    pub name: String,
+    /// Of cgroups.
+    pub selection: Selection,
+    /// The whole clause.
+    pub span: Span,
+}
+
+/// `prefer UNIT where COND`, `avoid UNIT where COND`: a first key of every selection of a `kill`, in three
+/// classes. Unknown leaves a candidate normal; a clause on cgroups holds for everything below. What two
+/// clauses say differently is decided by `avoid`.
+#[derive(Clone, Debug)]
+pub struct Preference {
+    /// `prefer`, not `avoid`.
+    pub prefer: bool,
+    /// What the clause is about.
+    pub unit: Unit,
+    /// Its candidate.
+    pub binder: BinderId,
+    /// Bool.
+    pub condition: ExprId,
+    /// The whole clause.
+    pub span: Span,
 }
 
 /// What is killed, or compared, as one.
@@ -126,17 +291,74 @@ pub enum ActionKind {
     Wait,
     /// Ends the policy without progress.
     Defer,
+    /// A record. Runs in a block if an action before it made progress, or if none stands before it.
+    Notify(Message),
+    /// One more in a counter of the OOM'ing cgroup. Runs as [`Self::Notify`] does.
+    Count(StateId),
 }
 
-/// `kill SELECTION [now] [reason "…"]`.
+/// `kill SELECTION [now] [until freed B at most N] [reason "…"]`.
 #[derive(Clone, Debug)]
 pub struct Kill {
     /// Whom.
     pub selection: Selection,
     /// Without looking for a victim in flight first.
     pub now: bool,
-    /// For the record and the kernel's log.
-    pub reason: Option<String>,
+    /// Goes on down the ranking.
+    pub until: Option<Until>,
+    /// For the record and the kernel's log. Its values may name the victim, as the selection's candidate.
+    pub reason: Option<Message>,
+}
+
+/// `until freed B at most N`: by estimate, the footprint of a process or the usage of a cgroup.
+#[derive(Clone, Copy, Debug)]
+pub struct Until {
+    /// Bytes.
+    pub freed: ExprId,
+    /// Victims, 1 to [`MAX_VICTIMS`].
+    pub at_most: u8,
+}
+
+/// Victims of one `until`.
+pub const MAX_VICTIMS: u8 = 16;
+
+/// Text with values: `"usage {cgroup.usage}"`.
+#[derive(Clone, Debug, Default)]
+pub struct Message {
+    /// In order.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a message.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// As written.
+    Text(String),
+    /// A number, a bool, or a text field that is no path; at most [`MAX_VALUES`] in a message.
+    Value(ExprId),
+}
+
+/// Values in one message.
+pub const MAX_VALUES: usize = 4;
+
+impl Message {
+    /// What is known when the policy is built: the kernel's log gets this.
+    #[must_use]
+    pub fn constant(&self) -> String {
+        let texts = self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Value(_) => None,
+        });
+        texts.collect()
+    }
+
+    /// Its values, in order.
+    pub fn values(&self) -> impl Iterator<Item = ExprId> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Value(value) => Some(*value),
+            Part::Text(_) => None,
+        })
+    }
 }
 
 /// A ranked choice.
@@ -148,6 +370,10 @@ pub struct Selection {
     pub binder: BinderId,
     /// Where candidates are looked for; always cut with the OOM domain.
     pub place: Place,
+    /// Compares children, and descends into the best one. Cgroups in a [`Place::Subtree`] only.
+    pub stepwise: bool,
+    /// All candidates, not the best one. Only of a `kill`.
+    pub all: bool,
     /// Bool. Unknown skips the candidate.
     pub filter: Option<ExprId>,
     /// Compared in order; the tie rule of the language follows the last one.
@@ -156,13 +382,33 @@ pub struct Selection {
     pub span: Span,
 }
 
-/// Where candidates are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where candidates are looked for. Of a `kill` or `pick`, what lies outside of the OOM domain does not count.
+///
+/// A cgroup of a place is an anchor (not the parent), a candidate that is a cgroup, or a pick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// The OOM'ing cgroup and all its descendants.
-    Subtree,
-    /// One cgroup alone.
-    Cgroup(Anchor),
+    /// The cgroup and all its descendants. As cgroups: its kill units, which are the online leaves and every
+    /// cgroup with `memory.oom.group` that has none such above it in the place. As processes: all of them.
+    Subtree(Subject),
+    /// Its online children; as processes, those in each child alone.
+    Children(Subject),
+    /// Its online leaves; those of a leaf are itself. As processes, those in each leaf.
+    Leaves(Subject),
+    /// The cgroup alone.
+    Cgroup(Subject),
+}
+
+impl Place {
+    /// The OOM domain.
+    pub const DOMAIN: Self = Self::Subtree(Subject::Anchor(Anchor::Cgroup));
+
+    /// The cgroup that it begins at.
+    #[must_use]
+    pub fn of(self) -> Subject {
+        match self {
+            Self::Subtree(of) | Self::Children(of) | Self::Leaves(of) | Self::Cgroup(of) => of,
+        }
+    }
 }
 
 /// A cgroup that every event has.
@@ -230,8 +476,18 @@ pub struct Expr {
 pub enum ExprKind {
     /// A number in the unit of its type; bool as 0 or 1.
     Int(i64),
-    /// A field of a cgroup or of a candidate. Text only as the value of [`ExprKind::Matches`].
+    /// A field of a cgroup, a candidate or the event. Text only as the value of [`ExprKind::Matches`].
     Field(Subject, FieldId),
+    /// A param, as it is set at the time of the event.
+    Param(ParamId),
+    /// A label of a cgroup, inherited from the nearest ancestor that has one. Never missing.
+    Label(Subject, LabelId),
+    /// A counter of a cgroup. Missing if its storage cannot be had.
+    Counter(Subject, StateId),
+    /// The first, or the second where it is missing. Two numbers or bools of one type.
+    Default(ExprId, ExprId),
+    /// What holds for, or is the sum over, the elements of a place.
+    Quantifier(Quantifier),
     /// Minus, saturating.
     Neg(ExprId),
     /// Arithmetic, saturating; division by zero is missing.
@@ -242,14 +498,95 @@ pub enum ExprKind {
     Arith(ArithOp, ExprId, ExprId),
     /// Two numbers or bools of one type.
     Compare(CompareOp, ExprId, ExprId),
-    /// A text field equals one of the literals.
-    Matches(ExprId, Vec<String>),
+    /// A text field matches one of the patterns.
+    Matches(ExprId, Vec<Pattern>),
     /// Kleene logic.
     Not(ExprId),
     /// Kleene logic.
     And(ExprId, ExprId),
     /// Kleene logic.
     Or(ExprId, ExprId),
+}
+
+impl ExprKind {
+    /// The expressions that it is directly made of, those inside of a quantifier included.
+    #[must_use]
+    pub fn operands(&self) -> Vec<ExprId> {
+        match self {
+            Self::Int(_) | Self::Field(..) | Self::Param(_) | Self::Label(..) | Self::Counter(..) => {
+                Vec::new()
+            }
+            Self::Neg(a) | Self::Not(a) | Self::Matches(a, _) => vec![*a],
+            Self::Arith(_, a, b)
+            | Self::Compare(_, a, b)
+            | Self::And(a, b)
+            | Self::Or(a, b)
+            | Self::Default(a, b) => vec![*a, *b],
+            Self::Quantifier(quantifier) => quantifier.filter.into_iter().chain(quantifier.value).collect(),
+        }
+    }
+}
+
+/// `any process in it where …`. Sees every process and cgroup of its place, inside of the OOM domain or not.
+///
+/// Where a walk could not start, it is missing; bools follow Kleene's logic: `any` of nothing is false, `every`
+/// of nothing true; `count` and `sum` are missing if the condition is unknown, or the value missing, for one
+/// element (a value counts only where the condition is true).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantifier {
+    /// Which.
+    pub quant: Quant,
+    /// Of what.
+    pub unit: Unit,
+    /// Its element.
+    pub binder: BinderId,
+    /// Where.
+    pub place: Place,
+    /// Bool. Always there for `every`.
+    pub filter: Option<ExprId>,
+    /// What a `sum` adds up, saturating: a field of the element, bytes, count or duration.
+    pub value: Option<ExprId>,
+}
+
+/// A quantifier's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Quant {
+    /// Bool.
+    Any,
+    /// Bool.
+    Every,
+    /// Count.
+    Count,
+    /// The type of its value.
+    Sum,
+}
+
+/// Quantifiers that may stand inside each other.
+pub const MAX_QUANTIFIERS: usize = 3;
+
+/// What a text field is compared with. The whole text must match.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Pattern {
+    /// These bytes.
+    Literal(String),
+    /// `*` any bytes but `/`, `**` any bytes, `?` one byte but `/`; `P/**` matches P too.
+    Glob(String),
+}
+
+impl Pattern {
+    /// What a string of the language means as a pattern.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        if text.contains(['*', '?']) { Self::Glob(text.to_owned()) } else { Self::Literal(text.to_owned()) }
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Literal(text) | Self::Glob(text) => text,
+        }
+    }
 }
 
 /// What a field is read from.
@@ -259,6 +596,12 @@ pub enum Subject {
     Anchor(Anchor),
     /// The candidate of an enclosing selection or clause.
     Candidate(BinderId),
+    /// The cgroup of a candidate that is a process.
+    Home(BinderId),
+    /// What a pick chose. Missing if it chose nothing.
+    Pick(PickId),
+    /// The event itself.
+    Event,
 }
 
 /// Arithmetic operators.

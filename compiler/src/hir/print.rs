@@ -3,8 +3,8 @@
 use core::fmt::Write as _;
 
 use super::{
-    ActionId, ActionKind, Anchor, ArithOp, CompareOp, Direction, ExprId, ExprKind, Place, Policy, Selection,
-    Subject, Ty, Unit,
+    ActionId, ActionKind, Anchor, ArithOp, CompareOp, Direction, ExprId, ExprKind, Message, Mode, Part,
+    Pattern, Place, Policy, Quant, Selection, Subject, Ty, Unit,
 };
 
 /// Prints a policy.
@@ -12,6 +12,32 @@ use super::{
 pub fn print(policy: &Policy) -> String {
     let mut out = Printer { policy, text: String::new() };
     out.line(0, format_args!("policy {:?}", policy.name));
+    if policy.mode == Mode::Audit {
+        out.line(0, format_args!("audit"));
+    }
+    for (id, param) in policy.params.iter() {
+        let number = |value| number(param.ty, value);
+        let (default, least, most) = (number(param.default), number(param.least), number(param.most));
+        out.line(0, format_args!("{id} {} = {default} range {least} .. {most}", param.name));
+    }
+    for (id, label) in policy.labels.iter() {
+        let default = number(label.ty, label.default);
+        out.line(0, format_args!("{id} {} = {default} trust {}", label.name, label.trust.spelling()));
+    }
+    for (id, state) in policy.states.iter() {
+        let resets = state.resets.map(|time| format!(" resets {time}ns")).unwrap_or_default();
+        out.line(0, format_args!("{id} {}{resets}", state.name));
+    }
+    for (id, pick) in policy.picks.iter() {
+        out.line(0, format_args!("{id} {}", pick.name));
+        out.selection(1, &pick.selection);
+    }
+    for preference in &policy.preferences {
+        let word = if preference.prefer { "prefer" } else { "avoid" };
+        out.line(0, format_args!("{word} {} {}", unit(preference.unit), preference.binder));
+        let condition = out.expr(preference.condition);
+        out.line(1, format_args!("where {condition}"));
+    }
     for never in &policy.nevers {
         out.line(0, format_args!("never {} {}", unit(never.unit), never.binder));
         let condition = out.expr(never.condition);
@@ -69,8 +95,13 @@ impl Printer<'_> {
             ActionKind::Kill(kill) => {
                 self.line(depth, format_args!("kill{}", if kill.now { " now" } else { "" }));
                 self.selection(depth + 1, &kill.selection);
+                if let Some(until) = &kill.until {
+                    let freed = self.expr(until.freed);
+                    self.line(depth + 1, format_args!("until freed {freed} at most {}", until.at_most));
+                }
                 if let Some(reason) = &kill.reason {
-                    self.line(depth + 1, format_args!("reason {reason:?}"));
+                    let reason = self.message(reason);
+                    self.line(depth + 1, format_args!("reason {reason}"));
                 }
             }
             ActionKind::RaiseLimit { by, up_to } => {
@@ -83,15 +114,22 @@ impl Printer<'_> {
             }
             ActionKind::Wait => self.line(depth, format_args!("wait")),
             ActionKind::Defer => self.line(depth, format_args!("defer")),
+            ActionKind::Notify(message) => {
+                let message = self.message(message);
+                self.line(depth, format_args!("notify {message}"));
+            }
+            ActionKind::Count(state) => self.line(depth, format_args!("count {state}")),
         }
     }
 
     fn selection(&mut self, depth: usize, selection: &Selection) {
-        let place = match selection.place {
-            Place::Subtree => "subtree",
-            Place::Cgroup(cgroup) => anchor(cgroup),
-        };
-        self.line(depth, format_args!("{} {} in {place}", unit(selection.unit), selection.binder));
+        let place = place(selection.place);
+        let all = if selection.all { "all " } else { "" };
+        let stepwise = if selection.stepwise { " stepwise" } else { "" };
+        self.line(
+            depth,
+            format_args!("{all}{} {} in {place}{stepwise}", unit(selection.unit), selection.binder),
+        );
         if let Some(filter) = selection.filter {
             let filter = self.expr(filter);
             self.line(depth, format_args!("where {filter}"));
@@ -106,22 +144,36 @@ impl Printer<'_> {
         }
     }
 
+    fn message(&self, message: &Message) -> String {
+        let parts = message.parts.iter().map(|part| match part {
+            Part::Text(text) => format!("{text:?}"),
+            Part::Value(value) => self.expr(*value),
+        });
+        parts.collect::<Vec<_>>().join(" ")
+    }
+
     fn expr(&self, id: ExprId) -> String {
         let Some(expr) = self.policy.exprs.get(id) else { return "?".to_owned() };
         match &expr.kind {
-            ExprKind::Int(value) => match expr.ty {
-                Ty::Bytes => format!("{value}B"),
-                Ty::Ratio => format!("{value}ppm"),
-                Ty::Duration => format!("{value}ns"),
-                Ty::Bool => (*value != 0).to_string(),
-                Ty::Count | Ty::Text => value.to_string(),
-            },
-            ExprKind::Field(subject, field) => {
-                let subject = match subject {
-                    Subject::Anchor(cgroup) => anchor(*cgroup).to_owned(),
-                    Subject::Candidate(binder) => binder.to_string(),
+            ExprKind::Int(value) => number(expr.ty, *value),
+            ExprKind::Field(of, field) => format!("{}.{}", subject(*of), field.row().name),
+            ExprKind::Param(param) => param.to_string(),
+            ExprKind::Label(of, label) => format!("{}.{label}", subject(*of)),
+            ExprKind::Counter(of, state) => format!("{}.{state}", subject(*of)),
+            ExprKind::Default(value, otherwise) => {
+                format!("({} ?? {})", self.expr(*value), self.expr(*otherwise))
+            }
+            ExprKind::Quantifier(q) => {
+                let quant = match q.quant {
+                    Quant::Any => "any",
+                    Quant::Every => "every",
+                    Quant::Count => "count",
+                    Quant::Sum => "sum",
                 };
-                format!("{subject}.{}", field.row().name)
+                let value = q.value.map(|value| format!(" {} of", self.expr(value))).unwrap_or_default();
+                let filter =
+                    q.filter.map(|filter| format!(" where {}", self.expr(filter))).unwrap_or_default();
+                format!("({quant}{value} {} {} in {}{filter})", unit(q.unit), q.binder, place(q.place))
             }
             ExprKind::Neg(inner) => format!("(- {})", self.expr(*inner)),
             ExprKind::Arith(op, left, right) => {
@@ -144,11 +196,45 @@ impl Printer<'_> {
                 };
                 format!("({} {op} {})", self.expr(*left), self.expr(*right))
             }
-            ExprKind::Matches(field, texts) => format!("({} in {texts:?})", self.expr(*field)),
+            ExprKind::Matches(field, patterns) => {
+                let texts: Vec<&str> = patterns.iter().map(Pattern::text).collect();
+                format!("({} in {texts:?})", self.expr(*field))
+            }
             ExprKind::Not(inner) => format!("(not {})", self.expr(*inner)),
             ExprKind::And(left, right) => format!("({} and {})", self.expr(*left), self.expr(*right)),
             ExprKind::Or(left, right) => format!("({} or {})", self.expr(*left), self.expr(*right)),
         }
+    }
+}
+
+/// A number in the unit of its type.
+fn number(ty: Ty, value: i64) -> String {
+    match ty {
+        Ty::Bytes => format!("{value}B"),
+        Ty::Ratio => format!("{value}ppm"),
+        Ty::Duration => format!("{value}ns"),
+        Ty::Bool => (value != 0).to_string(),
+        Ty::Count | Ty::Text => value.to_string(),
+    }
+}
+
+fn place(place: Place) -> String {
+    match place {
+        Place::DOMAIN => "subtree".to_owned(),
+        Place::Subtree(of) => format!("subtree of {}", subject(of)),
+        Place::Children(of) => format!("children of {}", subject(of)),
+        Place::Leaves(of) => format!("leaves of {}", subject(of)),
+        Place::Cgroup(of) => subject(of),
+    }
+}
+
+fn subject(subject: Subject) -> String {
+    match subject {
+        Subject::Anchor(cgroup) => anchor(cgroup).to_owned(),
+        Subject::Candidate(binder) => binder.to_string(),
+        Subject::Home(binder) => format!("{binder}.home"),
+        Subject::Pick(pick) => pick.to_string(),
+        Subject::Event => "oom".to_owned(),
     }
 }
 

@@ -28,8 +28,10 @@ entity! {
     KsymRef = "ks"
     /// A piece of the frame.
     StackSlot = "ss"
-    /// A global map of the module: `.bss`, `.rodata`.
+    /// A global variable of the module, a section and so a map of its own: `.bss`, `.rodata`.
     Global = "gl"
     /// A function of the module that others call.
     FuncRef = "fn"
+    /// A map of the module that is no variable.
+    MapRef = "map"
 }

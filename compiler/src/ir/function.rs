@@ -240,6 +240,8 @@ pub enum InstData {
     KsymAddr(KsymRef),
     /// The address of a stack slot.
     StackAddr(StackSlot),
+    /// A map, for a helper that works on it. As a pointer it is good for nothing else.
+    MapAddr(MapRef),
     /// The address of a byte in a global.
     GlobalAddr { global: Global, offset: u32 },
     /// `ptr + value` for memory of our own; the value must be bounded just before.
@@ -312,6 +314,7 @@ impl InstData {
             | Self::EnumExists(_)
             | Self::TypeId(_)
             | Self::KsymAddr(_)
+            | Self::MapAddr(_)
             | Self::StackAddr(_)
             | Self::GlobalAddr { .. } => {}
             Self::Binary(_, a, b) => {
@@ -396,6 +399,72 @@ pub struct GlobalData {
     pub read_only: bool,
 }
 
+/// A map that is no global variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapData {
+    /// Its name: `labels`.
+    pub name: String,
+    /// What it is.
+    pub kind: MapKind,
+    /// Names of the key's members, 8 bytes each; empty: the key is one number of 4 bytes.
+    pub key: Vec<String>,
+    /// Names of the value's members, 8 bytes each; empty: plain bytes.
+    pub value: Vec<String>,
+    /// Bytes of a value that has no members.
+    pub value_bytes: u32,
+    /// Elements; of a ring buffer, bytes.
+    pub max_entries: u32,
+}
+
+/// Kinds of maps (`enum bpf_map_type`, `include/uapi/linux/bpf.h`, 6.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MapKind {
+    /// `BPF_MAP_TYPE_HASH`, allocated as it fills.
+    Hash,
+    /// `BPF_MAP_TYPE_ARRAY`.
+    Array,
+    /// `BPF_MAP_TYPE_RINGBUF`: no keys, no values.
+    RingBuffer,
+    /// `BPF_MAP_TYPE_CGRP_STORAGE`: a value for each cgroup, gone with it.
+    CgroupStorage,
+}
+
+impl MapKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Hash, Self::Array, Self::RingBuffer, Self::CgroupStorage];
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Hash => 1,
+            Self::Array => 2,
+            Self::RingBuffer => 27,
+            Self::CgroupStorage => 32,
+        }
+    }
+
+    /// Its flags: what is not allocated in advance says so (`BPF_F_NO_PREALLOC`).
+    #[must_use]
+    pub fn flags(self) -> u32 {
+        match self {
+            Self::Hash | Self::CgroupStorage => 1,
+            Self::Array | Self::RingBuffer => 0,
+        }
+    }
+
+    /// In text.
+    #[must_use]
+    pub fn spelling(self) -> &'static str {
+        match self {
+            Self::Hash => "hash",
+            Self::Array => "array",
+            Self::RingBuffer => "ring",
+            Self::CgroupStorage => "cgroup_storage",
+        }
+    }
+}
+
 /// What a function takes. What it gives is always a number: the verifier allows nothing else of a function
 /// that it checks by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -439,6 +508,8 @@ pub struct Refs {
     pub ksyms: PrimaryMap<KsymRef, String>,
     /// Globals of the module.
     pub globals: PrimaryMap<Global, GlobalData>,
+    /// Maps that are no global.
+    pub maps: PrimaryMap<MapRef, MapData>,
     /// Functions that others call.
     pub functions: PrimaryMap<FuncRef, Signature>,
 }

@@ -15,8 +15,8 @@ use oomc_abi::kfuncs::KfuncId;
 
 use super::write::result_type;
 use super::{
-    BinOp, Block, BlockCall, BlockData, Cond, Enumerator, Field, Function, GlobalData, InstData, Module,
-    Operand, Param, Refs, Signature, Size, SlotData, Type, Value,
+    BinOp, Block, BlockCall, BlockData, Cond, Enumerator, Field, Function, GlobalData, InstData, MapData,
+    MapKind, Module, Operand, Param, Refs, Signature, Size, SlotData, Type, Value,
 };
 
 /// Why a text is no IR.
@@ -244,7 +244,7 @@ impl Reader {
     fn declaration(&mut self, func: &mut Function, line: &mut Line<'_>) -> Result<()> {
         let start = line.at;
         let prefix: String = line.rest().chars().take_while(char::is_ascii_alphabetic).collect();
-        if !["fd", "en", "ty", "ks", "fn", "gl", "ss"].contains(&prefix.as_str()) {
+        if !["fd", "en", "ty", "ks", "fn", "gl", "map", "ss"].contains(&prefix.as_str()) {
             return line.error("neither a declaration nor a block");
         }
         let index = line.index(&prefix)? as usize;
@@ -276,6 +276,10 @@ impl Reader {
                 line.expect("function")?;
                 refs.functions.push(signature(line)?);
                 refs.functions.len()
+            }
+            "map" => {
+                refs.maps.push(map(line)?);
+                refs.maps.len()
             }
             "gl" => {
                 refs.globals.push(global(line)?);
@@ -360,6 +364,7 @@ impl Reader {
             "enum.exists" => InstData::EnumExists(declared(line, "en", &refs.enums)?),
             "type.id" => InstData::TypeId(declared(line, "ty", &refs.types)?),
             "ksym.addr" => InstData::KsymAddr(declared(line, "ks", &refs.ksyms)?),
+            "map.addr" => InstData::MapAddr(declared(line, "map", &refs.maps)?),
             "stack.addr" => InstData::StackAddr(declared(line, "ss", &func.slots)?),
             "global.addr" => {
                 line.space();
@@ -483,12 +488,7 @@ fn global(line: &mut Line<'_>) -> Result<GlobalData> {
     }
     line.expect("bytes")?;
     let read_only = line.eat("read-only");
-    let mut members = Vec::new();
-    if line.eat("{") {
-        while !line.eat("}") {
-            members.push(line.name()?.to_owned());
-        }
-    }
+    let members = if line.eat("{") { names(line)? } else { Vec::new() };
     let mut data = vec![0; size as usize];
     if line.rest().trim_start().starts_with('"') {
         let text = line.quoted()?;
@@ -498,6 +498,41 @@ fn global(line: &mut Line<'_>) -> Result<GlobalData> {
         data = text;
     }
     Ok(GlobalData { name, section, members, data, read_only })
+}
+
+/// Names up to a `}`.
+fn names(line: &mut Line<'_>) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    while !line.eat("}") {
+        names.push(line.name()?.to_owned());
+    }
+    Ok(names)
+}
+
+/// `hash labels, 100 key { cgroup label } value { number }`
+fn map(line: &mut Line<'_>) -> Result<MapData> {
+    line.space();
+    let start = line.at;
+    let word = line.word();
+    let Some(&kind) = MapKind::ALL.iter().find(|kind| kind.spelling() == word) else {
+        return line.error_at(start, format!("`{word}` is no kind of map"));
+    };
+    let name = line.name()?.to_owned();
+    line.expect(",")?;
+    let max_entries = line.number()?;
+    let (mut key, mut value, mut value_bytes) = (Vec::new(), Vec::new(), 0);
+    if line.eat("key") {
+        line.expect("{")?;
+        key = names(line)?;
+    }
+    if line.eat("value") {
+        if line.eat("{") {
+            value = names(line)?;
+        } else {
+            value_bytes = line.number()?;
+        }
+    }
+    Ok(MapData { name, kind, key, value, value_bytes, max_entries })
 }
 
 /// Whether a text begins with a reference of this kind.

@@ -295,6 +295,9 @@ function %on_oom {
     gl0 = .bss.stats stats, 16 bytes { invocations kills }
     gl1 = .rodata strings, 8 bytes read-only \"a\\\"\\\\\\n\\t;#\\x00\"
     gl2 = .bss.scratch scratch, 0 bytes
+    map0 = hash labels, 100 key { cgroup label } value { number }
+    map1 = array slots, 64 value 1024
+    map2 = ring records, 65536
     fn0 = function %choose(ptr mem_cgroup, number)
     ss0 = stack 24
 block0:
@@ -321,6 +324,8 @@ block0:
     v19 = call bpf_get_mem_cgroup(v3)
     call bpf_put_mem_cgroup(v19)
     v20 = call bpf_ktime_get_boot_ns()
+    v24 = map.addr map0    ; labels
+    v25 = call bpf_map_lookup_elem(v24, v24)
     v21 = call fn0(v19, v20)    ; choose
     br test v21, 3, block2(v21, v13), block1
 block2(v22, v23: ptr):

@@ -432,6 +432,10 @@ impl Verifier<'_> {
                 self.exists(&func.refs.ksyms, *ksym);
                 self.result(inst, Type::Ptr);
             }
+            InstData::MapAddr(map) => {
+                self.exists(&func.refs.maps, *map);
+                self.result(inst, Type::Ptr);
+            }
             InstData::StackAddr(slot) => {
                 self.exists(&func.slots, *slot);
                 self.result(inst, Type::Ptr);
@@ -464,8 +468,11 @@ impl Verifier<'_> {
             }
             InstData::CallHelper { helper, args } => {
                 self.arity(args.len(), helper.args);
+                let ty = if helper.pointer { Type::Ptr } else { Type::I64 };
                 let found = func.results[inst].map(|value| func.values[value]);
-                self.check(found != Some(Type::Ptr), || "a helper gives a number".into());
+                self.check(found.is_none_or(|found| found == ty), || {
+                    format!("the result should be {ty:?}, is {found:?}")
+                });
             }
             InstData::CallFunc { func: callee, args } => {
                 self.exists(&func.refs.functions, *callee);

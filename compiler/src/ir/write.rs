@@ -79,6 +79,19 @@ fn refs(refs: &Refs, out: &mut String) {
         }
         out.push('\n');
     }
+    for (map, data) in refs.maps.iter() {
+        let (kind, name, entries) = (data.kind.spelling(), &data.name, data.max_entries);
+        let _ = write!(out, "    {map} = {kind} {name}, {entries}");
+        if !data.key.is_empty() {
+            let _ = write!(out, " key {{ {} }}", data.key.join(" "));
+        }
+        if !data.value.is_empty() {
+            let _ = write!(out, " value {{ {} }}", data.value.join(" "));
+        } else if data.value_bytes > 0 {
+            let _ = write!(out, " value {}", data.value_bytes);
+        }
+        out.push('\n');
+    }
     for (func, data) in refs.functions.iter() {
         let _ = writeln!(out, "    {func} = function {}", signature(&data.name, &data.params));
     }
@@ -156,6 +169,7 @@ pub(super) fn result_type(func: &Function, data: &InstData) -> Option<Type> {
         | InstData::LoadPtr { .. }
         | InstData::FieldAddr { .. }
         | InstData::KsymAddr(_)
+        | InstData::MapAddr(_)
         | InstData::StackAddr(_)
         | InstData::GlobalAddr { .. }
         | InstData::PtrAdd(..) => Some(Type::Ptr),
@@ -165,6 +179,7 @@ pub(super) fn result_type(func: &Function, data: &InstData) -> Option<Type> {
             Ret::Ptr => Some(Type::Ptr),
             Ret::Bool | Ret::Int | Ret::Long => Some(Type::I64),
         },
+        InstData::CallHelper { helper, .. } => Some(if helper.pointer { Type::Ptr } else { Type::I64 }),
         InstData::Store { .. } | InstData::Jump(_) | InstData::Branch { .. } | InstData::Return(_) => None,
         InstData::Iconst(_)
         | InstData::Binary(..)
@@ -175,7 +190,6 @@ pub(super) fn result_type(func: &Function, data: &InstData) -> Option<Type> {
         | InstData::EnumValue(_)
         | InstData::EnumExists(_)
         | InstData::TypeId(_)
-        | InstData::CallHelper { .. }
         | InstData::CallFunc { .. } => Some(Type::I64),
     }
 }
@@ -203,6 +217,7 @@ fn body(func: &Function, inst: &InstData) -> String {
         }
         InstData::TypeId(ty) => format!("type.id {ty}    ; {}", func.refs.types[*ty]),
         InstData::KsymAddr(ksym) => format!("ksym.addr {ksym}    ; {}", func.refs.ksyms[*ksym]),
+        InstData::MapAddr(map) => format!("map.addr {map}    ; {}", func.refs.maps[*map].name),
         InstData::StackAddr(slot) => format!("stack.addr {slot}"),
         InstData::GlobalAddr { global, offset } => {
             format!("global.addr {global}+{offset}    ; {}", func.refs.globals[*global].name)

@@ -11,10 +11,10 @@ use crate::ir::{Block, Cond, Operand};
 
 impl Lower<'_> {
     /// Evaluates a condition and ends the block. `unknown` is `yes` or `no`.
-    pub(super) fn cond(&mut self, expr: ExprId, yes: Block, no: Block, unknown: Block) {
+    pub(super) fn cond(&mut self, id: ExprId, yes: Block, no: Block, unknown: Block) {
         debug_assert!(unknown == yes || unknown == no);
         let policy = self.policy;
-        let Some(expr) = policy.exprs.get(expr) else { return };
+        let Some(expr) = policy.exprs.get(id) else { return };
         let outer = self.b.set_span(expr.span);
         match &expr.kind {
             ExprKind::Int(value) => self.b.jump(if *value == 0 { no } else { yes }, &[]),
@@ -38,10 +38,14 @@ impl Lower<'_> {
             ExprKind::Compare(op, left, right) => self.compare(*op, *left, *right, yes, no, unknown),
             ExprKind::Matches(field, literals) => self.matches(*field, literals, yes, no, unknown),
             ExprKind::Field(subject, field) if expr.ty == Ty::Bool => {
-                let value = self.subject_field(*subject, *field, unknown);
+                let value = self.subject_item(*subject, super::field::Item::Field(*field), unknown);
                 self.b.branch(Cond::Ne, value, imm(0), yes, no);
             }
-            ExprKind::Field(..) | ExprKind::Neg(_) | ExprKind::Arith(..) => {
+            ExprKind::Param(_) | ExprKind::Label(..) if expr.ty == Ty::Bool => {
+                let value = self.expr(id, unknown);
+                self.b.branch(Cond::Ne, value, imm(0), yes, no);
+            }
+            _ => {
                 debug_assert!(false, "a condition is a bool: {:?}", expr.kind);
                 self.b.jump(unknown, &[]);
             }

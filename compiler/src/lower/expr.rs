@@ -1,5 +1,6 @@
 //! Expressions as numbers. A missing value leaves to a block that the caller names.
 
+use super::field::Item;
 use super::{Lower, imm};
 use crate::hir::{Anchor, ArithOp, Expr, ExprId, ExprKind, Subject, Ty};
 use crate::ir::{Block, Cond, Type, Value};
@@ -12,7 +13,7 @@ impl Lower<'_> {
         let outer = self.b.set_span(expr_data.span);
         let value = match &expr_data.kind {
             ExprKind::Int(value) => self.int(*value),
-            ExprKind::Field(subject, field) => self.subject_field(*subject, *field, missing),
+            ExprKind::Field(subject, field) => self.subject_item(*subject, Item::Field(*field), missing),
             ExprKind::Neg(inner) => {
                 let inner = self.expr(*inner, missing);
                 self.neg_sat(inner)
@@ -23,6 +24,13 @@ impl Lower<'_> {
             | ExprKind::Not(_)
             | ExprKind::And(..)
             | ExprKind::Or(..) => self.bool_value(expr, missing),
+            ExprKind::Param(param) => self.param(*param),
+            ExprKind::Label(subject, label) => self.subject_item(*subject, Item::Label(*label), missing),
+            ExprKind::Counter(subject, state) => self.subject_item(*subject, Item::Counter(*state), missing),
+            ExprKind::Default(..) | ExprKind::Quantifier(_) => {
+                debug_assert!(false, "refused by hir::later");
+                self.int(0)
+            }
         };
         self.b.set_span(outer);
         value
@@ -84,9 +92,16 @@ impl Lower<'_> {
     pub(super) fn may_be_missing(&self, expr: ExprId) -> bool {
         let Some(expr) = self.policy.exprs.get(expr) else { return false };
         match &expr.kind {
-            ExprKind::Int(_) => false,
+            ExprKind::Int(_)
+            | ExprKind::Param(_)
+            | ExprKind::Label(Subject::Candidate(_) | Subject::Anchor(Anchor::Cgroup), _) => false,
+            ExprKind::Label(..) | ExprKind::Counter(..) | ExprKind::Quantifier(_) => true,
+            ExprKind::Default(a, b) => self.may_be_missing(*a) && self.may_be_missing(*b),
             // The parent, or the cgroup of the policy, may be gone.
-            ExprKind::Field(Subject::Anchor(Anchor::Parent | Anchor::Attached), _) => true,
+            ExprKind::Field(
+                Subject::Anchor(Anchor::Parent | Anchor::Attached) | Subject::Home(_) | Subject::Pick(_),
+                _,
+            ) => true,
             ExprKind::Field(_, field) => !field.row().missing.is_empty(),
             ExprKind::Neg(a) | ExprKind::Not(a) => self.may_be_missing(*a),
             ExprKind::Arith(ArithOp::Div, a, b) => {

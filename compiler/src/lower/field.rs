@@ -11,9 +11,10 @@ use oomc_abi::fields::{FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
 use oomc_abi::members::{self, Member};
 use oomc_abi::{helpers, hooks, kfuncs};
 
+use super::state::Storage;
 use super::walk::Order;
 use super::{Lower, imm};
-use crate::hir::{Anchor, ExprId, ExprKind, Subject};
+use crate::hir::{Anchor, ExprId, ExprKind, LabelId, Pattern, StateId, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 
 const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
@@ -21,20 +22,62 @@ const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
 /// Bytes kept of a cgroup's name: `NAME_MAX` and the NUL.
 const NAME_SIZE: u32 = oomc_abi::consts::NAME_MAX as u32 + 1;
 
+/// What a subject can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Item {
+    /// A field of the table.
+    Field(FieldId),
+    /// A label of the policy.
+    Label(LabelId),
+    /// A counter of the policy.
+    Counter(StateId),
+}
+
+impl Item {
+    fn is_member(self) -> bool {
+        matches!(self, Self::Field(field) if matches!(field.row().recipe, Recipe::Member { .. }))
+    }
+
+    fn is_statistic(self) -> bool {
+        matches!(self, Self::Field(field) if matches!(field.row().recipe, Recipe::Stat(_)))
+    }
+
+    fn is_text(self) -> bool {
+        matches!(self, Self::Field(field) if field.row().unit == Unit::Text)
+    }
+
+    /// Whether a cgroup that is there can be without it.
+    fn may_miss(self) -> bool {
+        match self {
+            Self::Field(field) => self.is_text() || !field.row().missing.is_empty(),
+            Self::Label(_) => false,
+            Self::Counter(_) => true,
+        }
+    }
+}
+
 impl Lower<'_> {
-    /// The number that a field of a subject holds.
-    pub(super) fn subject_field(&mut self, subject: Subject, field: FieldId, missing: Block) -> Value {
+    /// The number that a subject has for an item.
+    pub(super) fn subject_item(&mut self, subject: Subject, item: Item, missing: Block) -> Value {
         match subject {
             Subject::Candidate(binder) => {
                 let object = self.candidates.get(&binder).copied().unwrap_or(self.domain);
-                self.read_field(object, field, missing)
+                match item {
+                    Item::Field(field) => self.read_field(object, field, missing),
+                    Item::Label(label) => self.label_of(object, label),
+                    Item::Counter(state) => self.counter_of(object, state, Storage::AsItIs, missing),
+                }
+            }
+            Subject::Home(_) | Subject::Pick(_) | Subject::Event => {
+                debug_assert!(false, "refused by hir::later");
+                self.int(0)
             }
             Subject::Anchor(anchor) => {
-                if self.read_in_place(anchor, field) {
+                if self.read_in_place(anchor, item) {
                     let domain = self.domain;
-                    return self.read_anchor_field(domain, field, missing);
+                    return self.read_anchor_item(anchor, domain, item, missing);
                 }
-                match self.prefetched.get(&(anchor, field)).copied() {
+                match self.prefetched.get(&(anchor, item)).copied() {
                     Some(fetched) => {
                         if let Some(flag) = fetched.missing {
                             let flag = self.get(flag);
@@ -43,7 +86,7 @@ impl Lower<'_> {
                         self.get(fetched.value)
                     }
                     None => {
-                        debug_assert!(false, "{anchor:?}.{} was not prefetched", field.row().name);
+                        debug_assert!(false, "{anchor:?}.{item:?} was not prefetched");
                         self.int(0)
                     }
                 }
@@ -51,9 +94,9 @@ impl Lower<'_> {
         }
     }
 
-    /// Whether a field of the event is read where it is asked.
-    fn read_in_place(&self, anchor: Anchor, field: FieldId) -> bool {
-        anchor == Anchor::Cgroup && (!self.in_walk || matches!(field.row().recipe, Recipe::Member { .. }))
+    /// Whether an item of the event is read where it is asked.
+    fn read_in_place(&self, anchor: Anchor, item: Item) -> bool {
+        anchor == Anchor::Cgroup && (!self.in_walk || item.is_member())
     }
 
     /// Reads the fields of the event's cgroups that these expressions need into the scratch value.
@@ -63,49 +106,44 @@ impl Lower<'_> {
             self.anchors_of(*expr, &mut wanted);
         }
         for anchor in [Anchor::Cgroup, Anchor::Parent, Anchor::Attached] {
-            let fields: Vec<FieldId> = wanted
+            let items: Vec<Item> = wanted
                 .iter()
-                .filter(|(at, field)| *at == anchor as u8 && !self.read_in_place(anchor, *field))
-                .map(|(_, field)| *field)
+                .filter(|(at, item)| *at == anchor as u8 && !self.read_in_place(anchor, *item))
+                .map(|(_, item)| *item)
                 .collect();
-            if !fields.is_empty() {
-                self.prefetch_anchor(anchor, &fields);
+            if !items.is_empty() {
+                self.prefetch_anchor(anchor, &items);
             }
         }
     }
 
-    fn anchors_of(&self, expr: ExprId, wanted: &mut BTreeSet<(u8, FieldId)>) {
+    fn anchors_of(&self, expr: ExprId, wanted: &mut BTreeSet<(u8, Item)>) {
         match self.policy.exprs.get(expr).map(|expr| &expr.kind) {
             Some(ExprKind::Field(Subject::Anchor(anchor), field)) => {
-                wanted.insert((*anchor as u8, *field));
+                wanted.insert((*anchor as u8, Item::Field(*field)));
             }
-            Some(ExprKind::Neg(a) | ExprKind::Not(a) | ExprKind::Matches(a, _)) => {
-                self.anchors_of(*a, wanted)
+            Some(ExprKind::Label(Subject::Anchor(anchor), label)) => {
+                wanted.insert((*anchor as u8, Item::Label(*label)));
             }
-            Some(
-                ExprKind::Arith(_, a, b)
-                | ExprKind::Compare(_, a, b)
-                | ExprKind::And(a, b)
-                | ExprKind::Or(a, b),
-            ) => {
-                self.anchors_of(*a, wanted);
-                self.anchors_of(*b, wanted);
+            Some(ExprKind::Counter(Subject::Anchor(anchor), state)) => {
+                wanted.insert((*anchor as u8, Item::Counter(*state)));
             }
-            Some(ExprKind::Int(_) | ExprKind::Field(Subject::Candidate(_), _)) | None => {}
+            Some(kind) => kind.operands().into_iter().for_each(|operand| self.anchors_of(operand, wanted)),
+            None => {}
         }
     }
 
-    fn prefetch_anchor(&mut self, anchor: Anchor, fields: &[FieldId]) {
+    fn prefetch_anchor(&mut self, anchor: Anchor, items: &[Item]) {
         if anchor == Anchor::Cgroup {
-            for field in fields {
+            for item in items {
                 let domain = self.domain;
-                self.prefetch_field(anchor, domain, *field);
+                self.prefetch_item(anchor, domain, *item);
             }
             return;
         }
         // Until it is read, each is missing: the cgroup may be gone.
-        for field in fields {
-            let fetched = self.fetched(anchor, *field);
+        for item in items {
+            let fetched = self.fetched(anchor, *item);
             if let Some(flag) = fetched.missing {
                 self.put_imm(flag, 1);
             }
@@ -116,40 +154,38 @@ impl Lower<'_> {
         self.b.jump(found, &[]);
         self.b.switch_to(found);
         // The event's flush covers the OOM domain only.
-        if fields.iter().any(|field| matches!(field.row().recipe, Recipe::Stat(_))) {
+        if items.iter().any(|item| item.is_statistic()) {
             self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
         }
-        for field in fields {
-            self.prefetch_field(anchor, memcg, *field);
+        for item in items {
+            self.prefetch_item(anchor, memcg, *item);
         }
         self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
         self.b.jump(gone, &[]);
         self.b.switch_to(gone);
     }
 
-    /// The cells of a field of the event.
-    fn fetched(&mut self, anchor: Anchor, field: FieldId) -> super::scratch::Fetched {
-        if let Some(fetched) = self.prefetched.get(&(anchor, field)) {
+    /// The cells of an item of the event.
+    fn fetched(&mut self, anchor: Anchor, item: Item) -> super::scratch::Fetched {
+        if let Some(fetched) = self.prefetched.get(&(anchor, item)) {
             return *fetched;
         }
-        let row = field.row();
-        let text = row.unit == Unit::Text;
-        let value = self.area(if text { NAME_SIZE } else { 8 });
-        let may_miss = text || anchor != Anchor::Cgroup || !row.missing.is_empty();
+        let value = self.area(if item.is_text() { NAME_SIZE } else { 8 });
+        let may_miss = anchor != Anchor::Cgroup || item.may_miss();
         let missing = may_miss.then(|| self.cell());
         let fetched = super::scratch::Fetched { value, missing };
-        self.prefetched.insert((anchor, field), fetched);
+        self.prefetched.insert((anchor, item), fetched);
         fetched
     }
 
-    fn prefetch_field(&mut self, anchor: Anchor, memcg: Value, field: FieldId) {
-        let fetched = self.fetched(anchor, field);
+    fn prefetch_item(&mut self, anchor: Anchor, memcg: Value, item: Item) {
+        let fetched = self.fetched(anchor, item);
         let (missing, join) = (self.b.create_block(), self.b.create_block());
-        if field.row().unit == Unit::Text {
+        if item.is_text() {
             let area = self.area_addr(fetched.value);
             self.read_name(memcg, area, missing);
         } else {
-            let value = self.read_anchor_field(memcg, field, missing);
+            let value = self.read_anchor_item(anchor, memcg, item, missing);
             self.put(fetched.value, value);
         }
         if let Some(flag) = fetched.missing {
@@ -199,7 +235,7 @@ impl Lower<'_> {
     /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
     /// turns the test into a constant, so the verifier never looks at the other reading.
     fn attached_id(&mut self) -> Value {
-        let link = self.link.unwrap_or(self.oc);
+        let link = self.link;
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let id = self.b.block_param(join, Type::I64);
         let generic = self.b.enumerator(members::ATTACH_TYPES, hooks::OOM.generic_attach);
@@ -247,6 +283,19 @@ impl Lower<'_> {
         self.field_at(object, &container, last)
     }
 
+    /// An item of a memcg of the event, which may be the root.
+    fn read_anchor_item(&mut self, anchor: Anchor, memcg: Value, item: Item, missing: Block) -> Value {
+        match item {
+            Item::Field(field) => self.read_anchor_field(memcg, field, missing),
+            Item::Label(label) => self.label_of(memcg, label),
+            // The OOM'ing cgroup's counters are the ones that a policy counts: they bound what it does.
+            Item::Counter(state) => {
+                let storage = if anchor == Anchor::Cgroup { Storage::Made } else { Storage::AsItIs };
+                self.counter_of(memcg, state, storage, missing)
+            }
+        }
+    }
+
     /// A field of a memcg of the event, which may be the root.
     fn read_anchor_field(&mut self, memcg: Value, field: FieldId, missing: Block) -> Value {
         let Recipe::Usage(terms) = field.row().recipe else {
@@ -269,11 +318,12 @@ impl Lower<'_> {
     }
 
     /// A number of an object: a task, or a referenced memcg below the root.
-    fn read_field(&mut self, object: Value, field: FieldId, missing: Block) -> Value {
+    pub(super) fn read_field(&mut self, object: Value, field: FieldId, missing: Block) -> Value {
         let row = field.row();
         let container = match row.owner {
             Owner::Process => members::TASK,
             Owner::Cgroup => members::MEMCG,
+            Owner::Event => members::EVENT,
         };
         match row.recipe {
             Recipe::Member { path, scale } => {
@@ -295,6 +345,17 @@ impl Lower<'_> {
                 let now = self.get(self.globals.now);
                 let start = self.field(object, members::TASK_START);
                 self.bin(BinOp::Sub, now, start)
+            }
+            Recipe::UsageLess(_)
+            | Recipe::VmEvents(_)
+            | Recipe::MemoryEvents(_)
+            | Recipe::Pressure { .. }
+            | Recipe::SwapLimit
+            | Recipe::Path
+            | Recipe::Scope
+            | Recipe::Word { .. } => {
+                debug_assert!(false, "refused by hir::later");
+                self.int(0)
             }
             Recipe::Comm | Recipe::Name => {
                 debug_assert!(false, "a string is no number");
@@ -499,7 +560,7 @@ impl Lower<'_> {
     pub(super) fn matches(
         &mut self,
         field: ExprId,
-        literals: &[String],
+        patterns: &[Pattern],
         yes: Block,
         no: Block,
         unknown: Block,
@@ -511,8 +572,11 @@ impl Lower<'_> {
         };
         let (object, fetched) = match subject {
             Subject::Candidate(binder) => (self.candidates.get(&binder).copied(), None),
-            Subject::Anchor(anchor) if self.read_in_place(anchor, field) => (Some(self.domain), None),
-            Subject::Anchor(anchor) => (None, self.prefetched.get(&(anchor, field)).copied()),
+            Subject::Anchor(anchor) if self.read_in_place(anchor, Item::Field(field)) => {
+                (Some(self.domain), None)
+            }
+            Subject::Anchor(anchor) => (None, self.prefetched.get(&(anchor, Item::Field(field))).copied()),
+            Subject::Home(_) | Subject::Pick(_) | Subject::Event => (None, None),
         };
         let comm = field.row().recipe == Recipe::Comm;
         let size = if comm { TASK_COMM_LEN as u32 } else { NAME_SIZE };
@@ -535,13 +599,42 @@ impl Lower<'_> {
             }
             (None, None) => {}
         }
-        for literal in literals {
+        for literal in patterns.iter().map(Pattern::text) {
             let (text, bytes) = (self.area_addr(area), self.int(i64::from(size)));
             let literal = self.string(literal);
             let order = self.helper(helpers::STRNCMP, &[text, bytes, literal]);
             self.leave_if(Cond::Eq, order, imm(0), yes);
         }
         self.b.jump(no, &[]);
+    }
+
+    /// Where the text of a field lies, in the kernel or in the scratch value: to be copied, not to be read.
+    pub(super) fn text_addr(&mut self, subject: Subject, field: FieldId, missing: Block) -> Value {
+        let object = match subject {
+            Subject::Candidate(binder) => self.candidates.get(&binder).copied(),
+            Subject::Anchor(anchor) if self.read_in_place(anchor, Item::Field(field)) => Some(self.domain),
+            _ => None,
+        };
+        let fetched = match subject {
+            Subject::Anchor(anchor) => self.prefetched.get(&(anchor, Item::Field(field))).copied(),
+            _ => None,
+        };
+        match (object, fetched, field.row().recipe) {
+            (Some(task), _, Recipe::Comm) => self.member_addr(task, members::TASK_COMM),
+            (Some(memcg), ..) => {
+                let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
+                let node = self.pointer(cgroup, members::CGROUP_NODE);
+                self.pointer(node, members::NODE_NAME)
+            }
+            (None, Some(fetched), _) => {
+                if let Some(flag) = fetched.missing {
+                    let flag = self.get(flag);
+                    self.leave_if(Cond::Ne, flag, imm(0), missing);
+                }
+                self.area_addr(fetched.value)
+            }
+            (None, None, _) => self.null(),
+        }
     }
 
     /// Copies a cgroup's name.

@@ -7,6 +7,7 @@
 use oomc_abi::consts::{MMF_OOM_SKIP, PF_EXITING, SIGNAL_GROUP_EXIT};
 use oomc_abi::kfuncs;
 use oomc_abi::members;
+use oomc_abi::record::Action;
 
 use super::walk::{Order, Tasks};
 use super::{Lower, imm};
@@ -52,6 +53,15 @@ impl Lower<'_> {
             found.first().copied().unwrap_or(none)
         });
         self.leave_if(Cond::Eq, victim, imm(0), on_none);
+        let (ask, pretend) = (self.b.create_block(), self.b.create_block());
+        let audit = self.audit();
+        self.b.branch(Cond::Ne, audit, imm(0), pretend, ask);
+        self.b.switch_to(pretend);
+        self.note_waiting(victim);
+        self.call(kfuncs::TASK_RELEASE, &[victim]);
+        self.b.jump(on_victim, &[]);
+        self.b.switch_to(ask);
+        self.note_waiting(victim);
         let message = self.message(Some("a victim is on its way out"));
         let result = self.call_int(kfuncs::OOM_KILL_PROCESS, &[self.oc, victim, message]);
         let (there, gone, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
@@ -73,6 +83,7 @@ impl Lower<'_> {
         self.count("waits");
         self.b.jump(on_victim, &[]);
         self.b.switch_to(refused);
+        self.note_action(Action::None);
         // Gone in the meantime: as if it had not been found.
         self.leave_if(Cond::Ne, result, imm(ESRCH), on_none);
         let defer = self.nothing;

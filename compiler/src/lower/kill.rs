@@ -2,11 +2,12 @@
 
 use oomc_abi::kfuncs;
 use oomc_abi::members;
+use oomc_abi::record::{Action, End, at};
 
 use super::scratch::{Cell, MAX_UNITS};
 use super::walk::{Order, Tasks};
 use super::{Lower, imm};
-use crate::hir::{Kill, Unit};
+use crate::hir::{Kill, Message, Unit};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 
 /// How many candidates of one selection are tried. The tests before a kill are the kernel's own, so a
@@ -20,25 +21,34 @@ impl Lower<'_> {
             self.in_flight(on_progress, nobody);
             self.b.switch_to(nobody);
         }
+        let reason = kill.reason.as_ref().map(Message::constant);
+        let reason = reason.as_deref();
         self.in_walk = true;
         let mut asked = self.never_conditions();
         asked.extend(kill.selection.filter);
         asked.extend(kill.selection.keys.iter().map(|key| key.expr));
+        asked.extend(kill.reason.iter().flat_map(Message::values));
         self.prefetch(&asked);
 
+        self.note_end(End::NoCandidate);
         let ranking = self.ranking(&kill.selection);
         let killed = self.cell();
         self.put_imm(killed, 0);
         self.walk_numbers(MAX_TRIES, |s, tries| {
             let victim = s.select(&kill.selection, &ranking);
             s.leave_if(Cond::Eq, victim, imm(0), tries.done);
+            s.note_victim(kill.selection.unit, victim);
+            if let Some(reason) = &kill.reason {
+                s.candidates.insert(kill.selection.binder, victim);
+                s.note_message(at::REASON, reason);
+            }
             match kill.selection.unit {
                 Unit::Process => {
-                    let message = s.message(kill.reason.as_deref());
+                    let message = s.message(reason);
                     s.kill_task(victim, message, killed);
                     s.call(kfuncs::TASK_RELEASE, &[victim]);
                 }
-                Unit::Cgroup => s.kill_unit(victim, kill.reason.as_deref(), killed),
+                Unit::Cgroup => s.kill_unit(victim, reason, killed),
             }
             let done = s.get(killed);
             s.leave_if(Cond::Ne, done, imm(0), tries.done);
@@ -47,17 +57,32 @@ impl Lower<'_> {
         });
         self.in_walk = false;
         let killed = self.get(killed);
-        self.b.branch(Cond::Ne, killed, imm(0), on_progress, on_nothing);
+        self.leave_if(Cond::Eq, killed, imm(0), on_nothing);
+        self.note_action(match kill.selection.unit {
+            Unit::Process => Action::KillProcess,
+            Unit::Cgroup => Action::KillCgroup,
+        });
+        self.b.jump(on_progress, &[]);
     }
 
     /// Kills one process; counts it if the kernel did.
     fn kill_task(&mut self, task: Value, message: Value, killed: Cell) {
-        let (dead, join) = (self.b.create_block(), self.b.create_block());
+        let (dead, refused) = (self.b.create_block(), self.b.create_block());
+        let (assumed, join) = (self.b.create_block(), self.b.create_block());
+        self.unless_audit(assumed);
         let result = self.call_int(kfuncs::OOM_KILL_PROCESS, &[self.oc, task, message]);
-        self.b.branch(Cond::Eq, result, imm(0), dead, join);
+        self.b.branch(Cond::Eq, result, imm(0), dead, refused);
+        self.b.switch_to(refused);
+        self.note(at::RESULT, result);
+        self.note_end(End::Refused);
+        self.b.jump(join, &[]);
         self.b.switch_to(dead);
-        self.put_imm(killed, 1);
+        self.note_imm(at::RESULT, 0);
+        self.note_one_more(at::KILLED);
         self.count("kills");
+        self.b.jump(assumed, &[]);
+        self.b.switch_to(assumed);
+        self.put_imm(killed, 1);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
     }

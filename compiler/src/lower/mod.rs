@@ -11,11 +11,15 @@
 //! ```text
 //! order == -1?  ── yes ─────────────────────────────► return 0      (SysRq never reaches the rules)
 //! domain := reference on oc->memcg, or on the root
-//! rule 1 ─ no progress ─► rule 2 ─ … ─► nothing: put(domain), return 0
-//!    └───── progress ──────────────────► progress: put(domain), return 1
+//! rule 1 ─ no progress ─► rule 2 ─ … ─► nothing: publish the record, put(domain), return 0
+//!    └───── progress ──────────────────► progress: the same, return 1 (0 in audit mode)
 //! ```
 
 mod scratch;
+
+mod config;
+mod record;
+mod state;
 
 mod arith;
 mod cond;
@@ -38,9 +42,9 @@ mod tests;
 use std::collections::HashMap;
 
 use oomc_abi::consts::ORDER_SYSRQ;
-use oomc_abi::fields::FieldId;
 use oomc_abi::kfuncs::{self, KfuncId};
 use oomc_abi::members::{self, Member};
+use oomc_abi::record::{Action, End, at};
 use oomc_abi::resolve::KernelView;
 
 use crate::hir::{ActionId, ActionKind, Anchor, BinderId, Policy};
@@ -71,8 +75,8 @@ struct Lower<'a> {
     oc: Value,
     /// The OOM'ing cgroup's memcg, referenced.
     domain: Value,
-    /// The second argument of the callback, if the policy needs it.
-    link: Option<Value>,
+    /// The second argument of the callback.
+    link: Value,
     /// Where a policy ends that made progress.
     progress: Block,
     /// Where a policy ends that made none.
@@ -80,24 +84,29 @@ struct Lower<'a> {
     /// The object that a binder's fields are read from.
     candidates: HashMap<BinderId, Value>,
     /// Where the fields of the event's cgroups lie while candidates are walked.
-    prefetched: HashMap<(Anchor, FieldId), scratch::Fetched>,
+    prefetched: HashMap<(Anchor, field::Item), scratch::Fetched>,
     /// Fields of the event's cgroups come from [`Self::prefetched`].
     in_walk: bool,
     /// Inside an RCU section.
     in_rcu: bool,
     /// The rule being lowered: for the kernel's log.
     rule: String,
+    /// Its number.
+    rule_index: usize,
+    /// The action being lowered: for the number of its message.
+    action: ActionId,
 }
 
 impl<'a> Lower<'a> {
     fn new(policy: &'a Policy, view: &'a KernelView, func: &'a mut Function) -> Self {
-        let globals = scratch::Globals::new(func);
+        let globals = scratch::Globals::new(func, policy);
         let mut b = Builder::new(func);
         b.set_span(frame_span(policy));
         let entry = b.create_block();
         let (progress, nothing) = (b.create_block(), b.create_block());
         b.switch_to(entry);
         let oc = b.value(InstData::LoadCtx(0), Type::Ptr);
+        let link = b.value(InstData::LoadCtx(1), Type::Ptr);
         Self {
             b,
             policy,
@@ -106,7 +115,7 @@ impl<'a> Lower<'a> {
             frame: walk::Slots::default(),
             oc,
             domain: oc,
-            link: None,
+            link,
             progress,
             nothing,
             candidates: HashMap::new(),
@@ -114,17 +123,23 @@ impl<'a> Lower<'a> {
             in_walk: false,
             in_rcu: false,
             rule: String::new(),
+            rule_index: 0,
+            action: ActionId::from_u32(0),
         }
     }
 
     fn run(mut self) {
         let policy = self.policy;
         self.prologue();
-        for rule in &policy.rules {
+        for (index, rule) in policy.rules.iter().enumerate() {
             self.rule.clone_from(&rule.name);
+            self.rule_index = index;
             self.b.set_span(rule.span);
-            let next = self.b.create_block();
-            self.action(rule.action, self.progress, next);
+            let (done, next) = (self.b.create_block(), self.b.create_block());
+            self.action(rule.action, done, next);
+            self.b.switch_to(done);
+            self.note_progress();
+            self.b.jump(self.progress, &[]);
             self.b.switch_to(next);
         }
         self.b.set_span(frame_span(policy));
@@ -136,9 +151,6 @@ impl<'a> Lower<'a> {
     /// Guards, and a reference on the OOM domain.
     fn prologue(&mut self) {
         let facts = scratch::Facts::of(self.policy);
-        if facts.attached {
-            self.link = Some(self.b.value(InstData::LoadCtx(1), Type::Ptr));
-        }
         // An administrator who asks for a kill by SysRq wants the kernel's own killer.
         let (asked, refused) = (self.b.create_block(), self.b.create_block());
         let order = self.field(self.oc, members::OC_ORDER);
@@ -175,53 +187,75 @@ impl<'a> Lower<'a> {
         if facts.total_memory {
             self.read_total_memory();
         }
-        if facts.clock {
-            // Read once: all candidates of an event are compared at the same moment.
-            let now = self.helper(oomc_abi::helpers::KTIME_GET_BOOT_NS, &[]);
-            self.put(self.globals.now, now);
-        }
+        // Read once: all candidates of an event are compared at the same moment.
+        let now = self.helper(oomc_abi::helpers::KTIME_GET_BOOT_NS, &[]);
+        self.put(self.globals.now, now);
+        self.begin_record();
     }
 
     fn epilogues(&mut self) {
+        let end = self.b.create_block();
+        let answer = self.b.block_param(end, Type::I64);
         self.b.switch_to(self.progress);
-        self.call(kfuncs::PUT_MEM_CGROUP, &[self.domain]);
-        self.b.effect(InstData::Return(Operand::Imm(1)));
+        // In audit mode the kernel does what it does without a policy.
+        let audit = self.audit();
+        let audit = self.bin_imm(BinOp::And, audit, 1);
+        let done = self.bin_imm(BinOp::Xor, audit, 1);
+        self.b.jump(end, &[done]);
         self.b.switch_to(self.nothing);
         self.count("deferred");
+        let none = self.int(0);
+        self.b.jump(end, &[none]);
+        self.b.switch_to(end);
+        self.publish(answer);
         self.call(kfuncs::PUT_MEM_CGROUP, &[self.domain]);
-        self.b.effect(InstData::Return(Operand::Imm(0)));
+        let answer = self.noted(at::ANSWER);
+        self.b.effect(InstData::Return(Operand::Value(answer)));
     }
 
     /// One action; leaves no open block.
     fn action(&mut self, action: ActionId, on_progress: Block, on_nothing: Block) {
         let policy = self.policy;
+        self.action = action;
         let Some(action) = policy.actions.get(action) else { return };
         let outer = self.b.set_span(action.span);
         // The author knows (W0503): on such a kernel the action makes no progress.
         let needs = match &action.kind {
             ActionKind::Kill(_) | ActionKind::Wait => Some(kfuncs::OOM_KILL_PROCESS),
             ActionKind::RaiseLimit { .. } => Some(kfuncs::MEM_CGROUP_RAISE_MAX),
-            ActionKind::If { .. } | ActionKind::Block(_) | ActionKind::Or(..) | ActionKind::Defer => None,
+            ActionKind::If { .. }
+            | ActionKind::Block(_)
+            | ActionKind::Or(..)
+            | ActionKind::Defer
+            | ActionKind::Notify(_)
+            | ActionKind::Count(_) => None,
         };
         if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
+            self.note_end(End::Unavailable);
             self.b.jump(on_nothing, &[]);
             self.b.set_span(outer);
             return;
         }
         match &action.kind {
             ActionKind::If { condition, then, otherwise } => {
-                let then_block = self.b.create_block();
-                let else_block = match otherwise {
-                    Some(_) => self.b.create_block(),
-                    None => on_nothing,
+                let (then_block, else_block) = (self.b.create_block(), self.b.create_block());
+                let rejected = match otherwise {
+                    Some(_) => else_block,
+                    None => self.b.create_block(),
                 };
                 self.prefetch(&[*condition]);
-                self.cond(*condition, then_block, else_block, else_block);
+                self.cond(*condition, then_block, rejected, rejected);
                 self.b.switch_to(then_block);
                 self.action(*then, on_progress, else_block);
-                if let Some(otherwise) = otherwise {
-                    self.b.switch_to(else_block);
-                    self.action(*otherwise, on_progress, on_nothing);
+                if otherwise.is_none() {
+                    self.b.switch_to(rejected);
+                    self.note_end(End::NotTrue);
+                    self.b.jump(else_block, &[]);
+                }
+                self.b.switch_to(else_block);
+                match otherwise {
+                    Some(otherwise) => self.action(*otherwise, on_progress, on_nothing),
+                    None => self.b.jump(on_nothing, &[]),
                 }
             }
             ActionKind::Block(actions) => self.block(actions, on_progress, on_nothing),
@@ -235,8 +269,27 @@ impl<'a> Lower<'a> {
             ActionKind::RaiseLimit { by, up_to } => {
                 self.raise_limit(*by, *up_to, on_progress, on_nothing);
             }
-            ActionKind::Wait => self.in_flight(on_progress, on_nothing),
-            ActionKind::Defer => self.b.jump(self.nothing, &[]),
+            ActionKind::Wait => {
+                self.note_end(End::NoVictim);
+                self.in_flight(on_progress, on_nothing);
+            }
+            ActionKind::Defer => {
+                self.note_end(End::Deferred);
+                self.note_action(Action::Defer);
+                self.note_imm(at::RULE, self.rule_index as i32);
+                self.b.jump(self.nothing, &[]);
+            }
+            ActionKind::Notify(message) => {
+                self.note_end(End::Quiet);
+                self.prefetch(&message.values().collect::<Vec<_>>());
+                self.note_message(at::NOTICE, message);
+                self.b.jump(on_nothing, &[]);
+            }
+            ActionKind::Count(state) => {
+                self.note_end(End::Quiet);
+                self.count_one(*state);
+                self.b.jump(on_nothing, &[]);
+            }
         }
         self.b.set_span(outer);
     }
@@ -248,8 +301,16 @@ impl<'a> Lower<'a> {
         }
         let progressed = self.cell();
         self.put_imm(progressed, 0);
+        let mut acts = false;
         for action in actions {
             let (done, next) = (self.b.create_block(), self.b.create_block());
+            let kind = self.policy.actions.get(*action).map(|action| &action.kind);
+            let quiet = matches!(kind, Some(ActionKind::Notify(_) | ActionKind::Count(_)));
+            if quiet && acts {
+                let so_far = self.get(progressed);
+                self.leave_if(Cond::Eq, so_far, imm(0), next);
+            }
+            acts |= !quiet;
             self.action(*action, done, next);
             self.b.switch_to(done);
             self.put_imm(progressed, 1);
@@ -286,7 +347,8 @@ impl Lower<'_> {
     }
 
     fn helper(&mut self, helper: oomc_abi::helpers::Helper, args: &[Value]) -> Value {
-        self.b.value(InstData::CallHelper { helper, args: args.to_vec() }, Type::I64)
+        let ty = if helper.pointer { Type::Ptr } else { Type::I64 };
+        self.b.value(InstData::CallHelper { helper, args: args.to_vec() }, ty)
     }
 
     fn int(&mut self, value: i64) -> Value {

@@ -3,6 +3,7 @@
 use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE};
 use oomc_abi::kfuncs;
 use oomc_abi::members;
+use oomc_abi::record::{Action, End, at};
 
 use super::walk::Order;
 use super::{Lower, imm};
@@ -24,6 +25,7 @@ impl Lower<'_> {
         self.prefetch(&asked);
 
         // In a system-wide OOM there is no limit to raise, and an unlimited cgroup has none either.
+        self.note_end(End::NoRoom);
         let memcg = self.pointer(self.oc, members::OC_MEMCG);
         self.leave_if(Cond::Eq, memcg, imm(0), on_nothing);
         let pages = self.field(self.domain, members::MEMCG_MAX);
@@ -84,11 +86,21 @@ impl Lower<'_> {
         let hundredth = self.bin_imm(BinOp::Udiv, hundredth, 100);
         self.leave_if(Cond::Slt, gain, Operand::Value(hundredth), on_nothing);
 
+        let (raised, assumed, refused) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.unless_audit(assumed);
         let result = self.call_int(kfuncs::MEM_CGROUP_RAISE_MAX, &[self.oc, self.domain, limit]);
-        let raised = self.b.create_block();
-        self.b.branch(Cond::Eq, result, imm(0), raised, on_nothing);
+        self.b.branch(Cond::Eq, result, imm(0), raised, refused);
+        self.b.switch_to(refused);
+        self.note_end(End::Refused);
+        self.b.jump(on_nothing, &[]);
         self.b.switch_to(raised);
         self.count("raises");
+        self.b.jump(assumed, &[]);
+        self.b.switch_to(assumed);
+        self.note_action(Action::RaiseLimit);
+        self.note(at::RESULT, limit);
+        self.note(at::EXPECTED, gain);
         self.b.jump(on_progress, &[]);
     }
 }

@@ -7,6 +7,7 @@
 use oomc_abi::fields::{self, FieldId, Owner, Recipe};
 use oomc_abi::members;
 
+use super::field::Item;
 use super::scratch::Cell;
 use super::{Lower, imm};
 use crate::hir::{BinderId, Direction, ExprId, ExprKind, Key, Selection, Subject, Unit};
@@ -133,7 +134,7 @@ impl Lower<'_> {
                     Direction::Asc => self.bin_imm(BinOp::Xor, value, -1),
                 }
             }
-            Rank::Field(field) => self.subject_field(Subject::Candidate(binder), *field, missing),
+            Rank::Field(field) => self.subject_item(Subject::Candidate(binder), Item::Field(*field), missing),
             Rank::StartTime => self.field(object, members::TASK_START),
             Rank::SerialNumber => self.field(object, members::MEMCG_SERIAL),
         }

@@ -8,18 +8,18 @@ use std::collections::HashMap;
 use oomc_abi::fields::{FieldId, Recipe};
 
 use super::Lower;
-use crate::hir::{ActionKind, Anchor, ExprKind, Place, Policy, Subject, Unit};
+use crate::hir::{ActionKind, ExprKind, Policy, Unit};
 use crate::ir::{BinOp, Function, Global, GlobalData, InstData, Operand, Size, Type, Value};
 
 /// Counters of a policy, in the order of the map; read by `oomc status`.
-const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred"];
+const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred", "lost"];
 
 /// Cgroups that one kill of a cgroup covers (language reference §5).
 pub(super) const MAX_UNITS: i32 = 4096;
 
 /// An 8-byte cell of the scratch value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cell(u32);
+pub(super) struct Cell(pub(super) u32);
 
 /// Where a prefetched field lies.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,14 @@ pub(super) struct Fetched {
 /// The globals of the function being lowered.
 pub(super) struct Globals {
     stats: Global,
+    /// Mode and params.
+    pub(super) config: Global,
+    /// The record of the present event.
+    pub(super) record: Global,
+    /// Where it goes.
+    pub(super) records: super::record::Maps,
+    /// Labels and counters.
+    pub(super) state: super::state::Maps,
     scratch: Global,
     scratch_size: u32,
     strings: Option<Global>,
@@ -46,7 +54,7 @@ pub(super) struct Globals {
 }
 
 impl Globals {
-    pub(super) fn new(func: &mut Function) -> Self {
+    pub(super) fn new(func: &mut Function, policy: &Policy) -> Self {
         let stats = func.refs_mut().globals.push(GlobalData {
             name: "stats".into(),
             section: ".bss.stats".into(),
@@ -54,9 +62,16 @@ impl Globals {
             data: vec![0; COUNTERS.len() * 8],
             read_only: false,
         });
+        let config = func.refs_mut().globals.push(super::config::global(policy));
+        let record = vec![0; oomc_abi::record::BYTES as usize];
+        let record = func.refs_mut().globals.push(bytes("draft", ".bss.draft", record));
         let scratch = func.refs_mut().globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
         Self {
             stats,
+            config,
+            record,
+            records: super::record::Maps::new(func),
+            state: super::state::Maps::new(func, policy),
             scratch,
             scratch_size: 16,
             strings: None,
@@ -79,7 +94,7 @@ impl Globals {
     }
 }
 
-fn bytes(name: &str, section: &str, data: Vec<u8>) -> GlobalData {
+pub(super) fn bytes(name: &str, section: &str, data: Vec<u8>) -> GlobalData {
     GlobalData { name: name.into(), section: section.into(), members: Vec::new(), data, read_only: false }
 }
 
@@ -188,18 +203,13 @@ pub(super) struct Facts {
     pub(super) statistics: bool,
     /// The machine's memory is needed.
     pub(super) total_memory: bool,
-    /// The boot clock is needed.
-    pub(super) clock: bool,
-    /// The cgroup that the policy is attached to is needed.
-    pub(super) attached: bool,
 }
 
 impl Facts {
     pub(super) fn of(policy: &Policy) -> Self {
         let mut facts = Self::default();
         for expr in policy.exprs.values() {
-            if let ExprKind::Field(subject, field) = &expr.kind {
-                facts.attached |= *subject == Subject::Anchor(Anchor::Attached);
+            if let ExprKind::Field(_, field) = &expr.kind {
                 facts.field(*field);
             }
         }
@@ -208,7 +218,6 @@ impl Facts {
                 ActionKind::Kill(kill) => {
                     // Ties between cgroups are broken by a statistic.
                     facts.statistics |= kill.selection.unit == Unit::Cgroup;
-                    facts.attached |= kill.selection.place == Place::Cgroup(Anchor::Attached);
                 }
                 ActionKind::RaiseLimit { .. } => facts.total_memory = true,
                 _ => {}
@@ -221,7 +230,6 @@ impl Facts {
         match field.row().recipe {
             Recipe::Stat(_) => self.statistics = true,
             Recipe::Limit => self.total_memory = true,
-            Recipe::Age => self.clock = true,
             _ => {}
         }
     }

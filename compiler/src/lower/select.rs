@@ -6,7 +6,7 @@ use oomc_abi::members;
 use super::rank::Ranking;
 use super::walk::{Order, Tasks};
 use super::{Lower, imm};
-use crate::hir::{Anchor, Place, Selection, Unit};
+use crate::hir::{Anchor, Place, Selection, Subject, Unit};
 use crate::ir::{Block, Cond, Operand, Type, Value};
 
 impl Lower<'_> {
@@ -15,9 +15,11 @@ impl Lower<'_> {
         self.with_rcu(|s| {
             let none = s.null();
             match (selection.place, selection.unit) {
-                (Place::Subtree, Unit::Process) => s.processes_in_subtree(selection, ranking, none),
-                (Place::Subtree, Unit::Cgroup) => s.units_in_subtree(selection, ranking, none),
-                (Place::Cgroup(anchor), unit) => s.in_one_cgroup(anchor, unit, selection, ranking, none),
+                (Place::Cgroup(Subject::Anchor(anchor)), unit) => {
+                    s.in_one_cgroup(anchor, unit, selection, ranking, none)
+                }
+                (_, Unit::Process) => s.processes_in_subtree(selection, ranking, none),
+                (_, Unit::Cgroup) => s.units_in_subtree(selection, ranking, none),
             }
         })
     }
@@ -140,7 +142,7 @@ impl Lower<'_> {
         let (protected, alive) = (self.cell(), self.cell());
         self.put_imm(protected, 0);
         self.put_imm(alive, 0);
-        if selection.place == Place::Subtree {
+        if selection.place == Place::DOMAIN {
             self.mark_inside_group(memcg, protected);
         }
         self.mark_protected_by_ancestor(memcg, protected);

@@ -154,6 +154,7 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
     }
     ksyms(&mut types, module, kfuncs)?;
     globals(&mut types, module);
+    maps(&mut types, module);
     ops(&mut types)?;
     license(&mut types);
     Ok(Info { builder: types.builder, funcs, relos })
@@ -350,6 +351,24 @@ impl<'v> Types<'v> {
         self.builder.intern("", &Kind::Array { element, index, len })
     }
 
+    /// A structure of 64-bit numbers.
+    fn words(&mut self, name: &str, members: &[String]) -> TypeId {
+        let word = self.int(8, "long long unsigned int", 0);
+        let size = members.len() as u32 * 8;
+        let members = (0_u32..)
+            .zip(members)
+            .map(|(at, name)| Member { name, ty: word, bit_offset: at * 64, bits: 0 })
+            .collect();
+        self.builder.add(name, &Kind::Struct { size, members })
+    }
+
+    /// A number in a map's definition.
+    fn number_as_pointer(&mut self, number: u32) -> TypeId {
+        let int = self.int(4, "int", INT_SIGNED);
+        let array = self.array(int, number);
+        self.builder.intern("", &Kind::Ptr(array))
+    }
+
     fn enum_value(&self, tag: &str, name: &str) -> i64 {
         self.view.enumerator(tag, name).unwrap_or(0)
     }
@@ -468,18 +487,61 @@ fn globals(types: &mut Types<'_>, module: &Module<'_>) {
                 let byte = types.int(1, "char", INT_SIGNED);
                 types.array(byte, size)
             } else {
-                let word = types.int(8, "long long unsigned int", 0);
-                let members = (0_u32..)
-                    .zip(&global.members)
-                    .map(|(at, name)| Member { name, ty: word, bit_offset: at * 64, bits: 0 })
-                    .collect();
-                types.builder.add(&global.name, &Kind::Struct { size, members })
+                types.words(&global.name, &global.members)
             };
             let var = Kind::Var { ty, linkage: u32::from(LINKAGE_GLOBAL) };
             let ty = types.builder.add(&global.name, &var);
             entries.push(SecEntry { ty, offset: *offset, size });
         }
         types.section(&section.name, section.size, entries);
+    }
+}
+
+/// Bytes of a map's definition: a pointer for each thing that it says.
+pub(super) fn map_definition_size(map: &ir::MapData) -> u32 {
+    match map.kind {
+        ir::MapKind::RingBuffer => 3 * 8,
+        _ => 5 * 8,
+    }
+}
+
+/// Maps as libbpf defines them: numbers are lengths of arrays, types are what pointers point to.
+fn maps(types: &mut Types<'_>, module: &Module<'_>) {
+    let (mut entries, mut at) = (Vec::new(), 0);
+    for (_, map) in super::maps(module) {
+        let mut members = vec![
+            ("type", types.number_as_pointer(map.kind.number())),
+            ("max_entries", types.number_as_pointer(map.max_entries)),
+            ("map_flags", types.number_as_pointer(map.kind.flags())),
+        ];
+        if map.kind != ir::MapKind::RingBuffer {
+            let key = match map.key.as_slice() {
+                [] => types.int(4, "int", INT_SIGNED),
+                names => types.words(&format!("oomc_{}_key", map.name), names),
+            };
+            let value = match map.value.as_slice() {
+                [] => {
+                    let byte = types.int(1, "char", INT_SIGNED);
+                    types.array(byte, map.value_bytes)
+                }
+                names => types.words(&format!("oomc_{}", map.name), names),
+            };
+            members.push(("key", types.builder.intern("", &Kind::Ptr(key))));
+            members.push(("value", types.builder.intern("", &Kind::Ptr(value))));
+        }
+        let size = map_definition_size(map);
+        let members = (0_u32..)
+            .zip(members)
+            .map(|(index, (name, ty))| Member { name, ty, bit_offset: index * 64, bits: 0 })
+            .collect();
+        let ty = types.builder.add("", &Kind::Struct { size, members });
+        let var = Kind::Var { ty, linkage: u32::from(LINKAGE_GLOBAL) };
+        let ty = types.builder.add(&map.name, &var);
+        entries.push(SecEntry { ty, offset: at, size });
+        at += size;
+    }
+    if !entries.is_empty() {
+        types.section(super::MAPS, at, entries);
     }
 }
 

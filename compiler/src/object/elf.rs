@@ -12,7 +12,7 @@ use oomc_abi::hooks::OOM;
 use oomc_abi::kfuncs::KfuncId;
 
 use super::btf_ext::Bytes;
-use super::{Error, Module, ksyms, meta, struct_ops};
+use super::{Error, Module, btf, ksyms, meta, struct_ops};
 use crate::bpf::RelocTarget;
 use crate::ir;
 
@@ -114,6 +114,19 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
         globals.extend(section.globals.iter().map(|(global, at)| (*global, id, *at)));
     }
 
+    let mut map_places = Vec::new();
+    let mut map_bytes = 0;
+    for (map, data) in super::maps(module) {
+        let size = btf::map_definition_size(data);
+        map_places.push((map, data, map_bytes, size));
+        map_bytes += size;
+    }
+    let map_section = (map_bytes > 0).then(|| {
+        let id = out.add_section(Vec::new(), super::MAPS.into(), SectionKind::Data);
+        out.set_section_data(id, vec![0; map_bytes as usize], 8);
+        id
+    });
+
     for (name, data) in [
         (".BTF", bytes.btf.as_slice()),
         (".BTF.ext", &bytes.ext),
@@ -144,6 +157,13 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
         let symbol = define(&mut out, &data.name, SymbolKind::Data, section, u64::from(at), size);
         symbols.push((RelocTarget::Global(global), symbol));
     }
+    for (map, data, at, size) in map_places {
+        if let Some(section) = map_section {
+            let (at, size) = (u64::from(at), u64::from(size));
+            let symbol = define(&mut out, &data.name, SymbolKind::Data, section, at, size);
+            symbols.push((RelocTarget::Map(map), symbol));
+        }
+    }
     for kfunc in kfuncs {
         let row = kfunc.row();
         symbols.push((RelocTarget::Kfunc(*kfunc), declare(&mut out, row.name, row.flags.optional)));
@@ -169,7 +189,7 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
         let symbol = symbol.ok_or(Error::Instruction(reloc.insn))?;
         let r_type = match reloc.target {
             RelocTarget::Kfunc(_) | RelocTarget::Func(_) => R_BPF_64_32,
-            RelocTarget::Global(_) | RelocTarget::Ksym(_) => R_BPF_64_64,
+            RelocTarget::Global(_) | RelocTarget::Ksym(_) | RelocTarget::Map(_) => R_BPF_64_64,
         };
         relocate(section, start + u64::from(reloc.insn) * 8, symbol, r_type)?;
     }

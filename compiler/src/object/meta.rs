@@ -1,16 +1,82 @@
-//! `.oomc.meta`: what `oomc status` and the loader want to know of an object without its source.
+//! `.oomc.meta`: what the loader and readers of records want to know of an object without its source.
+//!
+//! | key | value |
+//! |---|---|
+//! | `param` | `NAME TYPE DEFAULT LEAST MOST` |
+//! | `label` | `NUMBER NAME TYPE DEFAULT TRUST` |
+//! | `state` | `NUMBER NAME WINDOW`; 0: for ever |
+//! | `rule` | `NUMBER NAME` |
+//! | `message` | `NUMBER TEXT`; a value stands as `{TYPE}` |
+//! | `key` | `SELECTION TYPE TEXT`: keys of a `kill`, in their order |
+//!
+//! Numbers are in the unit of their type: bytes, parts per million, nanoseconds.
 
 use super::Module;
+use crate::hir::{ExprKind, Kill, Mode, Part, Ty};
 
 /// Lines `key=value`; the order is fixed.
 pub(super) fn text(module: &Module<'_>) -> String {
     let line = |key: &str, value: &str| format!("{key}={}\n", value.replace(['\n', '\r'], " "));
-    [
+    let policy = module.policy;
+    let mut out = [
         line("format", "1"),
-        line("name", &module.policy.name),
+        line("name", &policy.name),
         line("hash", module.hash),
-        line("mode", "enforce"),
+        line("mode", if policy.mode == Mode::Audit { "audit" } else { "enforce" }),
         line("tool", env!("CARGO_PKG_VERSION")),
     ]
-    .concat()
+    .concat();
+    for param in policy.params.values() {
+        let (ty, default, least, most) = (ty(param.ty), param.default, param.least, param.most);
+        out += &line("param", &format!("{} {ty} {default} {least} {most}", param.name));
+    }
+    for (number, label) in policy.labels.values().enumerate() {
+        let (ty, default, trust) = (ty(label.ty), label.default, label.trust.spelling());
+        out += &line("label", &format!("{number} {} {ty} {default} {trust}", label.name));
+    }
+    for (number, state) in policy.states.values().enumerate() {
+        out += &line("state", &format!("{number} {} {}", state.name, state.resets.unwrap_or(0)));
+    }
+    for (number, rule) in policy.rules.iter().enumerate() {
+        out += &line("rule", &format!("{number} {}", rule.name));
+    }
+    for (number, (_, message)) in policy.messages().enumerate() {
+        let parts = message.parts.iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Value(value) => {
+                format!("{{{}}}", policy.exprs.get(*value).map_or("count", |expr| ty(expr.ty)))
+            }
+        });
+        out += &line("message", &format!("{number} {}", parts.collect::<String>()));
+    }
+    for (number, (_, kill)) in policy.kills().enumerate() {
+        for (ty, text) in keys(module, kill) {
+            out += &line("key", &format!("{number} {ty} {text}"));
+        }
+    }
+    out
+}
+
+/// The keys of a selection as written; of a ranking word, the field that it compares.
+fn keys<'m>(module: &Module<'m>, kill: &'m Kill) -> impl Iterator<Item = (&'static str, String)> + use<'m> {
+    let (policy, source) = (module.policy, module.source);
+    kill.selection.keys.iter().filter_map(move |key| {
+        let expr = policy.exprs.get(key.expr)?;
+        let text = match &expr.kind {
+            ExprKind::Field(_, field) => field.row().name.to_owned(),
+            _ => source.slice(expr.span).split_whitespace().collect::<Vec<_>>().join(" "),
+        };
+        Some((ty(expr.ty), text))
+    })
+}
+
+fn ty(ty: Ty) -> &'static str {
+    match ty {
+        Ty::Bytes => "bytes",
+        Ty::Ratio => "ratio",
+        Ty::Duration => "duration",
+        Ty::Count => "count",
+        Ty::Bool => "bool",
+        Ty::Text => "text",
+    }
 }

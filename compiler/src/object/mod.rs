@@ -109,6 +109,14 @@ fn kfuncs(programs: &[bpf::Program]) -> Vec<KfuncId> {
     kfuncs
 }
 
+/// Name of the section of maps.
+const MAPS: &str = ".maps";
+
+/// Maps used, in the function's order; libbpf wants each that is declared to be there.
+fn maps<'m>(module: &Module<'m>) -> impl Iterator<Item = (ir::MapRef, &'m ir::MapData)> + use<'m> {
+    module.refs.maps.iter()
+}
+
 /// Kernel variables used, in order of first use.
 fn ksyms(programs: &[bpf::Program]) -> Vec<ir::KsymRef> {
     let mut ksyms = Vec::new();

@@ -1,7 +1,8 @@
 //! Names: what each one in a policy refers to.
 //!
-//! Owns the scope: constants, candidates, and the names that the language itself has. Takes a path as
-//! written, gives a constant or a field of something. Knows no types beyond a constant's.
+//! Owns the scope: what is declared, candidates, and the names that the language itself has. Takes a path as
+//! written, gives a constant, a param, or a field, label or counter of something. Knows no types beyond a
+//! constant's.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +10,7 @@ use oomc_abi::fields::{self, FieldId, Owner};
 
 use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, codes};
-use crate::hir::{Anchor, BinderId, Subject, Ty, Unit};
+use crate::hir::{Anchor, BinderId, LabelId, ParamId, PickId, StateId, Subject, Ty, Unit};
 use crate::source::Span;
 use crate::syntax::ast::{Name, Path};
 
@@ -22,15 +23,39 @@ pub(crate) enum Value {
     Text(String),
 }
 
-/// A declared constant.
+/// A name that a clause declares.
 #[derive(Clone, Debug)]
-pub(crate) struct Constant {
-    /// None when its own declaration is wrong: uses of it are no mistakes of their own.
-    pub(crate) value: Option<Value>,
+pub(crate) struct Declared {
+    /// What it is.
+    pub(crate) what: What,
     /// Its name, where it is declared.
     pub(crate) span: Span,
     /// Something uses it.
     pub(crate) used: bool,
+}
+
+/// What a clause declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// None when its own declaration is wrong: uses of it are no mistakes of their own.
+    Constant(Option<Value>),
+    Param(ParamId),
+    Label(LabelId),
+    State(StateId),
+    Pick(PickId),
+}
+
+impl What {
+    /// In a sentence.
+    pub(crate) fn called(&self) -> &'static str {
+        match self {
+            Self::Constant(_) => "constant",
+            Self::Param(_) => "param",
+            Self::Label(_) => "label",
+            Self::State(_) => "counter",
+            Self::Pick(_) => "pick",
+        }
+    }
 }
 
 /// An enclosing selection's or clause's candidate.
@@ -51,16 +76,37 @@ pub(crate) struct Candidate {
 pub(crate) enum Resolved {
     /// A constant's value.
     Constant(Value),
+    /// A param.
+    Param(ParamId),
+    /// A label of a cgroup.
+    Label(Subject, LabelId),
+    /// A counter of a cgroup.
+    Counter(Subject, StateId),
     /// A field.
     Field(Subject, FieldId),
     /// Something that was reported where it is declared.
     Reported,
 }
 
+/// What the cgroup of a place refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A cgroup.
+    Cgroup(Subject),
+    /// `parent`, which is no place.
+    Parent,
+    /// A candidate that is a process.
+    Process,
+    /// Something that was reported where it is declared.
+    Reported,
+    /// Nothing has this name; these are cgroups.
+    Nothing(Vec<String>),
+}
+
 /// The names that are visible.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
-    pub(crate) constants: HashMap<String, Constant>,
+    pub(crate) declared: HashMap<String, Declared>,
     /// Names whose declarations could not be understood: uses of them are no mistakes of their own.
     pub(crate) lost: HashSet<String>,
     /// The innermost last.
@@ -69,21 +115,13 @@ pub(crate) struct Scope {
     pub(crate) constant_only: bool,
 }
 
-/// Fields of a process that a later version reads.
-const LATER_PROCESS: &[&str] = &["home"];
-
-/// Fields of a cgroup that a later version reads; `events` and `pressure` have members.
-const LATER_CGROUP: &[&str] =
-    &["swap_limit", "working_set", "pgscan", "pgmajfault", "refault", "events", "path", "pressure"];
-
 /// Names that begin a path and are no field.
-const HEADS: &[&str] = &["cgroup", "attached", "parent", "it", "oom", "task", "memcg"];
+const HEADS: &[&str] = &["cgroup", "attached", "parent", "home", "it", "oom", "task", "memcg"];
 
 /// Whether the language itself has this name.
 pub(crate) fn is_language_name(name: &str) -> bool {
-    fields::all().any(|field| field.row().name == name)
-        || LATER_PROCESS.contains(&name)
-        || LATER_CGROUP.contains(&name)
+    let first = |row: &'static str| row.split_once('.').map_or(row, |(first, _)| first);
+    fields::all().map(FieldId::row).any(|row| row.owner != Owner::Event && first(row.name) == name)
         || HEADS.contains(&name)
 }
 
@@ -104,17 +142,11 @@ fn owner(unit: Unit) -> Owner {
     }
 }
 
-fn later(owner: Owner) -> &'static [&'static str] {
-    match owner {
-        Owner::Process => LATER_PROCESS,
-        Owner::Cgroup => LATER_CGROUP,
-    }
-}
-
 fn plural(owner: Owner) -> &'static str {
     match owner {
         Owner::Process => "processes",
         Owner::Cgroup => "cgroups",
+        Owner::Event => "the event",
     }
 }
 
@@ -122,6 +154,7 @@ fn singular(owner: Owner) -> &'static str {
     match owner {
         Owner::Process => "a process",
         Owner::Cgroup => "a cgroup",
+        Owner::Event => "the event",
     }
 }
 
@@ -137,72 +170,155 @@ impl Scope {
         if let Some(candidate) = self.candidates.iter_mut().rev().find(called) {
             candidate.used = true;
         }
-        if path.indexed || matches!(head.text.as_str(), "task" | "memcg") || is_raw(rest) {
+        if !path.indices.is_empty()
+            || matches!(head.text.as_str(), "task" | "memcg")
+            || is_raw(rest)
+            || head.text == "oom" && rest.first().is_some_and(|name| name.text == "oc")
+        {
             return Err(not_yet(path, "members of kernel structures are", "write a field of the language"));
         }
-        if head.text == "oom" {
-            return Err(not_yet(
-                path,
-                "the fields of `oom` are",
-                "a system-wide shortage is one where `cgroup` is the root: `cgroup.name == \"\"`",
-            ));
-        }
-        if rest.is_empty() {
-            if let Some(constant) = self.constants.get_mut(&head.text) {
-                constant.used = true;
-                return Ok(constant.value.clone().map_or(Resolved::Reported, Resolved::Constant));
-            }
-            if self.lost.contains(&head.text) {
-                return Ok(Resolved::Reported);
-            }
-            let candidate = self.candidate(&head.text).is_some() || head.text == "it";
-            if candidate || anchor(&head.text).is_some() {
-                return Err(Diagnostic::new(
-                    codes::NOT_A_VALUE,
-                    format!("`{}` is a whole {}, not a value", head.text, self.kind_of(&head.text)),
-                )
-                .label(path.span, "no number, text or truth value")
-                .help(format!(
-                    "name one of its fields: `{}.{}`",
-                    head.text,
-                    self.example(&head.text)
-                )));
-            }
+        if rest.is_empty()
+            && let Some(resolved) = self.bare(path, head)
+        {
+            return resolved;
         }
         if self.constant_only {
-            return Err(Diagnostic::new(
-                codes::NOT_CONSTANT,
-                format!("a constant cannot depend on `{}`", path.text()),
-            )
-            .label(path.span, "not known when the policy is built")
-            .help("use literals and other constants; write the rest where the constant is used"));
+            return Err(not_constant(path));
         }
-        self.field(path, head, rest)
+        self.member(path, head, rest)
     }
 
-    fn field(&self, path: &Path, head: &Name, rest: &[Name]) -> Result<Resolved, Diagnostic> {
+    /// A name that stands alone: what is declared, or a whole object.
+    fn bare(&mut self, path: &Path, head: &Name) -> Option<Result<Resolved, Diagnostic>> {
+        if let Some(declared) = self.declared.get_mut(&head.text) {
+            declared.used = true;
+            let what = declared.what.clone();
+            return Some(match what {
+                What::Constant(value) => Ok(value.map_or(Resolved::Reported, Resolved::Constant)),
+                _ if self.constant_only => Err(not_constant(path)),
+                What::Param(param) => Ok(Resolved::Param(param)),
+                What::Label(label) => match self.present() {
+                    Some(cgroup) => Ok(Resolved::Label(cgroup, label)),
+                    None => Err(Diagnostic::new(
+                        codes::NO_CANDIDATE,
+                        format!("`{}` of what? no selection encloses it", head.text),
+                    )
+                    .label(path.span, "there is no candidate here")
+                    .help(format!("write `cgroup.{}` for the cgroup whose limit was hit", head.text))),
+                },
+                What::State(state) => {
+                    let cgroup = self.present().unwrap_or(Subject::Anchor(Anchor::Cgroup));
+                    Ok(Resolved::Counter(cgroup, state))
+                }
+                What::Pick(_) => Err(self.whole(path, &head.text)),
+            });
+        }
+        if self.lost.contains(&head.text) {
+            return Some(Ok(Resolved::Reported));
+        }
+        let home = head.text == "home" && self.candidates.last().is_some_and(|it| it.unit == Unit::Process);
+        let object = self.candidate(&head.text).is_some()
+            || matches!(head.text.as_str(), "it" | "oom")
+            || home
+            || anchor(&head.text).is_some();
+        object.then(|| Err(self.whole(path, &head.text)))
+    }
+
+    /// A whole object where a value is needed.
+    fn whole(&self, path: &Path, name: &str) -> Diagnostic {
+        Diagnostic::new(
+            codes::NOT_A_VALUE,
+            format!("`{name}` is a whole {}, not a value", self.kind_of(name)),
+        )
+        .label(path.span, "no number, text or truth value")
+        .help(format!("name one of its fields: `{name}.{}`", self.example(name)))
+    }
+
+    /// The cgroup of the innermost candidate.
+    fn present(&self) -> Option<Subject> {
+        self.candidates.last().map(|it| match it.unit {
+            Unit::Cgroup => Subject::Candidate(it.binder),
+            Unit::Process => Subject::Home(it.binder),
+        })
+    }
+
+    /// The cgroup that a place names.
+    pub(crate) fn place(&mut self, name: &str) -> Place {
+        if let Some(at) = self.candidates.iter().rposition(|it| it.name.as_deref() == Some(name)) {
+            let Some(candidate) = self.candidates.get_mut(at) else { return Place::Reported };
+            candidate.used = true;
+            return match candidate.unit {
+                Unit::Cgroup => Place::Cgroup(Subject::Candidate(candidate.binder)),
+                Unit::Process => Place::Process,
+            };
+        }
+        match (anchor(name), name) {
+            (Some(Anchor::Parent), _) => return Place::Parent,
+            (Some(anchor), _) => return Place::Cgroup(Subject::Anchor(anchor)),
+            (None, "it") => match self.candidates.last() {
+                Some(it) if it.unit == Unit::Cgroup => return Place::Cgroup(Subject::Candidate(it.binder)),
+                Some(_) => return Place::Process,
+                None => {}
+            },
+            _ => {}
+        }
+        match self.declared.get_mut(name) {
+            Some(Declared { what: What::Pick(pick), used, .. }) => {
+                *used = true;
+                return Place::Cgroup(Subject::Pick(*pick));
+            }
+            _ if self.lost.contains(name) => return Place::Reported,
+            _ => {}
+        }
+        let picks = self.declared.iter().filter(|(_, declared)| matches!(declared.what, What::Pick(_)));
+        let known = ["subtree", "cgroup", "attached"].into_iter().map(str::to_owned);
+        let mut picks: Vec<String> = picks.map(|(name, _)| name.clone()).collect();
+        picks.sort();
+        Place::Nothing(known.chain(picks).collect())
+    }
+
+    /// A field, label or counter.
+    fn member(&mut self, path: &Path, head: &Name, rest: &[Name]) -> Result<Resolved, Diagnostic> {
+        if head.text == "oom" {
+            let field = find(Owner::Event, path, rest, Some("oom"))?;
+            return Ok(Resolved::Field(Subject::Event, field));
+        }
         if let Some(anchor) = anchor(&head.text) {
-            let field = find(Owner::Cgroup, path, rest, Some(&head.text))?;
-            return Ok(Resolved::Field(Subject::Anchor(anchor), field));
+            return self.of_cgroup(Subject::Anchor(anchor), path, rest, &head.text);
         }
-        if let Some(candidate) = self.candidate(&head.text) {
-            let field = find(owner(candidate.unit), path, rest, Some(&head.text))?;
-            return Ok(Resolved::Field(Subject::Candidate(candidate.binder), field));
+        if let Some(Declared { what: What::Pick(pick), used, .. }) = self.declared.get_mut(&head.text) {
+            *used = true;
+            let pick = *pick;
+            return self.of_cgroup(Subject::Pick(pick), path, rest, &head.text);
         }
-        let Some(candidate) = self.candidates.last() else {
+        let named = self.candidate(&head.text).map(|it| (it.unit, it.binder));
+        let innermost = self.candidates.last().map(|it| (it.unit, it.binder));
+        let it = named.or(innermost.filter(|_| head.text == "it"));
+        if let Some((unit, binder)) = it {
+            return match (unit, rest) {
+                (Unit::Cgroup, _) => self.of_cgroup(Subject::Candidate(binder), path, rest, &head.text),
+                (Unit::Process, [home, rest @ ..]) if home.text == "home" && !rest.is_empty() => {
+                    self.of_cgroup(Subject::Home(binder), path, rest, &format!("{}.home", head.text))
+                }
+                (Unit::Process, _) => {
+                    let field = find(Owner::Process, path, rest, Some(&head.text))?;
+                    Ok(Resolved::Field(Subject::Candidate(binder), field))
+                }
+            };
+        }
+        let Some((unit, binder)) = innermost else {
             return Err(self.without_candidate(path, head, rest));
         };
-        if head.text == "it" {
-            let field = find(owner(candidate.unit), path, rest, Some("it"))?;
-            return Ok(Resolved::Field(Subject::Candidate(candidate.binder), field));
+        if head.text == "home" && unit == Unit::Process {
+            return self.of_cgroup(Subject::Home(binder), path, rest, "home");
         }
-        match find(owner(candidate.unit), path, &path.segments, None) {
-            Ok(field) => Ok(Resolved::Field(Subject::Candidate(candidate.binder), field)),
+        match find(owner(unit), path, &path.segments, None) {
+            Ok(field) => Ok(Resolved::Field(Subject::Candidate(binder), field)),
             // A mistyped constant is as likely as a mistyped field.
             Err(diagnostic) if diagnostic.code == codes::UNKNOWN_FIELD => {
-                let known = names(owner(candidate.unit))
+                let known = names(owner(unit))
                     .map(|name| -> &str { name })
-                    .chain(self.constants.keys().map(String::as_str))
+                    .chain(self.declared.keys().map(String::as_str))
                     .chain(HEADS.iter().copied());
                 let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
                 Err(Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no `{}` here", path.text()))
@@ -211,13 +327,45 @@ impl Scope {
                         Some(name) => format!("did you mean `{name}{member}`?"),
                         None => format!(
                             "the candidate is {}; its fields are {}",
-                            singular(owner(candidate.unit)),
-                            list(names(owner(candidate.unit)))
+                            singular(owner(unit)),
+                            list(names(owner(unit)))
                         ),
                     }))
             }
             Err(diagnostic) => Err(diagnostic),
         }
+    }
+
+    /// What a cgroup has: a label, a counter, a field.
+    fn of_cgroup(
+        &mut self,
+        cgroup: Subject,
+        path: &Path,
+        rest: &[Name],
+        head: &str,
+    ) -> Result<Resolved, Diagnostic> {
+        if let [name] = rest
+            && let Some(declared) = self.declared.get_mut(&name.text)
+        {
+            match declared.what {
+                What::Label(label) => {
+                    declared.used = true;
+                    return Ok(Resolved::Label(cgroup, label));
+                }
+                What::State(state) => {
+                    declared.used = true;
+                    return Ok(Resolved::Counter(cgroup, state));
+                }
+                _ => {}
+            }
+        }
+        if let [name] = rest
+            && self.lost.contains(&name.text)
+        {
+            return Ok(Resolved::Reported);
+        }
+        let field = find(Owner::Cgroup, path, rest, Some(head))?;
+        Ok(Resolved::Field(cgroup, field))
     }
 
     /// A bare name where no selection encloses it.
@@ -241,12 +389,14 @@ impl Scope {
                 "`{text}` is a field of processes: use it in `where` or `by` of a selection"
             ));
         }
-        if LATER_CGROUP.contains(&head.text.as_str()) || LATER_PROCESS.contains(&head.text.as_str()) {
-            return not_yet(path, &format!("the field `{text}` is"), &instead(&head.text));
+        if head.text == "home" {
+            return no_candidate(
+                "`home` is the cgroup of a process: use it in `where` or `by` of a selection".to_owned(),
+            );
         }
         let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no `{}` here", head.text))
             .label(head.span, "unknown name");
-        let known = self.constants.keys().map(String::as_str).chain(HEADS.iter().copied());
+        let known = self.declared.keys().map(String::as_str).chain(HEADS.iter().copied());
         let Some(name) = nearest(&head.text, known.chain(names(Owner::Cgroup).map(|name| -> &str { name })))
         else {
             return diagnostic.help("names are constants, and fields such as `cgroup.usage`");
@@ -270,6 +420,9 @@ impl Scope {
     }
 
     fn kind_of(&self, name: &str) -> &'static str {
+        if name == "oom" {
+            return "event";
+        }
         match self.unit_of(name) {
             Unit::Process => "process",
             Unit::Cgroup => "cgroup",
@@ -277,6 +430,9 @@ impl Scope {
     }
 
     fn example(&self, name: &str) -> &'static str {
+        if name == "oom" {
+            return "scope";
+        }
         match self.unit_of(name) {
             Unit::Process => "footprint",
             Unit::Cgroup => "usage",
@@ -298,18 +454,16 @@ fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Res
         return Ok(field);
     }
     let span = segments.iter().map(|name| name.span).reduce(Span::to).unwrap_or(path.span);
-    let first = words.first().copied().unwrap_or("");
-    if later(owner).contains(&first) {
-        return Err(not_yet(path, &format!("the field `{name}` is"), &instead(first)));
-    }
     let other = match owner {
-        Owner::Process => Owner::Cgroup,
+        Owner::Process | Owner::Event => Owner::Cgroup,
         Owner::Cgroup => Owner::Process,
     };
-    if fields::find(other, &name).is_some() || later(other).contains(&first) {
+    if fields::find(other, &name).is_some() {
         let help = match (head, owner) {
-            (None, Owner::Process) if fields::find(other, &name).is_some() => {
-                format!("write `cgroup.{name}` for the cgroup whose limit was hit")
+            (None, Owner::Process) => {
+                format!(
+                    "write `home.{name}` for the process's own cgroup, `cgroup.{name}` for the one whose limit was hit"
+                )
             }
             _ => format!("fields of {} are {}", plural(owner), list(names(owner))),
         };
@@ -331,16 +485,10 @@ fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Res
     })
 }
 
-/// What reads as nearly the same today.
-fn instead(field: &str) -> String {
-    let near = match field {
-        "home" => "compare the process's own fields",
-        "working_set" => "`unreclaimable` is what only a kill or swap can free",
-        "path" => "`name` is the last component of the path",
-        "swap_limit" => "`swap` is what was swapped out",
-        _ => "leave the condition out",
-    };
-    near.to_owned()
+fn not_constant(path: &Path) -> Diagnostic {
+    Diagnostic::new(codes::NOT_CONSTANT, format!("a constant cannot depend on `{}`", path.text()))
+        .label(path.span, "not known when the policy is built")
+        .help("use literals and other constants; write the rest where the constant is used")
 }
 
 fn not_yet(path: &Path, what: &str, help: &str) -> Diagnostic {

@@ -53,8 +53,51 @@ pub enum ClauseKind {
         /// What it stands for.
         value: Expr,
     },
+    /// `param name = value range low .. high`
+    Param {
+        /// What it is called.
+        name: Name,
+        /// Until it is set.
+        value: Expr,
+        /// The least and the most that it may be.
+        range: Option<(Expr, Expr)>,
+    },
+    /// `label name: type = value trust root`
+    Label {
+        /// What it is called.
+        name: Name,
+        /// The type, as written.
+        ty: Name,
+        /// Where nobody set it.
+        value: Expr,
+        /// Whose labels count, as written.
+        trust: Option<Name>,
+    },
+    /// `state name: counter per cgroup resets after 1h`
+    State {
+        /// What it is called.
+        name: Name,
+        /// How long a window lasts.
+        resets: Option<Expr>,
+    },
     /// `never kill process where …`
-    Never(Never),
+    Never(Protection),
+    /// `avoid …`, `prefer …`
+    Preference {
+        /// `prefer`, not `avoid`.
+        prefer: bool,
+        /// Of what.
+        of: Protection,
+    },
+    /// `pick name = selection`
+    Pick {
+        /// What it is called.
+        name: Name,
+        /// What it stands for.
+        selection: Box<Selection>,
+    },
+    /// `test "name" { … }`
+    Test(Test),
     /// `rule "name": action`, or a bare action.
     Rule {
         /// None for a bare one.
@@ -66,9 +109,9 @@ pub enum ClauseKind {
     Default(Action),
 }
 
-/// `never kill`, with everything that an author may try to say behind it.
+/// What stands behind `never kill`, `avoid` or `prefer`, with everything that an author may try to say there.
 #[derive(Clone, Debug)]
-pub struct Never {
+pub struct Protection {
     /// A ranking word: a mistake.
     pub rank: Option<(Rank, Span)>,
     /// Of what.
@@ -79,6 +122,75 @@ pub struct Never {
     pub place: Option<Place>,
     /// Which.
     pub condition: Option<Expr>,
+}
+
+/// `test "name" { … }`
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// What it shows.
+    pub name: Text,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// A part of a test.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it says.
+    pub kind: StepKind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What a part of a test says.
+#[derive(Clone, Debug)]
+pub enum StepKind {
+    /// `given { … }`
+    Given(Vec<Given>),
+    /// `on [system] oom [in "/job"]`
+    Event {
+        /// The whole machine is short of memory.
+        system: bool,
+        /// The cgroup whose limit was hit.
+        cgroup: Option<Text>,
+    },
+    /// `after 10s`
+    After(Expr),
+    /// `expect … [by rule "name"]`
+    Expect {
+        /// What must happen.
+        outcome: Outcome,
+        /// Which rule must have done it.
+        rule: Option<Text>,
+    },
+}
+
+/// `"/job#100" { comm "sshd" rss 700MiB }`: a cgroup, or a process behind `#`.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Its path.
+    pub path: Text,
+    /// What is said of it.
+    pub properties: Vec<(Path, Option<Expr>)>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What a test expects.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// `kill nobody`
+    KillNobody,
+    /// `kill process "/job#101", …`
+    Kill(Option<(Unit, Span)>, Vec<Text>),
+    /// `raise_limit "/job" to 1280MiB`
+    RaiseLimit(Text, Expr),
+    /// `notify "text"`
+    Notify(Text),
+    /// `wait`
+    Wait,
+    /// `defer`
+    Defer,
 }
 
 /// An action.
@@ -112,6 +224,8 @@ pub enum ActionKind {
         selection: Box<Selection>,
         /// `now`
         now: bool,
+        /// `until freed B at most N`
+        until: Option<Box<Until>>,
         /// `reason "…"`
         reason: Option<Text>,
     },
@@ -126,6 +240,19 @@ pub enum ActionKind {
     Wait,
     /// `defer`
     Defer,
+    /// `notify "text"`
+    Notify(Text),
+    /// `count name`
+    Count(Name),
+}
+
+/// `until freed 512MiB at most 4`
+#[derive(Clone, Debug)]
+pub struct Until {
+    /// How much.
+    pub freed: Expr,
+    /// With how many victims.
+    pub at_most: Expr,
 }
 
 /// `largest process p in subtree where … by …`
@@ -139,6 +266,8 @@ pub struct Selection {
     pub name: Option<Name>,
     /// Where.
     pub place: Place,
+    /// `stepwise`
+    pub stepwise: Option<Span>,
     /// Which.
     pub filter: Option<Expr>,
     /// Compared by what.
@@ -155,6 +284,8 @@ pub enum Rank {
     Smallest,
     Youngest,
     Oldest,
+    Worst,
+    All,
 }
 
 /// A unit.
@@ -168,10 +299,25 @@ pub enum Unit {
 /// Where candidates are looked for.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// `subtree`
-    Subtree(Span),
+    /// `subtree`, `subtree of C`
+    Subtree(Span, Option<Path>),
+    /// `children of C`
+    Children(Span, Path),
+    /// `leaves of C`
+    Leaves(Span, Path),
     /// A cgroup's name.
     Cgroup(Path),
+}
+
+impl Place {
+    /// Where it stands.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Subtree(span, _) | Self::Children(span, _) | Self::Leaves(span, _) => *span,
+            Self::Cgroup(path) => path.span,
+        }
+    }
 }
 
 /// One key of a ranking.
@@ -188,8 +334,8 @@ pub struct Key {
 pub struct Path {
     /// At least one.
     pub segments: Vec<Name>,
-    /// Holds an index: only members of kernel structures do.
-    pub indexed: bool,
+    /// Indices behind segments, by the segment's number: only members of kernel structures have them.
+    pub indices: Vec<(usize, Literal)>,
     /// Where it stands.
     pub span: Span,
 }
@@ -224,8 +370,49 @@ pub enum ExprKind {
     Minus(Box<Expr>),
     /// `a + b`
     Binary(Binary, Box<Expr>, Box<Expr>),
+    /// `any process in it where …`
+    Quantifier(Box<Quantifier>),
     /// A mistake that was reported where it stands.
     Broken,
+}
+
+/// `any process p in it where …`, `sum rss of process in it`
+#[derive(Clone, Debug)]
+pub struct Quantifier {
+    /// Which.
+    pub quant: Quant,
+    /// Of what.
+    pub unit: Unit,
+    /// The element's own name.
+    pub name: Option<Name>,
+    /// Where.
+    pub place: Place,
+    /// Which.
+    pub filter: Option<Expr>,
+}
+
+/// A quantifier's word.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the words of the language")]
+pub enum Quant {
+    Any,
+    Every,
+    Count,
+    /// With the field that is summed.
+    Sum(Path),
+}
+
+impl Quant {
+    /// As written.
+    #[must_use]
+    pub fn spelling(&self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Every => "every",
+            Self::Count => "count",
+            Self::Sum(_) => "sum",
+        }
+    }
 }
 
 /// Operators between two operands.
@@ -247,6 +434,8 @@ pub enum Binary {
     Div,
     /// `10% of cgroup.limit`
     Of,
+    /// `x ?? 0B`
+    Default,
 }
 
 impl Binary {
@@ -268,6 +457,7 @@ impl Binary {
             Self::Mul => "*",
             Self::Div => "/",
             Self::Of => "of",
+            Self::Default => "??",
         }
     }
 
@@ -287,6 +477,8 @@ impl Rank {
             Self::Smallest => "smallest",
             Self::Youngest => "youngest",
             Self::Oldest => "oldest",
+            Self::Worst => "worst",
+            Self::All => "all",
         }
     }
 }
@@ -306,7 +498,16 @@ impl Path {
     /// As written, without white space.
     #[must_use]
     pub fn text(&self) -> String {
-        let segments: Vec<&str> = self.segments.iter().map(|name| name.text.as_str()).collect();
-        segments.join(".")
+        let mut text = String::new();
+        for (at, name) in self.segments.iter().enumerate() {
+            if at > 0 {
+                text.push('.');
+            }
+            text.push_str(&name.text);
+            for (_, index) in self.indices.iter().filter(|(of, _)| *of == at) {
+                text.push_str(&format!("[{}]", index.value));
+            }
+        }
+        text
     }
 }

@@ -11,8 +11,8 @@ use oomc_grammar::precedence::pratt;
 use oomc_grammar::{OomParser, Rule};
 
 use super::ast::{
-    Action, ActionKind, Binary, Clause, ClauseKind, Expr, ExprKind, File, Key, Name, Never, Path, Place,
-    Rank, Selection, Text, Unit,
+    Action, ActionKind, Binary, Clause, ClauseKind, Expr, ExprKind, File, Given, Key, Name, Outcome, Path,
+    Place, Protection, Quant, Quantifier, Rank, Selection, Step, StepKind, Test, Text, Unit, Until,
 };
 use super::literal;
 use crate::diag::suggest::nearest;
@@ -40,6 +40,35 @@ pub fn parse(source: &Source, sink: &mut Sink) -> File {
         }
     }
     file
+}
+
+/// A part of the text as an expression: a value in the braces of a message.
+pub(crate) fn parse_expr(source: &Source, span: Span, sink: &mut Sink) -> Option<Expr> {
+    let range = span.range();
+    let text = source.text.get(range.clone()).unwrap_or("");
+    let item = Item { range: range.clone(), problem: None, declares: None };
+    let refuse = |help: &str| {
+        Diagnostic::new(codes::MESSAGE, "what stands in the braces is no value")
+            .label(span, "not a value")
+            .help(help.to_owned())
+    };
+    // The depth of what the parser sees was bounded for the clause, not for a string in it.
+    let opened = text.bytes().filter(|byte| matches!(byte, b'(' | b'[' | b'-')).count();
+    if text.trim().is_empty() || opened + text.matches("not").count() > items::MAX_DEPTH {
+        sink.push(refuse("name a value: `{cgroup.usage}`"));
+        return None;
+    }
+    match OomParser::parse(Rule::braced, text) {
+        Ok(mut pairs) => {
+            let pair = pairs.next().and_then(|braced| inner(braced).next())?;
+            Cst { base: item.range.start, sink }.expr(pair)
+        }
+        Err(error) => {
+            let found = unexpected(source, &item, &error);
+            sink.push(refuse(&format!("{found}")));
+            None
+        }
+    }
 }
 
 /// The clause of an item, or a diagnostic.
@@ -167,32 +196,14 @@ fn trouble(source: &Source, problem: &Problem) -> Diagnostic {
 /// A construct of a later part of the language.
 fn not_yet(word: &str, span: Span) -> Diagnostic {
     let instead = match word {
-        "mode audit" => "leave `mode` out: every policy enforces",
-        "param" => "write a `const`, and load the policy again to change it",
-        "label" => "tell cgroups apart by their `name`",
-        "avoid" => "write a rule that kills all others first, with `where not …`",
-        "prefer" => "write a rule that kills these first, with `where …`",
-        "pick" => "write the selection in each rule that needs it",
-        "worst" => "write `largest … by badness`",
-        "all" => "write `kill cgroup …`: it kills every process of the cgroup",
-        "children" | "leaves" | "subtree of" => "write `in subtree`: its cgroups are the leaves",
-        "stepwise" => "without it, all leaves of the place are compared at once",
-        "until" => "without it, one victim is killed per event",
-        "sum" | "every" | "any" => "compare fields of the candidate itself, such as `usage`",
-        "state" | "count" => "`raise_limit … up to …` bounds a rise without counting",
-        "??" => "a comparison with a missing value is not true: the candidate is skipped",
         "raise_limit of" => "`raise_limit` raises the cgroup whose limit was hit",
         "on" => "a policy acts when the kernel runs out of memory",
-        "test" => "leave it out; a policy is tried on a cgroup of its own",
+        "cooldown" | "budget" => "count with a `state` that resets, and compare it in `if`",
+        "growth" | "rate" => "compare the value itself",
         "import" => "copy the clauses into this file",
         _ => "leave it out",
     };
-    let construct = match word {
-        "sum" | "every" | "any" => format!("the quantifier `{word}`"),
-        "on" => "`on`".to_owned(),
-        "count" => "`count`, as a counter or as a quantifier,".to_owned(),
-        _ => format!("`{word}`"),
-    };
+    let construct = format!("`{word}`");
     Diagnostic::new(codes::NOT_YET, format!("{construct} is not yet part of the language"))
         .label(span, "reserved for a later version")
         .help(instead)
@@ -270,7 +281,7 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
             .help(format!("names of policies and rules stand in quotes: `\"{}\"`", short(found)));
     }
     if ["process", "cgroup"].contains(&found)
-        && let Some(word) = nearest(ends, ["largest", "smallest", "youngest", "oldest"])
+        && let Some(word) = nearest(ends, ["largest", "smallest", "youngest", "oldest", "worst", "all"])
         && word != ends
     {
         return diagnostic.help(format!("did you mean `{word} {found}`?"));
@@ -331,8 +342,11 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
 
 /// Words that are reserved and begin no clause.
 fn reserved(found: &str) -> bool {
-    ["process", "cgroup", "subtree", "largest", "smallest", "youngest", "oldest", "true", "false"]
-        .contains(&found)
+    [
+        "process", "cgroup", "subtree", "largest", "smallest", "youngest", "oldest", "worst", "all", "true",
+        "false",
+    ]
+    .contains(&found)
 }
 
 /// The token that a text begins with.
@@ -373,10 +387,39 @@ fn keyword(rule: Rule) -> Option<&'static [&'static str]> {
         Rule::kw_in | Rule::within_list => &["in"],
         Rule::kw_where => &["where"],
         Rule::kw_by => &["by"],
+        Rule::kw_param => &["param"],
+        Rule::kw_range => &["range"],
+        Rule::kw_label => &["label"],
+        Rule::kw_trust => &["trust"],
+        Rule::kw_state => &["state"],
+        Rule::kw_counter => &["counter"],
+        Rule::kw_per => &["per"],
+        Rule::kw_resets => &["resets"],
+        Rule::kw_after => &["after"],
+        Rule::kw_pick => &["pick"],
+        Rule::kw_test => &["test"],
+        Rule::kw_given => &["given"],
+        Rule::kw_expect => &["expect"],
+        Rule::kw_nobody => &["nobody"],
+        Rule::kw_oom => &["oom"],
+        Rule::kw_until => &["until"],
+        Rule::kw_freed => &["freed"],
+        Rule::kw_at => &["at"],
+        Rule::kw_most => &["most"],
+        Rule::kw_notify => &["notify"],
+        Rule::kw_count => &["count"],
+        Rule::kw_children => &["children"],
+        Rule::kw_leaves => &["leaves"],
+        Rule::kw_sum => &["sum"],
+        Rule::class => &["avoid", "prefer"],
+        Rule::quant => &["any", "every", "count"],
+        Rule::type_name => &["count", "bytes", "percent", "duration", "bool"],
+        Rule::truster => &["root", "owner", "any"],
+        Rule::stepwise => &["stepwise"],
         Rule::wait => &["wait"],
         Rule::defer => &["defer"],
         Rule::now => &["now"],
-        Rule::rank => &["largest", "smallest", "youngest", "oldest"],
+        Rule::rank => &["largest", "smallest", "youngest", "oldest", "worst", "all"],
         Rule::unit => &["process", "cgroup"],
         Rule::anchor => &["cgroup"],
         Rule::direction => &["asc", "desc"],
@@ -404,6 +447,8 @@ fn expectations(positives: &[Rule]) -> Vec<&'static str> {
     for rule in positives {
         match rule {
             Rule::kw_if
+            | Rule::kw_notify
+            | Rule::kw_count
             | Rule::kw_kill
             | Rule::kw_raise_limit
             | Rule::wait
@@ -425,6 +470,8 @@ fn expectations(positives: &[Rule]) -> Vec<&'static str> {
             | Rule::primary
             | Rule::expr
             | Rule::list
+            | Rule::quant
+            | Rule::kw_sum
             | Rule::open_bracket
                 if value =>
             {
@@ -445,6 +492,7 @@ fn expectations(positives: &[Rule]) -> Vec<&'static str> {
             | Rule::and
             | Rule::or
             | Rule::of
+            | Rule::otherwise
             | Rule::dot
             | Rule::open_bracket
                 if operator =>
@@ -490,6 +538,24 @@ fn expectations(positives: &[Rule]) -> Vec<&'static str> {
             Rule::kw_reason => add("`reason`"),
             Rule::now => add("`now`"),
             Rule::subtree => add("`subtree`"),
+            Rule::kw_range | Rule::range => add("`range`"),
+            Rule::kw_trust | Rule::trust => add("`trust`"),
+            Rule::kw_counter => add("`counter`"),
+            Rule::kw_per => add("`per cgroup`"),
+            Rule::kw_after => add("`after`"),
+            Rule::kw_until | Rule::until => add("`until freed`"),
+            Rule::kw_freed => add("`freed`"),
+            Rule::kw_at => add("`at most`"),
+            Rule::kw_most => add("`most`"),
+            Rule::stepwise => add("`stepwise`"),
+            Rule::dots => add("`..`"),
+            Rule::type_name => add("a type: `count`, `bytes`, `percent`, `duration` or `bool`"),
+            Rule::truster => add("`root`, `owner` or `any`"),
+            Rule::given | Rule::kw_given => add("`given`"),
+            Rule::event | Rule::kw_on => add("`on oom`"),
+            Rule::expectation | Rule::kw_expect => add("`expect`"),
+            Rule::kw_oom => add("`oom`"),
+            Rule::property => add("a property"),
             _ => {}
         }
     }
@@ -536,6 +602,32 @@ fn inner(pair: Pair<'_, Rule>) -> impl Iterator<Item = Pair<'_, Rule>> {
                 | Rule::kw_in
                 | Rule::kw_where
                 | Rule::kw_by
+                | Rule::kw_param
+                | Rule::kw_range
+                | Rule::kw_label
+                | Rule::kw_trust
+                | Rule::kw_state
+                | Rule::kw_counter
+                | Rule::kw_per
+                | Rule::kw_resets
+                | Rule::kw_after
+                | Rule::kw_pick
+                | Rule::kw_test
+                | Rule::kw_given
+                | Rule::kw_on
+                | Rule::kw_oom
+                | Rule::kw_expect
+                | Rule::kw_nobody
+                | Rule::kw_until
+                | Rule::kw_freed
+                | Rule::kw_at
+                | Rule::kw_most
+                | Rule::kw_notify
+                | Rule::kw_count
+                | Rule::kw_children
+                | Rule::kw_leaves
+                | Rule::kw_sum
+                | Rule::dots
         )
     })
 }
@@ -569,7 +661,44 @@ impl Cst<'_> {
             Rule::constant => {
                 ClauseKind::Const { name: self.name(&parts.next()?), value: self.expr(parts.next()?)? }
             }
-            Rule::never => ClauseKind::Never(self.never(parts)?),
+            Rule::param => ClauseKind::Param {
+                name: self.name(&parts.next()?),
+                value: self.expr(parts.next()?)?,
+                range: match parts.next() {
+                    Some(range) => {
+                        let mut ends = inner(range);
+                        Some((self.expr(ends.next()?)?, self.expr(ends.next()?)?))
+                    }
+                    None => None,
+                },
+            },
+            Rule::label => ClauseKind::Label {
+                name: self.name(&parts.next()?),
+                ty: self.name(&parts.next()?),
+                value: self.expr(parts.next()?)?,
+                trust: match parts.next() {
+                    Some(trust) => Some(self.name(&inner(trust).next()?)),
+                    None => None,
+                },
+            },
+            Rule::state => {
+                let name = self.name(&parts.next()?);
+                let resets = match parts.find(|part| part.as_rule() == Rule::resets) {
+                    Some(resets) => Some(self.expr(inner(resets).next()?)?),
+                    None => None,
+                };
+                ClauseKind::State { name, resets }
+            }
+            Rule::never => ClauseKind::Never(self.protection(parts)?),
+            Rule::preference => {
+                let prefer = parts.next()?.as_str() == "prefer";
+                ClauseKind::Preference { prefer, of: self.protection(parts)? }
+            }
+            Rule::pick => ClauseKind::Pick {
+                name: self.name(&parts.next()?),
+                selection: Box::new(self.selection(parts.next()?)?),
+            },
+            Rule::test => ClauseKind::Test(self.test(parts)?),
             Rule::named => ClauseKind::Rule {
                 name: Some(self.text(&parts.next()?)),
                 action: self.action(parts.next()?)?,
@@ -589,8 +718,8 @@ impl Cst<'_> {
         Text { text: unquoted(pair.as_str()).to_owned(), span: self.span(pair) }
     }
 
-    fn never<'p>(&mut self, parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Never> {
-        let mut never = Never { rank: None, unit: None, path: None, place: None, condition: None };
+    fn protection<'p>(&mut self, parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Protection> {
+        let mut never = Protection { rank: None, unit: None, path: None, place: None, condition: None };
         for part in parts {
             let span = self.span(&part);
             match part.as_rule() {
@@ -603,6 +732,94 @@ impl Cst<'_> {
             }
         }
         Some(never)
+    }
+
+    fn test<'p>(&mut self, mut parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Test> {
+        let name = self.text(&parts.next()?);
+        let mut steps = Vec::new();
+        for part in parts {
+            let span = self.span(&part);
+            let rule = part.as_rule();
+            let mut parts = inner(part);
+            let kind = match rule {
+                Rule::given => {
+                    let mut objects = Vec::new();
+                    for object in parts {
+                        objects.push(self.given(object)?);
+                    }
+                    StepKind::Given(objects)
+                }
+                Rule::event => {
+                    let (mut system, mut cgroup) = (false, None);
+                    for part in parts {
+                        match part.as_rule() {
+                            Rule::system => system = true,
+                            _ => cgroup = Some(self.text(&part)),
+                        }
+                    }
+                    StepKind::Event { system, cgroup }
+                }
+                Rule::passes => StepKind::After(self.primary(parts.next()?)?.0),
+                Rule::expectation => {
+                    let outcome = self.outcome(parts.next()?)?;
+                    let rule = match parts.next() {
+                        Some(by) => Some(self.text(&inner(by).find(|part| part.as_rule() == Rule::string)?)),
+                        None => None,
+                    };
+                    StepKind::Expect { outcome, rule }
+                }
+                _ => return None,
+            };
+            steps.push(Step { kind, span });
+        }
+        Some(Test { name, steps })
+    }
+
+    fn given(&mut self, object: Pair<'_, Rule>) -> Option<Given> {
+        let span = self.span(&object);
+        let mut parts = inner(object);
+        let path = self.text(&parts.next()?);
+        let mut properties = Vec::new();
+        for property in parts {
+            let mut parts = inner(property);
+            let name = self.path(parts.next()?)?;
+            let value = match parts.next() {
+                Some(minus) if minus.as_rule() == Rule::minus => {
+                    let (value, _) = self.primary(parts.next()?)?;
+                    let span = self.span(&minus).to(value.span);
+                    Some(Expr { kind: ExprKind::Minus(Box::new(value)), span })
+                }
+                Some(value) => Some(self.primary(value)?.0),
+                None => None,
+            };
+            properties.push((name, value));
+        }
+        Some(Given { path, properties, span })
+    }
+
+    fn outcome(&mut self, pair: Pair<'_, Rule>) -> Option<Outcome> {
+        let rule = pair.as_rule();
+        let mut parts = inner(pair);
+        Some(match rule {
+            Rule::expect_nobody => Outcome::KillNobody,
+            Rule::expect_kill => {
+                let (mut of, mut victims) = (None, Vec::new());
+                for part in parts {
+                    match part.as_rule() {
+                        Rule::unit => of = Some((unit(part.as_str())?, self.span(&part))),
+                        _ => victims.push(self.text(&part)),
+                    }
+                }
+                Outcome::Kill(of, victims)
+            }
+            Rule::expect_raise => {
+                Outcome::RaiseLimit(self.text(&parts.next()?), self.primary(parts.next()?)?.0)
+            }
+            Rule::notice => Outcome::Notify(self.text(&parts.next()?)),
+            Rule::wait => Outcome::Wait,
+            Rule::defer => Outcome::Defer,
+            _ => return None,
+        })
     }
 
     fn action(&mut self, pair: Pair<'_, Rule>) -> Option<Action> {
@@ -647,15 +864,21 @@ impl Cst<'_> {
             }
             Rule::kill => {
                 let selection = Box::new(self.selection(parts.next()?)?);
-                let (mut now, mut reason) = (false, None);
+                let (mut now, mut until, mut reason) = (false, None, None);
                 for part in parts {
                     match part.as_rule() {
                         Rule::now => now = true,
+                        Rule::until => {
+                            let mut parts = inner(part);
+                            let freed = self.expr(parts.next()?)?;
+                            let at_most = self.primary(parts.next()?)?.0;
+                            until = Some(Box::new(Until { freed, at_most }));
+                        }
                         Rule::reason => reason = Some(self.text(&inner(part).next()?)),
                         _ => return None,
                     }
                 }
-                ActionKind::Kill { selection, now, reason }
+                ActionKind::Kill { selection, now, until, reason }
             }
             Rule::raise_limit => ActionKind::RaiseLimit {
                 amount: self.expr(parts.next()?)?,
@@ -666,6 +889,8 @@ impl Cst<'_> {
             },
             Rule::wait => ActionKind::Wait,
             Rule::defer => ActionKind::Defer,
+            Rule::notice => ActionKind::Notify(self.text(&parts.next()?)),
+            Rule::tally => ActionKind::Count(self.name(&parts.next()?)),
             _ => return None,
         };
         Some(Action { kind, span })
@@ -674,7 +899,7 @@ impl Cst<'_> {
     fn selection(&mut self, pair: Pair<'_, Rule>) -> Option<Selection> {
         let span = self.span(&pair);
         let (mut rank_word, mut unit_word, mut name, mut place) = (None, None, None, None);
-        let (mut filter, mut keys) = (None, Vec::new());
+        let (mut stepwise, mut filter, mut keys) = (None, None, Vec::new());
         for part in inner(pair) {
             let span = self.span(&part);
             match part.as_rule() {
@@ -682,6 +907,7 @@ impl Cst<'_> {
                 Rule::unit => unit_word = Some((unit(part.as_str())?, span)),
                 Rule::name => name = Some(self.name(&part)),
                 Rule::within => place = Some(self.place(inner(part).next()?)?),
+                Rule::stepwise => stepwise = Some(span),
                 Rule::filter => filter = Some(self.expr(inner(part).next()?)?),
                 Rule::order => {
                     for key in inner(part) {
@@ -694,27 +920,86 @@ impl Cst<'_> {
                 _ => return None,
             }
         }
-        Some(Selection { rank: rank_word, unit: unit_word, name, place: place?, filter, keys, span })
+        Some(Selection {
+            rank: rank_word,
+            unit: unit_word,
+            name,
+            place: place?,
+            stepwise,
+            filter,
+            keys,
+            span,
+        })
     }
 
     fn place(&mut self, pair: Pair<'_, Rule>) -> Option<Place> {
-        match pair.as_rule() {
-            Rule::subtree => Some(Place::Subtree(self.span(&pair))),
-            Rule::path => Some(Place::Cgroup(self.path(pair))),
-            _ => None,
+        let (span, rule) = (self.span(&pair), pair.as_rule());
+        if rule == Rule::path {
+            return Some(Place::Cgroup(self.path(pair)?));
         }
+        let of = match inner(pair).find(|part| part.as_rule() == Rule::path) {
+            Some(path) => Some(self.path(path)?),
+            None => None,
+        };
+        Some(match rule {
+            Rule::descent => Place::Subtree(span, of),
+            Rule::children => Place::Children(span, of?),
+            Rule::leaves => Place::Leaves(span, of?),
+            _ => return None,
+        })
     }
 
-    fn path(&self, pair: Pair<'_, Rule>) -> Path {
+    fn path(&mut self, pair: Pair<'_, Rule>) -> Option<Path> {
         let span = self.span(&pair);
-        let mut path = Path { segments: Vec::new(), indexed: false, span };
+        let mut path = Path { segments: Vec::new(), indices: Vec::new(), span };
         for part in inner(pair) {
             match part.as_rule() {
-                Rule::number => path.indexed = true,
+                Rule::number => {
+                    let of = path.segments.len().checked_sub(1)?;
+                    path.indices.push((of, self.number(&part)?));
+                }
                 _ => path.segments.push(self.name(&part)),
             }
         }
-        path
+        Some(path)
+    }
+
+    /// A number with its unit, or a diagnostic.
+    fn number(&mut self, pair: &Pair<'_, Rule>) -> Option<literal::Literal> {
+        match literal::parse(pair.as_str()) {
+            Ok(literal) => Some(literal),
+            Err(refused) => {
+                self.sink.push(
+                    Diagnostic::new(refused.code, refused.message)
+                        .label(self.span(pair), "this number")
+                        .help(refused.help),
+                );
+                None
+            }
+        }
+    }
+
+    fn quantifier(&mut self, pair: Pair<'_, Rule>) -> Option<Quantifier> {
+        let (mut quant, mut of, mut name, mut place, mut filter) = (None, None, None, None, None);
+        for part in inner(pair) {
+            match part.as_rule() {
+                Rule::quant => {
+                    quant = Some(match part.as_str() {
+                        "any" => Quant::Any,
+                        "every" => Quant::Every,
+                        _ => Quant::Count,
+                    });
+                }
+                Rule::path => quant = Some(Quant::Sum(self.path(part)?)),
+                Rule::unit => of = Some(unit(part.as_str())?),
+                Rule::name => name = Some(self.name(&part)),
+                Rule::within => place = Some(self.place(inner(part).next()?)?),
+                Rule::filter => filter = Some(self.expr(inner(part).next()?)?),
+                Rule::of => {}
+                _ => return None,
+            }
+        }
+        Some(Quantifier { quant: quant?, unit: of?, name, place: place?, filter })
     }
 
     fn expr(&mut self, pair: Pair<'_, Rule>) -> Option<Expr> {
@@ -745,20 +1030,14 @@ impl Cst<'_> {
     fn primary(&mut self, pair: Pair<'_, Rule>) -> Option<Deep> {
         let span = self.span(&pair);
         let (kind, depth) = match pair.as_rule() {
-            Rule::number => match literal::parse(pair.as_str()) {
-                Ok(literal) => (ExprKind::Number(literal), 0),
-                Err(refused) => {
-                    self.sink.push(
-                        Diagnostic::new(refused.code, refused.message)
-                            .label(span, "this number")
-                            .help(refused.help),
-                    );
-                    (ExprKind::Broken, 0)
-                }
-            },
+            Rule::number => (self.number(&pair).map_or(ExprKind::Broken, ExprKind::Number), 0),
             Rule::string => (ExprKind::Text(unquoted(pair.as_str()).to_owned()), 0),
             Rule::boolean => (ExprKind::Bool(pair.as_str() == "true"), 0),
-            Rule::path => (ExprKind::Path(self.path(pair)), 0),
+            Rule::path => (ExprKind::Path(self.path(pair)?), 0),
+            Rule::quantifier | Rule::sum => {
+                let quantifier = Box::new(self.quantifier(pair)?);
+                (ExprKind::Quantifier(quantifier), 1)
+            }
             Rule::paren => {
                 let (expr, depth) = self.deep(inner(pair).next()?)?;
                 (ExprKind::Paren(Box::new(expr)), depth + 1)
@@ -802,6 +1081,7 @@ impl Cst<'_> {
             Rule::times => Binary::Mul,
             Rule::divided => Binary::Div,
             Rule::of => Binary::Of,
+            Rule::otherwise => Binary::Default,
             Rule::assign => {
                 self.sink.push(
                     Diagnostic::new(codes::ASSIGN, "`=` does not compare")
@@ -812,6 +1092,29 @@ impl Cst<'_> {
             }
             _ => return None,
         };
+        if !matches!(
+            binary,
+            Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Of | Binary::Default
+        ) {
+            for operand in [&left, &right] {
+                if let ExprKind::Quantifier(quantifier) = &operand.kind
+                    && quantifier.filter.is_some()
+                {
+                    self.sink.push(
+                        Diagnostic::new(
+                            codes::BARE_QUANTIFIER,
+                            format!("where does the `where` of `{}` end?", quantifier.quant.spelling()),
+                        )
+                        .label(operand.span, "its condition takes everything up to here")
+                        .help(format!(
+                            "put it in parentheses: `({} … where …)`",
+                            quantifier.quant.spelling()
+                        )),
+                    );
+                    return broken;
+                }
+            }
+        }
         let chained = matches!(left.kind, ExprKind::Binary(first, ..) if first.compares());
         if binary.compares() && chained {
             self.sink.push(
@@ -847,6 +1150,8 @@ fn rank(word: &str) -> Option<Rank> {
         "smallest" => Rank::Smallest,
         "youngest" => Rank::Youngest,
         "oldest" => Rank::Oldest,
+        "worst" => Rank::Worst,
+        "all" => Rank::All,
         _ => return None,
     })
 }

@@ -2,7 +2,10 @@
 
 use core::fmt::Write as _;
 
-use super::ast::{Action, ActionKind, ClauseKind, Expr, ExprKind, File, Path, Place, Selection};
+use super::ast::{
+    Action, ActionKind, ClauseKind, Expr, ExprKind, File, Outcome, Path, Place, Protection, Quant, Selection,
+    StepKind, Test,
+};
 
 /// Prints a file.
 #[must_use]
@@ -15,13 +18,32 @@ pub fn print(file: &File) -> String {
             ClauseKind::Const { name, value } => {
                 out.line(0, format_args!("const {} = {}", name.text, expr(value)));
             }
-            ClauseKind::Never(never) => {
-                let unit = never.unit.map_or("?", |(unit, _)| unit.spelling());
-                out.line(0, format_args!("never {unit}"));
-                if let Some(condition) = &never.condition {
-                    out.line(1, format_args!("where {}", expr(condition)));
+            ClauseKind::Param { name, value, range } => {
+                out.line(0, format_args!("param {} = {}", name.text, expr(value)));
+                if let Some((least, most)) = range {
+                    out.line(1, format_args!("range {} .. {}", expr(least), expr(most)));
                 }
             }
+            ClauseKind::Label { name, ty, value, trust } => {
+                out.line(0, format_args!("label {}: {} = {}", name.text, ty.text, expr(value)));
+                if let Some(trust) = trust {
+                    out.line(1, format_args!("trust {}", trust.text));
+                }
+            }
+            ClauseKind::State { name, resets } => {
+                out.line(0, format_args!("state {}", name.text));
+                if let Some(resets) = resets {
+                    out.line(1, format_args!("resets after {}", expr(resets)));
+                }
+            }
+            ClauseKind::Never(of) => out.protection("never", of),
+            ClauseKind::Preference { prefer: true, of } => out.protection("prefer", of),
+            ClauseKind::Preference { prefer: false, of } => out.protection("avoid", of),
+            ClauseKind::Pick { name, selection } => {
+                out.line(0, format_args!("pick {}", name.text));
+                out.selection(1, selection);
+            }
+            ClauseKind::Test(test) => out.test(test),
             ClauseKind::Rule { name: Some(name), action } => {
                 out.line(0, format_args!("rule {:?}", name.text));
                 out.action(1, action);
@@ -49,6 +71,44 @@ impl Printer {
         let _ = writeln!(self.text, "{:width$}{text}", "", width = depth * 2);
     }
 
+    fn protection(&mut self, word: &str, of: &Protection) {
+        let unit = of.unit.map_or("?", |(unit, _)| unit.spelling());
+        let path = of.path.as_ref().map(|path| format!(" {:?}", path.text)).unwrap_or_default();
+        self.line(0, format_args!("{word} {unit}{path}"));
+        if let Some(condition) = &of.condition {
+            self.line(1, format_args!("where {}", expr(condition)));
+        }
+    }
+
+    fn test(&mut self, test: &Test) {
+        self.line(0, format_args!("test {:?}", test.name.text));
+        for step in &test.steps {
+            match &step.kind {
+                StepKind::Given(objects) => {
+                    for object in objects {
+                        self.line(1, format_args!("given {:?}", object.path.text));
+                        for (name, value) in &object.properties {
+                            let value = value.as_ref().map(|value| format!(" {}", expr(value)));
+                            self.line(2, format_args!("{}{}", path(name), value.unwrap_or_default()));
+                        }
+                    }
+                }
+                StepKind::Event { system, cgroup } => {
+                    let system = if *system { "system " } else { "" };
+                    let place = cgroup.as_ref().map(|cgroup| format!(" in {:?}", cgroup.text));
+                    self.line(1, format_args!("on {system}oom{}", place.unwrap_or_default()));
+                }
+                StepKind::After(time) => self.line(1, format_args!("after {}", expr(time))),
+                StepKind::Expect { outcome, rule } => {
+                    self.line(1, format_args!("expect {}", self::outcome(outcome)));
+                    if let Some(rule) = rule {
+                        self.line(2, format_args!("by rule {:?}", rule.text));
+                    }
+                }
+            }
+        }
+    }
+
     fn action(&mut self, depth: usize, action: &Action) {
         match &action.kind {
             ActionKind::If { condition, then, otherwise } => {
@@ -71,9 +131,13 @@ impl Printer {
                     self.action(depth + 1, action);
                 }
             }
-            ActionKind::Kill { selection, now, reason } => {
+            ActionKind::Kill { selection, now, until, reason } => {
                 self.line(depth, format_args!("kill{}", if *now { " now" } else { "" }));
                 self.selection(depth + 1, selection);
+                if let Some(until) = until {
+                    let (freed, most) = (expr(&until.freed), expr(&until.at_most));
+                    self.line(depth + 1, format_args!("until freed {freed} at most {most}"));
+                }
                 if let Some(reason) = reason {
                     self.line(depth + 1, format_args!("reason {:?}", reason.text));
                 }
@@ -86,6 +150,8 @@ impl Printer {
             }
             ActionKind::Wait => self.line(depth, format_args!("wait")),
             ActionKind::Defer => self.line(depth, format_args!("defer")),
+            ActionKind::Notify(text) => self.line(depth, format_args!("notify {:?}", text.text)),
+            ActionKind::Count(name) => self.line(depth, format_args!("count {}", name.text)),
         }
     }
 
@@ -94,11 +160,9 @@ impl Printer {
         words.extend(selection.rank.map(|(rank, _)| rank.spelling()));
         words.extend(selection.unit.map(|(unit, _)| unit.spelling()));
         words.extend(selection.name.as_ref().map(|name| name.text.as_str()));
-        let place = match &selection.place {
-            Place::Subtree(_) => "subtree".to_owned(),
-            Place::Cgroup(name) => path(name),
-        };
+        let place = place(&selection.place);
         words.extend(["in", &place]);
+        words.extend(selection.stepwise.map(|_| "stepwise"));
         self.line(depth, format_args!("{}", words.join(" ")));
         if let Some(filter) = &selection.filter {
             self.line(depth + 1, format_args!("where {}", expr(filter)));
@@ -129,14 +193,46 @@ fn expr(e: &Expr) -> String {
         ExprKind::Not(inner) => format!("(not {})", expr(inner)),
         ExprKind::Minus(inner) => format!("(- {})", expr(inner)),
         ExprKind::Binary(op, left, right) => format!("({} {} {})", expr(left), op.spelling(), expr(right)),
+        ExprKind::Quantifier(quantifier) => {
+            let mut text = quantifier.quant.spelling().to_owned();
+            if let Quant::Sum(field) = &quantifier.quant {
+                text += &format!(" {} of", path(field));
+            }
+            text += &format!(" {}", quantifier.unit.spelling());
+            text.extend(quantifier.name.iter().map(|name| format!(" {}", name.text)));
+            text += &format!(" in {}", place(&quantifier.place));
+            text.extend(quantifier.filter.iter().map(|filter| format!(" where {}", expr(filter))));
+            format!("({text})")
+        }
         ExprKind::Broken => "?".to_owned(),
     }
 }
 
-fn path(path: &Path) -> String {
-    let mut text = path.text();
-    if path.indexed {
-        text.push_str("[…]");
+fn place(place: &Place) -> String {
+    match place {
+        Place::Subtree(_, None) => "subtree".to_owned(),
+        Place::Subtree(_, Some(of)) => format!("subtree of {}", path(of)),
+        Place::Children(_, of) => format!("children of {}", path(of)),
+        Place::Leaves(_, of) => format!("leaves of {}", path(of)),
+        Place::Cgroup(name) => path(name),
     }
-    text
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::KillNobody => "kill nobody".to_owned(),
+        Outcome::Kill(unit, victims) => {
+            let unit = unit.map(|(unit, _)| format!(" {}", unit.spelling())).unwrap_or_default();
+            let victims: Vec<String> = victims.iter().map(|victim| format!("{:?}", victim.text)).collect();
+            format!("kill{unit} {}", victims.join(", "))
+        }
+        Outcome::RaiseLimit(cgroup, to) => format!("raise_limit {:?} to {}", cgroup.text, expr(to)),
+        Outcome::Notify(text) => format!("notify {:?}", text.text),
+        Outcome::Wait => "wait".to_owned(),
+        Outcome::Defer => "defer".to_owned(),
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.text()
 }

@@ -3,6 +3,7 @@
 //! A test takes a case and gives its output to be compared with the expectation, nothing if it has none,
 //! or an error that says what is wrong.
 
+mod fmt;
 mod parse;
 
 mod check;
@@ -33,6 +34,7 @@ pub(crate) struct Subtest {
 
 /// All of them, in the order of translation.
 const SUBTESTS: &[Subtest] = &[
+    fmt::FMT,
     parse::PARSE,
     check::CHECK,
     hir::HIR,

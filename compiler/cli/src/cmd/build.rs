@@ -1,16 +1,15 @@
 //! `oomc build FILE -o policy.o`
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use oomc_compiler::{KernelView, Source, Stage};
 use serde_json::json;
 
 use crate::args::Build;
-use crate::cmd::{exit_of, source, tell, view};
+use crate::cmd::{exit_of, source, tell, view, write};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::report::{Report, object_path, reason};
+use crate::report::{Report, object_path};
 
 pub(crate) fn run(report: &Report, args: &Build) -> Outcome {
     let view = view(&args.kernel)?;
@@ -73,29 +72,4 @@ fn same_file(a: &Path, b: &Path) -> bool {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
     }
-}
-
-/// Writes to a file beside the wanted one and renames it, so that nobody reads half an object. What is not
-/// an ordinary file (`/dev/stdout`) is written directly.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed =
-        |error: io::Error| Failure::refused(format!("cannot write {}: {}", path.display(), reason(&error)));
-    if fs::metadata(path).is_ok_and(|data| !data.is_file()) {
-        return match fs::write(path, bytes) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(failed),
-        };
-    }
-    let Some(name) = path.file_name() else {
-        return Err(Failure::refused(format!("cannot write {}: it is no file name", path.display())));
-    };
-    let mut beside = name.to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
-    let beside = path.with_file_name(beside);
-    let result = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
-    if result.is_err() {
-        // Only if it was made at all.
-        let _ = fs::remove_file(&beside);
-    }
-    result.map_err(failed)
 }

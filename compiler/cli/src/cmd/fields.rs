@@ -1,7 +1,7 @@
 //! `oomc fields [NAME]`
 
 use oomc_abi::availability::lacks;
-use oomc_abi::fields::{self, Field, Owner, Unit};
+use oomc_abi::fields::{self, Field};
 use serde_json::{Value, json};
 
 use crate::args::Fields;
@@ -28,9 +28,9 @@ pub(crate) fn run(report: &Report, args: &Fields) -> Outcome {
         let lacks = lacks(&view, row);
         tell(report, row, lacks.as_deref());
         list.push(json!({
-            "owner": owner(row.owner),
+            "owner": row.owner.name(),
             "name": row.name,
-            "unit": unit(row.unit),
+            "unit": row.unit.name(),
             "percent_of": row.base,
             "missing": (!row.missing.is_empty()).then_some(row.missing),
             "doc": row.doc,
@@ -44,11 +44,11 @@ pub(crate) fn run(report: &Report, args: &Fields) -> Outcome {
 }
 
 fn tell(report: &Report, row: &Field, lacks: Option<&str>) {
-    let name = format!("{}.{}", owner(row.owner), row.name);
-    report.line(format_args!("{name:<24} {:<9} {}", unit(row.unit), row.doc));
+    let name = format!("{}.{}", row.owner.name(), row.name);
+    report.line(format_args!("{name:<24} {:<9} {}", row.unit.name(), row.doc));
     let say = |text: String| report.line(format_args!("{:<34} {text}", ""));
     if let Some(base) = row.base {
-        say(format!("a percent beside it is taken of {}.{base}", owner(row.owner)));
+        say(format!("a percent beside it is taken of {}.{base}", row.owner.name()));
     }
     if !row.missing.is_empty() {
         say(format!("missing when {}", row.missing));
@@ -57,21 +57,4 @@ fn tell(report: &Report, row: &Field, lacks: Option<&str>) {
         say(format!("not on this kernel: {lacks}"));
     }
     report.detail(format_args!("{:<34} {}", "", row.source));
-}
-
-fn owner(owner: Owner) -> &'static str {
-    match owner {
-        Owner::Process => "process",
-        Owner::Cgroup => "cgroup",
-    }
-}
-
-fn unit(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Bytes => "bytes",
-        Unit::Count => "number",
-        Unit::Duration => "duration",
-        Unit::Bool => "yes or no",
-        Unit::Text => "text",
-    }
 }

@@ -4,11 +4,14 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod fields;
+pub(crate) mod fmt;
 pub(crate) mod load;
+pub(crate) mod lsp;
 pub(crate) mod status;
 pub(crate) mod unload;
 
 use std::path::Path;
+use std::{fs, io};
 
 use oomc_compiler::diag::{Diagnostic, Severity};
 use oomc_compiler::{KernelView, Source};
@@ -48,6 +51,42 @@ fn source(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>, Failure> 
 fn source_of(path: &Path, bytes: &[u8]) -> Result<Source, (Source, Diagnostic)> {
     let name = path.display().to_string();
     Source::from_bytes(name.as_str(), bytes).map_err(|diagnostic| (Source::new(name, ""), diagnostic))
+}
+
+/// Writes to a file beside the wanted one and renames it, so that nobody reads half a file and a full disk
+/// costs nothing. What was there keeps its owner, its permissions and the links to it. What is not an ordinary
+/// file (`/dev/stdout`) is written directly.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let failed =
+        |error: io::Error| Failure::refused(format!("cannot write {}: {}", path.display(), reason(&error)));
+    let before = fs::metadata(path).ok();
+    if before.as_ref().is_some_and(|before| !before.is_file()) {
+        return match fs::write(path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(failed),
+        };
+    }
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let Some(name) = path.file_name() else {
+        return Err(Failure::refused(format!("cannot write {}: it is no file name", path.display())));
+    };
+    let mut beside = name.to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = path.with_file_name(beside);
+    let keep = |before: fs::Metadata| {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+        // Only root can give a file away; others own what they write.
+        let _ = chown(&beside, Some(before.uid()), Some(before.gid()));
+        fs::set_permissions(&beside, before.permissions())
+    };
+    let result = fs::write(&beside, bytes)
+        .and_then(|()| before.map_or(Ok(()), keep))
+        .and_then(|()| fs::rename(&beside, &path));
+    if result.is_err() {
+        // Only if it was made at all.
+        let _ = fs::remove_file(&beside);
+    }
+    result.map_err(failed)
 }
 
 /// Prints diagnostics for people; gives them for programs.

@@ -20,6 +20,7 @@ const FRAME: u64 = 0x7000_0000_0000;
 const CONTEXT: u64 = 0x6000_0000_0000;
 const GLOBALS: u64 = 0x5000_0000_0000;
 const KSYMS: u64 = 0x4000_0000_0000;
+const MAPS: u64 = 0x4800_0000_0000;
 /// Steps after which a run is taken for endless.
 const FUEL: usize = 300_000;
 
@@ -123,6 +124,7 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                 }
                 InstData::TypeId(_) => 0,
                 InstData::KsymAddr(ksym) => KSYMS + u64::from(ksym.as_u32()) * 0x1000,
+                InstData::MapAddr(map) => MAPS + u64::from(map.as_u32()) * 0x1000,
                 InstData::StackAddr(slot) => FRAME.wrapping_add_signed(i64::from(frame.slot(*slot))),
                 InstData::GlobalAddr { global, offset } => {
                     GLOBALS + u64::from(global.as_u32()) * 0x10_0000 + u64::from(*offset)
@@ -213,6 +215,7 @@ pub(super) fn run_bpf(program: &Program) -> Seen {
             Insn::Wide { dst, imm } => {
                 let base = match reloc {
                     Some(RelocTarget::Global(global)) => GLOBALS + u64::from(global.as_u32()) * 0x10_0000,
+                    Some(RelocTarget::Map(map)) => MAPS + u64::from(map.as_u32()) * 0x1000,
                     Some(RelocTarget::Ksym(ksym)) => KSYMS + u64::from(ksym.as_u32()) * 0x1000,
                     _ => 0,
                 };

@@ -1,0 +1,142 @@
+//! The open documents, and what is asked about them.
+//!
+//! Whole documents: a change brings the whole text, and the whole text is compiled anew. Takes and gives the
+//! parameters and results of messages; what they say comes from [`crate::ide`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lsp_types::notification::{
+    DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Notification,
+};
+use lsp_types::request::{Formatting, HoverRequest, Request};
+use lsp_types::{
+    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
+    DocumentFormattingParams, Hover, HoverParams,
+};
+use oomc_compiler::KernelView;
+use serde_json::Value;
+
+use crate::convert::{self, Lines};
+use crate::ide;
+
+/// An open document.
+struct Document {
+    uri: lsp_types::Uri,
+    version: i32,
+    text: String,
+}
+
+/// Why a message has no effect.
+pub(crate) enum Problem {
+    /// Its method is not known.
+    Unknown,
+    /// Its parameters are not what they should be.
+    Params(String),
+}
+
+/// What the server knows.
+pub(crate) struct State {
+    view: KernelView,
+    /// The client shows places besides the one that a diagnostic stands at.
+    related: bool,
+    /// By URI.
+    documents: BTreeMap<String, Document>,
+    /// URIs whose diagnostics the client does not know yet.
+    changed: BTreeSet<String>,
+}
+
+impl State {
+    pub(crate) fn new(view: KernelView) -> Self {
+        Self { view, related: false, documents: BTreeMap::new(), changed: BTreeSet::new() }
+    }
+
+    /// Takes what the client can do, says what the server can do.
+    pub(crate) fn initialize(&mut self, params: &Value) -> Value {
+        let related = "/capabilities/textDocument/publishDiagnostics/relatedInformation";
+        self.related = params.pointer(related).and_then(Value::as_bool).unwrap_or(false);
+        convert::initialized()
+    }
+
+    /// A change of the documents.
+    pub(crate) fn notification(&mut self, method: &str, params: Value) -> Result<(), Problem> {
+        match method {
+            DidOpenTextDocument::METHOD => {
+                let DidOpenTextDocumentParams { text_document } = read(params)?;
+                let lsp_types::TextDocumentItem { uri, version, text, .. } = text_document;
+                self.set(Document { uri, version, text });
+            }
+            DidChangeTextDocument::METHOD => {
+                let DidChangeTextDocumentParams { text_document, content_changes } = read(params)?;
+                let key = text_document.uri.as_str();
+                if !self.documents.contains_key(key) {
+                    return Err(Problem::Params(format!("`{key}` is not open")));
+                }
+                // A part of a document was not agreed upon.
+                if content_changes.iter().any(|change| change.range.is_some()) {
+                    return Err(Problem::Params("a change brings the whole text".to_owned()));
+                }
+                if let Some(change) = content_changes.into_iter().next_back() {
+                    let lsp_types::VersionedTextDocumentIdentifier { uri, version } = text_document;
+                    self.set(Document { uri, version, text: change.text });
+                }
+            }
+            DidCloseTextDocument::METHOD => {
+                let DidCloseTextDocumentParams { text_document } = read(params)?;
+                let key = text_document.uri.as_str().to_owned();
+                if self.documents.remove(&key).is_some() {
+                    self.changed.insert(key);
+                }
+            }
+            _ => return Err(Problem::Unknown),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, document: Document) {
+        let key = document.uri.as_str().to_owned();
+        self.changed.insert(key.clone());
+        self.documents.insert(key, document);
+    }
+
+    /// What to publish of one document that changed; none if there is none.
+    pub(crate) fn next_diagnostics(&mut self) -> Option<Value> {
+        let key = self.changed.pop_first()?;
+        let Some(Document { uri, version, text }) = self.documents.get(&key) else {
+            // Closed: what was said of it is taken back.
+            return Some(convert::published(&key, None, Vec::new()));
+        };
+        let found = ide::diagnostics::diagnostics(&convert::name(uri), text, &self.view);
+        let lines = Lines::new(text);
+        let related = self.related.then_some(uri);
+        let list = found.iter().map(|one| convert::diagnostic(one, &lines, related)).collect();
+        Some(convert::published(&key, Some(*version), list))
+    }
+
+    /// The answer to a question.
+    pub(crate) fn request(&self, method: &str, params: Value) -> Result<Value, Problem> {
+        match method {
+            HoverRequest::METHOD => {
+                let HoverParams { text_document_position_params: at, .. } = read(params)?;
+                Ok(convert::value(self.documents.get(at.text_document.uri.as_str()).and_then(|document| {
+                    let lines = Lines::new(&document.text);
+                    let (range, text) = ide::hover::hover(&document.text, lines.offset(at.position))?;
+                    Some(Hover { contents: convert::markdown(text), range: Some(lines.range(range)) })
+                })))
+            }
+            Formatting::METHOD => {
+                // How wide and with which signs to indent is not the editor's choice: the form is one.
+                let DocumentFormattingParams { text_document, .. } = read(params)?;
+                Ok(convert::value(
+                    self.documents
+                        .get(text_document.uri.as_str())
+                        .map(|document| convert::edits(&document.text, ide::format::format(&document.text))),
+                ))
+            }
+            _ => Err(Problem::Unknown),
+        }
+    }
+}
+
+fn read<T: for<'de> serde::Deserialize<'de>>(params: Value) -> Result<T, Problem> {
+    serde_json::from_value(params).map_err(|error| Problem::Params(error.to_string()))
+}

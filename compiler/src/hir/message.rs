@@ -1,0 +1,69 @@
+//! Messages: text with values in braces, as `reason` and `notify` have.
+
+use oomc_abi::fields::Recipe;
+
+use super::check::Operand;
+use super::lower::Lower;
+use super::{ExprId, ExprKind, MAX_VALUES, Message, Part};
+use crate::diag::{Diagnostic, codes};
+use crate::source::Span;
+use crate::syntax::ast::{Expr, Text};
+use crate::syntax::lower_cst;
+
+impl Lower<'_> {
+    /// The parts of a message.
+    pub(super) fn message(&mut self, text: &Text) -> Option<Message> {
+        let mut message = Message::default();
+        let mut rest = text.text.as_str();
+        // Behind the quotation mark.
+        let mut at = text.span.range().start + 1;
+        while let Some((before, after)) = rest.split_once('{') {
+            if !before.is_empty() {
+                message.parts.push(Part::Text(before.to_owned()));
+            }
+            at += before.len() + 1;
+            let Some((inside, after)) = after.split_once('}') else {
+                self.sink.push(
+                    Diagnostic::new(codes::MESSAGE, "a brace is not closed")
+                        .label(Span::new(at - 1..at), "a value begins here")
+                        .help("write a value in braces: `{cgroup.usage}`"),
+                );
+                return None;
+            };
+            let span = Span::new(at..at + inside.len());
+            let expr = lower_cst::parse_expr(self.source, span, self.sink)?;
+            let value = self.shown(&expr)?;
+            message.parts.push(Part::Value(value));
+            at += inside.len() + 1;
+            rest = after;
+        }
+        if !rest.is_empty() {
+            message.parts.push(Part::Text(rest.to_owned()));
+        }
+        if message.values().count() > MAX_VALUES {
+            self.sink.push(
+                Diagnostic::new(codes::MESSAGE, format!("a message has at most {MAX_VALUES} values"))
+                    .label(text.span, "too many")
+                    .help("leave some out: a record shows the keys of the candidates anyway"),
+            );
+            return None;
+        }
+        Some(message)
+    }
+
+    /// What a record can show: a number, a truth value, or a name.
+    fn shown(&mut self, expr: &Expr) -> Option<ExprId> {
+        let (message, help) = match self.operand(expr)? {
+            Operand::Expr(id) => match self.policy.exprs.get(id).map(|expr| &expr.kind) {
+                Some(ExprKind::Field(_, field)) if field.row().recipe == Recipe::Path => (
+                    "a path has no length that a record could take",
+                    "write `name`: records tell the cgroup's id, too",
+                ),
+                _ => return Some(id),
+            },
+            Operand::Text(_) => ("a string needs no braces", "write its text without braces and quotes"),
+        };
+        self.sink.push(Diagnostic::new(codes::MESSAGE, message).label(expr.span, "not a value").help(help));
+        None
+    }
+}

@@ -1,0 +1,332 @@
+//! Selections and quantifiers: units, places, candidates' names, keys.
+
+use super::check::ty_of;
+use super::lower::{Lower, owner, unit};
+use super::{
+    BinderId, Direction, ExprId, ExprKind, Key, MAX_QUANTIFIERS, Place, Quant, Quantifier, Selection,
+    Subject, Ty, Unit,
+};
+use crate::diag::suggest::nearest;
+use crate::diag::{Diagnostic, codes};
+use crate::resolve::{Candidate, Declared, Place as Found, What};
+use crate::source::Span;
+use crate::syntax::ast::{self, Rank};
+
+impl Lower<'_> {
+    pub(super) fn selection(&mut self, selection: &ast::Selection) -> Option<Selection> {
+        self.selection_with(selection, |_| Some(())).map(|(selection, ())| selection)
+    }
+
+    /// A selection, and something else that may name its candidate.
+    pub(super) fn selection_with<T>(
+        &mut self,
+        selection: &ast::Selection,
+        also: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<(Selection, T)> {
+        let unit = selection.unit.map_or(Unit::Process, |(word, _)| unit(word));
+        let name = match &selection.name {
+            Some(name) => {
+                self.candidate_name(name)?;
+                Some(name.text.clone())
+            }
+            None => None,
+        };
+        let place = self.place(&selection.place);
+        let binder = self.policy.binders.push(unit);
+        let errors = self.sink.error_count();
+        let ((filter, keys, also), used) =
+            self.inside(Candidate { binder, unit, name, used: false }, |lower| {
+                let filter = selection.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
+                (filter, lower.keys(selection, unit, binder), also(lower))
+            });
+        // An error may hide the use.
+        if let Some(name) = selection.name.as_ref().filter(|_| !used && self.sink.error_count() == errors) {
+            self.unused_candidate(name, unit);
+        }
+        let filter = match filter {
+            Some(filter) => {
+                let filter = filter?;
+                self.constant_condition(filter, "`where`");
+                Some(filter)
+            }
+            None => None,
+        };
+        let (place, keys) = (place?, keys?);
+        if let Some(span) = selection.stepwise
+            && (unit == Unit::Process || !matches!(place, Place::Subtree(_)))
+        {
+            self.sink.push(
+                Diagnostic::new(codes::STEPWISE, "`stepwise` goes down a tree of cgroups")
+                    .label(span, "nothing to go down here")
+                    .help("write `largest cgroup in subtree stepwise`, or leave `stepwise` out"),
+            );
+            return None;
+        }
+        let all = selection.rank.is_some_and(|(rank, _)| rank == Rank::All);
+        if let (Some(span), true) = (selection.stepwise, all) {
+            self.sink.push(
+                Diagnostic::new(codes::STEPWISE, "`stepwise` finds one cgroup, and `all` takes each")
+                    .label(span, "one, or all?")
+                    .help("leave `all` or `stepwise` out"),
+            );
+            return None;
+        }
+        let stepwise = selection.stepwise.is_some();
+        let selection = Selection { unit, binder, place, stepwise, all, filter, keys, span: selection.span };
+        Some((selection, also?))
+    }
+
+    /// `kill largest leaf in subtree` reads as if it were about leaves.
+    fn unused_candidate(&mut self, name: &ast::Name, unit: Unit) {
+        let (word, field) = match unit {
+            Unit::Process => ("process", "footprint"),
+            Unit::Cgroup => ("cgroup", "usage"),
+        };
+        self.sink.push(
+            Diagnostic::new(
+                codes::UNUSED_CANDIDATE,
+                format!("`{}` is only the candidate's name, and nothing uses it", name.text),
+            )
+            .label(name.span, format!("the candidate is a {word} all the same"))
+            .help(format!("leave it out, or use it: `where {}.{field} > 1GiB`", name.text)),
+        );
+    }
+
+    fn candidate_name(&mut self, name: &ast::Name) -> Option<()> {
+        let words = ["largest", "smallest", "youngest", "oldest", "worst", "all", "process", "cgroup"];
+        if let Some(word) = nearest(&name.text, words) {
+            self.sink.push(
+                Diagnostic::new(
+                    codes::CANDIDATE_NAME,
+                    format!("`{}` would be the candidate's name", name.text),
+                )
+                .label(name.span, "too close to a word of the language")
+                .help(format!("did you mean `{word}`? otherwise choose another name")),
+            );
+            return None;
+        }
+        if self.shadows(name) {
+            return None;
+        }
+        if let Some(declared) = self.scope.declared.get(&name.text) {
+            let what = declared.what.called();
+            self.sink.push(
+                Diagnostic::new(codes::DUPLICATE_NAME, format!("`{}` is a {what} already", name.text))
+                    .label(name.span, "the candidate")
+                    .label(declared.span, format!("the {what}"))
+                    .help("choose another name"),
+            );
+            return None;
+        }
+        Some(())
+    }
+
+    fn place(&mut self, place: &ast::Place) -> Option<Place> {
+        Some(match place {
+            ast::Place::Subtree(_, None) => Place::DOMAIN,
+            ast::Place::Subtree(_, Some(of)) => Place::Subtree(self.place_cgroup(of)?),
+            ast::Place::Children(_, of) => Place::Children(self.place_cgroup(of)?),
+            ast::Place::Leaves(_, of) => Place::Leaves(self.place_cgroup(of)?),
+            ast::Place::Cgroup(of) => Place::Cgroup(self.place_cgroup(of)?),
+        })
+    }
+
+    /// The cgroup that a place names.
+    fn place_cgroup(&mut self, path: &ast::Path) -> Option<Subject> {
+        let text = path.text();
+        let wrong = |message: String, help: String| {
+            Diagnostic::new(codes::PLACE, message).label(path.span, "no place for candidates").help(help)
+        };
+        let diagnostic = match self.scope.place(&text) {
+            Found::Cgroup(subject) => return Some(subject),
+            Found::Reported => return None,
+            Found::Parent => wrong(
+                "`parent` can be asked for its fields only".to_owned(),
+                "write `in subtree`: killing outside of the cgroup frees nothing where it is needed"
+                    .to_owned(),
+            ),
+            Found::Process => wrong(
+                format!("`{text}` is a process, and candidates are looked for in cgroups"),
+                "write `in subtree`, or the name of a cgroup".to_owned(),
+            ),
+            Found::Nothing(known) => match nearest(&text, known.iter().map(String::as_str)) {
+                Some(near) => wrong(format!("`{text}` is no cgroup"), format!("did you mean `{near}`?")),
+                None => wrong(
+                    format!("`{text}` is no cgroup"),
+                    "candidates are looked for in `subtree`, in `cgroup` or in `attached`".to_owned(),
+                ),
+            },
+        };
+        self.sink.push(diagnostic);
+        None
+    }
+
+    fn keys(&mut self, selection: &ast::Selection, unit: Unit, binder: BinderId) -> Option<Vec<Key>> {
+        let rank = selection.rank.map(|(rank, _)| rank);
+        if let (Some((Rank::Worst, span)), Unit::Cgroup) = (selection.rank, unit) {
+            self.sink.push(
+                Diagnostic::new(codes::WRONG_OWNER, "`worst` compares `badness`, which processes have")
+                    .label(span, "a cgroup has no such field")
+                    .help("write `largest cgroup … by …`, or `worst process`"),
+            );
+            return None;
+        }
+        if selection.keys.is_empty() {
+            let (field, direction) = match (unit, rank.unwrap_or(Rank::Largest)) {
+                (Unit::Process, Rank::Largest | Rank::All) => ("footprint", Direction::Desc),
+                (Unit::Process, Rank::Smallest) => ("footprint", Direction::Asc),
+                (Unit::Process, Rank::Youngest) => ("age", Direction::Asc),
+                (Unit::Process, Rank::Oldest) => ("age", Direction::Desc),
+                (Unit::Process, Rank::Worst) => ("badness", Direction::Desc),
+                (Unit::Cgroup, Rank::Largest | Rank::All | Rank::Worst) => ("usage", Direction::Desc),
+                (Unit::Cgroup, Rank::Smallest) => ("usage", Direction::Asc),
+                (Unit::Cgroup, Rank::Youngest) => ("age_rank", Direction::Desc),
+                (Unit::Cgroup, Rank::Oldest) => ("age_rank", Direction::Asc),
+            };
+            let field = self.known_field(owner(unit), field)?;
+            let span = selection.rank.map_or(selection.span, |(_, span)| span);
+            let ty = ty_of(field.row().unit);
+            let expr = self.push(ExprKind::Field(Subject::Candidate(binder), field), ty, span);
+            return Some(vec![Key { expr, direction }]);
+        }
+        if let Some((rank, span)) = selection.rank
+            && let Some(label) = match rank {
+                Rank::Youngest | Rank::Oldest => Some("by age"),
+                Rank::Worst => Some("by badness"),
+                Rank::All => Some("all of them"),
+                Rank::Largest | Rank::Smallest => None,
+            }
+        {
+            let word = rank.spelling();
+            self.sink.push(
+                Diagnostic::new(
+                    codes::RANK_AND_KEY,
+                    format!("`{word}` is an order already, and `by` is another"),
+                )
+                .label(span, label)
+                .help(format!("leave `{word}` out, or leave `by` out")),
+            );
+            return None;
+        }
+        let ascending = rank == Some(Rank::Smallest);
+        let keys: Vec<Option<Key>> = selection
+            .keys
+            .iter()
+            .map(|key| {
+                let expr = self.number(&key.value)?;
+                let descending = key.descending.unwrap_or(!ascending);
+                Some(Key { expr, direction: if descending { Direction::Desc } else { Direction::Asc } })
+            })
+            .collect();
+        keys.into_iter().collect()
+    }
+
+    /// `any process in it where …`
+    pub(super) fn quantifier(&mut self, quantifier: &ast::Quantifier, span: Span) -> Option<ExprId> {
+        if self.quantifiers >= MAX_QUANTIFIERS {
+            self.sink.push(
+                Diagnostic::new(
+                    codes::QUANTIFIERS,
+                    format!("more than {MAX_QUANTIFIERS} quantifiers stand inside each other"),
+                )
+                .label(span, "one too many")
+                .help("take a part of the question out, or ask it of a smaller place"),
+            );
+            return None;
+        }
+        let unit = unit(quantifier.unit);
+        let name = match &quantifier.name {
+            Some(name) => {
+                self.candidate_name(name)?;
+                Some(name.text.clone())
+            }
+            None => None,
+        };
+        let place = self.place(&quantifier.place);
+        if matches!(quantifier.quant, ast::Quant::Every) && quantifier.filter.is_none() {
+            self.sink.push(
+                Diagnostic::new(codes::QUANTIFIERS, "`every` needs a condition")
+                    .label(span, "every one does what?")
+                    .help("write it behind `where`"),
+            );
+            return None;
+        }
+        let binder = self.policy.binders.push(unit);
+        self.quantifiers += 1;
+        let errors = self.sink.error_count();
+        let ((filter, value), used) = self.inside(Candidate { binder, unit, name, used: false }, |lower| {
+            let filter = quantifier.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
+            let value = match &quantifier.quant {
+                ast::Quant::Sum(path) => Some(lower.summand(path)),
+                _ => None,
+            };
+            (filter, value)
+        });
+        self.quantifiers -= 1;
+        if let Some(name) = quantifier.name.as_ref().filter(|_| !used && self.sink.error_count() == errors) {
+            self.unused_candidate(name, unit);
+        }
+        let filter = match filter {
+            Some(filter) => {
+                let filter = filter?;
+                self.constant_condition(filter, "`where`");
+                Some(filter)
+            }
+            None => None,
+        };
+        let value = match value {
+            Some(value) => Some(value?),
+            None => None,
+        };
+        let (quant, ty) = match (&quantifier.quant, value) {
+            (ast::Quant::Any, _) => (Quant::Any, Ty::Bool),
+            (ast::Quant::Every, _) => (Quant::Every, Ty::Bool),
+            (ast::Quant::Count, _) => (Quant::Count, Ty::Count),
+            (ast::Quant::Sum(_), value) => {
+                let ty = value.and_then(|value| self.policy.exprs.get(value)).map(|value| value.ty)?;
+                (Quant::Sum, ty)
+            }
+        };
+        let quantifier = Quantifier { quant, unit, binder, place: place?, filter, value };
+        Some(self.push(ExprKind::Quantifier(quantifier), ty, span))
+    }
+
+    /// The field that a `sum` adds up.
+    fn summand(&mut self, path: &ast::Path) -> Option<ExprId> {
+        let field = ast::Expr { kind: ast::ExprKind::Path(path.clone()), span: path.span };
+        let id = self.number(&field)?;
+        let ty = self.policy.exprs.get(id).map(|expr| expr.ty)?;
+        if ty == Ty::Ratio {
+            self.sink.push(
+                Diagnostic::new(codes::TYPES, "percents of different things cannot be added up")
+                    .label(path.span, "this is a percent")
+                    .help("sum bytes, numbers or durations"),
+            );
+            return None;
+        }
+        Some(id)
+    }
+
+    /// What a state's name refers to behind `count`.
+    pub(super) fn state_named(&mut self, name: &ast::Name) -> Option<super::StateId> {
+        if let Some(Declared { what: What::State(state), used, .. }) = self.scope.declared.get_mut(&name.text)
+        {
+            *used = true;
+            return Some(*state);
+        }
+        if self.scope.lost.contains(&name.text) {
+            return None;
+        }
+        let states: Vec<&str> = self.policy.states.values().map(|state| state.name.as_str()).collect();
+        let help = match nearest(&name.text, states.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("declare it: `state {}: counter per cgroup`", name.text),
+        };
+        self.sink.push(
+            Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no counter `{}`", name.text))
+                .label(name.span, "no `state` has this name")
+                .help(help),
+        );
+        None
+    }
+}

@@ -1,0 +1,311 @@
+//! The record of a decision, as [`oomc_abi::record`] lays it out.
+//!
+//! It is composed in a global value of its own while the rules run, and published at the end: into its slot of
+//! the array of the last ones, and, unless it is the same decision as the one before, into the ring buffer. A
+//! full ring buffer loses the record, never the decision, and the loss is counted.
+
+use oomc_abi::consts::TASK_COMM_LEN;
+use oomc_abi::fields;
+use oomc_abi::helpers;
+use oomc_abi::members;
+use oomc_abi::record::{self, Action, End, MAX_RULES, NAME_BYTES, NAME_WORDS, at};
+
+use super::scratch::Cell;
+use super::{Lower, imm};
+use crate::hir::{Anchor, ExprId, ExprKind, Message, Ty, Unit};
+use crate::ir::{
+    BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Type, Value,
+};
+
+/// What is compared with the decision before, in words of the record. Two decisions that agree in these are
+/// equal: the same was done about the same cgroup for the same reason.
+const SAME: &[u32] = &[
+    at::DOMAIN,
+    at::FLAGS,
+    at::ANSWER,
+    at::ACTION,
+    at::RULE,
+    at::RESULT,
+    at::VICTIM,
+    at::REASON,
+    at::NOTICE,
+    at::FAILED_WALKS,
+];
+
+/// The maps that records go to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Maps {
+    records: MapRef,
+    events: MapRef,
+}
+
+impl Maps {
+    pub(super) fn new(func: &mut Function) -> Self {
+        let mut map = |name: &str, kind, value_bytes, max_entries| {
+            let (key, value) = (Vec::new(), Vec::new());
+            func.refs_mut().maps.push(MapData {
+                name: name.into(),
+                kind,
+                key,
+                value,
+                value_bytes,
+                max_entries,
+            })
+        };
+        Self {
+            records: map("records", MapKind::Array, record::BYTES, record::KEPT),
+            events: map("events", MapKind::RingBuffer, 0, record::RING_BYTES),
+        }
+    }
+}
+
+/// What is remembered of the decision before.
+#[derive(Clone, Debug)]
+struct Last {
+    number: Cell,
+    first: Cell,
+    count: Cell,
+    same: Vec<Cell>,
+}
+
+impl Lower<'_> {
+    fn record(&mut self, word: u32) -> Value {
+        self.b.value(InstData::GlobalAddr { global: self.globals.record, offset: word * 8 }, Type::Ptr)
+    }
+
+    fn put_word(&mut self, word: u32, value: Operand) {
+        let ptr = self.record(0);
+        self.b.effect(InstData::Store { size: Size::B8, ptr, offset: word as i32 * 8, value });
+    }
+
+    /// A map, for a helper.
+    pub(super) fn map_addr(&mut self, map: MapRef) -> Value {
+        self.b.value(InstData::MapAddr(map), Type::Ptr)
+    }
+
+    /// Writes a word of the record.
+    pub(super) fn note(&mut self, word: u32, value: Value) {
+        self.put_word(word, Operand::Value(value));
+    }
+
+    /// Writes a word of the record.
+    pub(super) fn note_imm(&mut self, word: u32, value: i32) {
+        self.put_word(word, Operand::Imm(value));
+    }
+
+    /// Reads a word of the record back.
+    pub(super) fn noted(&mut self, word: u32) -> Value {
+        let ptr = self.record(0);
+        self.load(Size::B8, ptr, word as i32 * 8)
+    }
+
+    /// What was done, should the policy end here.
+    pub(super) fn note_action(&mut self, action: Action) {
+        self.note_imm(at::ACTION, i32::from(action.code()));
+    }
+
+    /// Why the present rule made no progress, should it end here.
+    pub(super) fn note_end(&mut self, end: End) {
+        if self.rule_index < MAX_RULES {
+            let ptr = self.record(0);
+            let offset = at::ENDS as i32 * 8 + self.rule_index as i32;
+            let value = Operand::Imm(i32::from(end.code()));
+            self.b.effect(InstData::Store { size: Size::B1, ptr, offset, value });
+        }
+    }
+
+    /// The present rule made progress.
+    pub(super) fn note_progress(&mut self) {
+        self.note_end(End::Progress);
+        self.note_imm(at::RULE, self.rule_index as i32);
+    }
+
+    /// Adds one to a word of the record.
+    pub(super) fn note_one_more(&mut self, word: u32) {
+        let old = self.noted(word);
+        let new = self.bin_imm(BinOp::Add, old, 1);
+        self.note(word, new);
+    }
+
+    /// Whom the present rule has chosen.
+    pub(super) fn note_victim(&mut self, unit: Unit, object: Value) {
+        let (lost, join) = (self.b.create_block(), self.b.create_block());
+        let (id, expected) = match unit {
+            Unit::Process => (self.field(object, members::TASK_PID), "footprint"),
+            Unit::Cgroup => (self.read(object, members::MEMCG_ID), "usage"),
+        };
+        self.note(at::VICTIM, id);
+        self.note_name(at::VICTIM_NAME, unit, object);
+        self.note_imm(at::EXPECTED, 0);
+        if let Some(field) = fields::find(crate::hir::lower::owner(unit), expected) {
+            let bytes = self.read_field(object, field, lost);
+            self.note(at::EXPECTED, bytes);
+        }
+        self.b.jump(join, &[]);
+        self.b.switch_to(lost);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// Copies a command name, or the last component of a cgroup's path.
+    pub(super) fn note_name(&mut self, word: u32, unit: Unit, object: Value) {
+        let to = self.record(word);
+        match unit {
+            Unit::Process => {
+                let from = self.member_addr(object, members::TASK_COMM);
+                let size = self.int(TASK_COMM_LEN as i64);
+                self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
+            }
+            Unit::Cgroup => {
+                let cgroup = self.pointer(object, members::MEMCG_CGROUP);
+                let node = self.pointer(cgroup, members::CGROUP_NODE);
+                let from = self.pointer(node, members::NODE_NAME);
+                let size = self.int(NAME_BYTES as i64);
+                self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
+            }
+        }
+    }
+
+    /// A message: its number, and its values as they are now.
+    pub(super) fn note_message(&mut self, word: u32, message: &Message) {
+        let Some(number) = self.policy.messages().position(|(of, _)| of == self.action) else { return };
+        self.note_imm(word, number as i32 + 1);
+        for (index, value) in (0_u32..).zip(message.values()) {
+            self.note_value(word + 1 + index * NAME_WORDS, value);
+        }
+    }
+
+    /// A number with a mark that it is there, or a name.
+    fn note_value(&mut self, word: u32, value: ExprId) {
+        let policy = self.policy;
+        let Some(expr) = policy.exprs.get(value) else { return };
+        let (missing, join) = (self.b.create_block(), self.b.create_block());
+        for at in 0..NAME_WORDS {
+            self.note_imm(word + at, 0);
+        }
+        if expr.ty == Ty::Text {
+            self.note_text(word, &expr.kind, missing);
+        } else {
+            let number = self.expr(value, missing);
+            self.note(word, number);
+            self.note_imm(word + 1, 1);
+        }
+        self.b.jump(join, &[]);
+        self.b.switch_to(missing);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// The text of a field, cut where the record's words end.
+    fn note_text(&mut self, word: u32, kind: &ExprKind, missing: Block) {
+        let ExprKind::Field(subject, field) = kind else { return };
+        let (to, size) = (self.record(word), self.int(NAME_BYTES as i64));
+        let from = self.text_addr(*subject, *field, missing);
+        self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
+        // A name that was cut has no end of its own.
+        let last = self.record(word);
+        let offset = NAME_BYTES as i32 - 1;
+        self.b.effect(InstData::Store { size: Size::B1, ptr: last, offset, value: Operand::Imm(0) });
+    }
+
+    /// A victim is on its way out.
+    pub(super) fn note_waiting(&mut self, victim: Value) {
+        self.note_action(Action::Wait);
+        let pid = self.field(victim, members::TASK_PID);
+        self.note(at::VICTIM, pid);
+        self.note_name(at::VICTIM_NAME, Unit::Process, victim);
+    }
+
+    /// Begins a record: nothing was done yet.
+    pub(super) fn begin_record(&mut self) {
+        // A helper that cannot read zeroes its destination: one call clears it all.
+        let (to, size, nowhere) = (self.record(0), self.int(i64::from(record::BYTES)), self.null());
+        self.helper(helpers::PROBE_READ_KERNEL, &[to, size, nowhere]);
+        self.note_imm(at::RULE, -1);
+        let trigger = self.helper(helpers::GET_CURRENT_PID_TGID, &[]);
+        self.note(at::TRIGGER, trigger);
+        let (to, size) = (self.record(at::TRIGGER_COMM), self.int(TASK_COMM_LEN as i64));
+        self.helper(helpers::GET_CURRENT_COMM, &[to, size]);
+        let domain = self.anchor_id(Anchor::Cgroup);
+        self.note(at::DOMAIN, domain);
+        let attached = self.anchor_id(Anchor::Attached);
+        self.note(at::ATTACHED, attached);
+        // Both flags are one bit: audit from the config, system from the event.
+        let audit = self.audit();
+        let audit = self.bin_imm(BinOp::And, audit, record::AUDIT as i32);
+        self.note(at::FLAGS, audit);
+        let (system, join) = (self.b.create_block(), self.b.create_block());
+        let memcg = self.pointer(self.oc, members::OC_MEMCG);
+        self.b.branch(Cond::Eq, memcg, imm(0), system, join);
+        self.b.switch_to(system);
+        let flags = self.noted(at::FLAGS);
+        let flags = self.bin_imm(BinOp::Or, flags, record::SYSTEM as i32);
+        self.note(at::FLAGS, flags);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// Publishes the record with what the policy answers.
+    pub(super) fn publish(&mut self, answer: Value) {
+        self.note(at::ANSWER, answer);
+        let last = Last {
+            number: self.cell(),
+            first: self.cell(),
+            count: self.cell(),
+            same: SAME.iter().map(|_| self.cell()).collect(),
+        };
+        let (differs, equal, publish) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let now = self.get(self.globals.now);
+        self.note(at::LAST, now);
+        let number = self.get(last.number);
+        self.leave_if(Cond::Eq, number, imm(0), differs);
+        for (word, cell) in SAME.iter().zip(&last.same) {
+            let (word, cell) = (self.noted(*word), self.get(*cell));
+            self.leave_if(Cond::Ne, word, Operand::Value(cell), differs);
+        }
+        self.b.jump(equal, &[]);
+
+        self.b.switch_to(equal);
+        let first = self.get(last.first);
+        self.note(at::FIRST, first);
+        self.bump(last.count);
+        self.b.jump(publish, &[]);
+
+        self.b.switch_to(differs);
+        let now = self.get(self.globals.now);
+        self.note(at::FIRST, now);
+        self.put(last.first, now);
+        self.put_imm(last.count, 1);
+        self.bump(last.number);
+        for (word, cell) in SAME.iter().zip(&last.same) {
+            let word = self.noted(*word);
+            self.put(*cell, word);
+        }
+        self.b.jump(publish, &[]);
+
+        self.b.switch_to(publish);
+        let (number, count) = (self.get(last.number), self.get(last.count));
+        self.note(at::NUMBER, number);
+        self.note(at::NUMBER_AGAIN, number);
+        self.note(at::COUNT, count);
+        let slot = self.cell();
+        let index = self.bin_imm(BinOp::And, number, record::KEPT as i32 - 1);
+        self.put(slot, index);
+        let (map, key) = (self.map_addr(self.globals.records.records), self.area_addr(slot));
+        let (value, flags) = (self.record(0), self.int(0));
+        self.helper(helpers::MAP_UPDATE_ELEM, &[map, key, value, flags]);
+
+        let (send, sent, lost) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let count = self.get(last.count);
+        self.b.branch(Cond::Eq, count, imm(1), send, sent);
+        self.b.switch_to(send);
+        let (map, data) = (self.map_addr(self.globals.records.events), self.record(0));
+        let (size, flags) = (self.int(i64::from(record::BYTES)), self.int(0));
+        let failed = self.helper(helpers::RINGBUF_OUTPUT, &[map, data, size, flags]);
+        self.b.branch(Cond::Ne, failed, imm(0), lost, sent);
+        self.b.switch_to(lost);
+        self.count("lost");
+        self.b.jump(sent, &[]);
+        self.b.switch_to(sent);
+    }
+}

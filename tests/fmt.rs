@@ -1,0 +1,105 @@
+//! `oomc fmt` and the files that it rewrites; what it makes of a text is shown by the cases.
+#![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A folder of its own for each test.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fmt").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Exit code, standard output and standard error.
+fn fmt(folder: &Path, args: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_oomc"))
+        .arg("fmt")
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+const LOOSE: &str = "kill   largest\n  in subtree";
+const CANONICAL: &str = "kill largest in subtree\n";
+
+#[test]
+fn files_are_rewritten_in_place() {
+    let folder = folder("in_place");
+    fs::write(folder.join("loose.oom"), LOOSE).unwrap();
+    fs::write(folder.join("canonical.oom"), CANONICAL).unwrap();
+    let before = fs::metadata(folder.join("canonical.oom")).unwrap().modified().unwrap();
+    let (exit, told, _) = fmt(&folder, &["loose.oom", "canonical.oom"], "");
+    assert_eq!((exit, told.as_str()), (Some(0), "loose.oom: formatted\n"));
+    assert_eq!(fs::read_to_string(folder.join("loose.oom")).unwrap(), CANONICAL);
+    assert_eq!(fs::metadata(folder.join("canonical.oom")).unwrap().modified().unwrap(), before);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "nothing else is left behind");
+}
+
+#[test]
+fn check_writes_nothing() {
+    let folder = folder("check");
+    fs::write(folder.join("loose.oom"), LOOSE).unwrap();
+    fs::write(folder.join("canonical.oom"), CANONICAL).unwrap();
+    let (exit, told, _) = fmt(&folder, &["--check", "canonical.oom", "loose.oom"], "");
+    assert_eq!((exit, told.as_str()), (Some(1), "loose.oom: not in canonical form\n"));
+    assert_eq!(fs::read_to_string(folder.join("loose.oom")).unwrap(), LOOSE);
+    assert_eq!(fmt(&folder, &["--check", "canonical.oom"], "").0, Some(0));
+    assert_eq!(fmt(&folder, &["--check", "-"], LOOSE).0, Some(1));
+}
+
+#[test]
+fn standard_input_is_printed() {
+    let folder = folder("stdin");
+    assert_eq!(fmt(&folder, &["-"], LOOSE), (Some(0), CANONICAL.to_owned(), String::new()));
+    assert_eq!(fmt(&folder, &["-"], CANONICAL).1, CANONICAL);
+    assert_eq!(fmt(&folder, &["-"], "").1, "");
+    let (_, json, _) = fmt(&folder, &["--format", "json", "-"], LOOSE);
+    assert!(json.contains("\"text\":\"kill largest in subtree\\n\""), "{json}");
+}
+
+#[test]
+fn a_link_stays_a_link_and_permissions_stay() {
+    let folder = folder("link");
+    fs::write(folder.join("policy.oom"), LOOSE).unwrap();
+    fs::set_permissions(folder.join("policy.oom"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("policy.oom", folder.join("link.oom")).unwrap();
+    assert_eq!(fmt(&folder, &["link.oom"], "").0, Some(0));
+    assert!(fs::symlink_metadata(folder.join("link.oom")).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(folder.join("policy.oom")).unwrap(), CANONICAL);
+    assert_eq!(fs::metadata(folder.join("policy.oom")).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[test]
+fn clauses_with_mistakes_are_told_and_stay() {
+    let folder = folder("mistakes");
+    let (exit, text, told) = fmt(&folder, &["-"], "wait   wait\nkill  lrgst   subtree\n");
+    assert_eq!((exit, text.as_str()), (Some(0), "wait\nwait\nkill  lrgst   subtree\n"));
+    assert_eq!(told, "warning: -: 1 clause stays as written; `oomc check` says why\n");
+}
+
+#[test]
+fn one_bad_file_does_not_keep_the_others_from_being_formatted() {
+    let folder = folder("bad");
+    fs::write(folder.join("bytes.oom"), b"kill \xff").unwrap();
+    fs::write(folder.join("loose.oom"), LOOSE).unwrap();
+    let (exit, _, told) = fmt(&folder, &["missing.oom", "bytes.oom", "loose.oom"], "");
+    assert_eq!(exit, Some(4));
+    assert!(told.contains("missing.oom") && told.contains("E0102"), "{told}");
+    assert_eq!(fs::read_to_string(folder.join("loose.oom")).unwrap(), CANONICAL);
+    assert_eq!(fs::read(folder.join("bytes.oom")).unwrap(), b"kill \xff");
+    assert_eq!(fmt(&folder, &["bytes.oom"], "").0, Some(1));
+    assert_eq!(fmt(&folder, &[], "").0, Some(2));
+}

@@ -1,0 +1,500 @@
+//! The language server as an editor meets it: the real program, messages over pipes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a server that cannot be talked to has failed"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use serde_json::{Value, json};
+
+/// More than a slow machine under load needs, less than a hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program with its pipes.
+struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    messages: Receiver<Value>,
+    last_id: i32,
+}
+
+impl Client {
+    /// Starts the program.
+    fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_oomc"))
+            .arg("lsp")
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, messages) = channel();
+        thread::spawn(move || {
+            loop {
+                let mut length = None;
+                loop {
+                    let mut line = String::new();
+                    if output.read_line(&mut line).unwrap() == 0 {
+                        return;
+                    }
+                    let line = line.strip_suffix("\r\n").unwrap();
+                    if line.is_empty() {
+                        break;
+                    }
+                    length = line.strip_prefix("Content-Length: ").map(|number| number.parse().unwrap());
+                }
+                let mut body = vec![0; length.unwrap()];
+                output.read_exact(&mut body).unwrap();
+                let message: Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(message["jsonrpc"], "2.0");
+                if sender.send(message).is_err() {
+                    return;
+                }
+            }
+        });
+        let input = child.stdin.take();
+        Self { child, input, messages, last_id: 0 }
+    }
+
+    /// Starts the program and greets it, as an editor that shows further places.
+    fn open() -> Self {
+        let mut client = Self::start();
+        let related = json!({ "textDocument": { "publishDiagnostics": { "relatedInformation": true } } });
+        let answer = client.ask("initialize", json!({ "processId": null, "capabilities": related }));
+        let can = &answer["result"]["capabilities"];
+        assert_eq!(can["textDocumentSync"], json!({ "openClose": true, "change": 1 }), "{answer}");
+        client.tell("initialized", json!({}));
+        client
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    fn send(&mut self, message: &Value) {
+        let body = message.to_string();
+        self.raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    }
+
+    fn tell(&mut self, method: &str, params: Value) {
+        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params }));
+    }
+
+    fn next(&mut self) -> Value {
+        match self.messages.recv_timeout(PATIENCE) {
+            Ok(message) => message,
+            Err(RecvTimeoutError::Timeout) => panic!("the server is silent"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the server is gone: {:?}", self.child.wait()),
+        }
+    }
+
+    /// Sends a request; its answer is the next message.
+    fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.last_id += 1;
+        let id = self.last_id;
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }));
+        let answer = self.next();
+        assert_eq!(answer["id"], id, "{answer}");
+        answer
+    }
+
+    /// The code of the error that a request is answered with.
+    fn refused(&mut self, method: &str, params: Value) -> i64 {
+        let answer = self.ask(method, params);
+        answer["error"]["code"].as_i64().unwrap_or_else(|| panic!("{method}: {answer}"))
+    }
+
+    fn did_open(&mut self, uri: &str, text: &str) {
+        let document = json!({ "uri": uri, "languageId": "oom", "version": 1, "text": text });
+        self.tell("textDocument/didOpen", json!({ "textDocument": document }));
+    }
+
+    fn did_change(&mut self, uri: &str, version: i32, text: &str) {
+        let document = json!({ "uri": uri, "version": version });
+        let changes = json!([{ "text": text }]);
+        self.tell("textDocument/didChange", json!({ "textDocument": document, "contentChanges": changes }));
+    }
+
+    /// The next list of diagnostics, which is about this document.
+    fn published(&mut self, uri: &str) -> Value {
+        let message = self.next();
+        assert_eq!(message["method"], "textDocument/publishDiagnostics", "{message}");
+        assert_eq!(message["params"]["uri"], uri, "{message}");
+        message["params"].clone()
+    }
+
+    /// `CODE line:character-line:character` of the next list.
+    fn places(&mut self, uri: &str) -> Vec<String> {
+        places(&self.published(uri))
+    }
+
+    /// The exit code.
+    fn exit_code(mut self) -> i32 {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap();
+            }
+            assert!(start.elapsed() < PATIENCE, "the server does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Says goodbye as agreed.
+    fn close(mut self) {
+        assert_eq!(self.ask("shutdown", Value::Null)["result"], Value::Null);
+        self.tell("exit", Value::Null);
+        assert_eq!(self.exit_code(), 0);
+    }
+}
+
+fn places(params: &Value) -> Vec<String> {
+    let point = |point: &Value| format!("{}:{}", point["line"], point["character"]);
+    let list = params["diagnostics"].as_array().unwrap();
+    list.iter()
+        .map(|one| {
+            assert_eq!(one["source"], "oomc", "{one}");
+            let code = one["code"].as_str().unwrap();
+            format!("{code} {}-{}", point(&one["range"]["start"]), point(&one["range"]["end"]))
+        })
+        .collect()
+}
+
+const URI: &str = "file:///etc/oom/batch.oom";
+
+#[test]
+fn diagnostics_appear_change_and_vanish() {
+    let mut client = Client::open();
+    client.did_open(URI, "kill largest in subtree where footprint > 4096");
+    let first = client.published(URI);
+    assert_eq!(places(&first), ["E0302 0:42-0:46"]);
+    assert_eq!(first["version"], 1);
+    let message = first["diagnostics"][0]["message"].as_str().unwrap();
+    assert!(message.contains("\nhelp: "), "{message}");
+    assert_eq!(first["diagnostics"][0]["severity"], 1);
+
+    client.did_change(URI, 2, "kill largest in subtree where footprnt > 4KiB");
+    assert_eq!(client.places(URI), ["E0201 0:30-0:38"]);
+    client.did_change(URI, 3, "kill largest in subtree where footprint > 4KiB");
+    let last = client.published(URI);
+    assert_eq!((places(&last), &last["version"]), (vec![], &json!(3)));
+
+    client.did_change(URI, 4, "kill");
+    assert_eq!(client.places(URI).len(), 1);
+    client.tell("textDocument/didClose", json!({ "textDocument": { "uri": URI } }));
+    assert_eq!(client.published(URI), json!({ "uri": URI, "diagnostics": [] }));
+    client.close();
+}
+
+/// What `oomc check` says of a file, in the form in which the server says it.
+fn checked(path: &Path) -> Vec<String> {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_oomc")).args(["--format", "json", "check"]).arg(path).output();
+    let result: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+    let list = result["diagnostics"].as_array().unwrap();
+    list.iter()
+        .map(|one| {
+            let label = &one["labels"][0];
+            // From 1 there, from 0 here; what is about the whole file has no label.
+            let number = |key: &str| label[key].as_i64().map_or(0, |number| number - 1);
+            let mut said = format!(
+                "{} {}:{}-{}:{} {}",
+                one["code"].as_str().unwrap(),
+                number("line"),
+                number("column"),
+                number("end_line"),
+                number("end_column"),
+                one["message"].as_str().unwrap()
+            );
+            said.extend(
+                label["text"].as_str().filter(|text| !text.is_empty()).map(|text| format!("\n{text}")),
+            );
+            said.extend(one["help"].as_str().map(|help| format!("\nhelp: {help}")));
+            said.extend(
+                one["notes"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|note| format!("\nnote: {}", note.as_str().unwrap())),
+            );
+            said
+        })
+        .collect()
+}
+
+#[test]
+fn every_case_of_check_says_the_same_here() {
+    let mut client = Client::open();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/check");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_case = path.extension().is_some_and(|end| end == "oom");
+        // There, columns count bytes.
+        let text = is_case.then(|| fs::read_to_string(&path).unwrap()).filter(|text| text.is_ascii());
+        let Some(text) = text else { continue };
+        let uri = format!("file:///{}", path.file_name().unwrap().to_str().unwrap());
+        client.did_open(&uri, &text);
+        let found = client.published(&uri);
+        let messages =
+            found["diagnostics"].as_array().unwrap().iter().map(|one| one["message"].as_str().unwrap());
+        let said: Vec<String> = places(&found)
+            .iter()
+            .zip(messages)
+            .map(|(place, message)| format!("{place} {message}"))
+            .collect();
+        assert_eq!(said, checked(&path), "{uri}");
+        count += 1;
+    }
+    assert!(count > 30, "only {count} cases were found: the search is broken");
+    client.close();
+}
+
+#[test]
+fn policies_are_checked_for_the_kernel_that_is_named() {
+    let btf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/btf/no_raise.btf");
+    let mut client = Client::start_with(&["--stdio", "--btf", btf.to_str().unwrap()]);
+    client.ask("initialize", json!({ "capabilities": {} }));
+    client.did_open(URI, "raise_limit 10% up to 1GiB");
+    assert_eq!(client.places(URI), ["E0501 0:0-0:26"]);
+    client.close();
+}
+
+#[test]
+fn places_count_utf16_units_and_windows_line_ends() {
+    let mut client = Client::open();
+    client.did_open(URI, "# \u{1f4a5}\r\nrule \"\u{1f4a5}\": kill largest in subtree where rss > 1\r\n");
+    assert_eq!(client.places(URI), ["E0302 1:47-1:48"]);
+    client.close();
+}
+
+#[test]
+fn a_second_place_is_related_information() {
+    let text = "kill largest in subtree\nconst a = 1KiB\nconst a = 2KiB\n";
+    let mut client = Client::open();
+    client.did_open(URI, text);
+    let found = client.published(URI)["diagnostics"].clone();
+    let twice = found.as_array().unwrap().iter().find(|one| one["code"] == "E0205").unwrap().clone();
+    let related = &twice["relatedInformation"][0];
+    assert_eq!(related["location"]["uri"], URI, "{twice}");
+    assert_eq!(related["location"]["range"]["start"], json!({ "line": 1, "character": 6 }), "{twice}");
+    client.close();
+
+    // An editor that does not show it reads the same in the message.
+    let mut client = Client::start();
+    client.ask("initialize", json!({ "capabilities": {} }));
+    client.did_open(URI, text);
+    let found = client.published(URI)["diagnostics"].clone();
+    let twice = found.as_array().unwrap().iter().find(|one| one["code"] == "E0205").unwrap().clone();
+    assert!(twice["message"].as_str().unwrap().contains("\nline 2: "), "{twice}");
+    assert_eq!(twice["relatedInformation"], Value::Null);
+    client.close();
+}
+
+#[test]
+fn a_document_may_have_any_uri() {
+    let mut client = Client::open();
+    for uri in
+        ["untitled:Untitled-1", "git:/a/b.oom?%7B%22ref%22%3A1%7D", "x:", "", "file:///a%2Fb%00%FF.oom"]
+    {
+        client.did_open(uri, "kill largest in subtre");
+        assert_eq!(client.places(uri).len(), 1, "{uri}");
+        client.did_change(uri, 2, "kill largest in subtree");
+        assert_eq!(client.places(uri), [""; 0], "{uri}");
+    }
+    client.close();
+}
+
+#[test]
+fn of_changes_in_a_row_the_last_one_counts() {
+    let mut client = Client::open();
+    client.did_open(URI, "kill");
+    for version in 2..200 {
+        client.did_change(URI, version, "kill largest");
+    }
+    client.did_change(URI, 200, "kill largest in subtree");
+    loop {
+        let found = client.published(URI);
+        if found["version"] == 200 {
+            assert_eq!(places(&found), [""; 0]);
+            break;
+        }
+    }
+    client.close();
+}
+
+#[test]
+fn any_text_is_survived() {
+    let mut client = Client::open();
+    let texts = [
+        String::new(),
+        "\0\0\0".to_owned(),
+        "\u{feff}kill largest in subtree".to_owned(),
+        "\r\r\n\n\r".to_owned(),
+        "\"".repeat(10_000),
+        "(".repeat(100_000),
+        "if ".repeat(100_000),
+        "kill largest in subtree # \u{1f4a5}\u{202e}\u{0}".to_owned(),
+        "kill largest process in subtree where footprint > 64MiB\n".repeat(5_000_000 / 56 + 1),
+    ];
+    client.did_open(URI, "");
+    assert_eq!(client.places(URI), ["E0107 0:0-0:0"]);
+    for (version, text) in (2..).zip(&texts) {
+        client.did_change(URI, version, text);
+        let found = client.published(URI);
+        assert_eq!(found["version"], version);
+    }
+    let large = client.published_of("kill largest in subtree".repeat(300_000).as_str());
+    assert_eq!(large, ["E0103 0:0-0:0"]);
+    // Half a surrogate pair, as editors write it whose strings are UTF-16.
+    let document = format!(r#"{{"uri":"{URI}","version":100}}"#);
+    let params = format!(r#"{{"textDocument":{document},"contentChanges":[{{"text":"kill \ud83d"}}]}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","method":"textDocument/didChange","params":{params}}}"#);
+    client.raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    assert_eq!(client.places(URI), ["E0104 0:5-0:6"]);
+    client.close();
+}
+
+impl Client {
+    /// What is said of a text in a document of its own.
+    fn published_of(&mut self, text: &str) -> Vec<String> {
+        let uri = "untitled:other";
+        self.did_open(uri, text);
+        let found = self.places(uri);
+        self.tell("textDocument/didClose", json!({ "textDocument": { "uri": uri } }));
+        self.published(uri);
+        found
+    }
+}
+
+#[test]
+fn messages_that_are_none_are_answered_and_survived() {
+    let mut client = Client::open();
+    let parse_error = |client: &mut Client| {
+        let answer = client.next();
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(-32700)), "{answer}");
+    };
+    for bytes in [
+        b"Content-Length: 5\r\n\r\n{oops".as_slice(),
+        b"Content-Length: 2\r\n\r\n\xff\xff",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ] {
+        client.raw(bytes);
+        parse_error(&mut client);
+        // Proves that the server is there, and that the next complaint is not a second one.
+        assert_eq!(client.refused("no/such/method", json!({})), -32601);
+    }
+    for message in [json!([]), json!(1), json!({}), json!({ "id": 1.5, "method": "shutdown" })] {
+        client.send(&message);
+        let answer = client.next();
+        assert_eq!(answer["error"]["code"], -32600, "{message}: {answer}");
+    }
+    // An answer to nothing, and what may be ignored.
+    client.send(&json!({ "jsonrpc": "2.0", "id": 77, "result": null }));
+    client.tell("$/cancelRequest", json!({ "id": 1 }));
+    client.tell("$/setTrace", json!({ "value": "verbose" }));
+    client.tell("workspace/didChangeConfiguration", json!({ "settings": 1 }));
+    client.tell("textDocument/didClose", json!({ "textDocument": { "uri": "file:///never-opened" } }));
+    assert_eq!(client.refused("textDocument/hover", json!({ "position": 3 })), -32602);
+    // A notification has no answer; what is wrong with it is told all the same.
+    for (method, params) in [
+        ("textDocument/didOpen", json!(null)),
+        ("textDocument/didOpen", json!({ "textDocument": { "uri": "a b" } })),
+        (
+            "textDocument/didChange",
+            json!({ "textDocument": { "uri": URI, "version": 1 }, "contentChanges": [] }),
+        ),
+    ] {
+        client.tell(method, params);
+        let told = client.next();
+        assert_eq!(told["method"], "window/logMessage", "{told}");
+    }
+    client.close();
+}
+
+#[test]
+fn the_order_of_a_connection_is_kept() {
+    let mut client = Client::start();
+    assert_eq!(client.refused("textDocument/hover", json!({})), -32002);
+    client.did_open(URI, "kill");
+    client.ask("initialize", json!({ "capabilities": {} }));
+    assert_eq!(client.refused("initialize", json!({ "capabilities": {} })), -32600);
+    client.ask("shutdown", Value::Null);
+    assert_eq!(client.refused("shutdown", Value::Null), -32600);
+    client.did_open(URI, "kill");
+    client.tell("exit", Value::Null);
+    assert_eq!(client.exit_code(), 0);
+
+    // Without `shutdown`: by `exit`, and by the end of the stream.
+    let mut client = Client::open();
+    client.tell("exit", Value::Null);
+    assert_eq!(client.exit_code(), 1);
+    let mut client = Client::open();
+    client.did_open(URI, "kill");
+    client.input = None;
+    client.places(URI);
+    assert_eq!(client.exit_code(), 1);
+}
+
+#[test]
+fn what_is_open_is_answered_before_the_end() {
+    // All at once, as a script writes it.
+    let mut client = Client::start();
+    client.last_id = 1;
+    client.send(
+        &json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": { "capabilities": {} } }),
+    );
+    client.tell("initialized", json!({}));
+    client.did_open(URI, "kill largest");
+    client.send(&json!({ "jsonrpc": "2.0", "id": 2, "method": "shutdown" }));
+    client.tell("exit", Value::Null);
+    assert_eq!(client.next()["id"], 1);
+    assert_eq!(client.places(URI).len(), 1);
+    assert_eq!(client.next()["id"], 2);
+    assert_eq!(client.exit_code(), 0);
+}
+
+#[test]
+fn formatting_gives_the_canonical_form() {
+    let mut client = Client::open();
+    client.did_open(URI, "kill  largest\r\nin subtree # \u{1f4a5}");
+    assert_eq!(client.places(URI), [""; 0]);
+    let options = json!({ "tabSize": 8, "insertSpaces": false });
+    let document = |uri| json!({ "textDocument": { "uri": uri }, "options": options });
+    let edits = client.ask("textDocument/formatting", document(URI))["result"].clone();
+    let whole = json!({ "start": { "line": 0, "character": 0 }, "end": { "line": 1, "character": 15 } });
+    assert_eq!(edits, json!([{ "range": whole, "newText": "kill largest in subtree # \u{1f4a5}\n" }]));
+    client.did_change(URI, 2, "kill largest in subtree # \u{1f4a5}\n");
+    client.published(URI);
+    assert_eq!(client.ask("textDocument/formatting", document(URI))["result"], json!([]));
+    assert_eq!(client.ask("textDocument/formatting", document("x:y"))["result"], Value::Null);
+    client.close();
+}
+
+#[test]
+fn hover_shows_the_row_of_a_field() {
+    let mut client = Client::open();
+    client.did_open(URI, "if cgroup.usage > 90% then kill largest in subtree by oom_score_adj");
+    assert_eq!(client.places(URI), [""; 0]);
+    let at = |character| json!({ "textDocument": { "uri": URI }, "position": { "line": 0, "character": character } });
+    let shown = client.ask("textDocument/hover", at(12))["result"].clone();
+    assert_eq!(shown["range"]["start"]["character"], 10, "{shown}");
+    let text = shown["contents"]["value"].as_str().unwrap();
+    assert!(text.contains("`cgroup.usage`: bytes") && text.contains("`cgroup.limit`"), "{text}");
+    assert_eq!(client.ask("textDocument/hover", at(1))["result"], Value::Null);
+    let unknown = json!({ "textDocument": { "uri": "x:y" }, "position": { "line": 9, "character": 9 } });
+    assert_eq!(client.ask("textDocument/hover", unknown)["result"], Value::Null);
+    client.close();
+}
