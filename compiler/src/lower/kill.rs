@@ -31,11 +31,12 @@ impl Lower<'_> {
         self.prefetch(&asked);
 
         self.note_end(End::NoCandidate);
+        self.open_kill();
         let ranking = self.ranking(&kill.selection);
         let killed = self.cell();
         self.put_imm(killed, 0);
         self.walk_numbers(MAX_TRIES, |s, tries| {
-            let victim = s.select(&kill.selection, &ranking);
+            let victim = s.search(&kill.selection, &ranking);
             s.leave_if(Cond::Eq, victim, imm(0), tries.done);
             s.note_victim(kill.selection.unit, victim);
             if let Some(reason) = &kill.reason {
@@ -57,6 +58,7 @@ impl Lower<'_> {
         });
         self.in_walk = false;
         let killed = self.get(killed);
+        self.close_local();
         self.leave_if(Cond::Eq, killed, imm(0), on_nothing);
         self.note_action(match kill.selection.unit {
             Unit::Process => Action::KillProcess,
@@ -156,6 +158,8 @@ impl Lower<'_> {
         let policy = &self.policy.name;
         let rule = &self.rule;
         let text = match reason {
+            // What all rules share is nobody's.
+            Some(reason) if rule.is_empty() => format!("oomc {policy}: {reason}"),
             Some(reason) => format!("oomc {policy}, rule \"{rule}\": {reason}"),
             None => format!("oomc {policy}, rule \"{rule}\""),
         };
