@@ -98,6 +98,43 @@ kill largest process in subtree where comm == \"first\"
 #> expect first alive
 ";
 
+const COUNTS: &str = "
+param step = 25% range 1% .. 100%
+state grown: counter per cgroup
+rule \"grow\": if grown < 2 then {
+    raise_limit step up to 1GiB
+    count grown
+}
+rule \"kill\": kill largest cgroup in subtree where grown == 0 reason \"{name} after {grown} times\"
+#> cgroup /job max 40MiB
+#> cgroup /job/a
+#> cgroup /job/b
+#> task big in /job/a anon 33MiB
+#> task small in /job/b anon 2MiB
+#> load --cgroup /job
+#> grow small by 20MiB
+#> expect /job memory.max > 62MiB
+#> expect big alive
+#> grow small by 12MiB
+#> expect big killed
+#> expect small alive
+#> expect /job memory.max < 63MiB
+#> expect log \" after  times\"
+";
+
+const AUDITS: &str = "
+mode audit
+kill smallest in subtree
+#> cgroup /job max 60MiB
+#> task big in /job anon 40MiB
+#> task small in /job anon 5MiB
+#> load --cgroup /job
+#> grow small by 20MiB
+#> expect big killed
+#> expect small alive
+#> expect no log \"large_audits, rule\"
+";
+
 /// Name and text of each.
 pub(crate) fn cases() -> Vec<(&'static str, String)> {
     let many = idle_kills(MANY);
@@ -112,6 +149,8 @@ pub(crate) fn cases() -> Vec<(&'static str, String)> {
         ("large_kills_a_cgroup", format!("{many}{KILLS_A_CGROUP}")),
         ("large_waits", format!("{many}{WAITS}")),
         ("large_knows_where_it_is", format!("{many}{KNOWS_WHERE_IT_IS}")),
+        ("large_counts", format!("{many}{COUNTS}")),
+        ("large_audits", format!("{many}{AUDITS}")),
         ("large_defers", format!("{many}{DEFERS}")),
         (
             "thousand_kills",

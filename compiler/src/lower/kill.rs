@@ -38,7 +38,9 @@ impl Lower<'_> {
         self.walk_numbers(MAX_TRIES, |s, tries| {
             let victim = s.search(&kill.selection, &ranking);
             s.leave_if(Cond::Eq, victim, imm(0), tries.done);
-            s.note_victim(kill.selection.unit, victim);
+            if !s.searches_apart() {
+                s.note_victim(kill.selection.unit, victim);
+            }
             if let Some(reason) = &kill.reason {
                 s.candidates.insert(kill.selection.binder, victim);
                 s.note_message(at::REASON, reason);
@@ -53,7 +55,9 @@ impl Lower<'_> {
             }
             let done = s.get(killed);
             s.leave_if(Cond::Ne, done, imm(0), tries.done);
-            s.lower_ceiling(&ranking);
+            if !s.searches_apart() {
+                s.lower_ceiling(&ranking);
+            }
             s.b.jump(tries.next, &[]);
         });
         self.in_walk = false;
@@ -92,7 +96,13 @@ impl Lower<'_> {
     /// Kills every process of a unit, and gives the reference back. A cgroup walk needs RCU and a kill must
     /// not be in it: so the cgroups are written down first, by id.
     fn kill_unit(&mut self, unit: Value, reason: Option<&str>, killed: Cell) {
-        let count = self.cell();
+        let count = self.list_unit(unit);
+        self.call(kfuncs::PUT_MEM_CGROUP, &[unit]);
+        self.kill_listed(count, reason, killed);
+    }
+
+    /// Writes down the ids of a cgroup and all below it, and counts them.
+    pub(super) fn list_below(&mut self, unit: Value, count: Cell) {
         self.put_imm(count, 0);
         self.with_rcu(|s| {
             let css = s.css_of(unit);
@@ -114,7 +124,9 @@ impl Lower<'_> {
                 s.b.jump(walk.next, &[]);
             });
         });
-        self.call(kfuncs::PUT_MEM_CGROUP, &[unit]);
+    }
+
+    fn kill_listed(&mut self, count: Cell, reason: Option<&str>, killed: Cell) {
         self.walk_numbers(MAX_UNITS, |s, walk| {
             let at = s.number(walk.item);
             let count = s.get(count);

@@ -22,7 +22,7 @@ use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, 
 /// thousand instructions of the verifier's million.
 const LARGE: usize = 32;
 
-/// Groups of rules, and searches: together with the one for a victim in flight fewer than the kernel allows.
+/// Groups of rules, and searches: with the two functions besides them fewer than the kernel allows.
 const GROUPS: usize = 96;
 const SEARCHES: usize = 150;
 
@@ -42,6 +42,8 @@ pub(super) struct Outline {
     /// Searches by their code.
     searches: HashMap<String, FuncRef>,
     in_flight: Option<FuncRef>,
+    /// Writes down a kill unit, and where it counts.
+    list: Option<(FuncRef, Cell)>,
     /// Numbers of the policy that the search being lowered takes from cells.
     numbers: Option<Vec<(Cell, i64)>>,
 }
@@ -75,7 +77,8 @@ fn params() -> Vec<Param> {
 }
 
 impl Lower<'_> {
-    /// Lowers a part into a function of its own, which gets the OOM domain and the event.
+    /// Lowers a part into a function of its own, which gets a memcg, which is the OOM domain
+    /// unless the caller says otherwise, and the event.
     fn function(&mut self, body: impl FnOnce(&mut Self)) -> Function {
         let (outer, values) = self.b.begin("", params());
         let outside = Outside {
@@ -109,8 +112,8 @@ impl Lower<'_> {
         known
     }
 
-    fn call_func(&mut self, func: FuncRef) -> Value {
-        let args = vec![self.domain, self.oc];
+    fn call_func(&mut self, func: FuncRef, about: Value) -> Value {
+        let args = vec![about, self.oc];
         self.b.value(InstData::CallFunc { func, args }, Type::I64)
     }
 
@@ -149,7 +152,7 @@ impl Lower<'_> {
                 s.give(answers);
             });
             let func = self.keep("rules", func);
-            let answer = self.call_func(func);
+            let answer = self.call_func(func, self.domain);
             let next = self.b.create_block();
             let progress = self.progress;
             self.follow(answer, progress, next);
@@ -176,8 +179,32 @@ impl Lower<'_> {
                 *self.outline.in_flight.insert(func)
             }
         };
-        let answer = self.call_func(func);
+        let answer = self.call_func(func, self.domain);
         self.follow(answer, on_victim, on_none);
+    }
+
+    /// Writes down the cgroups of a kill unit; gives the cell of their number.
+    pub(super) fn list_unit(&mut self, unit: Value) -> Cell {
+        if !self.outline.large {
+            let count = self.cell();
+            self.list_below(unit, count);
+            return count;
+        }
+        let (func, count) = match self.outline.list {
+            Some(list) => list,
+            None => {
+                let count = self.shared_cell();
+                let func = self.function(|s| {
+                    let unit = s.domain;
+                    s.list_below(unit, count);
+                    s.b.effect(InstData::Return(Operand::Imm(PROGRESS)));
+                });
+                let func = self.keep("list", func);
+                *self.outline.list.insert((func, count))
+            }
+        };
+        self.call_func(func, unit);
+        count
     }
 
     /// Whether a kill takes its cells from the part that all kills use.
@@ -204,7 +231,12 @@ impl Lower<'_> {
         self.outline.numbers.is_some()
     }
 
-    /// The best candidate, referenced, or null.
+    /// Whether a search is a function, which then does all that is the same for its kills.
+    pub(super) fn searches_apart(&self) -> bool {
+        self.outline.large
+    }
+
+    /// The best candidate, referenced, or null; of a function, also noted, and the ceiling of the next call.
     pub(super) fn search(&mut self, selection: &Selection, ranking: &Ranking) -> Value {
         if !self.outline.large {
             return self.select(selection, ranking);
@@ -220,6 +252,7 @@ impl Lower<'_> {
                 Unit::Cgroup => s.read(victim, members::MEMCG_ID),
             };
             s.put(id, number);
+            s.chosen(selection.unit, ranking, victim);
             match selection.unit {
                 Unit::Process => {
                     let started = s.field(victim, members::TASK_START);
@@ -236,7 +269,16 @@ impl Lower<'_> {
         let code = format!("{:?}", (&func.layout, &func.blocks, &func.insts, &func.results, &func.values));
         let func = match self.outline.searches.get(&code) {
             Some(func) => *func,
-            None if self.outline.searches.len() >= SEARCHES => return self.select(selection, ranking),
+            None if self.outline.searches.len() >= SEARCHES => {
+                let victim = self.select(selection, ranking);
+                let (some, join) = (self.b.create_block(), self.b.create_block());
+                self.b.branch(Cond::Ne, victim, imm(0), some, join);
+                self.b.switch_to(some);
+                self.chosen(selection.unit, ranking, victim);
+                self.b.jump(join, &[]);
+                self.b.switch_to(join);
+                return victim;
+            }
             None => {
                 let func = self.keep("search", func);
                 self.outline.searches.insert(code, func);
@@ -247,8 +289,15 @@ impl Lower<'_> {
             let number = self.int(number);
             self.put(cell, number);
         }
-        let answer = self.call_func(func);
+        let answer = self.call_func(func, self.domain);
         self.found(selection.unit, answer, [id, start])
+    }
+
+    /// What is the same for all kills of one search. Should the victim be refused, the next call looks for one
+    /// that ranks below it.
+    fn chosen(&mut self, unit: Unit, ranking: &Ranking, victim: Value) {
+        self.note_victim(unit, victim);
+        self.lower_ceiling(ranking);
     }
 
     /// A reference on what a search has found. It may be gone meanwhile, or its number be another's.

@@ -132,6 +132,14 @@ impl Lower<'_> {
         Cell(at)
     }
 
+    /// A new cell for all kills, also while one is lowered.
+    pub(super) fn shared_cell(&mut self) -> Cell {
+        let local = self.globals.local_next.take();
+        let cell = self.cell();
+        self.globals.local_next = local;
+        cell
+    }
+
     /// From here to [`Self::close_local`], cells are those of the part that every kill uses anew.
     pub(super) fn open_local(&mut self) {
         if self.globals.local.is_none() {
