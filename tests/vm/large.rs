@@ -139,10 +139,11 @@ kill smallest in subtree
 pub(crate) fn cases() -> Vec<(&'static str, String)> {
     let many = idle_kills(MANY);
     let kills = |load: &str| format!("{many}{KILLS_A_PROCESS}{load}{KILLED}");
-    // Ways to the end of the policy that 16 bits cannot hold, and no kill that would cut it into functions.
+    // Ways to the end of one rule that 16 bits cannot hold.
     let raises: String = (0..400)
         .map(|at| format!("if cgroup.id == {} then raise_limit 2% up to {at}GiB\n", 1_000_000 + at))
         .collect();
+    let raises = format!("rule \"far\": {{\n{raises}}}\n");
     vec![
         ("large_kills_a_process", kills("#> load --cgroup /job\n#> expect whole /job\n")),
         ("large_by_libbpf", kills("#> libbpf --cgroup /job\n") + "#> release\n"),

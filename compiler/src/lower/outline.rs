@@ -21,9 +21,13 @@ use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, 
 /// From this many kills on a policy is large. By then one function would still be accepted: a kill costs a few
 /// thousand instructions of the verifier's million.
 const LARGE: usize = 32;
+/// And from this many rules of any kind: a function should not be so long that its compilation is slow.
+const LONG: usize = 256;
 
 /// Groups of rules, and searches: with the two functions besides them fewer than the kernel allows.
 const GROUPS: usize = 96;
+/// Rules of a group, unless there would be too many groups.
+const GROUP: usize = 8;
 const SEARCHES: usize = 150;
 
 /// What a group of rules, or the search for a victim in flight, answers.
@@ -52,7 +56,10 @@ impl Outline {
     pub(super) fn new(policy: &Policy) -> Self {
         let kills = policy.actions.values().filter(|action| matches!(action.kind, ActionKind::Kill(_)));
         // A picked cgroup is a pointer of the callback, and no function could use it.
-        Self { large: policy.picks.is_empty() && kills.count() >= LARGE, ..Self::default() }
+        Self {
+            large: policy.picks.is_empty() && (kills.count() >= LARGE || policy.rules.len() >= LONG),
+            ..Self::default()
+        }
     }
 
     /// The functions behind the callback.
@@ -144,7 +151,7 @@ impl Lower<'_> {
         if !self.outline.large {
             return rules.into_iter().for_each(|(index, rule)| self.rule(index, rule));
         }
-        for group in rules.chunks(rules.len().div_ceil(GROUPS)) {
+        for group in rules.chunks(rules.len().div_ceil(GROUPS).max(GROUP)) {
             let func = self.function(|s| {
                 let answers = s.answers();
                 group.iter().for_each(|(index, rule)| s.rule(*index, rule));

@@ -225,13 +225,13 @@ fn kills_that_differ_in_numbers_share_their_search() {
             format!("kill in subtree where rss > {at}MiB and age < {at}s or badness > {at} reason \"{at}\"\n")
         })
         .collect();
-    assert_eq!(functions(&text), [40, 1, 1]);
+    assert_eq!(functions(&text), [5, 1, 1]);
     let text: String = (0..40)
         .map(|at| {
             format!("kill in {} where rss > {at}MiB now\n", if at % 2 == 0 { "subtree" } else { "cgroup" })
         })
         .collect();
-    assert_eq!(functions(&text), [40, 2, 0]);
+    assert_eq!(functions(&text), [5, 2, 0]);
 }
 
 #[test]
