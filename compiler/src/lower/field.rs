@@ -170,10 +170,12 @@ impl Lower<'_> {
         if let Some(fetched) = self.prefetched.get(&(anchor, item)) {
             return *fetched;
         }
-        let value = self.area(if item.is_text() { NAME_SIZE } else { 8 });
+        let size = if item.is_text() { NAME_SIZE } else { 8 };
         let may_miss = anchor != Anchor::Cgroup || item.may_miss();
-        let missing = may_miss.then(|| self.cell());
-        let fetched = super::scratch::Fetched { value, missing };
+        let fetched = self.lasting(|s| super::scratch::Fetched {
+            value: s.area(size),
+            missing: may_miss.then(|| s.cell()),
+        });
         self.prefetched.insert((anchor, item), fetched);
         fetched
     }

@@ -200,7 +200,7 @@ impl Lower<'_> {
         let (func, count) = match self.outline.list {
             Some(list) => list,
             None => {
-                let count = self.shared_cell();
+                let count = self.lasting(Self::cell);
                 let func = self.function(|s| {
                     let unit = s.domain;
                     s.list_below(unit, count);
