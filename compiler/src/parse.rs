@@ -20,9 +20,6 @@ pub fn parse_and_check(source: &Source, view: &KernelView, sink: &mut Sink) -> O
     }
     hir::coverage::check(&policy, sink);
     hir::kernel::check(&policy, view, sink);
-    if !sink.has_errors() {
-        hir::later::check(&policy, sink);
-    }
     if sink.has_errors() { None } else { Some(policy) }
 }
 

@@ -22,9 +22,10 @@ mod select;
 pub mod check;
 pub mod consteval;
 pub mod coverage;
+pub mod glob;
 pub mod kernel;
-pub mod later;
 pub mod print;
+mod used;
 
 use cranelift_entity::{PrimaryMap, entity_impl};
 use oomc_abi::fields::FieldId;
@@ -412,7 +413,7 @@ impl Place {
 }
 
 /// A cgroup that every event has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Anchor {
     /// The cgroup whose limit was hit.
     Cgroup,
@@ -590,7 +591,7 @@ impl Pattern {
 }
 
 /// What a field is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// A cgroup of the event.
     Anchor(Anchor),

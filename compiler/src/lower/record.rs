@@ -122,22 +122,37 @@ impl Lower<'_> {
 
     /// Whom the present rule has chosen.
     pub(super) fn note_victim(&mut self, unit: Unit, object: Value) {
-        let (lost, join) = (self.b.create_block(), self.b.create_block());
-        let (id, expected) = match unit {
-            Unit::Process => (self.field(object, members::TASK_PID), "footprint"),
-            Unit::Cgroup => (self.read(object, members::MEMCG_ID), "usage"),
+        let id = match unit {
+            Unit::Process => self.field(object, members::TASK_PID),
+            Unit::Cgroup => self.read(object, members::MEMCG_ID),
         };
         self.note(at::VICTIM, id);
         self.note_name(at::VICTIM_NAME, unit, object);
         self.note_imm(at::EXPECTED, 0);
-        if let Some(field) = fields::find(crate::hir::lower::owner(unit), expected) {
-            let bytes = self.read_field(object, field, lost);
-            self.note(at::EXPECTED, bytes);
-        }
+    }
+
+    /// What the death of an object is expected to free, in bytes; 0 where that cannot be known.
+    pub(super) fn estimate(&mut self, unit: Unit, object: Value, bytes: Cell) {
+        let field = match unit {
+            Unit::Process => "footprint",
+            Unit::Cgroup => "usage",
+        };
+        self.put_imm(bytes, 0);
+        let Some(field) = fields::find(crate::hir::lower::owner(unit), field) else { return };
+        let (lost, join) = (self.b.create_block(), self.b.create_block());
+        let found = self.read_field(object, field, lost);
+        self.put(bytes, found);
         self.b.jump(join, &[]);
         self.b.switch_to(lost);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
+    }
+
+    /// One more victim died.
+    pub(super) fn note_expected(&mut self, bytes: Cell) {
+        let (so_far, more) = (self.noted(at::EXPECTED), self.get(bytes));
+        let sum = self.add_sat(so_far, more);
+        self.note(at::EXPECTED, sum);
     }
 
     /// Copies a command name, or the last component of a cgroup's path.
