@@ -543,17 +543,6 @@ impl<'f> Builder<'f> {
         self.block = Some(block);
     }
 
-    /// Leaves the present block open, to build others; [`Self::resume`] goes on with it.
-    pub fn suspend(&mut self) -> Option<Block> {
-        self.block.take()
-    }
-
-    /// Goes on with a block that was left open.
-    pub fn resume(&mut self, block: Option<Block>) {
-        debug_assert!(self.block.is_none(), "a block is open");
-        self.block = block;
-    }
-
     /// Whether the present block still takes instructions.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -113,14 +113,14 @@ impl Lower<'_> {
                     }
                     let memcg = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
                     s.leave_if(Cond::Eq, memcg, imm(0), skip);
-                    let (next, done) = (walk.next, walk.done);
-                    let inner = s.putting(memcg, &walk.carried, next, done);
-                    if grain == Grain::Units && matches!(place, Place::Subtree(_)) {
-                        s.skip_inside_group(memcg, serial, &inner);
-                    }
-                    body(s, inner);
+                    s.putting(memcg, &walk, |s, inner| {
+                        if grain == Grain::Units && matches!(place, Place::Subtree(_)) {
+                            s.skip_inside_group(memcg, serial, &inner);
+                        }
+                        body(s, inner);
+                    });
                     s.b.switch_to(skip);
-                    s.b.jump(next, &walk.carried);
+                    s.b.jump(walk.next, &walk.carried);
                 })
             }
         };
@@ -146,22 +146,20 @@ impl Lower<'_> {
         results
     }
 
-    /// A walk whose every way on gives the reference on `memcg` back.
-    fn putting(&mut self, memcg: Value, carried: &[Value], next: Block, done: Block) -> Walk {
-        let mut ways = Vec::new();
-        let resume = self.b.suspend();
-        for target in [next, done] {
-            let way = self.b.create_block();
-            let args: Vec<Value> = carried.iter().map(|_| self.b.block_param(way, Type::Ptr)).collect();
+    /// Runs a body whose every way on gives the reference on `memcg` back.
+    fn putting(&mut self, memcg: Value, walk: &Walk, body: impl FnOnce(&mut Self, Walk)) {
+        let targets = [walk.next, walk.done];
+        let ways = targets.map(|_| self.b.create_block());
+        let args = ways.map(|way| -> Vec<Value> {
+            walk.carried.iter().map(|_| self.b.block_param(way, Type::Ptr)).collect()
+        });
+        let [next, done] = ways;
+        body(self, Walk { item: memcg, carried: walk.carried.clone(), next, done });
+        for ((way, target), args) in ways.into_iter().zip(targets).zip(args) {
             self.b.switch_to(way);
             self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
-            self.b.effect(InstData::Jump(BlockCall { block: target, args }));
-            ways.push(way);
+            self.b.jump(target, &args);
         }
-        self.b.resume(resume);
-        let next = ways.first().copied().unwrap_or(next);
-        let done = ways.last().copied().unwrap_or(done);
-        Walk { item: memcg, carried: carried.to_vec(), next, done }
     }
 
     /// Goes to `leaf`, `inner` or `skip` (removed, or the root with something below): in post order a memcg is
