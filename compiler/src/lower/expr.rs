@@ -49,6 +49,9 @@ impl Lower<'_> {
                     self.scale(a, b)
                 }
             },
+            ArithOp::Div if expr.ty != Ty::Ratio && constant.is_some_and(|constant| constant != 0) => {
+                self.div_constant(a, constant.unwrap_or(1))
+            }
             ArithOp::Div if expr.ty == Ty::Ratio => {
                 let b = self.expr(right, missing);
                 self.ratio(a, b, missing)

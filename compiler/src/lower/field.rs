@@ -568,7 +568,7 @@ impl Lower<'_> {
         let average = self.field_at(group, members::PSI, &format!("avg[{}]", 3 * state + window));
         let percent = (RATIO_ONE / 100) as i32;
         let scaled = self.bin_imm(BinOp::Mul, average, percent);
-        self.bin_imm(BinOp::Ushr, scaled, PSI_FRACTION_BITS)
+        self.bin_imm(BinOp::Sshr, scaled, PSI_FRACTION_BITS)
     }
 
     /// The smallest `memory.swap.max` up to the root.

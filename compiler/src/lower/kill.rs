@@ -2,7 +2,7 @@
 
 use oomc_abi::kfuncs;
 use oomc_abi::members;
-use oomc_abi::record::{Action, End, at};
+use oomc_abi::record::{Action, End, MAX_CANDIDATES, at};
 
 use super::list::{FOUND, UNITS};
 use super::place::{Cut, Grain};
@@ -53,7 +53,8 @@ impl Lower<'_> {
     /// The best candidate, and the next one where the kernel refuses it; with `until`, further ones.
     ///
     /// Each victim is a walk of its own, below the one before in the ranking: nothing has to be kept sorted, and
-    /// a process cannot be mistaken for another one that got its id in the meantime.
+    /// a process cannot be mistaken for another one that got its id in the meantime. The walks go on until the
+    /// record has its candidates; that costs time, but after the kill.
     fn kill_ranked(&mut self, kill: &Kill, killed: Cell) {
         let ranking = self.ranking(&kill.selection, true);
         let until = kill.until.map(|until| {
@@ -74,11 +75,23 @@ impl Lower<'_> {
             self.b.switch_to(join);
             (until.at_most, victims, freed, enough)
         });
+        // Not 0: nobody more is to die. What is looked at from then on is for the record.
+        let done = self.cell();
+        self.put_imm(done, 0);
+        self.note_selection();
         self.walk_numbers(MAX_TRIES, |s, tries| {
             let victim = s.select(&kill.selection, &ranking);
             s.leave_if(Cond::Eq, victim, imm(0), tries.done);
-            let expected = s.cell();
-            let died = s.cell();
+            s.note_candidate(&ranking, kill.selection.unit, victim);
+            let (expected, died) = (s.cell(), s.cell());
+            let (act, look, go_on) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
+            let enough = s.get(done);
+            s.b.branch(Cond::Ne, enough, imm(0), look, act);
+            s.b.switch_to(look);
+            s.call(release(kill.selection.unit), &[victim]);
+            s.b.jump(go_on, &[]);
+
+            s.b.switch_to(act);
             s.put_imm(died, 0);
             s.estimate(kill.selection.unit, victim, expected);
             s.note_first(kill, victim, killed);
@@ -89,12 +102,11 @@ impl Lower<'_> {
                 }
                 Unit::Cgroup => s.kill_unit(victim, kill, died),
             }
-            let (dead, go_on) = (s.b.create_block(), s.b.create_block());
             let died = s.get(died);
-            s.b.branch(Cond::Ne, died, imm(0), dead, go_on);
-            s.b.switch_to(dead);
+            s.leave_if(Cond::Eq, died, imm(0), go_on);
             s.put_imm(killed, 1);
             s.note_expected(expected);
+            let stop = s.b.create_block();
             match until {
                 Some((at_most, victims, freed, enough)) => {
                     s.bump(victims);
@@ -102,15 +114,25 @@ impl Lower<'_> {
                     let so_far = s.add_sat(so_far, more);
                     s.put(freed, so_far);
                     let count = s.get(victims);
-                    s.leave_if(Cond::Uge, count, imm(i64::from(at_most)), tries.done);
+                    s.leave_if(Cond::Uge, count, imm(i64::from(at_most)), stop);
                     let (so_far, enough) = (s.get(freed), s.get(enough));
-                    s.b.branch(Cond::Sge, so_far, Operand::Value(enough), tries.done, go_on);
+                    s.b.branch(Cond::Sge, so_far, Operand::Value(enough), stop, go_on);
                 }
-                None => s.b.jump(tries.done, &[]),
+                None => s.b.jump(stop, &[]),
             }
+            s.b.switch_to(stop);
+            s.put_imm(done, 1);
+            s.b.jump(go_on, &[]);
+
             s.b.switch_to(go_on);
             s.lower_ceiling(&ranking);
-            s.b.jump(tries.next, &[]);
+            let more = s.b.create_block();
+            let enough = s.get(done);
+            s.leave_if(Cond::Eq, enough, imm(0), tries.next);
+            s.b.jump(more, &[]);
+            s.b.switch_to(more);
+            let told = s.noted(at::CANDIDATES);
+            s.b.branch(Cond::Uge, told, imm(MAX_CANDIDATES as i64), tries.done, tries.next);
         });
     }
 
@@ -256,5 +278,12 @@ impl Lower<'_> {
             None => format!("oomc {policy}, rule \"{rule}\""),
         };
         self.string(&text)
+    }
+}
+
+fn release(unit: Unit) -> kfuncs::KfuncId {
+    match unit {
+        Unit::Process => kfuncs::TASK_RELEASE,
+        Unit::Cgroup => kfuncs::PUT_MEM_CGROUP,
     }
 }

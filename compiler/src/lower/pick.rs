@@ -47,9 +47,9 @@ impl Lower<'_> {
         let cell = self.cell();
         self.put_imm(cell, 0);
         let selection = &pick.selection;
+        let walking = core::mem::replace(&mut self.in_walk, true);
         self.prefetch_selection(selection);
         let ranking = self.ranking(selection, false);
-        let walking = core::mem::replace(&mut self.in_walk, true);
         let best = self.with_rcu(|s| {
             let none = s.null();
             if selection.stepwise {

@@ -16,7 +16,7 @@ use crate::ir::{Cond, Type, Value};
 /// Classes as numbers of which the larger wins.
 const AVOIDED: i32 = 0;
 const NORMAL: i32 = 1;
-const PREFERRED: i32 = 2;
+pub(super) const PREFERRED: i32 = 2;
 
 impl Lower<'_> {
     fn has_preference(&self, unit: Unit) -> bool {

@@ -192,6 +192,27 @@ impl Lower<'_> {
         self.b.jump(equal, &[]);
     }
 
+    /// The author's keys of the best candidate, for a record: whether each is missing, and its value.
+    pub(super) fn best_keys(&mut self, ranking: &Ranking) -> Vec<(Option<Value>, Value)> {
+        let mut cells = ranking.best.iter();
+        let mut keys = Vec::new();
+        for rank in &ranking.ranks {
+            let there = if self.rank_may_miss(rank) { cells.next() } else { None };
+            let (Some(value), Rank::Written(key)) = (cells.next(), rank) else { continue };
+            let missing = there.map(|there| {
+                let there = self.get(*there);
+                self.bin_imm(BinOp::Xor, there, 1)
+            });
+            let value = self.get(*value);
+            let value = match key.direction {
+                Direction::Desc => value,
+                Direction::Asc => self.bin_imm(BinOp::Xor, value, -1),
+            };
+            keys.push((missing, value));
+        }
+        keys
+    }
+
     /// Remembers the keys of the new best candidate.
     pub(super) fn remember_best(&mut self, ranking: &Ranking, numbers: &[Value]) {
         for (number, cell) in numbers.iter().zip(&ranking.best) {

@@ -63,7 +63,7 @@ impl Globals {
             read_only: false,
         });
         let config = func.globals.push(super::config::global(policy));
-        let record = vec![0; oomc_abi::record::BYTES as usize];
+        let record = vec![0; super::record::DRAFT_BYTES];
         let record = func.globals.push(bytes("draft", ".bss.draft", record));
         let scratch = func.globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
         Self {
