@@ -9,6 +9,7 @@ pub(crate) mod load;
 pub(crate) mod lsp;
 pub(crate) mod status;
 pub(crate) mod unload;
+pub(crate) mod verify;
 
 use std::path::Path;
 use std::{fs, io};
