@@ -20,6 +20,7 @@ pub mod record;
 
 pub mod btf;
 pub mod proto;
+pub mod raw;
 pub mod reference;
 pub mod relo;
 pub mod resolve;

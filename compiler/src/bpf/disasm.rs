@@ -73,6 +73,10 @@ pub fn fact(func: &Function, kind: CoreKind) -> String {
             let field = &func.fields[field];
             format!("exists {}.{}", field.container, field.path)
         }
+        CoreKind::FieldFact(fact, field) => {
+            let field = &func.fields[field];
+            format!("{} of {}.{}", fact.spelling(), field.container, field.path)
+        }
         CoreKind::EnumValue(value) => format!("enumerator {}", func.enums[value].name),
         CoreKind::EnumExists(value) => format!("exists enumerator {}", func.enums[value].name),
         CoreKind::TypeIdTarget(ty) => format!("type id of {}", func.types[ty]),

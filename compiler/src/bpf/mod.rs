@@ -133,6 +133,8 @@ pub enum CoreKind {
     FieldByteOffset(ir::FieldRef),
     /// 1 or 0 in `imm`.
     FieldExists(ir::FieldRef),
+    /// How a bit-field is read, in `imm`.
+    FieldFact(ir::FieldFact, ir::FieldRef),
     /// Value in `imm`.
     EnumValue(ir::EnumRef),
     /// 1 or 0 in `imm`.

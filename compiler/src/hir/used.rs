@@ -77,9 +77,10 @@ impl Used<'_> {
     fn expr(&mut self, expr: ExprId) {
         let Some(expr) = self.policy.exprs.get(expr) else { return };
         match &expr.kind {
-            ExprKind::Field(subject, _) | ExprKind::Label(subject, _) | ExprKind::Counter(subject, _) => {
-                self.subject(*subject);
-            }
+            ExprKind::Field(subject, _)
+            | ExprKind::Raw(subject, _)
+            | ExprKind::Label(subject, _)
+            | ExprKind::Counter(subject, _) => self.subject(*subject),
             ExprKind::Quantifier(quantifier) => self.place(quantifier.place),
             _ => {}
         }

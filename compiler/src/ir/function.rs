@@ -28,6 +28,30 @@ pub struct Field {
     pub path: String,
 }
 
+/// What is known of a bit-field. With the number around it, which begins at the member's address, in 64 bits:
+/// shifted left, then right, it is the bit-field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldFact {
+    /// Bytes of the number.
+    Size,
+    /// How far to the left.
+    LeftShift,
+    /// How far to the right then.
+    RightShift,
+}
+
+impl FieldFact {
+    /// In text.
+    #[must_use]
+    pub fn spelling(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::LeftShift => "lshift",
+            Self::RightShift => "rshift",
+        }
+    }
+}
+
 /// An enumerator by its C names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Enumerator {
@@ -207,6 +231,8 @@ pub enum InstData {
     LoadPtr { ptr: Value, field: FieldRef },
     /// The address of a kernel member. CO-RE relocated.
     FieldAddr { ptr: Value, field: FieldRef },
+    /// How a member that is a bit-field is read: see [`FieldFact`]. CO-RE relocated.
+    FieldFact(FieldFact, FieldRef),
     /// 1 if the target kernel has the member, else 0. CO-RE relocated: dead branches are known.
     FieldExists(FieldRef),
     /// The enumerator's value on the target. CO-RE relocated.
@@ -286,6 +312,7 @@ impl InstData {
             Self::Iconst(_)
             | Self::LoadCtx(_)
             | Self::FieldExists(_)
+            | Self::FieldFact(..)
             | Self::EnumValue(_)
             | Self::EnumExists(_)
             | Self::TypeId(_)

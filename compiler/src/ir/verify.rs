@@ -289,7 +289,7 @@ impl Verifier<'_> {
                 self.exists(&func.fields, *field);
                 self.result(inst, Type::Ptr);
             }
-            InstData::FieldExists(field) => {
+            InstData::FieldExists(field) | InstData::FieldFact(_, field) => {
                 self.exists(&func.fields, *field);
                 self.result(inst, Type::I64);
             }

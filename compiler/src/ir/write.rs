@@ -116,6 +116,9 @@ fn data(func: &Function, inst: &InstData) -> String {
         InstData::LoadPtr { ptr, field } => format!("load.ptr {ptr}, {field}{}", name(func, *field)),
         InstData::FieldAddr { ptr, field } => format!("field.addr {ptr}, {field}{}", name(func, *field)),
         InstData::FieldExists(field) => format!("field.exists {field}{}", name(func, *field)),
+        InstData::FieldFact(fact, field) => {
+            format!("field.{} {field}{}", fact.spelling(), name(func, *field))
+        }
         InstData::EnumValue(enumerator) => {
             format!("enum.value {enumerator}    ; {}", func.enums[*enumerator].name)
         }

@@ -56,7 +56,11 @@ impl Lower<'_> {
                 let value = self.subject_item(*subject, super::field::Item::Field(*field), unknown);
                 self.b.branch(Cond::Ne, value, imm(0), yes, no);
             }
-            ExprKind::Param(_) | ExprKind::Label(..) | ExprKind::Default(..) | ExprKind::Quantifier(_)
+            ExprKind::Raw(..)
+            | ExprKind::Param(_)
+            | ExprKind::Label(..)
+            | ExprKind::Default(..)
+            | ExprKind::Quantifier(_)
                 if expr.ty == Ty::Bool =>
             {
                 let value = self.expr(id, unknown);

@@ -14,6 +14,7 @@ impl Lower<'_> {
         let value = match &expr_data.kind {
             ExprKind::Int(value) => self.int(*value),
             ExprKind::Field(subject, field) => self.subject_item(*subject, Item::Field(*field), missing),
+            ExprKind::Raw(subject, raw) => self.subject_item(*subject, Item::Raw(*raw), missing),
             ExprKind::Neg(inner) => {
                 let inner = self.expr(*inner, missing);
                 self.neg_sat(inner)
@@ -97,6 +98,13 @@ impl Lower<'_> {
                 _,
             ) => true,
             ExprKind::Field(_, field) => !field.row().missing.is_empty(),
+            ExprKind::Raw(subject, raw) => {
+                let there = matches!(
+                    subject,
+                    Subject::Candidate(_) | Subject::Event | Subject::Anchor(Anchor::Cgroup)
+                );
+                !there || self.policy.raws.get(*raw).is_none_or(|raw| raw.path.contains("->"))
+            }
             ExprKind::Neg(a) | ExprKind::Not(a) => self.may_be_missing(*a),
             ExprKind::Arith(ArithOp::Div, a, b) => {
                 self.may_be_missing(*a)

@@ -12,12 +12,13 @@ use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
 use oomc_abi::{helpers, hooks, kfuncs};
 
+use super::raw;
 use super::scratch::Fetched;
 use super::state::Storage;
 use super::text::text_size;
 use super::walk::Order;
 use super::{Lower, imm};
-use crate::hir::{Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, StateId, Subject};
+use crate::hir::{Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 
 const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
@@ -30,6 +31,8 @@ const PSI_FRACTION_BITS: i32 = 11;
 pub(super) enum Item {
     /// A field of the table.
     Field(FieldId),
+    /// A member of a kernel structure.
+    Raw(RawId),
     /// A label of the policy.
     Label(LabelId),
     /// A counter of the policy.
@@ -38,7 +41,11 @@ pub(super) enum Item {
 
 impl Item {
     fn is_member(self) -> bool {
-        matches!(self, Self::Field(field) if matches!(field.row().recipe, Recipe::Member { .. }))
+        match self {
+            Self::Field(field) => matches!(field.row().recipe, Recipe::Member { .. }),
+            Self::Raw(_) => true,
+            Self::Label(_) | Self::Counter(_) => false,
+        }
     }
 
     fn is_statistic(self) -> bool {
@@ -52,25 +59,26 @@ impl Item {
         matches!(self, Self::Field(field) if field.row().recipe == Recipe::Path)
     }
 
-    /// Bytes of a text.
-    fn text_size(self) -> Option<u32> {
-        match self {
-            Self::Field(field) if field.row().unit == Unit::Text => Some(text_size(field.row().recipe)),
-            _ => None,
-        }
-    }
-
     /// Whether a cgroup that is there can be without it.
     fn may_miss(self) -> bool {
         match self {
-            Self::Field(field) => self.text_size().is_some() || !field.row().missing.is_empty(),
+            Self::Field(field) => field.row().unit == Unit::Text || !field.row().missing.is_empty(),
             Self::Label(_) => false,
-            Self::Counter(_) => true,
+            Self::Raw(_) | Self::Counter(_) => true,
         }
     }
 }
 
 impl Lower<'_> {
+    /// Bytes of a text.
+    fn item_text_size(&self, item: Item) -> Option<u32> {
+        match item {
+            Item::Field(field) if field.row().unit == Unit::Text => Some(text_size(field.row().recipe)),
+            Item::Raw(raw) => self.policy.raws.get(raw).and_then(|raw| raw::text_size(&raw.value)),
+            _ => None,
+        }
+    }
+
     /// The number that a subject has for an item.
     pub(super) fn subject_item(&mut self, subject: Subject, item: Item, missing: Block) -> Value {
         match subject {
@@ -78,12 +86,14 @@ impl Lower<'_> {
                 let object = self.candidates.get(&binder).copied().unwrap_or(self.domain);
                 match item {
                     Item::Field(field) => self.read_field(object, field, missing),
+                    Item::Raw(raw) => self.read_raw(object, raw, missing),
                     Item::Label(label) => self.label_of(object, label),
                     Item::Counter(state) => self.counter_of(object, state, Storage::AsItIs, missing),
                 }
             }
             Subject::Event => match item {
                 Item::Field(field) => self.read_field(self.oc, field, missing),
+                Item::Raw(raw) => self.read_raw(self.oc, raw, missing),
                 Item::Label(_) | Item::Counter(_) => {
                     debug_assert!(false, "an event is no cgroup");
                     self.int(0)
@@ -118,8 +128,18 @@ impl Lower<'_> {
         if let Some(memcg) = self.homes.get(&binder).copied() {
             return self.read_cgroup_item(home, memcg, item, missing);
         }
-        // Not at hand: it is looked up, and given back before anything goes on.
-        let fetched = Fetched { value: self.cell(), missing: Some(self.cell()), relative: None };
+        let fetched = self.fetch_from_home(home, item);
+        if let Some(flag) = fetched.missing {
+            self.missing_if(flag, missing);
+        }
+        self.get(fetched.value)
+    }
+
+    /// An item of a process's own cgroup that is not at hand: it is looked up, and given back before anything
+    /// goes on.
+    pub(super) fn fetch_from_home(&mut self, home: Subject, item: Item) -> Fetched {
+        let value = self.area(self.item_text_size(item).unwrap_or(8));
+        let fetched = Fetched { value, missing: Some(self.cell()), relative: None };
         self.with_rcu(|s| {
             let (gone, done) = (s.b.create_block(), s.b.create_block());
             if let Some(flag) = fetched.missing {
@@ -135,10 +155,7 @@ impl Lower<'_> {
             s.b.jump(done, &[]);
             s.b.switch_to(done);
         });
-        if let Some(flag) = fetched.missing {
-            self.missing_if(flag, missing);
-        }
-        self.get(fetched.value)
+        fetched
     }
 
     /// Whether an item of the event is read where it is asked.
@@ -167,6 +184,7 @@ impl Lower<'_> {
         let Some(expr) = self.policy.exprs.get(expr) else { return };
         let item = match &expr.kind {
             ExprKind::Field(subject, field) => Some((*subject, Item::Field(*field))),
+            ExprKind::Raw(subject, raw) => Some((*subject, Item::Raw(*raw))),
             ExprKind::Label(subject, label) => Some((*subject, Item::Label(*label))),
             ExprKind::Counter(subject, state) => Some((*subject, Item::Counter(*state))),
             _ => None,
@@ -213,7 +231,7 @@ impl Lower<'_> {
         if let Some(fetched) = self.prefetched.get(&(subject, item)) {
             return *fetched;
         }
-        let value = self.area(item.text_size().unwrap_or(8));
+        let value = self.area(self.item_text_size(item).unwrap_or(8));
         let may_miss = subject != Subject::Anchor(Anchor::Cgroup) || item.may_miss();
         let missing = may_miss.then(|| self.cell());
         let relative = item.is_path().then(|| self.cell());
@@ -231,8 +249,11 @@ impl Lower<'_> {
     fn fetch_item(&mut self, subject: Subject, memcg: Value, item: Item, fetched: Fetched) {
         let (missing, join) = (self.b.create_block(), self.b.create_block());
         match item {
-            Item::Field(field) if item.text_size().is_some() => {
+            Item::Field(field) if field.row().unit == Unit::Text => {
                 self.prefetch_text(memcg, field, fetched, missing);
+            }
+            Item::Raw(raw) if self.item_text_size(item).is_some() => {
+                self.copy_raw(memcg, raw, fetched.value, missing);
             }
             _ => {
                 let value = self.read_cgroup_item(subject, memcg, item, missing);
@@ -338,6 +359,7 @@ impl Lower<'_> {
     fn read_cgroup_item(&mut self, subject: Subject, memcg: Value, item: Item, missing: Block) -> Value {
         match item {
             Item::Field(field) => self.read_anchor_field(memcg, field, missing),
+            Item::Raw(raw) => self.read_raw(memcg, raw, missing),
             Item::Label(label) => self.label_of(memcg, label),
             // The OOM'ing cgroup's counters are the ones that a policy counts: they bound what it does.
             Item::Counter(state) => {

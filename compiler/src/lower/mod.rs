@@ -31,6 +31,7 @@ mod walk;
 
 mod place;
 mod quantifier;
+mod raw;
 
 mod prefer;
 mod protect;

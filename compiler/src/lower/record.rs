@@ -275,9 +275,15 @@ impl Lower<'_> {
 
     /// The text of a field, cut where the record's words end.
     fn note_text(&mut self, word: u32, kind: &ExprKind, missing: Block) {
-        let ExprKind::Field(subject, field) = kind else { return };
+        let from = match kind {
+            ExprKind::Field(subject, field) => self.text_addr(*subject, *field, missing),
+            ExprKind::Raw(subject, raw) => {
+                let text = self.raw_text(*subject, *raw, missing);
+                self.area_addr(text.area)
+            }
+            _ => return,
+        };
         let (to, size) = (self.record(word), self.int(NAME_BYTES as i64));
-        let from = self.text_addr(*subject, *field, missing);
         self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
         // A name that was cut has no end of its own.
         let last = self.record(word);

@@ -13,7 +13,7 @@ use super::field::Item;
 use super::scratch::{Cell, Fetched};
 use super::{Lower, imm};
 use crate::hir::glob::{self, Token};
-use crate::hir::{ExprId, ExprKind, Pattern, Subject};
+use crate::hir::{ExprId, ExprKind, Pattern, RawValue, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 
 /// Bytes kept of a cgroup's name: `NAME_MAX` and the NUL.
@@ -27,12 +27,12 @@ const MAX_ROUNDS: i32 = 1 << 16;
 
 /// A text in the scratch value.
 #[derive(Clone, Copy, Debug)]
-struct Text {
-    area: Cell,
+pub(super) struct Text {
+    pub(super) area: Cell,
     /// A power of two.
-    size: u32,
+    pub(super) size: u32,
     /// Where the part begins that is relative to the attached cgroup; negative: it is not below it.
-    relative: Option<Cell>,
+    pub(super) relative: Option<Cell>,
 }
 
 impl Lower<'_> {
@@ -45,15 +45,20 @@ impl Lower<'_> {
         no: Block,
         unknown: Block,
     ) {
-        let Some(ExprKind::Field(subject, field)) =
-            self.policy.exprs.get(field).map(|field| field.kind.clone())
-        else {
-            return self.b.jump(unknown, &[]);
+        let policy = self.policy;
+        let text = match policy.exprs.get(field).map(|field| &field.kind) {
+            Some(ExprKind::Field(_, field)) if let Some(words) = field.row().recipe.words() => {
+                return self.matches_words(*field, &words, patterns, yes, no);
+            }
+            Some(ExprKind::Field(subject, field)) => self.text(*subject, *field, unknown),
+            Some(ExprKind::Raw(subject, raw)) => {
+                if let Some(RawValue::Enum { tag }) = policy.raws.get(*raw).map(|raw| &raw.value) {
+                    return self.matches_constants(*subject, *raw, tag, patterns, [yes, no, unknown]);
+                }
+                self.raw_text(*subject, *raw, unknown)
+            }
+            _ => return self.b.jump(unknown, &[]),
         };
-        if let Some(words) = field.row().recipe.words() {
-            return self.matches_words(field, &words, patterns, yes, no);
-        }
-        let text = self.text(subject, field, unknown);
         for pattern in patterns.iter().flat_map(glob::alternatives) {
             let next = self.b.create_block();
             let start = match text.relative {
