@@ -4,6 +4,7 @@
 //! environment; with `OOMC_VM_VERBOSE` the steps of passing cases are shown, too. Without them there is no machine to boot: the cases are read, so that a wrong
 //! script fails, and count as ignored.
 
+mod large;
 mod random;
 
 use std::collections::HashMap;
@@ -40,10 +41,14 @@ fn main() -> ExitCode {
     let board = Arc::new(Board::default());
     let mut trials = Vec::new();
     let mut wanted = Vec::new();
-    for (name, file, script) in case_files().into_iter().chain(shipped_policies()) {
+    let files = case_files().into_iter().chain(shipped_policies()).map(|(name, file, script)| {
         let case = fs::read_to_string(&file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))
             .and_then(|text| script::parse(&name, &format!("{text}\n{script}")));
+        (name, case)
+    });
+    let large = large::cases().into_iter().map(|(name, text)| (name.to_owned(), script::parse(name, &text)));
+    for (name, case) in files.chain(large) {
         match case {
             Ok(case) => {
                 if selected(&arguments, &name) {
@@ -131,7 +136,8 @@ impl Board {
         let verbose = env::var_os("OOMC_VM_VERBOSE").is_some();
         let result = run::run(tools, &folder, cases, &[], &mut |report| {
             if verbose {
-                eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, report.steps.join("\n  "));
+                let lines: Vec<&str> = report.steps.iter().chain(&report.shown).map(String::as_str).collect();
+                eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, lines.join("\n  "));
             }
             if let Ok(mut reports) = self.reports.lock() {
                 reports.by_case.insert(report.case.clone(), report);
