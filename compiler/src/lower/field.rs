@@ -10,6 +10,7 @@ use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, SIGNAL_GROUP_EXI
 use oomc_abi::fields::{self, FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
+use oomc_abi::record::at;
 use oomc_abi::{helpers, hooks, kfuncs};
 
 use super::raw;
@@ -291,7 +292,8 @@ impl Lower<'_> {
                 self.b.switch_to(join);
                 id
             }
-            Anchor::Attached => self.attached_id(),
+            // Found out once per event, for the record.
+            Anchor::Attached => self.noted(at::ATTACHED),
         }
     }
 
@@ -306,10 +308,7 @@ impl Lower<'_> {
 
     /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
     /// turns the test into a constant, so the verifier never looks at the other reading.
-    fn attached_id(&mut self) -> Value {
-        if self.outline.inside {
-            return self.noted(oomc_abi::record::at::ATTACHED);
-        }
+    pub(super) fn attached_id(&mut self) -> Value {
         let link = self.link;
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let id = self.b.block_param(join, Type::I64);

@@ -318,7 +318,7 @@ impl Lower<'_> {
         self.helper(helpers::GET_CURRENT_COMM, &[to, size]);
         let domain = self.anchor_id(Anchor::Cgroup);
         self.note(at::DOMAIN, domain);
-        let attached = self.anchor_id(Anchor::Attached);
+        let attached = self.attached_id();
         self.note(at::ATTACHED, attached);
         // Both flags are one bit: audit from the config, system from the event.
         let audit = self.audit();
