@@ -144,7 +144,16 @@ pub(crate) fn cases() -> Vec<(&'static str, String)> {
         .map(|at| format!("if cgroup.id == {} then raise_limit 2% up to {at}GiB\n", 1_000_000 + at))
         .collect();
     let raises = format!("rule \"far\": {{\n{raises}}}\n");
+    // More kinds of searches than functions: the last ones stand where they are called.
+    let kinds: String =
+        (0..200).map(|at| format!("kill in subtree where comm == \"name{at}\" now\n")).collect();
     vec![
+        (
+            "large_of_many_kinds",
+            format!(
+                "{kinds}{KILLS_A_PROCESS}#> measure large_of_many_kinds.o\n#> load --cgroup /job\n{KILLED}"
+            ),
+        ),
         ("large_kills_a_process", kills("#> load --cgroup /job\n#> expect whole /job\n")),
         ("large_by_libbpf", kills("#> libbpf --cgroup /job\n") + "#> release\n"),
         ("large_kills_a_cgroup", format!("{many}{KILLS_A_CGROUP}")),

@@ -232,11 +232,13 @@ impl Lower<'_> {
         if let Some(fetched) = self.prefetched.get(&(subject, item)) {
             return *fetched;
         }
-        let value = self.area(self.item_text_size(item).unwrap_or(8));
+        let size = self.item_text_size(item).unwrap_or(8);
         let may_miss = subject != Subject::Anchor(Anchor::Cgroup) || item.may_miss();
-        let missing = may_miss.then(|| self.cell());
-        let relative = item.is_path().then(|| self.cell());
-        let fetched = Fetched { value, missing, relative };
+        let fetched = self.lasting(|s| Fetched {
+            value: s.area(size),
+            missing: may_miss.then(|| s.cell()),
+            relative: item.is_path().then(|| s.cell()),
+        });
         self.prefetched.insert((subject, item), fetched);
         fetched
     }

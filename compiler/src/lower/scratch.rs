@@ -137,12 +137,12 @@ impl Lower<'_> {
         Cell(at)
     }
 
-    /// A new cell for all kills, also while one is lowered.
-    pub(super) fn shared_cell(&mut self) -> Cell {
+    /// New cells that are meant beyond the kill being lowered.
+    pub(super) fn lasting<T>(&mut self, cells: impl FnOnce(&mut Self) -> T) -> T {
         let local = self.globals.local_next.take();
-        let cell = self.cell();
+        let result = cells(self);
         self.globals.local_next = local;
-        cell
+        result
     }
 
     /// From here to [`Self::close_local`], cells are those of the part that every kill uses anew.
@@ -217,7 +217,7 @@ impl Lower<'_> {
         if let Some(area) = self.globals.path {
             return area;
         }
-        let area = self.area(size);
+        let area = self.lasting(|s| s.area(size));
         self.globals.path = Some(area);
         area
     }
