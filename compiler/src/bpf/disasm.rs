@@ -54,7 +54,7 @@ fn address(dst: Reg, offset: i64, symbol: &str) -> String {
 #[must_use]
 pub fn symbol(func: &Function, target: RelocTarget) -> String {
     match target {
-        RelocTarget::Kfunc(id) => id.row().name.into(),
+        RelocTarget::Kfunc(id) | RelocTarget::KfuncAddr(id) => id.row().name.into(),
         RelocTarget::Global(global) => func.globals[global].name.clone(),
         RelocTarget::Ksym(ksym) => func.ksyms[ksym].clone(),
         RelocTarget::Map(map) => func.maps[map].name.clone(),

@@ -109,6 +109,8 @@ pub struct Reloc {
 pub enum RelocTarget {
     /// A call of a kernel function: `src_reg` 1 and `imm` −1, as clang leaves them.
     Kfunc(KfuncId),
+    /// A wide load of the address of a kernel function, weak.
+    KfuncAddr(KfuncId),
     /// A wide load of the address of a global; the offset is in the first half's `imm`.
     Global(ir::Global),
     /// A wide load of the address of a kernel variable, weak.

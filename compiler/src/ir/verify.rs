@@ -305,6 +305,7 @@ impl Verifier<'_> {
                 self.exists(&func.ksyms, *ksym);
                 self.result(inst, Type::Ptr);
             }
+            InstData::KfuncAddr(_) => self.result(inst, Type::Ptr),
             InstData::MapAddr(map) => {
                 self.exists(&func.maps, *map);
                 self.result(inst, Type::Ptr);

@@ -124,6 +124,7 @@ fn data(func: &Function, inst: &InstData) -> String {
         }
         InstData::TypeId(ty) => format!("type.id {ty}    ; {}", func.types[*ty]),
         InstData::KsymAddr(ksym) => format!("ksym.addr {ksym}    ; {}", func.ksyms[*ksym]),
+        InstData::KfuncAddr(kfunc) => format!("kfunc.addr {}", kfunc.row().name),
         InstData::MapAddr(map) => format!("map.addr {map}    ; {}", func.maps[*map].name),
         InstData::StackAddr(slot) => format!("stack.addr {slot}"),
         InstData::GlobalAddr { global, offset } => {
