@@ -307,6 +307,9 @@ impl Lower<'_> {
     /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
     /// turns the test into a constant, so the verifier never looks at the other reading.
     fn attached_id(&mut self) -> Value {
+        if self.outline.inside {
+            return self.noted(oomc_abi::record::at::ATTACHED);
+        }
         let link = self.link;
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let id = self.b.block_param(join, Type::I64);
