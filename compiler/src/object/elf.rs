@@ -167,7 +167,11 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
     for kfunc in kfuncs {
         let row = kfunc.row();
         // Who looks whether a function is there can do without.
-        let weak = module.programs.iter().flat_map(|program| &program.relocs).any(|reloc| reloc.target == RelocTarget::KfuncAddr(*kfunc));
+        let weak = module
+            .programs
+            .iter()
+            .flat_map(|program| &program.relocs)
+            .any(|reloc| reloc.target == RelocTarget::KfuncAddr(*kfunc));
         let symbol = declare(&mut out, row.name, weak);
         symbols.extend([(RelocTarget::Kfunc(*kfunc), symbol), (RelocTarget::KfuncAddr(*kfunc), symbol)]);
     }
