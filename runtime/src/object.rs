@@ -13,6 +13,7 @@ use object::{
 };
 use oomc_abi::btf::ext::{self, Ext};
 use oomc_abi::btf::{self, Btf, Kind, TypeId};
+use oomc_abi::declared::Declared;
 use oomc_abi::hooks::OOM;
 
 /// An 8-byte address in data (libbpf, `libbpf_internal.h`).
@@ -89,6 +90,12 @@ impl Meta {
     #[must_use]
     pub fn get(&self, key: &str) -> &str {
         self.lines.iter().find(|(found, _)| found == key).map_or("", |(_, value)| value)
+    }
+
+    /// What the policy declares.
+    #[must_use]
+    pub fn declared(&self) -> Declared {
+        Declared::read(self.lines.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
     /// Back to text.

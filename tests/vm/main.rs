@@ -5,6 +5,7 @@
 //! script fails, and count as ignored.
 
 mod large;
+mod random;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,12 @@ fn main() -> ExitCode {
             Err(error) => trials.push(Trial::test(name, move || Err(Failed::from(error)))),
         }
     }
+    if selected(&arguments, random::NAME) && tools.is_some() {
+        wanted.extend(random::cases());
+    }
+    let judge = Arc::clone(&board);
+    let trial = Trial::test(random::NAME, move || random::judge(|name| judge.report(name)));
+    trials.push(trial.with_ignored_flag(tools.is_none()));
     let boots = !arguments.list && !wanted.is_empty();
     let runner = tools.filter(|_| boots).map(|tools| {
         let board = Arc::clone(&board);
@@ -143,14 +150,19 @@ impl Board {
         self.news.notify_all();
     }
 
-    /// Waits for the report of a case.
+    /// Waits for the verdict on a case.
     fn verdict(&self, name: &str) -> Result<(), Failed> {
+        self.report(name).map(drop)
+    }
+
+    /// Waits for the report of a case that passed.
+    fn report(&self, name: &str) -> Result<Report, Failed> {
         let poisoned = |_| Failed::from("the run of the machine panicked");
         let mut reports = self.reports.lock().map_err(poisoned)?;
         loop {
             if let Some(report) = reports.by_case.get(name) {
                 return match &report.failure {
-                    None => Ok(()),
+                    None => Ok(report.clone()),
                     Some(failure) => Err(Failed::from(explain(report, failure))),
                 };
             }

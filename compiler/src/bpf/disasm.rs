@@ -67,7 +67,7 @@ fn address(dst: Reg, offset: i64, symbol: &str) -> String {
 #[must_use]
 pub fn symbol(func: &Function, target: RelocTarget) -> String {
     match target {
-        RelocTarget::Kfunc(id) => id.row().name.into(),
+        RelocTarget::Kfunc(id) | RelocTarget::KfuncAddr(id) => id.row().name.into(),
         RelocTarget::Func(callee) => func.refs.functions[callee].name.clone(),
         RelocTarget::Global(global) => func.refs.globals[global].name.clone(),
         RelocTarget::Ksym(ksym) => func.refs.ksyms[ksym].clone(),
@@ -86,6 +86,10 @@ pub fn fact(func: &Function, kind: CoreKind) -> String {
         CoreKind::FieldExists(field) => {
             let field = &func.refs.fields[field];
             format!("exists {}.{}", field.container, field.path)
+        }
+        CoreKind::FieldFact(fact, field) => {
+            let field = &func.refs.fields[field];
+            format!("{} of {}.{}", fact.spelling(), field.container, field.path)
         }
         CoreKind::EnumValue(value) => format!("enumerator {}", func.refs.enums[value].name),
         CoreKind::EnumExists(value) => format!("exists enumerator {}", func.refs.enums[value].name),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use cranelift_entity::SecondaryMap;
 use oomc_abi::kfuncs::Ret;
-use oomc_abi::resolve::{KernelView, Member, Shape};
+use oomc_abi::resolve::{BitField, KernelView, Member, Shape};
 use regalloc2::{Block as VBlockId, VReg};
 
 use super::frame::Frame;
@@ -19,8 +19,8 @@ use super::survivors;
 use super::vcode::{Base, CLASS, Callee, Target, VBlock, VCode, VInst};
 use super::{CoreKind, RelocTarget};
 use crate::ir::{
-    BinOp, Block, BlockCall, Cond, EnumRef, FieldRef, Function, Global, Inst, InstData, KsymRef, Operand,
-    Size, StackSlot, Value, cfg::Cfg,
+    BinOp, Block, BlockCall, Cond, EnumRef, FieldFact, FieldRef, Function, Global, Inst, InstData, KsymRef,
+    Operand, Size, StackSlot, Value, cfg::Cfg,
 };
 use crate::source::Span;
 
@@ -217,10 +217,12 @@ impl<'a> Select<'a> {
             // Made where they are used.
             InstData::Iconst(_)
             | InstData::FieldExists(_)
+            | InstData::FieldFact(..)
             | InstData::EnumValue(_)
             | InstData::EnumExists(_)
             | InstData::TypeId(_)
             | InstData::KsymAddr(_)
+            | InstData::KfuncAddr(_)
             | InstData::MapAddr(_)
             | InstData::StackAddr(_)
             | InstData::GlobalAddr { .. } => {}
@@ -278,9 +280,12 @@ impl<'a> Select<'a> {
                 }
             }
             InstData::FieldAddr { ptr, field } => {
-                let member = self.member(*field)?;
-                let offset = i32::try_from(member.offset)
-                    .map_err(|_| Error::Offset { offset: i64::from(member.offset) })?;
+                let offset = match self.bit_field(*field) {
+                    Some(bits) => bits.offset,
+                    None => self.member(*field)?.offset,
+                };
+                let offset =
+                    i32::try_from(offset).map_err(|_| Error::Offset { offset: i64::from(offset) })?;
                 let a = self.reg(*ptr)?;
                 if let Some(result) = result {
                     let dst = self.define(result);
@@ -327,6 +332,11 @@ impl<'a> Select<'a> {
             .ok_or_else(|| Error::Member { container: field.container.clone(), path: field.path.clone() })
     }
 
+    fn bit_field(&self, field: FieldRef) -> Option<BitField> {
+        let field = &self.func.refs.fields[field];
+        self.view.bit_field(&field.container, &field.path)
+    }
+
     fn number_size(&self, field: FieldRef, member: &Member) -> Result<Size, Error> {
         match member.size {
             1 => Ok(Size::B1),
@@ -366,6 +376,17 @@ impl<'a> Select<'a> {
         match *def {
             InstData::Iconst(imm) => Ok(self.imm(imm)),
             InstData::FieldExists(field) => Ok(self.fact(1, CoreKind::FieldExists(field))),
+            InstData::FieldFact(fact, field) => {
+                let Some(bits) = self.bit_field(field) else {
+                    let field = &self.func.refs.fields[field];
+                    return Err(Error::Member {
+                        container: field.container.clone(),
+                        path: field.path.clone(),
+                    });
+                };
+                let value = bit_fact(fact, &bits);
+                Ok(self.fact(value as i32, CoreKind::FieldFact(fact, field)))
+            }
             InstData::EnumExists(enumerator) => Ok(self.fact(1, CoreKind::EnumExists(enumerator))),
             InstData::EnumValue(enumerator) => {
                 let value = self.enumerator(enumerator)?;
@@ -381,6 +402,11 @@ impl<'a> Select<'a> {
                 symbol: RelocTarget::Ksym(ksym),
                 offset: 0,
             })),
+            InstData::KfuncAddr(kfunc) => {
+                let dst = self.fresh();
+                self.push(VInst::Address { dst, symbol: RelocTarget::KfuncAddr(kfunc), offset: 0 });
+                Ok(dst)
+            }
             InstData::MapAddr(map) => {
                 let dst = self.fresh();
                 self.push(VInst::Address { dst, symbol: RelocTarget::Map(map), offset: 0 });
@@ -654,6 +680,15 @@ impl<'a> Select<'a> {
             self.push(VInst::Jump(target));
         }
         Ok(())
+    }
+}
+
+/// What the kernel compiled against says of a bit-field.
+pub(crate) fn bit_fact(fact: FieldFact, bits: &BitField) -> u32 {
+    match fact {
+        FieldFact::Size => bits.size,
+        FieldFact::LeftShift => bits.left,
+        FieldFact::RightShift => bits.right,
     }
 }
 

@@ -29,6 +29,30 @@ pub struct Field {
     pub path: String,
 }
 
+/// What is known of a bit-field. With the number around it, which begins at the member's address, in 64 bits:
+/// shifted left, then right, it is the bit-field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldFact {
+    /// Bytes of the number.
+    Size,
+    /// How far to the left.
+    LeftShift,
+    /// How far to the right then.
+    RightShift,
+}
+
+impl FieldFact {
+    /// In text.
+    #[must_use]
+    pub fn spelling(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::LeftShift => "lshift",
+            Self::RightShift => "rshift",
+        }
+    }
+}
+
 /// An enumerator by its C names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Enumerator {
@@ -228,6 +252,8 @@ pub enum InstData {
     LoadPtr { ptr: Value, field: FieldRef },
     /// The address of a kernel member. CO-RE relocated.
     FieldAddr { ptr: Value, field: FieldRef },
+    /// How a member that is a bit-field is read: see [`FieldFact`]. CO-RE relocated.
+    FieldFact(FieldFact, FieldRef),
     /// 1 if the target kernel has the member, else 0. CO-RE relocated: dead branches are known.
     FieldExists(FieldRef),
     /// The enumerator's value on the target. CO-RE relocated.
@@ -238,6 +264,8 @@ pub enum InstData {
     TypeId(TypeRef),
     /// The address of a variable of the kernel; 0 where the target has none (weak).
     KsymAddr(KsymRef),
+    /// The address of a kernel function; 0 where the target has none (weak). Good only to be compared with 0.
+    KfuncAddr(KfuncId),
     /// The address of a stack slot.
     StackAddr(StackSlot),
     /// A map, for a helper that works on it. As a pointer it is good for nothing else.
@@ -310,10 +338,12 @@ impl InstData {
             | Self::LoadCtx(_)
             | Self::Param(_)
             | Self::FieldExists(_)
+            | Self::FieldFact(..)
             | Self::EnumValue(_)
             | Self::EnumExists(_)
             | Self::TypeId(_)
             | Self::KsymAddr(_)
+            | Self::KfuncAddr(_)
             | Self::MapAddr(_)
             | Self::StackAddr(_)
             | Self::GlobalAddr { .. } => {}

@@ -360,10 +360,26 @@ impl Reader {
                 InstData::FieldAddr { ptr, field: declared(line, "fd", &refs.fields)? }
             }
             "field.exists" => InstData::FieldExists(declared(line, "fd", &refs.fields)?),
+            "field.size" | "field.lshift" | "field.rshift" => {
+                let fact = match word {
+                    "field.size" => super::FieldFact::Size,
+                    "field.lshift" => super::FieldFact::LeftShift,
+                    _ => super::FieldFact::RightShift,
+                };
+                InstData::FieldFact(fact, declared(line, "fd", &refs.fields)?)
+            }
             "enum.value" => InstData::EnumValue(declared(line, "en", &refs.enums)?),
             "enum.exists" => InstData::EnumExists(declared(line, "en", &refs.enums)?),
             "type.id" => InstData::TypeId(declared(line, "ty", &refs.types)?),
             "ksym.addr" => InstData::KsymAddr(declared(line, "ks", &refs.ksyms)?),
+            "kfunc.addr" => {
+                line.space();
+                let (start, name) = (line.at, line.word());
+                match KfuncId::by_name(name) {
+                    Some(kfunc) => InstData::KfuncAddr(kfunc),
+                    None => return line.error_at(start, format!("there is no function `{name}`")),
+                }
+            }
             "map.addr" => InstData::MapAddr(declared(line, "map", &refs.maps)?),
             "stack.addr" => InstData::StackAddr(declared(line, "ss", &func.slots)?),
             "global.addr" => {

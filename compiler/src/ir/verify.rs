@@ -416,7 +416,7 @@ impl Verifier<'_> {
                 self.exists(&func.refs.fields, *field);
                 self.result(inst, Type::Ptr);
             }
-            InstData::FieldExists(field) => {
+            InstData::FieldExists(field) | InstData::FieldFact(_, field) => {
                 self.exists(&func.refs.fields, *field);
                 self.result(inst, Type::I64);
             }
@@ -432,6 +432,7 @@ impl Verifier<'_> {
                 self.exists(&func.refs.ksyms, *ksym);
                 self.result(inst, Type::Ptr);
             }
+            InstData::KfuncAddr(_) => self.result(inst, Type::Ptr),
             InstData::MapAddr(map) => {
                 self.exists(&func.refs.maps, *map);
                 self.result(inst, Type::Ptr);

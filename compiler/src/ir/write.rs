@@ -169,6 +169,7 @@ pub(super) fn result_type(func: &Function, data: &InstData) -> Option<Type> {
         | InstData::LoadPtr { .. }
         | InstData::FieldAddr { .. }
         | InstData::KsymAddr(_)
+        | InstData::KfuncAddr(_)
         | InstData::MapAddr(_)
         | InstData::StackAddr(_)
         | InstData::GlobalAddr { .. }
@@ -187,6 +188,7 @@ pub(super) fn result_type(func: &Function, data: &InstData) -> Option<Type> {
         | InstData::Load { .. }
         | InstData::LoadField { .. }
         | InstData::FieldExists(_)
+        | InstData::FieldFact(..)
         | InstData::EnumValue(_)
         | InstData::EnumExists(_)
         | InstData::TypeId(_)
@@ -209,6 +211,9 @@ fn body(func: &Function, inst: &InstData) -> String {
         InstData::LoadPtr { ptr, field } => format!("load.ptr {ptr}, {field}{}", name(func, *field)),
         InstData::FieldAddr { ptr, field } => format!("field.addr {ptr}, {field}{}", name(func, *field)),
         InstData::FieldExists(field) => format!("field.exists {field}{}", name(func, *field)),
+        InstData::FieldFact(fact, field) => {
+            format!("field.{} {field}{}", fact.spelling(), name(func, *field))
+        }
         InstData::EnumValue(enumerator) => {
             format!("enum.value {enumerator}    ; {}", func.refs.enums[*enumerator].name)
         }
@@ -217,6 +222,7 @@ fn body(func: &Function, inst: &InstData) -> String {
         }
         InstData::TypeId(ty) => format!("type.id {ty}    ; {}", func.refs.types[*ty]),
         InstData::KsymAddr(ksym) => format!("ksym.addr {ksym}    ; {}", func.refs.ksyms[*ksym]),
+        InstData::KfuncAddr(kfunc) => format!("kfunc.addr {}", kfunc.row().name),
         InstData::MapAddr(map) => format!("map.addr {map}    ; {}", func.refs.maps[*map].name),
         InstData::StackAddr(slot) => format!("stack.addr {slot}"),
         InstData::GlobalAddr { global, offset } => {

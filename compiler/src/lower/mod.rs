@@ -26,15 +26,25 @@ mod arith;
 mod cond;
 mod expr;
 mod field;
+mod text;
 
 mod walk;
 
+mod place;
+mod quantifier;
+mod raw;
+
+mod prefer;
 mod protect;
 mod rank;
 mod select;
+mod stepwise;
+
+mod pick;
 
 mod flight;
 mod kill;
+mod list;
 mod raise;
 
 mod outline;
@@ -51,7 +61,7 @@ use oomc_abi::members::{self, Member};
 use oomc_abi::record::{Action, End, at};
 use oomc_abi::resolve::KernelView;
 
-use crate::hir::{ActionId, ActionKind, Anchor, BinderId, Policy, Rule};
+use crate::hir::{ActionId, ActionKind, BinderId, PickId, Policy, Rule, Selection, Subject};
 use crate::ir::{
     BinOp, Block, Builder, Cond, Function, InstData, Module, Operand, Size, StackSlot, Type, Value,
 };
@@ -89,7 +99,17 @@ struct Lower<'a> {
     /// The object that a binder's fields are read from.
     candidates: HashMap<BinderId, Value>,
     /// Where the fields of the event's cgroups lie while candidates are walked.
-    prefetched: HashMap<(Anchor, field::Item), scratch::Fetched>,
+    prefetched: HashMap<(Subject, field::Item), scratch::Fetched>,
+    /// The memcg of each candidate that is a process, where it is at hand.
+    homes: HashMap<BinderId, Value>,
+    /// The memcg whose processes are walked.
+    home: Option<Value>,
+    /// Lists of cgroups that the policy needs.
+    lists: HashMap<&'static str, list::List>,
+    /// Where the id of each pick lies that was chosen.
+    picks: HashMap<PickId, scratch::Cell>,
+    /// Where the class of the present candidate's cgroup lies, if the policy has classes.
+    class: Option<scratch::Cell>,
     /// Fields of the event's cgroups come from [`Self::prefetched`].
     in_walk: bool,
     /// Inside an RCU section.
@@ -98,6 +118,8 @@ struct Lower<'a> {
     rule: String,
     /// Its number.
     rule_index: usize,
+    /// Optional functions that the policy can do without.
+    spared: Vec<KfuncId>,
     /// The action being lowered: for the number of its message.
     action: ActionId,
     /// The functions besides the callback.
@@ -127,10 +149,16 @@ impl<'a> Lower<'a> {
             nothing,
             candidates: HashMap::new(),
             prefetched: HashMap::new(),
+            homes: HashMap::new(),
+            home: None,
+            lists: HashMap::new(),
+            picks: HashMap::new(),
+            class: None,
             in_walk: false,
             in_rcu: false,
             rule: String::new(),
             rule_index: 0,
+            spared: crate::hir::kernel::spared(policy),
             action: ActionId::from_u32(0),
             outline: outline::Outline::new(policy),
         }
@@ -139,6 +167,9 @@ impl<'a> Lower<'a> {
     fn run(mut self) -> Vec<Function> {
         let policy = self.policy;
         self.prologue();
+        if !policy.preferences.is_empty() {
+            self.class = Some(self.cell());
+        }
         self.rules();
         self.b.set_span(frame_span(policy));
         self.b.jump(self.nothing, &[]);
@@ -152,6 +183,7 @@ impl<'a> Lower<'a> {
         self.rule_index = index;
         self.b.set_span(rule.span);
         let (done, next) = (self.b.create_block(), self.b.create_block());
+        self.choose_picks(rule.action, next);
         self.action(rule.action, done, next);
         self.b.switch_to(done);
         self.note_progress();
@@ -241,7 +273,16 @@ impl<'a> Lower<'a> {
             | ActionKind::Notify(_)
             | ActionKind::Count(_) => None,
         };
-        if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
+        // One object serves kernels with and without such a function: the test is a constant on each.
+        if let Some(kfunc) = needs.filter(|kfunc| self.spared.contains(kfunc)) {
+            let (there, absent) = (self.b.create_block(), self.b.create_block());
+            let address = self.b.value(InstData::KfuncAddr(kfunc), Type::Ptr);
+            self.b.branch(Cond::Ne, address, imm(0), there, absent);
+            self.b.switch_to(absent);
+            self.note_end(End::Unavailable);
+            self.b.jump(on_nothing, &[]);
+            self.b.switch_to(there);
+        } else if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
             self.note_end(End::Unavailable);
             self.b.jump(on_nothing, &[]);
             self.b.set_span(outer);
@@ -421,6 +462,30 @@ impl Lower<'_> {
 
     fn slot_addr(&mut self, slot: StackSlot) -> Value {
         self.b.value(InstData::StackAddr(slot), Type::Ptr)
+    }
+
+    /// Names the object that a binder stands for from here on.
+    fn bind(&mut self, binder: BinderId, object: Value) {
+        self.candidates.insert(binder, object);
+        match self.home {
+            Some(home) => drop(self.homes.insert(binder, home)),
+            None => drop(self.homes.remove(&binder)),
+        }
+    }
+
+    /// Runs a part in which the processes of a memcg are walked.
+    fn at_home<T>(&mut self, memcg: Value, part: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.home.replace(memcg);
+        let result = part(self);
+        self.home = outer;
+        result
+    }
+
+    /// Reads what a selection asks of the event's cgroups.
+    fn prefetch_selection(&mut self, selection: &Selection) {
+        let mut asked: Vec<_> = selection.filter.into_iter().collect();
+        asked.extend(selection.keys.iter().map(|key| key.expr));
+        self.prefetch(&asked);
     }
 
     /// Ends the block if the condition holds; continues otherwise.

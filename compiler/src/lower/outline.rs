@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use oomc_abi::kfuncs;
 use oomc_abi::members;
 
+use super::list::List;
 use super::rank::Ranking;
 use super::scratch::Cell;
 use super::{Lower, imm, walk};
@@ -46,8 +47,8 @@ pub(super) struct Outline {
     /// Searches by their code.
     searches: HashMap<String, FuncRef>,
     in_flight: Option<FuncRef>,
-    /// Writes down a kill unit, and where it counts.
-    list: Option<(FuncRef, Cell)>,
+    /// Writes down a kill unit.
+    list: Option<FuncRef>,
     /// Numbers of the policy that the search being lowered takes from cells.
     numbers: Option<Vec<(Cell, i64)>>,
 }
@@ -76,6 +77,8 @@ struct Outside {
     nothing: Block,
     frame: walk::Slots,
     candidates: HashMap<BinderId, Value>,
+    homes: HashMap<BinderId, Value>,
+    home: Option<Value>,
     inside: bool,
 }
 
@@ -95,6 +98,8 @@ impl Lower<'_> {
             nothing: self.nothing,
             frame: core::mem::take(&mut self.frame),
             candidates: core::mem::take(&mut self.candidates),
+            homes: core::mem::take(&mut self.homes),
+            home: self.home.take(),
             inside: core::mem::replace(&mut self.outline.inside, true),
         };
         if let [domain, oc] = *values.as_slice() {
@@ -107,6 +112,8 @@ impl Lower<'_> {
         self.nothing = outside.nothing;
         self.frame = outside.frame;
         self.candidates = outside.candidates;
+        self.homes = outside.homes;
+        self.home = outside.home;
         self.outline.inside = outside.inside;
         self.b.end(outer)
     }
@@ -190,28 +197,24 @@ impl Lower<'_> {
         self.follow(answer, on_victim, on_none);
     }
 
-    /// Writes down the cgroups of a kill unit; gives the cell of their number.
-    pub(super) fn list_unit(&mut self, unit: Value) -> Cell {
+    /// Writes down the cgroups of a kill unit.
+    pub(super) fn list_unit(&mut self, unit: Value, units: List) {
         if !self.outline.large {
-            let count = self.cell();
-            self.list_below(unit, count);
-            return count;
+            return self.list_below(unit, units);
         }
-        let (func, count) = match self.outline.list {
+        let func = match self.outline.list {
             Some(list) => list,
             None => {
-                let count = self.lasting(Self::cell);
                 let func = self.function(|s| {
                     let unit = s.domain;
-                    s.list_below(unit, count);
+                    s.list_below(unit, units);
                     s.b.effect(InstData::Return(Operand::Imm(PROGRESS)));
                 });
                 let func = self.keep("list", func);
-                *self.outline.list.insert((func, count))
+                *self.outline.list.insert(func)
             }
         };
         self.call_func(func, unit);
-        count
     }
 
     /// Whether a kill takes its cells from the part that all kills use.
@@ -303,7 +306,7 @@ impl Lower<'_> {
     /// What is the same for all kills of one search. Should the victim be refused, the next call looks for one
     /// that ranks below it.
     fn chosen(&mut self, unit: Unit, ranking: &Ranking, victim: Value) {
-        self.note_victim(unit, victim);
+        self.note_candidate(ranking, unit, victim);
         self.lower_ceiling(ranking);
     }
 

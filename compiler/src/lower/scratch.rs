@@ -14,9 +14,6 @@ use crate::ir::{BinOp, Function, Global, GlobalData, InstData, Operand, Size, Ty
 /// Counters of a policy, in the order of the map; read by `oomc status`.
 const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred", "lost"];
 
-/// Cgroups that one kill of a cgroup covers (language reference §5).
-pub(super) const MAX_UNITS: i32 = 4096;
-
 /// Marks a [`Cell`] of [`Globals::local`].
 const LOCAL: u32 = 1 << 31;
 
@@ -31,6 +28,8 @@ pub(super) struct Fetched {
     pub(super) value: Cell,
     /// Not 0: the value is missing.
     pub(super) missing: Option<Cell>,
+    /// Of a path: where the part begins that is relative to the attached cgroup.
+    pub(super) relative: Option<Cell>,
 }
 
 /// The globals of the function being lowered.
@@ -52,10 +51,11 @@ pub(super) struct Globals {
     local_size: u32,
     /// Where the next cell lies while such a kill is lowered.
     local_next: Option<u32>,
+    /// Where a path is put together.
+    path: Option<Cell>,
     strings: Option<Global>,
     string_bytes: Vec<u8>,
     string_offsets: HashMap<String, u32>,
-    units: Option<Global>,
     /// The boot clock at the event's start, in nanoseconds.
     pub(super) now: Cell,
     /// The machine's memory in bytes; 0 when unknown.
@@ -72,7 +72,7 @@ impl Globals {
             read_only: false,
         });
         let config = func.refs_mut().globals.push(super::config::global(policy));
-        let record = vec![0; oomc_abi::record::BYTES as usize];
+        let record = vec![0; super::record::DRAFT_BYTES];
         let record = func.refs_mut().globals.push(bytes("draft", ".bss.draft", record));
         let scratch = func.refs_mut().globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
         Self {
@@ -86,13 +86,18 @@ impl Globals {
             local: None,
             local_size: 0,
             local_next: None,
+            path: None,
             strings: None,
             string_bytes: Vec::new(),
             string_offsets: HashMap::new(),
-            units: None,
             now: Cell(0),
             total_memory: Cell(8),
         }
+    }
+
+    /// A zeroed global of its own.
+    pub(super) fn bytes(&self, func: &mut Function, name: &str, size: usize) -> Global {
+        func.refs_mut().globals.push(bytes(name, &format!(".bss.{name}"), vec![0; size]))
     }
 
     /// Gives the globals their final sizes.
@@ -206,9 +211,20 @@ impl Lower<'_> {
         self.b.effect(InstData::Store { size: Size::B8, ptr, offset, value: Operand::Value(new) });
     }
 
-    /// The address of a constant string. A kfunc's `__str` argument has to lie in a frozen, read-only map.
-    pub(super) fn string(&mut self, text: &str) -> Value {
-        let global = match self.globals.strings {
+    /// Bytes for a path that is used before another one is read.
+    pub(super) fn path_area(&mut self) -> Cell {
+        let size = super::text::text_size(Recipe::Path);
+        if let Some(area) = self.globals.path {
+            return area;
+        }
+        let area = self.lasting(|s| s.area(size));
+        self.globals.path = Some(area);
+        area
+    }
+
+    /// The global of constant strings.
+    fn strings(&mut self) -> Global {
+        match self.globals.strings {
             Some(global) => global,
             None => {
                 let data = GlobalData { read_only: true, ..bytes("strings", ".rodata", Vec::new()) };
@@ -216,7 +232,27 @@ impl Lower<'_> {
                 self.globals.strings = Some(global);
                 global
             }
-        };
+        }
+    }
+
+    /// Constant bytes, filled up with zeros to a size; [`Self::bytes_address`] finds them.
+    pub(super) fn bytes_constant(&mut self, text: &[u8], size: u32) -> u32 {
+        let offset = self.globals.string_bytes.len() as u32;
+        self.strings();
+        self.globals.string_bytes.extend_from_slice(text);
+        self.globals.string_bytes.resize((offset + size) as usize, 0);
+        offset
+    }
+
+    /// The address of constant bytes.
+    pub(super) fn bytes_address(&mut self, offset: u32) -> Value {
+        let global = self.strings();
+        self.b.value(InstData::GlobalAddr { global, offset }, Type::Ptr)
+    }
+
+    /// The address of a constant string. A kfunc's `__str` argument has to lie in a frozen, read-only map.
+    pub(super) fn string(&mut self, text: &str) -> Value {
+        let global = self.strings();
         let offset = match self.globals.string_offsets.get(text) {
             Some(offset) => *offset,
             None => {
@@ -228,20 +264,6 @@ impl Lower<'_> {
             }
         };
         self.b.value(InstData::GlobalAddr { global, offset }, Type::Ptr)
-    }
-
-    /// The address of the list of cgroup ids.
-    pub(super) fn units(&mut self) -> Value {
-        let global = match self.globals.units {
-            Some(global) => global,
-            None => {
-                let data = vec![0; MAX_UNITS as usize * 8];
-                let global = self.b.func.refs_mut().globals.push(bytes("units", ".bss.units", data));
-                self.globals.units = Some(global);
-                global
-            }
-        };
-        self.b.value(InstData::GlobalAddr { global, offset: 0 }, Type::Ptr)
     }
 }
 
@@ -262,6 +284,8 @@ impl Facts {
                 facts.field(*field);
             }
         }
+        // Ties between cgroups are broken by a statistic.
+        facts.statistics |= !policy.picks.is_empty();
         for action in policy.actions.values() {
             match &action.kind {
                 ActionKind::Kill(kill) => {
@@ -277,7 +301,7 @@ impl Facts {
 
     fn field(&mut self, field: FieldId) {
         match field.row().recipe {
-            Recipe::Stat(_) => self.statistics = true,
+            Recipe::Stat(_) | Recipe::UsageLess(_) | Recipe::VmEvents(_) => self.statistics = true,
             Recipe::Limit => self.total_memory = true,
             _ => {}
         }

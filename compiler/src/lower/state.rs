@@ -105,7 +105,7 @@ impl Lower<'_> {
         storage: Storage,
         missing: Block,
     ) -> Value {
-        let fetched = Fetched { value: self.cell(), missing: Some(self.cell()) };
+        let fetched = Fetched { value: self.cell(), missing: Some(self.cell()), relative: None };
         self.put_imm(fetched.value, 0);
         self.mark(fetched, true);
         self.with_storage(memcg, storage, |s, value, done| {

@@ -19,6 +19,7 @@ use oomc_abi::resolve::{KernelView, Part, find_member, flat_array, split};
 
 use super::{Error, Module, elf, struct_ops};
 use crate::bpf::CoreKind;
+use crate::bpf::select::bit_fact;
 use crate::ir;
 
 /// What the other sections need to know of the BTF.
@@ -60,6 +61,8 @@ enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Wanted {
     bit_offset: u32,
+    /// Width of a bit-field, or 0.
+    bits: u8,
     name: String,
     /// In the kernel's BTF; None: the kernel compiled against lacks the member.
     ty: Option<TypeId>,
@@ -81,7 +84,9 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
     let mut enumerators: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for core in module.programs.iter().flat_map(|program| &program.core) {
         match core.kind {
-            CoreKind::FieldByteOffset(field) | CoreKind::FieldExists(field) => {
+            CoreKind::FieldByteOffset(field)
+            | CoreKind::FieldExists(field)
+            | CoreKind::FieldFact(_, field) => {
                 if let Entry::Vacant(path) = paths.entry(field) {
                     path.insert(types.collect(&module.refs.fields[field])?);
                 }
@@ -118,12 +123,26 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
     }
     for core in module.programs.iter().flat_map(|program| &program.core) {
         let (type_id, access, kind, value) = match core.kind {
-            CoreKind::FieldByteOffset(field) | CoreKind::FieldExists(field) => {
+            CoreKind::FieldByteOffset(field)
+            | CoreKind::FieldExists(field)
+            | CoreKind::FieldFact(_, field) => {
                 let (id, access, offset) = placed.get(&field).cloned().unwrap_or_default();
-                let (kind, value) = match core.kind {
-                    CoreKind::FieldExists(_) => (RelocKind::FieldExists, 1),
-                    _ => (RelocKind::FieldByteOffset, i64::from(offset)),
+                let member = &module.refs.fields[field];
+                let bits = module.view.bit_field(&member.container, &member.path);
+                let (kind, value) = match (core.kind, bits) {
+                    (CoreKind::FieldExists(_), _) => (RelocKind::FieldExists, 1),
+                    (CoreKind::FieldFact(fact, _), Some(bits)) => {
+                        let kind = match fact {
+                            ir::FieldFact::Size => RelocKind::FieldByteSize,
+                            ir::FieldFact::LeftShift => RelocKind::FieldLshiftU64,
+                            ir::FieldFact::RightShift => RelocKind::FieldRshiftU64,
+                        };
+                        (kind, bit_fact(fact, &bits))
+                    }
+                    (_, Some(bits)) => (RelocKind::FieldByteOffset, bits.offset),
+                    (_, None) => (RelocKind::FieldByteOffset, offset),
                 };
+                let value = i64::from(value);
                 (id, access, kind, value)
             }
             CoreKind::EnumValue(used) | CoreKind::EnumExists(used) => {
@@ -203,11 +222,12 @@ impl<'v> Types<'v> {
                     let wanted = match found {
                         Some(found) => Wanted {
                             bit_offset: found.bit_offset,
+                            bits: found.bits,
                             name: (*name).to_owned(),
                             ty: Some(found.ty),
                         },
                         None if at + 1 == parts.len() => {
-                            Wanted { bit_offset: 0, name: (*name).to_owned(), ty: None }
+                            Wanted { bit_offset: 0, bits: 0, name: (*name).to_owned(), ty: None }
                         }
                         None => {
                             return Err(self
@@ -276,7 +296,7 @@ impl<'v> Types<'v> {
                 name: &wanted.name,
                 ty: *ty,
                 bit_offset: wanted.bit_offset,
-                bits: 0,
+                bits: wanted.bits,
             })
             .collect::<Vec<_>>();
         let btf = self.view.btf();

@@ -117,6 +117,11 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                     if member.signed { extend(size, value as i64) as u64 } else { value }
                 }
                 InstData::FieldAddr { ptr, field } => get(ptr).wrapping_add(u64::from(member(*field).offset)),
+                InstData::FieldFact(fact, field) => {
+                    let field = &func.refs.fields[*field];
+                    let bits = view.bit_field(&field.container, &field.path).expect("a bit-field");
+                    u64::from(crate::bpf::select::bit_fact(*fact, &bits))
+                }
                 InstData::FieldExists(_) | InstData::EnumExists(_) => 1,
                 InstData::EnumValue(value) => {
                     let name = &func.refs.enums[*value];
@@ -124,6 +129,8 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                 }
                 InstData::TypeId(_) => 0,
                 InstData::KsymAddr(ksym) => KSYMS + u64::from(ksym.as_u32()) * 0x1000,
+                // Every kernel of these tests has every function.
+                InstData::KfuncAddr(_) => KSYMS,
                 InstData::MapAddr(map) => MAPS + u64::from(map.as_u32()) * 0x1000,
                 InstData::StackAddr(slot) => FRAME.wrapping_add_signed(i64::from(frame.slot(*slot))),
                 InstData::GlobalAddr { global, offset } => {
@@ -216,6 +223,7 @@ pub(super) fn run_bpf(program: &Program) -> Seen {
                 let base = match reloc {
                     Some(RelocTarget::Global(global)) => GLOBALS + u64::from(global.as_u32()) * 0x10_0000,
                     Some(RelocTarget::Map(map)) => MAPS + u64::from(map.as_u32()) * 0x1000,
+                    Some(RelocTarget::KfuncAddr(_)) => KSYMS,
                     Some(RelocTarget::Ksym(ksym)) => KSYMS + u64::from(ksym.as_u32()) * 0x1000,
                     _ => 0,
                 };
