@@ -779,6 +779,37 @@ fn cgroups_are_named_relative_to_their_mount_or_below_it() {
     unload(&fake.fresh(), Some(&Target::System)).unwrap();
 }
 
+/// Calls of a policy's own functions lead to where the kernel is told that a function begins.
+#[test]
+fn functions_follow_the_callback() {
+    let text: String =
+        (1..=40).map(|at| format!("kill largest process in subtree where rss > {at}MiB\n")).collect();
+    let source = Source::new("many.oom", text);
+    let object = oomc_compiler::compile(&source, &KernelView::embedded()).object.unwrap();
+    let object = Object::parse(&object).unwrap();
+    let [funcs] = object.ext.funcs.as_slice() else { panic!("one section: {:?}", object.ext.funcs) };
+    let starts: Vec<u32> = funcs.records.iter().map(|func| func.insn).collect();
+    assert!(starts.len() > 3 && starts.is_sorted(), "{starts:?}");
+    let mut called = vec![0];
+    for (at, insn) in (0_i64..).zip(&object.code) {
+        if insn & 0xf0ff == 0x1085 && insn >> 32 != 0xffff_ffff {
+            let callee = u32::try_from(at + 1 + i64::from((insn >> 32) as i32)).unwrap();
+            assert!(starts.contains(&callee), "instruction {at} calls {callee}");
+            called.push(callee);
+        }
+    }
+    called.sort_unstable();
+    called.dedup();
+    assert_eq!(called, starts, "every function is called");
+    for (section, what) in [(object.ext.lines.len(), "lines"), (object.ext.relos.len(), "relocations")] {
+        assert_eq!(section, 1, "{what}");
+    }
+    let ends = |at: u32| object.code.get(at as usize).map(|insn| *insn as u8);
+    assert!(starts.iter().skip(1).all(|start| matches!(ends(start - 1), Some(0x95 | 0x05 | 0x06))));
+    let fake = Fake::new("functions");
+    load(&fake.fresh(), &object, &job()).unwrap();
+}
+
 #[test]
 fn every_cut_object_is_refused() {
     let whole = compiled();

@@ -11,7 +11,7 @@ use crate::syntax::{lower_cst, print};
 /// Parses and checks a policy for a kernel. All mistakes go to the sink; with one, there is no policy.
 pub fn parse_and_check(source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Policy> {
     let file = lower_cst::parse(source, sink);
-    let policy = hir::lower::lower(&file, source, sink);
+    let policy = hir::lower::lower(&file, source, view, sink);
     if !sink.has_errors() && !has_rule(&file) {
         sink.push(
             Diagnostic::new(codes::EMPTY, "the policy does nothing: it has neither a rule nor a `default`")
@@ -20,9 +20,6 @@ pub fn parse_and_check(source: &Source, view: &KernelView, sink: &mut Sink) -> O
     }
     hir::coverage::check(&policy, sink);
     hir::kernel::check(&policy, view, sink);
-    if !sink.has_errors() {
-        hir::later::check(&policy, sink);
-    }
     if sink.has_errors() { None } else { Some(policy) }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Gives paths and texts. Knows nothing of policies.
 
+pub mod generate;
+
 use std::path::{Path, PathBuf};
 
 /// The top folder of the repository.

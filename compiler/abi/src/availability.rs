@@ -51,8 +51,8 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
         Recipe::Path => all(&[
             members::MEMCG_CGROUP,
             members::CGROUP_NODE,
-            members::CGROUP_LEVEL,
             members::NODE_NAME,
+            members::NODE_ID,
             members::NODE_PARENT,
         ]),
         Recipe::Scope => all(&[members::OC_MEMCG]),

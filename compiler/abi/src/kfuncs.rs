@@ -178,6 +178,9 @@ kfuncs! {
     /// Gives it back.
     TASK_RELEASE = "bpf_task_release", 1, Void, [release] {
         c: "void bpf_task_release(struct task_struct *p)", source: "kernel/bpf/helpers.c, 6.12" }
+    /// The process with this number in the first namespace, referenced, or null when it is gone.
+    TASK_FROM_PID = "bpf_task_from_pid", 1, Ptr, [acquire, ret_null] {
+        c: "struct task_struct *bpf_task_from_pid(s32 pid)", source: "kernel/bpf/helpers.c, 6.12" }
     /// The cgroup with this id, referenced, or null when it is gone.
     CGROUP_FROM_ID = "bpf_cgroup_from_id", 1, Ptr, [acquire, ret_null] {
         c: "struct cgroup *bpf_cgroup_from_id(u64 cgid)", source: "kernel/bpf/helpers.c, 6.12" }

@@ -26,6 +26,7 @@ pub mod declared;
 
 pub mod btf;
 pub mod proto;
+pub mod raw;
 pub mod reference;
 pub mod relo;
 pub mod resolve;

@@ -64,6 +64,8 @@ members! {
     MEMCG_CGROUP = "mem_cgroup", "css.cgroup";
     /// The id of the cgroup of a memcg.
     MEMCG_ID = "mem_cgroup", "css.cgroup->kn->id";
+    /// How far from the root the cgroup of a memcg is.
+    MEMCG_LEVEL = "mem_cgroup", "css.cgroup->level";
     /// The css above; null at the root.
     MEMCG_PARENT = "mem_cgroup", "css.parent";
     /// Grows with each css that is created.
@@ -76,14 +78,12 @@ members! {
     MEMCG_SWAP_MAX = "mem_cgroup", "swap.max";
     /// Pressure of the cgroup; null where it is not measured (`include/linux/cgroup-defs.h`, 6.12).
     CGROUP_PSI = "cgroup", "psi";
-    /// The cgroup of a process in the unified hierarchy (`include/linux/cgroup-defs.h`, 6.12).
-    TASK_CGROUP = "task_struct", "cgroups->dfl_cgrp";
-    /// How far from the root a cgroup is (`include/linux/cgroup-defs.h`, 6.12).
-    CGROUP_LEVEL = "cgroup", "level";
-    /// What kept the allocation from other memory (`include/linux/oom.h`, 6.12).
-    OC_CONSTRAINT = "oom_control", "constraint";
-    /// The thread's own id, in the initial namespace (`include/linux/sched.h`, 6.12).
-    TASK_TID = "task_struct", "pid";
+    /// The cgroups of a process, of all hierarchies (`include/linux/sched.h`, 6.12).
+    TASK_CGROUPS = "task_struct", "cgroups";
+    /// The one in the unified hierarchy (`include/linux/cgroup-defs.h`, 6.12).
+    CSS_SET_CGROUP = "css_set", "dfl_cgrp";
+    /// A node's number: the inode number of its directory (`include/linux/kernfs.h`, 6.12).
+    NODE_ID = "kernfs_node", "id";
     /// `memory.oom.group` (`include/linux/memcontrol.h`, 6.12).
     MEMCG_OOM_GROUP = "mem_cgroup", "oom_group";
     /// Bits such as `MMF_OOM_SKIP` (`include/linux/mm_types.h`, 6.12).

@@ -9,7 +9,7 @@ use std::fmt;
 
 use crate::btf::ext::CoreRelo;
 use crate::btf::{Btf, INT_SIGNED, Kind, TypeId, essential_name};
-use crate::resolve::find_member;
+use crate::resolve::{covering, find_member};
 
 /// `enum bpf_core_relo_kind` (`include/uapi/linux/bpf.h`, 6.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -390,14 +390,7 @@ impl Spec {
         let mut width = u32::from(self.bits);
         let bit_field = width != 0;
         if bit_field {
-            // The smallest aligned load that covers the bit-field.
-            loop {
-                offset = (self.bit_offset / 8).checked_div(size)?.checked_mul(size)?;
-                if (self.bit_offset + width).checked_sub(offset * 8)? <= size * 8 {
-                    break;
-                }
-                size = size.checked_mul(2).filter(|size| *size <= 8)?;
-            }
+            (offset, size) = covering(self.bit_offset, width, size)?;
         } else {
             width = size.checked_mul(8)?;
         }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use crate::btf::{Btf, Error, INT_SIGNED, Kind, TypeId, index};
+use crate::btf::{Btf, Error, INT_BOOL, INT_SIGNED, Kind, TypeId, index};
 use crate::hooks;
 use crate::kfuncs::KfuncId;
 
@@ -43,6 +43,23 @@ pub enum Shape {
     Pointer,
     /// A structure, a union or an array, inside the container.
     Aggregate,
+}
+
+/// A bit-field, as the smallest aligned load that covers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BitField {
+    /// Where the load begins, in bytes from the start of the container.
+    pub offset: u32,
+    /// How long it is, in bytes.
+    pub size: u32,
+    /// How far it is shifted left in 64 bits to drop what is above.
+    pub left: u32,
+    /// How far it is shifted right then.
+    pub right: u32,
+    /// The highest bit is a sign.
+    pub signed: bool,
+    /// It is a truth value.
+    pub bool: bool,
 }
 
 /// One stretch of a path between two pointers.
@@ -102,6 +119,25 @@ pub enum Missing {
         /// How many elements it has.
         len: u32,
     },
+    /// A structure, or a pointer to one, where a value is needed.
+    Whole {
+        /// The path.
+        path: String,
+        /// Names of what is inside.
+        members: Vec<String>,
+    },
+    /// It is something that has no value.
+    NoValue {
+        /// The path.
+        path: String,
+    },
+    /// The pointer leads out of the kernel's own memory, or has one target for each CPU.
+    Elsewhere {
+        /// The path so far.
+        path: String,
+        /// The mark on the pointer's target.
+        mark: String,
+    },
     /// A bit-field cannot be read in one load.
     BitField {
         /// The path.
@@ -133,6 +169,19 @@ impl fmt::Display for Missing {
             Self::NotPointer { path } => return write!(f, "`{path}` is not a pointer to a structure"),
             Self::Index { path, len } => return write!(f, "`{path}` has only {len} elements"),
             Self::BitField { path } => return write!(f, "`{path}` is a bit-field"),
+            Self::Whole { path, members } => {
+                let shown: Vec<String> = members.iter().take(8).map(|member| format!("`{member}`")).collect();
+                let more = if members.len() > shown.len() { ", …" } else { "" };
+                return write!(
+                    f,
+                    "`{path}` is a whole structure; its members are {}{more}",
+                    shown.join(", ")
+                );
+            }
+            Self::NoValue { path } => return write!(f, "`{path}` is neither a number nor a text"),
+            Self::Elsewhere { path, mark } => {
+                return write!(f, "`{path}` cannot be followed: its target is marked `__{mark}`");
+            }
             Self::Syntax { path } => return write!(f, "`{path}` is not a path to a member"),
         };
         match nearest {
@@ -193,35 +242,58 @@ impl KernelView {
     /// # Errors
     /// What the kernel lacks, or what is wrong with the path.
     pub fn lookup(&self, container: &str, path: &str) -> Result<Member, Missing> {
+        let place = self.place(container, path)?;
+        let bit_field = || Missing::BitField { path: format!("{container}.{path}") };
+        if place.width != 0 {
+            return Err(bit_field());
+        }
+        self.describe(place.ty, place.bits).ok_or_else(bit_field)
+    }
+
+    /// A bit-field by its path, which does not pass a pointer; None: the member is none, or there is none.
+    #[must_use]
+    pub fn bit_field(&self, container: &str, path: &str) -> Option<BitField> {
+        let place = self.place(container, path).ok().filter(|place| place.width != 0)?;
+        let (id, ty) = self.btf.resolve(place.ty)?;
+        let (signed, bool) = match ty.kind {
+            Kind::Int { encoding, .. } => (encoding & INT_SIGNED != 0, encoding & INT_BOOL != 0),
+            Kind::Enum { signed, .. } => (signed, false),
+            _ => return None,
+        };
+        let width = u32::from(place.width);
+        let (offset, size) = covering(place.bits, width, self.btf.size_of(id)?)?;
+        let left = 64_u32.checked_sub((place.bits + width).checked_sub(offset * 8)?)?;
+        Some(BitField { offset, size, left, right: 64 - width, signed, bool })
+    }
+
+    /// Where a path leads.
+    fn place(&self, container: &str, path: &str) -> Result<Place, Missing> {
         let syntax = || Missing::Syntax { path: path.to_owned() };
-        let mut ty = self.container(container)?;
-        let mut bits = 0_u32;
+        let mut place = Place { ty: self.container(container)?, bits: 0, width: 0 };
         let mut so_far = container.to_owned();
         for step in split(path).ok_or_else(syntax)? {
             match step {
                 Part::Name(name) => {
-                    let found = self.enter(ty, name, &so_far)?;
+                    let found = self.enter(place.ty, name, &so_far)?;
                     so_far = format!("{so_far}.{name}");
-                    if found.bits != 0 {
-                        return Err(Missing::BitField { path: so_far });
-                    }
-                    bits = bits.checked_add(found.bit_offset).ok_or_else(syntax)?;
-                    ty = found.ty;
+                    let bits = place.bits.checked_add(found.bit_offset).ok_or_else(syntax)?;
+                    place = Place { ty: found.ty, bits, width: found.bits };
                 }
                 Part::Index(index) => {
-                    let (element, len) = self.flat_array(ty).ok_or_else(|| self.closed(ty, &so_far))?;
+                    let (element, len) =
+                        self.flat_array(place.ty).ok_or_else(|| self.closed(place.ty, &so_far))?;
                     if index >= len {
                         return Err(Missing::Index { path: so_far, len });
                     }
                     let size = self.btf.size_of(element).ok_or_else(syntax)?;
                     let at = index.checked_mul(size).and_then(|at| at.checked_mul(8)).ok_or_else(syntax)?;
-                    bits = bits.checked_add(at).ok_or_else(syntax)?;
+                    let bits = place.bits.checked_add(at).ok_or_else(syntax)?;
                     so_far = format!("{so_far}[{index}]");
-                    ty = element;
+                    place = Place { ty: element, bits, width: 0 };
                 }
             }
         }
-        self.describe(ty, bits).ok_or(Missing::BitField { path: so_far })
+        Ok(place)
     }
 
     /// Follows a path through pointers: `real_cred->uid.val` gives two steps.
@@ -390,6 +462,27 @@ impl KernelView {
     }
 }
 
+/// Where a path leads: a type at a bit of the container, and the width of a bit-field or 0.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    ty: TypeId,
+    bits: u32,
+    width: u8,
+}
+
+/// Offset and size in bytes of the smallest aligned load that covers a bit-field of a type of this size.
+#[must_use]
+pub fn covering(bit_offset: u32, width: u32, type_size: u32) -> Option<(u32, u32)> {
+    let mut size = type_size;
+    loop {
+        let offset = (bit_offset / 8).checked_div(size)?.checked_mul(size)?;
+        if bit_offset.checked_add(width)?.checked_sub(offset * 8)? <= size * 8 {
+            return Some((offset, size));
+        }
+        size = size.checked_mul(2).filter(|size| *size <= 8)?;
+    }
+}
+
 /// A member found by name, through anonymous structures.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -473,9 +566,11 @@ pub fn split(path: &str) -> Option<Vec<Part<'_>>> {
 #[must_use]
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let limit = (wanted.len() / 3).max(1);
+    // The beginning of a longer name is what a person remembers of it.
+    let begins = |name: &str| wanted.len() > 1 && name.starts_with(wanted);
     let mut close: Vec<(usize, &str)> = names
-        .filter(|name| name.len().abs_diff(wanted.len()) <= limit)
-        .map(|name| (distance(wanted.as_bytes(), name.as_bytes()), name))
+        .filter(|name| begins(name) || name.len().abs_diff(wanted.len()) <= limit)
+        .map(|name| (if begins(name) { 1 } else { distance(wanted.as_bytes(), name.as_bytes()) }, name))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
     close.sort_unstable();

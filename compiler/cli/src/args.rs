@@ -111,6 +111,9 @@ pub(crate) struct Check {
     /// Policies
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Let the running kernel's verifier look at each, too; nothing is attached. Takes objects as well
+    #[arg(long, conflicts_with = "btf")]
+    pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }

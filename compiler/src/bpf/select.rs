@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use cranelift_entity::SecondaryMap;
 use oomc_abi::kfuncs::Ret;
-use oomc_abi::resolve::{KernelView, Member, Shape};
+use oomc_abi::resolve::{BitField, KernelView, Member, Shape};
 use regalloc2::{Block as VBlockId, VReg};
 
 use super::frame::Frame;
@@ -19,8 +19,8 @@ use super::survivors;
 use super::vcode::{Base, CLASS, Callee, Target, VBlock, VCode, VInst};
 use super::{CoreKind, RelocTarget};
 use crate::ir::{
-    BinOp, Block, BlockCall, Cond, EnumRef, FieldRef, Function, Global, Inst, InstData, KsymRef, Operand,
-    Size, StackSlot, Value, cfg::Cfg,
+    BinOp, Block, BlockCall, Cond, EnumRef, FieldFact, FieldRef, Function, Global, Inst, InstData, KsymRef,
+    Operand, Size, StackSlot, Value, cfg::Cfg,
 };
 use crate::source::Span;
 
@@ -171,10 +171,8 @@ impl<'a> Select<'a> {
         if let Some(current) = self.blocks.get_mut(self.current) {
             current.params = params;
         }
-        if func.entry() == Some(block) && self.reads_context() {
-            let dst = self.fresh();
-            self.context = Some(dst);
-            self.push(VInst::Context { dst });
+        if func.entry() == Some(block) {
+            self.arguments();
         }
         for &inst in &func.blocks[block].insts {
             self.span = func.spans[inst];
@@ -183,18 +181,43 @@ impl<'a> Select<'a> {
         Ok(())
     }
 
-    fn reads_context(&self) -> bool {
-        let insts = self.cfg.reachable(self.func).flat_map(|block| &self.func.blocks[block].insts);
-        insts.into_iter().any(|inst| matches!(self.func.insts[*inst], InstData::LoadCtx(_)))
+    /// Takes over what the function is called with: all at once, before any register is used otherwise.
+    fn arguments(&mut self) {
+        let func = self.func;
+        let mut dsts: Vec<(VReg, u8)> = Vec::new();
+        for inst in self.cfg.reachable(func).flat_map(|block| &func.blocks[block].insts).collect::<Vec<_>>() {
+            match (&func.insts[*inst], func.results[*inst]) {
+                (InstData::LoadCtx(_), _) if self.context.is_none() => {
+                    let dst = self.fresh();
+                    self.context = Some(dst);
+                    dsts.push((dst, 1));
+                }
+                (InstData::Param(at), Some(result)) if !self.uses[result].is_empty() => {
+                    let reg = *at as u8 + 1;
+                    match dsts.iter().find(|(_, taken)| *taken == reg) {
+                        // The same parameter read twice.
+                        Some((dst, _)) => self.vregs[result] = Some(*dst),
+                        None => dsts.push((self.define(result), reg)),
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !dsts.is_empty() {
+            self.push(VInst::Arguments { dsts });
+        }
     }
 
     fn inst(&mut self, block: Block, inst: Inst) -> Result<(), Error> {
         let func = self.func;
         let result = func.results[inst];
         match &func.insts[inst] {
+            // Taken over at the entry.
+            InstData::Param(_) => {}
             // Made where they are used.
             InstData::Iconst(_)
             | InstData::FieldExists(_)
+            | InstData::FieldFact(..)
             | InstData::EnumValue(_)
             | InstData::EnumExists(_)
             | InstData::TypeId(_)
@@ -257,9 +280,12 @@ impl<'a> Select<'a> {
                 }
             }
             InstData::FieldAddr { ptr, field } => {
-                let member = self.member(*field)?;
-                let offset = i32::try_from(member.offset)
-                    .map_err(|_| Error::Offset { offset: i64::from(member.offset) })?;
+                let offset = match self.bit_field(*field) {
+                    Some(bits) => bits.offset,
+                    None => self.member(*field)?.offset,
+                };
+                let offset =
+                    i32::try_from(offset).map_err(|_| Error::Offset { offset: i64::from(offset) })?;
                 let a = self.reg(*ptr)?;
                 if let Some(result) = result {
                     let dst = self.define(result);
@@ -277,6 +303,9 @@ impl<'a> Select<'a> {
             }
             InstData::Call { kfunc, args } => {
                 self.call(Callee::Kfunc(*kfunc), args, result, kfunc.row().ret)?;
+            }
+            InstData::CallFunc { func, args } => {
+                self.call(Callee::Func(*func), args, result, Ret::Long)?;
             }
             InstData::CallHelper { helper, args } => {
                 self.call(Callee::Helper(*helper), args, result, Ret::Long)?;
@@ -297,10 +326,15 @@ impl<'a> Select<'a> {
     }
 
     fn member(&self, field: FieldRef) -> Result<Member, Error> {
-        let field = &self.func.fields[field];
+        let field = &self.func.refs.fields[field];
         self.view
             .member(&field.container, &field.path)
             .ok_or_else(|| Error::Member { container: field.container.clone(), path: field.path.clone() })
+    }
+
+    fn bit_field(&self, field: FieldRef) -> Option<BitField> {
+        let field = &self.func.refs.fields[field];
+        self.view.bit_field(&field.container, &field.path)
     }
 
     fn number_size(&self, field: FieldRef, member: &Member) -> Result<Size, Error> {
@@ -310,14 +344,14 @@ impl<'a> Select<'a> {
             4 => Ok(Size::B4),
             8 => Ok(Size::B8),
             size => {
-                let field = &self.func.fields[field];
+                let field = &self.func.refs.fields[field];
                 Err(Error::MemberSize { container: field.container.clone(), path: field.path.clone(), size })
             }
         }
     }
 
     fn enumerator(&self, enumerator: EnumRef) -> Result<i64, Error> {
-        let name = &self.func.enums[enumerator];
+        let name = &self.func.refs.enums[enumerator];
         self.view.enumerator(&name.enumeration, &name.name).ok_or_else(|| Error::Enumerator {
             enumeration: name.enumeration.clone(),
             name: name.name.clone(),
@@ -342,6 +376,17 @@ impl<'a> Select<'a> {
         match *def {
             InstData::Iconst(imm) => Ok(self.imm(imm)),
             InstData::FieldExists(field) => Ok(self.fact(1, CoreKind::FieldExists(field))),
+            InstData::FieldFact(fact, field) => {
+                let Some(bits) = self.bit_field(field) else {
+                    let field = &self.func.refs.fields[field];
+                    return Err(Error::Member {
+                        container: field.container.clone(),
+                        path: field.path.clone(),
+                    });
+                };
+                let value = bit_fact(fact, &bits);
+                Ok(self.fact(value as i32, CoreKind::FieldFact(fact, field)))
+            }
             InstData::EnumExists(enumerator) => Ok(self.fact(1, CoreKind::EnumExists(enumerator))),
             InstData::EnumValue(enumerator) => {
                 let value = self.enumerator(enumerator)?;
@@ -635,6 +680,15 @@ impl<'a> Select<'a> {
             self.push(VInst::Jump(target));
         }
         Ok(())
+    }
+}
+
+/// What the kernel compiled against says of a bit-field.
+pub(crate) fn bit_fact(fact: FieldFact, bits: &BitField) -> u32 {
+    match fact {
+        FieldFact::Size => bits.size,
+        FieldFact::LeftShift => bits.left,
+        FieldFact::RightShift => bits.right,
     }
 }
 

@@ -243,6 +243,7 @@ impl Lower<'_> {
                     let ty = ty_of(field.row().unit);
                     self.push(ExprKind::Field(subject, field), ty, span)
                 }
+                Ok(Resolved::Raw { subject, owner, head }) => self.raw(path, subject, owner, head)?,
                 Ok(Resolved::Param(param)) => {
                     let ty = self.policy.params.get(param).map_or(Ty::Count, |param| param.ty);
                     self.push(ExprKind::Param(param), ty, span)
@@ -538,6 +539,9 @@ impl Lower<'_> {
 
     /// Whether a string can be compared with a field.
     fn text_literal(&mut self, field: ExprId, text: &str, span: Span) -> Option<()> {
+        if let Some(comparable) = self.raw_text(field, text, span) {
+            return comparable;
+        }
         let Some(Expr { kind: ExprKind::Field(_, row), ty: Ty::Text, .. }) = self.policy.exprs.get(field)
         else {
             let (called, ty) = (self.called(field), self.ty(field));

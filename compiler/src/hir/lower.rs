@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use oomc_abi::fields::{self, FieldId, Owner};
+use oomc_abi::resolve::KernelView;
 
 use super::check::Operand;
 use super::{
@@ -21,6 +22,7 @@ use crate::syntax::ast::{self, ClauseKind};
 pub(super) struct Lower<'a> {
     pub(super) policy: Policy,
     pub(super) source: &'a Source,
+    pub(super) view: &'a KernelView,
     pub(super) sink: &'a mut Sink,
     pub(super) scope: Scope,
     /// How many quantifiers enclose what is being lowered.
@@ -28,9 +30,9 @@ pub(super) struct Lower<'a> {
 }
 
 /// Lowers a file. What has mistakes is missing from the result.
-pub fn lower(file: &ast::File, source: &Source, sink: &mut Sink) -> Policy {
+pub fn lower(file: &ast::File, source: &Source, view: &KernelView, sink: &mut Sink) -> Policy {
     let mut lower =
-        Lower { policy: Policy::default(), source, sink, scope: Scope::default(), quantifiers: 0 };
+        Lower { policy: Policy::default(), source, view, sink, scope: Scope::default(), quantifiers: 0 };
     lower.header(file);
     lower.constants(file);
     lower.declarations(file);

@@ -59,6 +59,9 @@ impl Lower<'_> {
                     "a path has no length that a record could take",
                     "write `name`: records tell the cgroup's id, too",
                 ),
+                Some(ExprKind::Field(_, field)) if field.row().recipe.words().is_some() => {
+                    ("a record tells this anyway", "leave it out")
+                }
                 _ => return Some(id),
             },
             Operand::Text(_) => ("a string needs no braces", "write its text without braces and quotes"),

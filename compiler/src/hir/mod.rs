@@ -16,18 +16,21 @@ pub mod lower;
 
 mod declare;
 mod message;
+mod raw;
 mod scenario;
 mod select;
 
 pub mod check;
 pub mod consteval;
 pub mod coverage;
+pub mod glob;
 pub mod kernel;
-pub mod later;
 pub mod print;
+mod used;
 
 use cranelift_entity::{PrimaryMap, entity_impl};
 use oomc_abi::fields::FieldId;
+pub use oomc_abi::raw::Value as RawValue;
 
 use crate::source::Span;
 
@@ -61,6 +64,11 @@ entity_impl!(StateId, "state");
 pub struct PickId(u32);
 entity_impl!(PickId, "pick");
 
+/// A member of a kernel structure that a policy names.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RawId(u32);
+entity_impl!(RawId, "raw");
+
 /// What introduces a candidate: a selection, a quantifier, or a clause that protects or prefers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BinderId(u32);
@@ -81,6 +89,8 @@ pub struct Policy {
     pub states: PrimaryMap<StateId, State>,
     /// Cgroups chosen once per event; one may use those before it.
     pub picks: PrimaryMap<PickId, Pick>,
+    /// Members of kernel structures.
+    pub raws: PrimaryMap<RawId, Raw>,
     /// `never` clauses in the order written.
     pub nevers: Vec<Never>,
     /// `prefer` and `avoid` clauses in the order written.
@@ -201,6 +211,17 @@ pub struct Pick {
     pub selection: Selection,
     /// The whole clause.
     pub span: Span,
+}
+
+/// A member of a kernel structure, as the kernel that the policy is built for has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw {
+    /// The structure it is read from: that of a process, of a memory cgroup, or of the event.
+    pub container: &'static str,
+    /// C path from there, with `->` where a pointer is followed.
+    pub path: String,
+    /// What is there.
+    pub value: RawValue,
 }
 
 /// `prefer UNIT where COND`, `avoid UNIT where COND`: a first key of every selection of a `kill`, in three
@@ -412,7 +433,7 @@ impl Place {
 }
 
 /// A cgroup that every event has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Anchor {
     /// The cgroup whose limit was hit.
     Cgroup,
@@ -478,6 +499,9 @@ pub enum ExprKind {
     Int(i64),
     /// A field of a cgroup, a candidate or the event. Text only as the value of [`ExprKind::Matches`].
     Field(Subject, FieldId),
+    /// A member of a kernel structure of a candidate, a cgroup or the event. Missing where a pointer on the way is
+    /// null. An enum is a number, or as the value of [`ExprKind::Matches`] the name of its constant.
+    Raw(Subject, RawId),
     /// A param, as it is set at the time of the event.
     Param(ParamId),
     /// A label of a cgroup, inherited from the nearest ancestor that has one. Never missing.
@@ -513,9 +537,12 @@ impl ExprKind {
     #[must_use]
     pub fn operands(&self) -> Vec<ExprId> {
         match self {
-            Self::Int(_) | Self::Field(..) | Self::Param(_) | Self::Label(..) | Self::Counter(..) => {
-                Vec::new()
-            }
+            Self::Int(_)
+            | Self::Field(..)
+            | Self::Raw(..)
+            | Self::Param(_)
+            | Self::Label(..)
+            | Self::Counter(..) => Vec::new(),
             Self::Neg(a) | Self::Not(a) | Self::Matches(a, _) => vec![*a],
             Self::Arith(_, a, b)
             | Self::Compare(_, a, b)
@@ -590,7 +617,7 @@ impl Pattern {
 }
 
 /// What a field is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// A cgroup of the event.
     Anchor(Anchor),

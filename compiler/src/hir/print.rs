@@ -157,6 +157,10 @@ impl Printer<'_> {
         match &expr.kind {
             ExprKind::Int(value) => number(expr.ty, *value),
             ExprKind::Field(of, field) => format!("{}.{}", subject(*of), field.row().name),
+            ExprKind::Raw(of, raw) => {
+                let Some(raw) = self.policy.raws.get(*raw) else { return "?".to_owned() };
+                format!("{}.{}.{}", subject(*of), raw.container, raw.path)
+            }
             ExprKind::Param(param) => param.to_string(),
             ExprKind::Label(of, label) => format!("{}.{label}", subject(*of)),
             ExprKind::Counter(of, state) => format!("{}.{state}", subject(*of)),

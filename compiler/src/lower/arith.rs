@@ -110,6 +110,16 @@ impl Lower<'_> {
         result
     }
 
+    /// `a / b` for a constant that is not 0: never missing.
+    pub(super) fn div_constant(&mut self, a: Value, b: i64) -> Value {
+        if b == -1 {
+            // MIN / -1 is the one quotient that does not fit.
+            return self.neg_sat(a);
+        }
+        let b = self.int(b);
+        self.bin(BinOp::Sdiv, a, b)
+    }
+
     /// `bytes × ratio`, truncating: `ratio` is in parts per million.
     pub(super) fn scale(&mut self, bytes: Value, ratio: Value) -> Value {
         let one = self.int(RATIO_ONE);

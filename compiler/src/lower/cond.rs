@@ -1,18 +1,17 @@
-//! Conditions as control flow, with Kleene's third value sent to one of the two sides.
+//! Conditions as control flow, with Kleene's third value as a third way out.
 //!
-//! The language asks every condition in a place that decides what *unknown* does: `where` and `if` treat it
-//! as false, `never` as true. So no three-valued number is ever computed: a condition has two blocks to go
-//! to, and `unknown` is one of them. What an operator's first operand does when it is unknown follows from
-//! that side, because `unknown and false` is false and `unknown or true` is true.
+//! The language asks most conditions in a place that decides what *unknown* does: `where` and `if` treat it as
+//! false, `never` as true. There `unknown` is one of the two other blocks, and what an operator's first operand does
+//! when it is unknown follows from that side, because `unknown and false` is false and `unknown or true` is true.
+//! Where it is a block of its own, the second operand is asked twice: after a known first one, and after an unknown.
 
 use super::{Lower, imm};
 use crate::hir::{CompareOp, ExprId, ExprKind, Ty};
 use crate::ir::{Block, Cond, Operand};
 
 impl Lower<'_> {
-    /// Evaluates a condition and ends the block. `unknown` is `yes` or `no`.
+    /// Evaluates a condition and ends the block.
     pub(super) fn cond(&mut self, id: ExprId, yes: Block, no: Block, unknown: Block) {
-        debug_assert!(unknown == yes || unknown == no);
         let policy = self.policy;
         let Some(expr) = policy.exprs.get(id) else { return };
         let outer = self.b.set_span(expr.span);
@@ -22,18 +21,34 @@ impl Lower<'_> {
             ExprKind::And(left, right) => {
                 let next = self.b.create_block();
                 // Unknown here: false if the other is false, otherwise unknown.
-                let unsure = if unknown == no { no } else { next };
+                let unsure = match unknown {
+                    _ if unknown == no => no,
+                    _ if unknown == yes => next,
+                    _ => self.b.create_block(),
+                };
                 self.cond(*left, next, no, unsure);
                 self.b.switch_to(next);
                 self.cond(*right, yes, no, unknown);
+                if ![no, next].contains(&unsure) {
+                    self.b.switch_to(unsure);
+                    self.cond(*right, unknown, no, unknown);
+                }
             }
             ExprKind::Or(left, right) => {
                 let next = self.b.create_block();
                 // Unknown here: true if the other is true, otherwise unknown.
-                let unsure = if unknown == yes { yes } else { next };
+                let unsure = match unknown {
+                    _ if unknown == yes => yes,
+                    _ if unknown == no => next,
+                    _ => self.b.create_block(),
+                };
                 self.cond(*left, yes, next, unsure);
                 self.b.switch_to(next);
                 self.cond(*right, yes, no, unknown);
+                if ![yes, next].contains(&unsure) {
+                    self.b.switch_to(unsure);
+                    self.cond(*right, yes, unknown, unknown);
+                }
             }
             ExprKind::Compare(op, left, right) => self.compare(*op, *left, *right, yes, no, unknown),
             ExprKind::Matches(field, literals) => self.matches(*field, literals, yes, no, unknown),
@@ -41,7 +56,13 @@ impl Lower<'_> {
                 let value = self.subject_item(*subject, super::field::Item::Field(*field), unknown);
                 self.b.branch(Cond::Ne, value, imm(0), yes, no);
             }
-            ExprKind::Param(_) | ExprKind::Label(..) if expr.ty == Ty::Bool => {
+            ExprKind::Raw(..)
+            | ExprKind::Param(_)
+            | ExprKind::Label(..)
+            | ExprKind::Default(..)
+            | ExprKind::Quantifier(_)
+                if expr.ty == Ty::Bool =>
+            {
                 let value = self.expr(id, unknown);
                 self.b.branch(Cond::Ne, value, imm(0), yes, no);
             }
@@ -63,6 +84,7 @@ impl Lower<'_> {
     fn operand(&mut self, expr: ExprId, missing: Block) -> Operand {
         if let Some(ExprKind::Int(value)) = self.policy.exprs.get(expr).map(|expr| &expr.kind)
             && let Ok(value) = i32::try_from(*value)
+            && !self.numbers_are_shared()
         {
             return Operand::Imm(value);
         }

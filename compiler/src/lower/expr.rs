@@ -12,8 +12,9 @@ impl Lower<'_> {
         let Some(expr_data) = policy.exprs.get(expr) else { return self.int(0) };
         let outer = self.b.set_span(expr_data.span);
         let value = match &expr_data.kind {
-            ExprKind::Int(value) => self.int(*value),
+            ExprKind::Int(value) => self.number_of_policy(*value),
             ExprKind::Field(subject, field) => self.subject_item(*subject, Item::Field(*field), missing),
+            ExprKind::Raw(subject, raw) => self.subject_item(*subject, Item::Raw(*raw), missing),
             ExprKind::Neg(inner) => {
                 let inner = self.expr(*inner, missing);
                 self.neg_sat(inner)
@@ -27,10 +28,8 @@ impl Lower<'_> {
             ExprKind::Param(param) => self.param(*param),
             ExprKind::Label(subject, label) => self.subject_item(*subject, Item::Label(*label), missing),
             ExprKind::Counter(subject, state) => self.subject_item(*subject, Item::Counter(*state), missing),
-            ExprKind::Default(..) | ExprKind::Quantifier(_) => {
-                debug_assert!(false, "refused by hir::later");
-                self.int(0)
-            }
+            ExprKind::Default(value, otherwise) => self.otherwise(*value, *otherwise, missing),
+            ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, missing),
         };
         self.b.set_span(outer);
         value
@@ -51,6 +50,9 @@ impl Lower<'_> {
                     self.scale(a, b)
                 }
             },
+            ArithOp::Div if expr.ty != Ty::Ratio && constant.is_some_and(|constant| constant != 0) => {
+                self.div_constant(a, constant.unwrap_or(1))
+            }
             ArithOp::Div if expr.ty == Ty::Ratio => {
                 let b = self.expr(right, missing);
                 self.ratio(a, b, missing)
@@ -68,22 +70,15 @@ impl Lower<'_> {
     }
 
     /// A condition as 0 or 1; unknown is missing.
-    ///
-    /// A condition sends unknown to one of its two sides. Asked once with each, the two answers differ
-    /// exactly if it is unknown.
     fn bool_value(&mut self, expr: ExprId, missing: Block) -> Value {
-        let (yes, maybe, no, join) =
-            (self.b.create_block(), self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, Type::I64);
-        self.cond(expr, yes, maybe, maybe);
-        self.b.switch_to(maybe);
-        self.cond(expr, missing, no, missing);
-        self.b.switch_to(yes);
-        let one = self.int(1);
-        self.b.jump(join, &[one]);
-        self.b.switch_to(no);
-        let zero = self.int(0);
-        self.b.jump(join, &[zero]);
+        self.cond(expr, yes, no, missing);
+        for (block, value) in [(yes, 1), (no, 0)] {
+            self.b.switch_to(block);
+            let value = self.int(value);
+            self.b.jump(join, &[value]);
+        }
         self.b.switch_to(join);
         result
     }
@@ -103,6 +98,13 @@ impl Lower<'_> {
                 _,
             ) => true,
             ExprKind::Field(_, field) => !field.row().missing.is_empty(),
+            ExprKind::Raw(subject, raw) => {
+                let there = matches!(
+                    subject,
+                    Subject::Candidate(_) | Subject::Event | Subject::Anchor(Anchor::Cgroup)
+                );
+                !there || self.policy.raws.get(*raw).is_none_or(|raw| raw.path.contains("->"))
+            }
             ExprKind::Neg(a) | ExprKind::Not(a) => self.may_be_missing(*a),
             ExprKind::Arith(ArithOp::Div, a, b) => {
                 self.may_be_missing(*a)
@@ -112,8 +114,11 @@ impl Lower<'_> {
             | ExprKind::Compare(_, a, b)
             | ExprKind::And(a, b)
             | ExprKind::Or(a, b) => self.may_be_missing(*a) || self.may_be_missing(*b),
-            // A string that cannot be read.
-            ExprKind::Matches(..) => true,
+            // What the event is, is known; any other string may be one that cannot be read.
+            ExprKind::Matches(field, _) => !matches!(
+                self.policy.exprs.get(*field).map(|field| &field.kind),
+                Some(ExprKind::Field(Subject::Event, _))
+            ),
         }
     }
 

@@ -6,27 +6,34 @@
 
 use std::collections::BTreeSet;
 
-use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, SIGNAL_GROUP_EXIT, TASK_COMM_LEN};
-use oomc_abi::fields::{FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
+use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, SIGNAL_GROUP_EXIT};
+use oomc_abi::fields::{self, FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
+use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
+use oomc_abi::record::at;
 use oomc_abi::{helpers, hooks, kfuncs};
 
+use super::raw;
+use super::scratch::Fetched;
 use super::state::Storage;
+use super::text::text_size;
 use super::walk::Order;
 use super::{Lower, imm};
-use crate::hir::{Anchor, ExprId, ExprKind, LabelId, Pattern, StateId, Subject};
+use crate::hir::{Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 
 const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
 
-/// Bytes kept of a cgroup's name: `NAME_MAX` and the NUL.
-const NAME_SIZE: u32 = oomc_abi::consts::NAME_MAX as u32 + 1;
+/// Bits of a fraction in averages of pressure (`FSHIFT`, include/linux/sched/loadavg.h, 6.12).
+const PSI_FRACTION_BITS: i32 = 11;
 
 /// What a subject can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Item {
     /// A field of the table.
     Field(FieldId),
+    /// A member of a kernel structure.
+    Raw(RawId),
     /// A label of the policy.
     Label(LabelId),
     /// A counter of the policy.
@@ -35,28 +42,44 @@ pub(super) enum Item {
 
 impl Item {
     fn is_member(self) -> bool {
-        matches!(self, Self::Field(field) if matches!(field.row().recipe, Recipe::Member { .. }))
+        match self {
+            Self::Field(field) => matches!(field.row().recipe, Recipe::Member { .. }),
+            Self::Raw(_) => true,
+            Self::Label(_) | Self::Counter(_) => false,
+        }
     }
 
     fn is_statistic(self) -> bool {
-        matches!(self, Self::Field(field) if matches!(field.row().recipe, Recipe::Stat(_)))
+        matches!(self, Self::Field(field) if matches!(
+            field.row().recipe,
+            Recipe::Stat(_) | Recipe::UsageLess(_) | Recipe::VmEvents(_)
+        ))
     }
 
-    fn is_text(self) -> bool {
-        matches!(self, Self::Field(field) if field.row().unit == Unit::Text)
+    fn is_path(self) -> bool {
+        matches!(self, Self::Field(field) if field.row().recipe == Recipe::Path)
     }
 
     /// Whether a cgroup that is there can be without it.
     fn may_miss(self) -> bool {
         match self {
-            Self::Field(field) => self.is_text() || !field.row().missing.is_empty(),
+            Self::Field(field) => field.row().unit == Unit::Text || !field.row().missing.is_empty(),
             Self::Label(_) => false,
-            Self::Counter(_) => true,
+            Self::Raw(_) | Self::Counter(_) => true,
         }
     }
 }
 
 impl Lower<'_> {
+    /// Bytes of a text.
+    fn item_text_size(&self, item: Item) -> Option<u32> {
+        match item {
+            Item::Field(field) if field.row().unit == Unit::Text => Some(text_size(field.row().recipe)),
+            Item::Raw(raw) => self.policy.raws.get(raw).and_then(|raw| raw::text_size(&raw.value)),
+            _ => None,
+        }
+    }
+
     /// The number that a subject has for an item.
     pub(super) fn subject_item(&mut self, subject: Subject, item: Item, missing: Block) -> Value {
         match subject {
@@ -64,20 +87,26 @@ impl Lower<'_> {
                 let object = self.candidates.get(&binder).copied().unwrap_or(self.domain);
                 match item {
                     Item::Field(field) => self.read_field(object, field, missing),
+                    Item::Raw(raw) => self.read_raw(object, raw, missing),
                     Item::Label(label) => self.label_of(object, label),
                     Item::Counter(state) => self.counter_of(object, state, Storage::AsItIs, missing),
                 }
             }
-            Subject::Home(_) | Subject::Pick(_) | Subject::Event => {
-                debug_assert!(false, "refused by hir::later");
-                self.int(0)
-            }
-            Subject::Anchor(anchor) => {
-                if self.read_in_place(anchor, item) {
-                    let domain = self.domain;
-                    return self.read_anchor_item(anchor, domain, item, missing);
+            Subject::Event => match item {
+                Item::Field(field) => self.read_field(self.oc, field, missing),
+                Item::Raw(raw) => self.read_raw(self.oc, raw, missing),
+                Item::Label(_) | Item::Counter(_) => {
+                    debug_assert!(false, "an event is no cgroup");
+                    self.int(0)
                 }
-                match self.prefetched.get(&(anchor, item)).copied() {
+            },
+            Subject::Home(_) => self.home_item(subject, item, missing),
+            Subject::Anchor(_) | Subject::Pick(_) => {
+                if self.read_in_place(subject, item) {
+                    let domain = self.domain;
+                    return self.read_cgroup_item(subject, domain, item, missing);
+                }
+                match self.prefetched.get(&(subject, item)).copied() {
                     Some(fetched) => {
                         if let Some(flag) = fetched.missing {
                             let flag = self.get(flag);
@@ -86,7 +115,7 @@ impl Lower<'_> {
                         self.get(fetched.value)
                     }
                     None => {
-                        debug_assert!(false, "{anchor:?}.{item:?} was not prefetched");
+                        debug_assert!(false, "{subject:?}.{item:?} was not prefetched");
                         self.int(0)
                     }
                 }
@@ -94,63 +123,94 @@ impl Lower<'_> {
         }
     }
 
-    /// Whether an item of the event is read where it is asked.
-    fn read_in_place(&self, anchor: Anchor, item: Item) -> bool {
-        anchor == Anchor::Cgroup && (!self.in_walk || item.is_member())
+    /// An item of a process's own cgroup.
+    fn home_item(&mut self, home: Subject, item: Item, missing: Block) -> Value {
+        let Subject::Home(binder) = home else { return self.int(0) };
+        if let Some(memcg) = self.homes.get(&binder).copied() {
+            return self.read_cgroup_item(home, memcg, item, missing);
+        }
+        let fetched = self.fetch_from_home(home, item);
+        if let Some(flag) = fetched.missing {
+            self.missing_if(flag, missing);
+        }
+        self.get(fetched.value)
     }
 
-    /// Reads the fields of the event's cgroups that these expressions need into the scratch value.
+    /// An item of a process's own cgroup that is not at hand: it is looked up, and given back before anything
+    /// goes on.
+    pub(super) fn fetch_from_home(&mut self, home: Subject, item: Item) -> Fetched {
+        let value = self.area(self.item_text_size(item).unwrap_or(8));
+        let fetched = Fetched { value, missing: Some(self.cell()), relative: None };
+        self.with_rcu(|s| {
+            let (gone, done) = (s.b.create_block(), s.b.create_block());
+            if let Some(flag) = fetched.missing {
+                s.put_imm(flag, 1);
+            }
+            let (memcg, owned) = s.subject_memcg(home, gone);
+            s.fetch_item(home, memcg, item, fetched);
+            if owned {
+                s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            }
+            s.b.jump(done, &[]);
+            s.b.switch_to(gone);
+            s.b.jump(done, &[]);
+            s.b.switch_to(done);
+        });
+        fetched
+    }
+
+    /// Whether an item of the event is read where it is asked.
+    pub(super) fn read_in_place(&self, subject: Subject, item: Item) -> bool {
+        subject == Subject::Anchor(Anchor::Cgroup) && (!self.in_walk || item.is_member())
+    }
+
+    /// Reads the items of the event's cgroups and of picks that these expressions need into the scratch value.
     pub(super) fn prefetch(&mut self, exprs: &[ExprId]) {
         let mut wanted = BTreeSet::new();
         for expr in exprs {
-            self.anchors_of(*expr, &mut wanted);
+            self.fixed_items(*expr, &mut wanted);
         }
-        for anchor in [Anchor::Cgroup, Anchor::Parent, Anchor::Attached] {
-            let items: Vec<Item> = wanted
-                .iter()
-                .filter(|(at, item)| *at == anchor as u8 && !self.read_in_place(anchor, *item))
-                .map(|(_, item)| *item)
-                .collect();
-            if !items.is_empty() {
-                self.prefetch_anchor(anchor, &items);
+        let wanted: Vec<(Subject, Item)> =
+            wanted.into_iter().filter(|(subject, item)| !self.read_in_place(*subject, *item)).collect();
+        for items in wanted.chunk_by(|(a, _), (b, _)| a == b) {
+            if let Some((subject, _)) = items.first() {
+                let items: Vec<Item> = items.iter().map(|(_, item)| *item).collect();
+                self.prefetch_cgroup(*subject, &items);
             }
         }
     }
 
-    fn anchors_of(&self, expr: ExprId, wanted: &mut BTreeSet<(u8, Item)>) {
-        match self.policy.exprs.get(expr).map(|expr| &expr.kind) {
-            Some(ExprKind::Field(Subject::Anchor(anchor), field)) => {
-                wanted.insert((*anchor as u8, Item::Field(*field)));
-            }
-            Some(ExprKind::Label(Subject::Anchor(anchor), label)) => {
-                wanted.insert((*anchor as u8, Item::Label(*label)));
-            }
-            Some(ExprKind::Counter(Subject::Anchor(anchor), state)) => {
-                wanted.insert((*anchor as u8, Item::Counter(*state)));
-            }
-            Some(kind) => kind.operands().into_iter().for_each(|operand| self.anchors_of(operand, wanted)),
-            None => {}
-        }
+    /// What an expression asks of cgroups that are the same for all candidates.
+    fn fixed_items(&self, expr: ExprId, wanted: &mut BTreeSet<(Subject, Item)>) {
+        let Some(expr) = self.policy.exprs.get(expr) else { return };
+        let item = match &expr.kind {
+            ExprKind::Field(subject, field) => Some((*subject, Item::Field(*field))),
+            ExprKind::Raw(subject, raw) => Some((*subject, Item::Raw(*raw))),
+            ExprKind::Label(subject, label) => Some((*subject, Item::Label(*label))),
+            ExprKind::Counter(subject, state) => Some((*subject, Item::Counter(*state))),
+            _ => None,
+        };
+        wanted.extend(item.filter(|(subject, _)| matches!(subject, Subject::Anchor(_) | Subject::Pick(_))));
+        expr.kind.operands().into_iter().for_each(|operand| self.fixed_items(operand, wanted));
     }
 
-    fn prefetch_anchor(&mut self, anchor: Anchor, items: &[Item]) {
-        if anchor == Anchor::Cgroup {
+    fn prefetch_cgroup(&mut self, subject: Subject, items: &[Item]) {
+        if subject == Subject::Anchor(Anchor::Cgroup) {
             for item in items {
                 let domain = self.domain;
-                self.prefetch_item(anchor, domain, *item);
+                self.prefetch_item(subject, domain, *item);
             }
             return;
         }
         // Until it is read, each is missing: the cgroup may be gone.
         for item in items {
-            let fetched = self.fetched(anchor, *item);
+            let fetched = self.fetched(subject, *item);
             if let Some(flag) = fetched.missing {
                 self.put_imm(flag, 1);
             }
         }
         let (found, gone) = (self.b.create_block(), self.b.create_block());
-        let id = self.anchor_id(anchor);
-        let memcg = self.memcg_by_id(id, gone);
+        let (memcg, owned) = self.subject_memcg(subject, gone);
         self.b.jump(found, &[]);
         self.b.switch_to(found);
         // The event's flush covers the OOM domain only.
@@ -158,35 +218,50 @@ impl Lower<'_> {
             self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
         }
         for item in items {
-            self.prefetch_item(anchor, memcg, *item);
+            self.prefetch_item(subject, memcg, *item);
         }
-        self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+        if owned {
+            self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+        }
         self.b.jump(gone, &[]);
         self.b.switch_to(gone);
     }
 
     /// The cells of an item of the event.
-    fn fetched(&mut self, anchor: Anchor, item: Item) -> super::scratch::Fetched {
-        if let Some(fetched) = self.prefetched.get(&(anchor, item)) {
+    fn fetched(&mut self, subject: Subject, item: Item) -> Fetched {
+        if let Some(fetched) = self.prefetched.get(&(subject, item)) {
             return *fetched;
         }
-        let value = self.area(if item.is_text() { NAME_SIZE } else { 8 });
-        let may_miss = anchor != Anchor::Cgroup || item.may_miss();
-        let missing = may_miss.then(|| self.cell());
-        let fetched = super::scratch::Fetched { value, missing };
-        self.prefetched.insert((anchor, item), fetched);
+        let size = self.item_text_size(item).unwrap_or(8);
+        let may_miss = subject != Subject::Anchor(Anchor::Cgroup) || item.may_miss();
+        let fetched = self.lasting(|s| Fetched {
+            value: s.area(size),
+            missing: may_miss.then(|| s.cell()),
+            relative: item.is_path().then(|| s.cell()),
+        });
+        self.prefetched.insert((subject, item), fetched);
         fetched
     }
 
-    fn prefetch_item(&mut self, anchor: Anchor, memcg: Value, item: Item) {
-        let fetched = self.fetched(anchor, item);
+    fn prefetch_item(&mut self, subject: Subject, memcg: Value, item: Item) {
+        let fetched = self.fetched(subject, item);
+        self.fetch_item(subject, memcg, item, fetched);
+    }
+
+    /// Reads an item into cells.
+    fn fetch_item(&mut self, subject: Subject, memcg: Value, item: Item, fetched: Fetched) {
         let (missing, join) = (self.b.create_block(), self.b.create_block());
-        if item.is_text() {
-            let area = self.area_addr(fetched.value);
-            self.read_name(memcg, area, missing);
-        } else {
-            let value = self.read_anchor_item(anchor, memcg, item, missing);
-            self.put(fetched.value, value);
+        match item {
+            Item::Field(field) if field.row().unit == Unit::Text => {
+                self.prefetch_text(memcg, field, fetched, missing);
+            }
+            Item::Raw(raw) if self.item_text_size(item).is_some() => {
+                self.copy_raw(memcg, raw, fetched.value, missing);
+            }
+            _ => {
+                let value = self.read_cgroup_item(subject, memcg, item, missing);
+                self.put(fetched.value, value);
+            }
         }
         if let Some(flag) = fetched.missing {
             self.put_imm(flag, 0);
@@ -219,7 +294,8 @@ impl Lower<'_> {
                 self.b.switch_to(join);
                 id
             }
-            Anchor::Attached => self.attached_id(),
+            // Found out once per event, for the record.
+            Anchor::Attached => self.noted(at::ATTACHED),
         }
     }
 
@@ -234,7 +310,7 @@ impl Lower<'_> {
 
     /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
     /// turns the test into a constant, so the verifier never looks at the other reading.
-    fn attached_id(&mut self) -> Value {
+    pub(super) fn attached_id(&mut self) -> Value {
         let link = self.link;
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let id = self.b.block_param(join, Type::I64);
@@ -283,38 +359,61 @@ impl Lower<'_> {
         self.field_at(object, &container, last)
     }
 
-    /// An item of a memcg of the event, which may be the root.
-    fn read_anchor_item(&mut self, anchor: Anchor, memcg: Value, item: Item, missing: Block) -> Value {
+    /// An item of a cgroup that is no candidate, and may be the root.
+    fn read_cgroup_item(&mut self, subject: Subject, memcg: Value, item: Item, missing: Block) -> Value {
         match item {
             Item::Field(field) => self.read_anchor_field(memcg, field, missing),
+            Item::Raw(raw) => self.read_raw(memcg, raw, missing),
             Item::Label(label) => self.label_of(memcg, label),
             // The OOM'ing cgroup's counters are the ones that a policy counts: they bound what it does.
             Item::Counter(state) => {
-                let storage = if anchor == Anchor::Cgroup { Storage::Made } else { Storage::AsItIs };
+                let domain = subject == Subject::Anchor(Anchor::Cgroup);
+                let storage = if domain { Storage::Made } else { Storage::AsItIs };
                 self.counter_of(memcg, state, storage, missing)
             }
         }
     }
 
-    /// A field of a memcg of the event, which may be the root.
+    /// A field of a memcg that may be the root.
     fn read_anchor_field(&mut self, memcg: Value, field: FieldId, missing: Block) -> Value {
-        let Recipe::Usage(terms) = field.row().recipe else {
-            return self.read_field(memcg, field, missing);
-        };
+        match field.row().recipe {
+            Recipe::Usage(terms) => self.usage_of_any(memcg, terms, missing),
+            Recipe::UsageLess(less) => {
+                let Some(usage) = fields::find(Owner::Cgroup, "usage") else { return self.int(0) };
+                let usage = match usage.row().recipe {
+                    Recipe::Usage(terms) => self.usage_of_any(memcg, terms, missing),
+                    _ => self.int(0),
+                };
+                let less = self.statistics(memcg, less, missing);
+                let rest = self.bin(BinOp::Sub, usage, less);
+                self.at_least_zero(rest)
+            }
+            _ => self.read_field(memcg, field, missing),
+        }
+    }
+
+    fn usage_of_any(&mut self, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
         let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let usage = self.b.block_param(join, Type::I64);
         let parent = self.pointer(memcg, members::MEMCG_PARENT);
         self.b.branch(Cond::Eq, parent, imm(0), root, below);
         self.b.switch_to(below);
-        let counted = self.read_field(memcg, field, missing);
+        let counted = self.usage(memcg);
         self.b.jump(join, &[counted]);
-        // The root has no counter of its own.
+        // The root has no counter of its own. Its statistics are as they were flushed last inside of a walk.
         self.b.switch_to(root);
-        self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+        if !self.in_rcu {
+            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+        }
         let sum = self.statistics(memcg, terms, missing);
         self.b.jump(join, &[sum]);
         self.b.switch_to(join);
         usage
+    }
+
+    fn usage(&mut self, memcg: Value) -> Value {
+        let pages = self.field(memcg, members::MEMCG_USAGE);
+        self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
     }
 
     /// A number of an object: a task, or a referenced memcg below the root.
@@ -330,10 +429,18 @@ impl Lower<'_> {
                 let value = self.read_path(object, container, path);
                 self.scaled(value, scale)
             }
-            Recipe::Usage(_) => {
-                let pages = self.field(object, members::MEMCG_USAGE);
-                self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
+            Recipe::Usage(_) => self.usage(object),
+            Recipe::UsageLess(less) => {
+                let (usage, less) = (self.usage(object), self.statistics(object, less, missing));
+                let rest = self.bin(BinOp::Sub, usage, less);
+                self.at_least_zero(rest)
             }
+            Recipe::VmEvents(terms) => self.counted(kfuncs::MEM_CGROUP_VM_EVENTS, object, terms, missing),
+            Recipe::MemoryEvents(term) => {
+                self.counted(kfuncs::MEM_CGROUP_MEMORY_EVENTS, object, &[term], missing)
+            }
+            Recipe::Pressure { state, window } => self.pressure(object, state, window, missing),
+            Recipe::SwapLimit => self.swap_limit(object, missing),
             Recipe::Mm(terms) => self.process_memory(object, terms, missing),
             Recipe::Badness(terms) => self.badness(object, terms, missing),
             Recipe::Stat(terms) => self.statistics(object, terms, missing),
@@ -346,18 +453,7 @@ impl Lower<'_> {
                 let start = self.field(object, members::TASK_START);
                 self.bin(BinOp::Sub, now, start)
             }
-            Recipe::UsageLess(_)
-            | Recipe::VmEvents(_)
-            | Recipe::MemoryEvents(_)
-            | Recipe::Pressure { .. }
-            | Recipe::SwapLimit
-            | Recipe::Path
-            | Recipe::Scope
-            | Recipe::Word { .. } => {
-                debug_assert!(false, "refused by hir::later");
-                self.int(0)
-            }
-            Recipe::Comm | Recipe::Name => {
+            Recipe::Comm | Recipe::Name | Recipe::Path | Recipe::Scope | Recipe::Word { .. } => {
                 debug_assert!(false, "a string is no number");
                 self.int(0)
             }
@@ -425,10 +521,15 @@ impl Lower<'_> {
 
     /// The sum of statistics of a referenced memcg, at least 0; missing if the kernel lacks one.
     pub(super) fn statistics(&mut self, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
+        self.counted(kfuncs::MEM_CGROUP_PAGE_STATE, memcg, terms, missing)
+    }
+
+    /// A sum of counters that a function gives by their number.
+    fn counted(&mut self, kfunc: KfuncId, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
         let mut sum = None;
         for term in terms {
             let index = self.enumerator_at(term.enumeration, term.enumerator);
-            let value = self.call_int(kfuncs::MEM_CGROUP_PAGE_STATE, &[memcg, index]);
+            let value = self.call_int(kfunc, &[memcg, index]);
             self.leave_if(Cond::Eq, value, imm(-1), missing);
             sum = Some(match (sum, term.negative) {
                 (None, _) => value,
@@ -446,21 +547,7 @@ impl Lower<'_> {
 
     /// The smallest `memory.max` up to the root, at most the machine's memory.
     fn effective_limit(&mut self, memcg: Value, missing: Block) -> Value {
-        let smallest = self.cell();
-        let unlimited = self.int(PAGE_COUNTER_MAX);
-        self.put(smallest, unlimited);
-        self.with_rcu(|s| {
-            let css = s.css_of(memcg);
-            s.walk_css(css, Order::Up, &[], |s, walk| {
-                let above = s.cast_memcg(walk.item);
-                let max = s.field(above, members::MEMCG_MAX);
-                let so_far = s.get(smallest);
-                s.leave_if(Cond::Uge, max, Operand::Value(so_far), walk.next);
-                s.put(smallest, max);
-                s.b.jump(walk.next, &[]);
-            });
-        });
-        let pages = self.get(smallest);
+        let pages = self.smallest_above(memcg, members::MEMCG_MAX);
         let limit = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
         let total = self.get(self.globals.total_memory);
         let (known, unknown, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
@@ -475,6 +562,47 @@ impl Lower<'_> {
         self.b.jump(join, &[limit]);
         self.b.switch_to(join);
         result
+    }
+
+    /// The smallest of a limit in pages, from a memcg up to the root.
+    fn smallest_above(&mut self, memcg: Value, limit: Member) -> Value {
+        let smallest = self.cell();
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.put(smallest, unlimited);
+        self.with_rcu(|s| {
+            let css = s.css_of(memcg);
+            s.walk_css(css, Order::Up, &[], |s, walk| {
+                let above = s.cast_memcg(walk.item);
+                let max = s.field(above, limit);
+                let so_far = s.get(smallest);
+                s.leave_if(Cond::Uge, max, Operand::Value(so_far), walk.next);
+                s.put(smallest, max);
+                s.b.jump(walk.next, &[]);
+            });
+        });
+        self.get(smallest)
+    }
+
+    /// A running average of pressure, in parts per million.
+    ///
+    /// The kernel keeps percents with [`PSI_FRACTION_BITS`] bits of fraction.
+    fn pressure(&mut self, memcg: Value, state: u32, window: u32, missing: Block) -> Value {
+        let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
+        let group = self.pointer(cgroup, members::CGROUP_PSI);
+        self.leave_if(Cond::Eq, group, imm(0), missing);
+        // Rows of three windows, one behind the other.
+        let average = self.field_at(group, members::PSI, &format!("avg[{}]", 3 * state + window));
+        let percent = (RATIO_ONE / 100) as i32;
+        let scaled = self.bin_imm(BinOp::Mul, average, percent);
+        self.bin_imm(BinOp::Sshr, scaled, PSI_FRACTION_BITS)
+    }
+
+    /// The smallest `memory.swap.max` up to the root.
+    fn swap_limit(&mut self, memcg: Value, missing: Block) -> Value {
+        let pages = self.smallest_above(memcg, members::MEMCG_SWAP_MAX);
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.leave_if(Cond::Uge, pages, Operand::Value(unlimited), missing);
+        self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
     }
 
     /// Reads the machine's memory once per event; 0 where the kernel does not show it.
@@ -507,7 +635,7 @@ impl Lower<'_> {
     }
 
     /// 1 if no descendant in the memory controller's tree is online.
-    fn is_leaf(&mut self, memcg: Value) -> Value {
+    pub(super) fn is_leaf(&mut self, memcg: Value) -> Value {
         let leaf = self.cell();
         self.put_imm(leaf, 1);
         let own = self.cell();
@@ -556,69 +684,15 @@ impl Lower<'_> {
         self.b.branch(Cond::Eq, live, imm(0), yes, no);
     }
 
-    /// Whether a string is one of the literals. Ends the block.
-    pub(super) fn matches(
-        &mut self,
-        field: ExprId,
-        patterns: &[Pattern],
-        yes: Block,
-        no: Block,
-        unknown: Block,
-    ) {
-        let Some(ExprKind::Field(subject, field)) =
-            self.policy.exprs.get(field).map(|field| field.kind.clone())
-        else {
-            return self.b.jump(unknown, &[]);
-        };
-        let (object, fetched) = match subject {
-            Subject::Candidate(binder) => (self.candidates.get(&binder).copied(), None),
-            Subject::Anchor(anchor) if self.read_in_place(anchor, Item::Field(field)) => {
-                (Some(self.domain), None)
-            }
-            Subject::Anchor(anchor) => (None, self.prefetched.get(&(anchor, Item::Field(field))).copied()),
-            Subject::Home(_) | Subject::Pick(_) | Subject::Event => (None, None),
-        };
-        let comm = field.row().recipe == Recipe::Comm;
-        let size = if comm { TASK_COMM_LEN as u32 } else { NAME_SIZE };
-        let area = fetched.map_or_else(|| self.area(size), |fetched| fetched.value);
-        match (object, fetched.and_then(|fetched| fetched.missing)) {
-            (Some(task), _) if comm => {
-                // The other side changes a comm under a lock that we cannot take: copy first, then compare.
-                let from = self.member_addr(task, members::TASK_COMM);
-                let (to, size) = (self.area_addr(area), self.int(TASK_COMM_LEN as i64));
-                let result = self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
-                self.missing_if_negative(result, unknown);
-            }
-            (Some(memcg), _) => {
-                let to = self.area_addr(area);
-                self.read_name(memcg, to, unknown);
-            }
-            (None, Some(missing)) => {
-                let missing = self.get(missing);
-                self.leave_if(Cond::Ne, missing, imm(0), unknown);
-            }
-            (None, None) => {}
-        }
-        for literal in patterns.iter().map(Pattern::text) {
-            let (text, bytes) = (self.area_addr(area), self.int(i64::from(size)));
-            let literal = self.string(literal);
-            let order = self.helper(helpers::STRNCMP, &[text, bytes, literal]);
-            self.leave_if(Cond::Eq, order, imm(0), yes);
-        }
-        self.b.jump(no, &[]);
-    }
-
     /// Where the text of a field lies, in the kernel or in the scratch value: to be copied, not to be read.
     pub(super) fn text_addr(&mut self, subject: Subject, field: FieldId, missing: Block) -> Value {
         let object = match subject {
             Subject::Candidate(binder) => self.candidates.get(&binder).copied(),
-            Subject::Anchor(anchor) if self.read_in_place(anchor, Item::Field(field)) => Some(self.domain),
+            Subject::Home(binder) => self.homes.get(&binder).copied(),
+            _ if self.read_in_place(subject, Item::Field(field)) => Some(self.domain),
             _ => None,
         };
-        let fetched = match subject {
-            Subject::Anchor(anchor) => self.prefetched.get(&(anchor, Item::Field(field))).copied(),
-            _ => None,
-        };
+        let fetched = self.prefetched.get(&(subject, Item::Field(field))).copied();
         match (object, fetched, field.row().recipe) {
             (Some(task), _, Recipe::Comm) => self.member_addr(task, members::TASK_COMM),
             (Some(memcg), ..) => {
@@ -633,17 +707,14 @@ impl Lower<'_> {
                 }
                 self.area_addr(fetched.value)
             }
-            (None, None, _) => self.null(),
+            // The cgroup of a process that was chosen: its node is at hand, its memcg is not.
+            (None, None, _) => match subject {
+                Subject::Home(_) => {
+                    let node = self.node(subject, missing);
+                    self.pointer(node, members::NODE_NAME)
+                }
+                _ => self.null(),
+            },
         }
-    }
-
-    /// Copies a cgroup's name.
-    fn read_name(&mut self, memcg: Value, to: Value, missing: Block) {
-        let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
-        let node = self.pointer(cgroup, members::CGROUP_NODE);
-        let name = self.pointer(node, members::NODE_NAME);
-        let size = self.int(i64::from(NAME_SIZE));
-        let result = self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, name]);
-        self.missing_if_negative(result, missing);
     }
 }

@@ -1,4 +1,5 @@
-//! From the checked policy to IR: one function that implements the kernel's callback.
+//! From the checked policy to IR: a function that implements the kernel's callback, and for a large policy more
+//! that it calls.
 //!
 //! Makes every kernel rule explicit: who holds a reference, where an RCU section begins and ends, which
 //! walk is an open-coded iterator, what happens on each failure. Numbers that live across rounds of a loop
@@ -25,21 +26,34 @@ mod arith;
 mod cond;
 mod expr;
 mod field;
+mod text;
 
 mod walk;
 
+mod place;
+mod quantifier;
+mod raw;
+
+mod prefer;
 mod protect;
 mod rank;
 mod select;
+mod stepwise;
+
+mod pick;
 
 mod flight;
 mod kill;
+mod list;
 mod raise;
+
+mod outline;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use oomc_abi::consts::ORDER_SYSRQ;
 use oomc_abi::kfuncs::{self, KfuncId};
@@ -47,8 +61,10 @@ use oomc_abi::members::{self, Member};
 use oomc_abi::record::{Action, End, at};
 use oomc_abi::resolve::KernelView;
 
-use crate::hir::{ActionId, ActionKind, Anchor, BinderId, Policy};
-use crate::ir::{BinOp, Block, Builder, Cond, Function, InstData, Operand, Size, StackSlot, Type, Value};
+use crate::hir::{ActionId, ActionKind, BinderId, PickId, Policy, Rule, Selection, Subject};
+use crate::ir::{
+    BinOp, Block, Builder, Cond, Function, InstData, Module, Operand, Size, StackSlot, Type, Value,
+};
 use crate::source::Span;
 
 /// The symbol of the callback's program.
@@ -56,10 +72,11 @@ pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
 
 /// Lowers a checked policy.
 #[must_use]
-pub fn lower(policy: &Policy, view: &KernelView) -> Function {
+pub fn lower(policy: &Policy, view: &KernelView) -> Module {
     let mut func = Function::new(CALLBACK);
-    Lower::new(policy, view, &mut func).run();
-    func
+    let others = Lower::new(policy, view, &mut func).run();
+    let refs = Arc::clone(&func.refs);
+    Module::new(refs, core::iter::once(func).chain(others).collect())
 }
 
 /// The state of one lowering.
@@ -82,7 +99,17 @@ struct Lower<'a> {
     /// The object that a binder's fields are read from.
     candidates: HashMap<BinderId, Value>,
     /// Where the fields of the event's cgroups lie while candidates are walked.
-    prefetched: HashMap<(Anchor, field::Item), scratch::Fetched>,
+    prefetched: HashMap<(Subject, field::Item), scratch::Fetched>,
+    /// The memcg of each candidate that is a process, where it is at hand.
+    homes: HashMap<BinderId, Value>,
+    /// The memcg whose processes are walked.
+    home: Option<Value>,
+    /// Lists of cgroups that the policy needs.
+    lists: HashMap<&'static str, list::List>,
+    /// Where the id of each pick lies that was chosen.
+    picks: HashMap<PickId, scratch::Cell>,
+    /// Where the class of the present candidate's cgroup lies, if the policy has classes.
+    class: Option<scratch::Cell>,
     /// Fields of the event's cgroups come from [`Self::prefetched`].
     in_walk: bool,
     /// Inside an RCU section.
@@ -95,6 +122,8 @@ struct Lower<'a> {
     spared: Vec<KfuncId>,
     /// The action being lowered: for the number of its message.
     action: ActionId,
+    /// The functions besides the callback.
+    outline: outline::Outline,
 }
 
 impl<'a> Lower<'a> {
@@ -120,33 +149,46 @@ impl<'a> Lower<'a> {
             nothing,
             candidates: HashMap::new(),
             prefetched: HashMap::new(),
+            homes: HashMap::new(),
+            home: None,
+            lists: HashMap::new(),
+            picks: HashMap::new(),
+            class: None,
             in_walk: false,
             in_rcu: false,
             rule: String::new(),
             rule_index: 0,
             spared: crate::hir::kernel::spared(policy),
             action: ActionId::from_u32(0),
+            outline: outline::Outline::new(policy),
         }
     }
 
-    fn run(mut self) {
+    fn run(mut self) -> Vec<Function> {
         let policy = self.policy;
         self.prologue();
-        for (index, rule) in policy.rules.iter().enumerate() {
-            self.rule.clone_from(&rule.name);
-            self.rule_index = index;
-            self.b.set_span(rule.span);
-            let (done, next) = (self.b.create_block(), self.b.create_block());
-            self.action(rule.action, done, next);
-            self.b.switch_to(done);
-            self.note_progress();
-            self.b.jump(self.progress, &[]);
-            self.b.switch_to(next);
+        if !policy.preferences.is_empty() {
+            self.class = Some(self.cell());
         }
+        self.rules();
         self.b.set_span(frame_span(policy));
         self.b.jump(self.nothing, &[]);
         self.epilogues();
         self.globals.finish(self.b.func);
+        self.outline.into_functions()
+    }
+
+    fn rule(&mut self, index: usize, rule: &Rule) {
+        self.rule.clone_from(&rule.name);
+        self.rule_index = index;
+        self.b.set_span(rule.span);
+        let (done, next) = (self.b.create_block(), self.b.create_block());
+        self.choose_picks(rule.action, next);
+        self.action(rule.action, done, next);
+        self.b.switch_to(done);
+        self.note_progress();
+        self.b.jump(self.progress, &[]);
+        self.b.switch_to(next);
     }
 
     /// Guards, and a reference on the OOM domain.
@@ -420,6 +462,30 @@ impl Lower<'_> {
 
     fn slot_addr(&mut self, slot: StackSlot) -> Value {
         self.b.value(InstData::StackAddr(slot), Type::Ptr)
+    }
+
+    /// Names the object that a binder stands for from here on.
+    fn bind(&mut self, binder: BinderId, object: Value) {
+        self.candidates.insert(binder, object);
+        match self.home {
+            Some(home) => drop(self.homes.insert(binder, home)),
+            None => drop(self.homes.remove(&binder)),
+        }
+    }
+
+    /// Runs a part in which the processes of a memcg are walked.
+    fn at_home<T>(&mut self, memcg: Value, part: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.home.replace(memcg);
+        let result = part(self);
+        self.home = outer;
+        result
+    }
+
+    /// Reads what a selection asks of the event's cgroups.
+    fn prefetch_selection(&mut self, selection: &Selection) {
+        let mut asked: Vec<_> = selection.filter.into_iter().collect();
+        asked.extend(selection.keys.iter().map(|key| key.expr));
+        self.prefetch(&asked);
     }
 
     /// Ends the block if the condition holds; continues otherwise.

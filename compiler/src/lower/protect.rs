@@ -31,7 +31,7 @@ impl Lower<'_> {
         for never in policy.nevers.iter().filter(|never| never.unit == unit) {
             let next = self.b.create_block();
             let outer = self.b.set_span(never.span);
-            self.candidates.insert(never.binder, object);
+            self.bind(never.binder, object);
             self.cond(never.condition, protected, next, protected);
             self.b.set_span(outer);
             self.b.switch_to(next);
@@ -134,6 +134,7 @@ impl Lower<'_> {
             s.never(Unit::Cgroup, below, mark);
             if processes {
                 let css = s.css_of(below);
+                let outer = s.home.replace(below);
                 s.walk_tasks(css, Tasks::Processes, Some(protected), &[], |s, tasks| {
                     let found = s.b.create_block();
                     if let Some(alive) = alive {
@@ -151,6 +152,7 @@ impl Lower<'_> {
                     s.put_imm(protected, 1);
                     s.b.jump(tasks.done, &[]);
                 });
+                s.home = outer;
             }
             s.b.jump(out, &[]);
             s.b.switch_to(mark);

@@ -16,6 +16,8 @@ use crate::ir::{BinOp, Block, Cond, Operand, Type, Value};
 /// One key of a ranking.
 #[derive(Clone, Copy, Debug)]
 enum Rank {
+    /// Preferred, normal or avoided.
+    Class(Unit),
     /// As the author wrote it.
     Written(Key),
     /// A field of the table; the larger wins.
@@ -38,9 +40,19 @@ pub(super) struct Ranking {
     tried: Cell,
 }
 
+impl Ranking {
+    /// How many numbers a candidate has.
+    pub(super) fn len(&self) -> usize {
+        self.best.len()
+    }
+}
+
 impl Lower<'_> {
-    pub(super) fn ranking(&mut self, selection: &Selection) -> Ranking {
-        let mut ranks: Vec<Rank> = selection.keys.iter().map(|key| Rank::Written(*key)).collect();
+    /// The ranking of a selection; classes count in a `kill` only.
+    pub(super) fn ranking(&mut self, selection: &Selection, kill: bool) -> Ranking {
+        let class = (kill && self.class.is_some()).then_some(Rank::Class(selection.unit));
+        let mut ranks: Vec<Rank> = class.into_iter().collect();
+        ranks.extend(selection.keys.iter().map(|key| Rank::Written(*key)));
         // Candidates that are equal in a written key are equal in it as a tie, too.
         let written = |recipe: Recipe| {
             selection.keys.iter().any(|key| self.candidate_recipe(key.expr, selection.binder) == Some(recipe))
@@ -90,7 +102,7 @@ impl Lower<'_> {
         match rank {
             Rank::Written(key) => self.may_be_missing(key.expr),
             Rank::Field(field) => !field.row().missing.is_empty(),
-            Rank::StartTime | Rank::SerialNumber => false,
+            Rank::StartTime | Rank::SerialNumber | Rank::Class(_) => false,
         }
     }
 
@@ -134,6 +146,7 @@ impl Lower<'_> {
                     Direction::Asc => self.bin_imm(BinOp::Xor, value, -1),
                 }
             }
+            Rank::Class(unit) => self.class_of(*unit, object),
             Rank::Field(field) => self.subject_item(Subject::Candidate(binder), Item::Field(*field), missing),
             Rank::StartTime => self.field(object, members::TASK_START),
             Rank::SerialNumber => self.field(object, members::MEMCG_SERIAL),
@@ -177,6 +190,35 @@ impl Lower<'_> {
             }
         }
         self.b.jump(equal, &[]);
+    }
+
+    /// The author's keys of the best candidate, for a record: whether each is missing, and its value.
+    pub(super) fn best_keys(&mut self, ranking: &Ranking) -> Vec<(Option<Value>, Value)> {
+        let mut cells = ranking.best.iter();
+        let mut keys = Vec::new();
+        for rank in &ranking.ranks {
+            let there = if self.rank_may_miss(rank) { cells.next() } else { None };
+            let (Some(value), Rank::Written(key)) = (cells.next(), rank) else { continue };
+            let missing = there.map(|there| {
+                let there = self.get(*there);
+                self.bin_imm(BinOp::Xor, there, 1)
+            });
+            let value = self.get(*value);
+            let value = match key.direction {
+                Direction::Desc => value,
+                Direction::Asc => self.bin_imm(BinOp::Xor, value, -1),
+            };
+            keys.push((missing, value));
+        }
+        keys
+    }
+
+    /// The class of the best candidate, if the ranking has classes.
+    pub(super) fn best_class(&mut self, ranking: &Ranking) -> Option<Value> {
+        match (ranking.ranks.first(), ranking.best.first()) {
+            (Some(Rank::Class(_)), Some(cell)) => Some(self.get(*cell)),
+            _ => None,
+        }
     }
 
     /// Remembers the keys of the new best candidate.

@@ -8,8 +8,11 @@ use oomc_abi::consts::TASK_COMM_LEN;
 use oomc_abi::fields;
 use oomc_abi::helpers;
 use oomc_abi::members;
-use oomc_abi::record::{self, Action, End, MAX_RULES, NAME_BYTES, NAME_WORDS, at};
+use oomc_abi::record::{
+    self, Action, End, MAX_CANDIDATES, MAX_KEYS, MAX_RULES, NAME_BYTES, NAME_WORDS, at, candidate,
+};
 
+use super::rank::Ranking;
 use super::scratch::Cell;
 use super::{Lower, imm};
 use crate::hir::{Anchor, ExprId, ExprKind, Message, Ty, Unit};
@@ -32,6 +35,11 @@ const SAME: &[u32] = &[
     at::FAILED_WALKS,
 ];
 
+/// Bytes of the value in which a record is composed: the index of a candidate is masked to a power of two, and so
+/// there is room for as many.
+pub(super) const DRAFT_BYTES: usize = record::BYTES as usize
+    + (MAX_CANDIDATES.next_power_of_two() - MAX_CANDIDATES) * candidate::WORDS as usize * 8;
+
 /// The maps that records go to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Maps {
@@ -43,7 +51,14 @@ impl Maps {
     pub(super) fn new(func: &mut Function) -> Self {
         let mut map = |name: &str, kind, value_bytes, max_entries| {
             let (key, value) = (Vec::new(), Vec::new());
-            func.maps.push(MapData { name: name.into(), kind, key, value, value_bytes, max_entries })
+            func.refs_mut().maps.push(MapData {
+                name: name.into(),
+                kind,
+                key,
+                value,
+                value_bytes,
+                max_entries,
+            })
         };
         Self {
             records: map("records", MapKind::Array, record::BYTES, record::KEPT),
@@ -122,27 +137,103 @@ impl Lower<'_> {
 
     /// Whom the present rule has chosen.
     pub(super) fn note_victim(&mut self, unit: Unit, object: Value) {
-        let (lost, join) = (self.b.create_block(), self.b.create_block());
-        let (id, expected) = match unit {
-            Unit::Process => (self.field(object, members::TASK_PID), "footprint"),
-            Unit::Cgroup => (self.read(object, members::MEMCG_ID), "usage"),
-        };
+        let id = self.victim_id(unit, object);
         self.note(at::VICTIM, id);
         self.note_name(at::VICTIM_NAME, unit, object);
         self.note_imm(at::EXPECTED, 0);
-        if let Some(field) = fields::find(crate::hir::lower::owner(unit), expected) {
-            let bytes = self.read_field(object, field, lost);
-            self.note(at::EXPECTED, bytes);
+    }
+
+    /// The candidates that follow are those of the present action.
+    pub(super) fn note_selection(&mut self) {
+        let Some(number) = self.policy.kills().position(|(of, _)| of == self.action) else { return };
+        self.note_imm(at::SELECTION, number as i32 + 1);
+        self.note_imm(at::CANDIDATES, 0);
+    }
+
+    /// The best candidate of a round, if there is room for one more.
+    pub(super) fn note_candidate(&mut self, ranking: &Ranking, unit: Unit, object: Value) {
+        let (room, full) = (self.b.create_block(), self.b.create_block());
+        let told = self.noted(at::CANDIDATES);
+        self.b.branch(Cond::Ult, told, imm(MAX_CANDIDATES as i64), room, full);
+        self.b.switch_to(room);
+        let id = self.victim_id(unit, object);
+        self.put_candidate(candidate::ID, Operand::Value(id));
+        let class = match self.best_class(ranking) {
+            Some(class) => class,
+            None => self.int(1),
+        };
+        // Here the larger class wins; in a record the first one is the best.
+        let class = self.bin_imm(BinOp::Xor, class, -1);
+        let class = self.bin_imm(BinOp::Add, class, 1 + super::prefer::PREFERRED);
+        self.put_candidate(candidate::CLASS, Operand::Value(class));
+        let mut bits = self.int(0);
+        for (index, (missing, value)) in (0_u32..).zip(self.best_keys(ranking)).take(MAX_KEYS) {
+            self.put_candidate(candidate::KEYS + index, Operand::Value(value));
+            if let Some(missing) = missing {
+                let bit = self.bin_imm(BinOp::Shl, missing, index as i32);
+                bits = self.bin(BinOp::Or, bits, bit);
+            }
         }
+        self.put_candidate(candidate::MISSING, Operand::Value(bits));
+        let to = self.candidate_addr(candidate::NAME);
+        self.copy_name(to, unit, object);
+        self.note_one_more(at::CANDIDATES);
+        self.b.jump(full, &[]);
+        self.b.switch_to(full);
+    }
+
+    fn put_candidate(&mut self, word: u32, value: Operand) {
+        let ptr = self.candidate_addr(word);
+        self.b.effect(InstData::Store { size: Size::B8, ptr, offset: 0, value });
+    }
+
+    /// The address of a word of the next candidate. Its index comes from memory, and is masked at once.
+    fn candidate_addr(&mut self, word: u32) -> Value {
+        let index = self.noted(at::CANDIDATES);
+        let index = self.bin_imm(BinOp::And, index, (MAX_CANDIDATES.next_power_of_two() - 1) as i32);
+        let offset = self.bin_imm(BinOp::Mul, index, candidate::WORDS as i32 * 8);
+        let start = self.record(at::FIRST_CANDIDATE + word);
+        self.b.value(InstData::PtrAdd(start, offset), Type::Ptr)
+    }
+
+    fn victim_id(&mut self, unit: Unit, object: Value) -> Value {
+        match unit {
+            Unit::Process => self.field(object, members::TASK_PID),
+            Unit::Cgroup => self.read(object, members::MEMCG_ID),
+        }
+    }
+
+    /// What the death of an object is expected to free, in bytes; 0 where that cannot be known.
+    pub(super) fn estimate(&mut self, unit: Unit, object: Value, bytes: Cell) {
+        let field = match unit {
+            Unit::Process => "footprint",
+            Unit::Cgroup => "usage",
+        };
+        self.put_imm(bytes, 0);
+        let Some(field) = fields::find(crate::hir::lower::owner(unit), field) else { return };
+        let (lost, join) = (self.b.create_block(), self.b.create_block());
+        let found = self.read_field(object, field, lost);
+        self.put(bytes, found);
         self.b.jump(join, &[]);
         self.b.switch_to(lost);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
     }
 
+    /// One more victim died.
+    pub(super) fn note_expected(&mut self, bytes: Cell) {
+        let (so_far, more) = (self.noted(at::EXPECTED), self.get(bytes));
+        let sum = self.add_sat(so_far, more);
+        self.note(at::EXPECTED, sum);
+    }
+
     /// Copies a command name, or the last component of a cgroup's path.
     pub(super) fn note_name(&mut self, word: u32, unit: Unit, object: Value) {
         let to = self.record(word);
+        self.copy_name(to, unit, object);
+    }
+
+    fn copy_name(&mut self, to: Value, unit: Unit, object: Value) {
         match unit {
             Unit::Process => {
                 let from = self.member_addr(object, members::TASK_COMM);
@@ -191,9 +282,15 @@ impl Lower<'_> {
 
     /// The text of a field, cut where the record's words end.
     fn note_text(&mut self, word: u32, kind: &ExprKind, missing: Block) {
-        let ExprKind::Field(subject, field) = kind else { return };
+        let from = match kind {
+            ExprKind::Field(subject, field) => self.text_addr(*subject, *field, missing),
+            ExprKind::Raw(subject, raw) => {
+                let text = self.raw_text(*subject, *raw, missing);
+                self.area_addr(text.area)
+            }
+            _ => return,
+        };
         let (to, size) = (self.record(word), self.int(NAME_BYTES as i64));
-        let from = self.text_addr(*subject, *field, missing);
         self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
         // A name that was cut has no end of its own.
         let last = self.record(word);
@@ -221,7 +318,7 @@ impl Lower<'_> {
         self.helper(helpers::GET_CURRENT_COMM, &[to, size]);
         let domain = self.anchor_id(Anchor::Cgroup);
         self.note(at::DOMAIN, domain);
-        let attached = self.anchor_id(Anchor::Attached);
+        let attached = self.attached_id();
         self.note(at::ATTACHED, attached);
         // Both flags are one bit: audit from the config, system from the event.
         let audit = self.audit();

@@ -132,6 +132,17 @@ impl Lower<'_> {
         self.iterate(Iter::Num, &[start, end], None, &[], body);
     }
 
+    /// Counts from 0 up to a constant, with pointers that are carried along. Returns them.
+    pub(super) fn walk_numbers_with(
+        &mut self,
+        end: i32,
+        carried: &[Value],
+        body: impl FnOnce(&mut Self, Walk),
+    ) -> Vec<Value> {
+        let (start, end) = (self.int(0), self.int(i64::from(end)));
+        self.iterate(Iter::Num, &[start, end], None, carried, body)
+    }
+
     /// The number that a walk over numbers is at.
     pub(super) fn number(&mut self, item: Value) -> Value {
         self.load(Size::B4, item, 0)

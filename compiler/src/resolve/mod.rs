@@ -84,6 +84,15 @@ pub(crate) enum Resolved {
     Counter(Subject, StateId),
     /// A field.
     Field(Subject, FieldId),
+    /// A member of a kernel structure.
+    Raw {
+        /// What it is read from.
+        subject: Subject,
+        /// The owner of the structure.
+        owner: Owner,
+        /// How many segments of the path stand before its kernel names.
+        head: usize,
+    },
     /// Something that was reported where it is declared.
     Reported,
 }
@@ -170,12 +179,13 @@ impl Scope {
         if let Some(candidate) = self.candidates.iter_mut().rev().find(called) {
             candidate.used = true;
         }
-        if !path.indices.is_empty()
-            || matches!(head.text.as_str(), "task" | "memcg")
-            || is_raw(rest)
-            || head.text == "oom" && rest.first().is_some_and(|name| name.text == "oc")
-        {
-            return Err(not_yet(path, "members of kernel structures are", "write a field of the language"));
+        if let Some(raw) = self.raw(path) {
+            return raw;
+        }
+        if let Some((_, index)) = path.indices.first() {
+            return Err(Diagnostic::new(codes::UNKNOWN_FIELD, format!("`{}` has no elements", head.text))
+                .label(path.span, format!("no `[{}]` here", index.value))
+                .help("only members of kernel structures have: `task.signal.rlim[3].rlim_cur`"));
         }
         if rest.is_empty()
             && let Some(resolved) = self.bare(path, head)
@@ -275,6 +285,66 @@ impl Scope {
         let mut picks: Vec<String> = picks.map(|(name, _)| name.clone()).collect();
         picks.sort();
         Place::Nothing(known.chain(picks).collect())
+    }
+
+    /// `task.signal.nr_threads`; None: the path names no kernel structure.
+    fn raw(&mut self, path: &Path) -> Option<Result<Resolved, Diagnostic>> {
+        let words: Vec<&str> = path.segments.iter().map(|name| name.text.as_str()).collect();
+        // The word that names the structure, and what stands before it.
+        let at = words.iter().take(3).position(|word| matches!(*word, "task" | "memcg" | "oc"))?;
+        let (before, word) = (words.get(..at)?, *words.get(at)?);
+        let innermost = self.candidates.last().map(|it| (it.unit, it.binder));
+        let named = before.first().and_then(|name| self.candidate(name)).map(|it| (it.unit, it.binder));
+        let of_candidate = |(unit, binder)| match unit {
+            Unit::Process => (Owner::Process, Subject::Candidate(binder)),
+            Unit::Cgroup => (Owner::Cgroup, Subject::Candidate(binder)),
+        };
+        let home = |it: Option<(Unit, BinderId)>| match it {
+            Some((Unit::Process, binder)) => Some((Owner::Cgroup, Subject::Home(binder))),
+            _ => None,
+        };
+        let (owner, subject) = match before {
+            ["oom"] => (Owner::Event, Subject::Event),
+            ["home"] => home(innermost)?,
+            ["it", "home"] => home(innermost)?,
+            [_, "home"] => home(named)?,
+            [name] if named.is_none() && anchor(name).is_some() => {
+                (Owner::Cgroup, Subject::Anchor(anchor(name)?))
+            }
+            [name] if named.is_none() && *name != "it" => match self.declared.get_mut(*name) {
+                Some(Declared { what: What::Pick(pick), used, .. }) => {
+                    *used = true;
+                    (Owner::Cgroup, Subject::Pick(*pick))
+                }
+                _ => return None,
+            },
+            [] | [_] => match named.or(innermost) {
+                Some(it) => of_candidate(it),
+                None => return Some(Err(no_candidate_of(path, word))),
+            },
+            _ => return None,
+        };
+        if self.constant_only {
+            return Some(Err(not_constant(path)));
+        }
+        let wanted = match owner {
+            Owner::Process => "task",
+            Owner::Cgroup => "memcg",
+            Owner::Event => "oc",
+        };
+        if word != wanted {
+            let rest: String = words.iter().skip(at + 1).map(|word| format!(".{word}")).collect();
+            return Some(Err(Diagnostic::new(
+                codes::WRONG_OWNER,
+                format!("{} has no `{word}`", singular(owner)),
+            )
+            .label(path.span, format!("the kernel's structure of {} is `{wanted}`", singular(owner)))
+            .help(match (owner, word) {
+                (Owner::Process, "memcg") => format!("write `home.memcg{rest}` for the process's own cgroup"),
+                _ => format!("name a member of `{wanted}`"),
+            })));
+        }
+        Some(Ok(Resolved::Raw { subject, owner, head: at + 1 }))
     }
 
     /// A field, label or counter.
@@ -440,10 +510,17 @@ impl Scope {
     }
 }
 
-/// `cgroup.memcg.…`: a member of a kernel structure.
-fn is_raw(rest: &[Name]) -> bool {
-    rest.first().is_some_and(|name| name.text == "memcg")
-        || rest.first().is_some_and(|name| name.text == "task")
+/// A member of a candidate's structure where no selection encloses it.
+fn no_candidate_of(path: &Path, word: &str) -> Diagnostic {
+    let text = path.text();
+    let diagnostic =
+        Diagnostic::new(codes::NO_CANDIDATE, format!("`{text}` of what? no selection encloses it"))
+            .label(path.span, "there is no candidate here");
+    diagnostic.help(match word {
+        "memcg" => format!("write `cgroup.{text}` for the cgroup whose limit was hit"),
+        "oc" => format!("write `oom.{text}`"),
+        _ => "`task` is the structure of a process: use it in `where` or `by` of a selection".to_owned(),
+    })
 }
 
 /// The field of an owner by its dotted name.
@@ -489,12 +566,6 @@ fn not_constant(path: &Path) -> Diagnostic {
     Diagnostic::new(codes::NOT_CONSTANT, format!("a constant cannot depend on `{}`", path.text()))
         .label(path.span, "not known when the policy is built")
         .help("use literals and other constants; write the rest where the constant is used")
-}
-
-fn not_yet(path: &Path, what: &str, help: &str) -> Diagnostic {
-    Diagnostic::new(codes::NOT_YET, format!("{what} not yet part of the language"))
-        .label(path.span, "reserved for a later version")
-        .help(help)
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 /// One case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Case {
     /// The file's stem; also the name of its policy.
     pub name: String,
@@ -19,6 +19,8 @@ pub struct Case {
     pub policies: Vec<(String, String)>,
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// Files of its folder that no step makes.
+    pub files: Vec<(String, Vec<u8>)>,
 }
 
 /// One line of a script.
@@ -286,6 +288,7 @@ pub fn parse(name: &str, text: &str) -> Result<Case, String> {
         header: BTreeMap::new(),
         policies: Vec::new(),
         steps: Vec::new(),
+        files: Vec::new(),
     };
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;

@@ -73,6 +73,17 @@ fn compile(
 /// A refusal of the verifier is a fault of oomc, shown at the line of the policy that the object carries.
 /// The log goes to a file, for the report of the bug.
 fn tell_refusal(report: &Report, object: &Object, refusal: &Refusal) -> Exit {
+    let (all, log) = explain_refusal(report, object, refusal);
+    report.result("load", Exit::Refused, json!({ "diagnostics": all, "verifier_log": log }));
+    Exit::Refused
+}
+
+/// Shows a refusal; its diagnostics as JSON, and where the log was kept.
+pub(crate) fn explain_refusal(
+    report: &Report,
+    object: &Object,
+    refusal: &Refusal,
+) -> (Vec<serde_json::Value>, Option<String>) {
     let kept = keep(refusal);
     let name = refusal.place.as_ref().map_or("the policy", |place| place.file.as_str());
     let source = Source::new(name, object.source.as_str());
@@ -83,9 +94,7 @@ fn tell_refusal(report: &Report, object: &Object, refusal: &Refusal) -> Exit {
     };
     let diagnostic = verifier_refused(&refusal.message, span).note(note);
     let all = tell(report, &source, &[diagnostic]);
-    let log = kept.ok().map(|path| path.display().to_string());
-    report.result("load", Exit::Refused, json!({ "diagnostics": all, "verifier_log": log }));
-    Exit::Refused
+    (all, kept.ok().map(|path| path.display().to_string()))
 }
 
 /// A line without its indent.

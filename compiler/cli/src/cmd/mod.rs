@@ -13,6 +13,7 @@ pub(crate) mod mode;
 pub(crate) mod set;
 pub(crate) mod status;
 pub(crate) mod unload;
+pub(crate) mod verify;
 
 use std::path::Path;
 use std::{fs, io};

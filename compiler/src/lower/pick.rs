@@ -1,0 +1,79 @@
+//! `pick`: a cgroup chosen once per event, at the head of the first rule that uses it.
+//!
+//! What is kept is its id; 0 says that nothing was chosen. A pick sees every cgroup of its place: what holds for a
+//! `kill` alone does not hold here.
+
+use oomc_abi::kfuncs;
+use oomc_abi::members;
+use oomc_abi::record::End;
+
+use super::place::{Cut, Grain};
+use super::{Lower, imm};
+use crate::hir::{ActionId, PickId};
+use crate::ir::{Block, Cond, Value};
+
+impl Lower<'_> {
+    /// Chooses what a rule uses and no rule before it used, and leaves to `nothing` if one of its picks chose
+    /// nothing.
+    pub(super) fn choose_picks(&mut self, rule: ActionId, nothing: Block) {
+        let used = self.policy.used_picks(rule);
+        if used.is_empty() {
+            return;
+        }
+        for pick in &used {
+            if !self.picks.contains_key(pick) {
+                self.choose(*pick);
+            }
+        }
+        self.note_end(End::NothingPicked);
+        for pick in &used {
+            let id = self.picked(*pick);
+            self.leave_if(Cond::Eq, id, imm(0), nothing);
+        }
+    }
+
+    /// The id of what a pick chose.
+    pub(super) fn picked(&mut self, pick: PickId) -> Value {
+        match self.picks.get(&pick).copied() {
+            Some(cell) => self.get(cell),
+            None => self.int(0),
+        }
+    }
+
+    fn choose(&mut self, id: PickId) {
+        let policy = self.policy;
+        let Some(pick) = policy.picks.get(id) else { return };
+        let outer = self.b.set_span(pick.span);
+        let cell = self.cell();
+        self.put_imm(cell, 0);
+        let selection = &pick.selection;
+        let walking = core::mem::replace(&mut self.in_walk, true);
+        self.prefetch_selection(selection);
+        let ranking = self.ranking(selection, false);
+        let best = self.with_rcu(|s| {
+            let none = s.null();
+            if selection.stepwise {
+                return s.stepwise(selection, &ranking, none, false);
+            }
+            let found = s.walk_place(selection.place, Grain::Units, Cut::Domain, &[none], |s, walk| {
+                let best = walk.carried.first().copied().unwrap_or(none);
+                let skip = s.b.create_block();
+                s.challenge(walk.item, selection, &ranking, best, walk.next, skip);
+                s.b.switch_to(skip);
+                s.b.jump(walk.next, &walk.carried);
+            });
+            found.first().copied().unwrap_or(none)
+        });
+        self.in_walk = walking;
+        let (found, done) = (self.b.create_block(), self.b.create_block());
+        self.b.branch(Cond::Ne, best, imm(0), found, done);
+        self.b.switch_to(found);
+        let chosen = self.read(best, members::MEMCG_ID);
+        self.put(cell, chosen);
+        self.call(kfuncs::PUT_MEM_CGROUP, &[best]);
+        self.b.jump(done, &[]);
+        self.b.switch_to(done);
+        self.picks.insert(id, cell);
+        self.b.set_span(outer);
+    }
+}

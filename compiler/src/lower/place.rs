@@ -1,0 +1,265 @@
+//! Places: which cgroups a selection or a quantifier looks at.
+//!
+//! One walk serves both. It hands out each cgroup of the place as a referenced memcg, and gives the reference
+//! back however the body goes on. What a place means for processes follows: those of each cgroup that is handed
+//! out.
+
+use oomc_abi::kfuncs;
+use oomc_abi::members;
+
+use super::walk::{Order, Walk};
+use super::{Lower, imm};
+use crate::hir::{Anchor, Place, Subject};
+use crate::ir::{Block, BlockCall, Cond, InstData, Operand, Type, Value};
+
+/// Which cgroups of a subtree are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grain {
+    /// All of them: their processes are meant.
+    Each,
+    /// The kill units: online leaves, and what has `memory.oom.group` with no such cgroup above it in the place.
+    Units,
+}
+
+/// Whether a place is cut with the OOM domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// What lies outside is left out: killing there frees nothing where it is needed.
+    Domain,
+    /// The whole place.
+    Nothing,
+}
+
+impl Lower<'_> {
+    /// Visits the cgroups of a place, in an RCU section; not at all where the place's cgroup is gone. Returns the
+    /// carried pointers.
+    pub(super) fn walk_place(
+        &mut self,
+        place: Place,
+        grain: Grain,
+        cut: Cut,
+        carried: &[Value],
+        body: impl FnOnce(&mut Self, Walk),
+    ) -> Vec<Value> {
+        let of = place.of();
+        let gone = self.b.create_block();
+        let results: Vec<Value> = carried.iter().map(|_| self.b.block_param(gone, Type::Ptr)).collect();
+        // The attached cgroup is the domain or above it, so what both have in common lies below the domain.
+        let below_domain = of == Subject::Anchor(Anchor::Attached) && cut == Cut::Domain;
+        let (start, owned) = if below_domain {
+            (self.domain, false)
+        } else {
+            let absent = self.b.create_block();
+            let found = self.subject_memcg(of, absent);
+            let here = self.b.create_block();
+            self.b.jump(here, &[]);
+            self.b.switch_to(absent);
+            self.b.jump(gone, carried);
+            self.b.switch_to(here);
+            found
+        };
+        // Serial numbers are compared, not pointers: each css has its own.
+        let serial = self.cell();
+        if below_domain {
+            let id = self.anchor_id(Anchor::Attached);
+            let absent = self.b.create_block();
+            let attached = self.memcg_by_id(id, absent);
+            let own = self.field(attached, members::MEMCG_SERIAL);
+            self.put(serial, own);
+            self.call(kfuncs::PUT_MEM_CGROUP, &[attached]);
+            let here = self.b.create_block();
+            self.b.jump(here, &[]);
+            self.b.switch_to(absent);
+            self.b.jump(gone, carried);
+            self.b.switch_to(here);
+        } else {
+            let own = self.field(start, members::MEMCG_SERIAL);
+            self.put(serial, own);
+        }
+        let parent_of_last = self.cell();
+        self.put_imm(parent_of_last, 0);
+        let css = self.css_of(start);
+        let found = match place {
+            Place::Cgroup(_) if !below_domain => self.visit_one(start, carried, body),
+            _ => {
+                let order = if matches!(place, Place::Children(_) | Place::Cgroup(_)) {
+                    Order::Pre
+                } else {
+                    Order::Post
+                };
+                self.walk_css(css, order, carried, |s, walk| {
+                    let skip = s.b.create_block();
+                    match place {
+                        Place::Cgroup(_) => {
+                            let (own, place) = (s.field(walk.item, members::CSS_SERIAL), s.get(serial));
+                            s.leave_if(Cond::Ne, own, Operand::Value(place), skip);
+                        }
+                        Place::Children(_) => {
+                            s.skip_offline(walk.item, skip);
+                            let parent = s.pointer(walk.item, members::CSS_PARENT);
+                            s.leave_if(Cond::Eq, parent, imm(0), skip);
+                            let (above, place) = (s.field(parent, members::CSS_SERIAL), s.get(serial));
+                            s.leave_if(Cond::Ne, above, Operand::Value(place), skip);
+                        }
+                        Place::Leaves(_) => {
+                            let leaf = s.b.create_block();
+                            s.leaf_or(walk.item, parent_of_last, leaf, skip, skip);
+                            s.b.switch_to(leaf);
+                        }
+                        Place::Subtree(_) if grain == Grain::Units => {
+                            s.unit_or(walk.item, parent_of_last, skip)
+                        }
+                        Place::Subtree(_) => {}
+                    }
+                    let memcg = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+                    s.leave_if(Cond::Eq, memcg, imm(0), skip);
+                    s.putting(memcg, &walk, |s, inner| {
+                        if grain == Grain::Units && matches!(place, Place::Subtree(_)) {
+                            s.skip_inside_group(memcg, serial, &inner);
+                        }
+                        body(s, inner);
+                    });
+                    s.b.switch_to(skip);
+                    s.b.jump(walk.next, &walk.carried);
+                })
+            }
+        };
+        if owned {
+            self.call(kfuncs::PUT_MEM_CGROUP, &[start]);
+        }
+        self.b.jump(gone, &found);
+        self.b.switch_to(gone);
+        results
+    }
+
+    /// A memcg that is its own whole place.
+    fn visit_one(
+        &mut self,
+        memcg: Value,
+        carried: &[Value],
+        body: impl FnOnce(&mut Self, Walk),
+    ) -> Vec<Value> {
+        let done = self.b.create_block();
+        let results: Vec<Value> = carried.iter().map(|_| self.b.block_param(done, Type::Ptr)).collect();
+        body(self, Walk { item: memcg, carried: carried.to_vec(), next: done, done });
+        self.b.switch_to(done);
+        results
+    }
+
+    /// Runs a body whose every way on gives the reference on `memcg` back.
+    fn putting(&mut self, memcg: Value, walk: &Walk, body: impl FnOnce(&mut Self, Walk)) {
+        let targets = [walk.next, walk.done];
+        let ways = targets.map(|_| self.b.create_block());
+        let args = ways.map(|way| -> Vec<Value> {
+            walk.carried.iter().map(|_| self.b.block_param(way, Type::Ptr)).collect()
+        });
+        let [next, done] = ways;
+        body(self, Walk { item: memcg, carried: walk.carried.clone(), next, done });
+        for ((way, target), args) in ways.into_iter().zip(targets).zip(args) {
+            self.b.switch_to(way);
+            self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            self.b.jump(target, &args);
+        }
+    }
+
+    /// Goes to `leaf`, `inner` or `skip` (removed, or the root with something below): in post order a memcg is
+    /// inner exactly if the one visited before it is its child. Ends the block.
+    fn leaf_or(
+        &mut self,
+        css: Value,
+        parent_of_last: super::scratch::Cell,
+        leaf: Block,
+        inner: Block,
+        skip: Block,
+    ) {
+        self.skip_offline(css, skip);
+        let expected = self.get(parent_of_last);
+        let parent = self.pointer(css, members::CSS_PARENT);
+        let (below, root, test) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.branch(Cond::Ne, parent, imm(0), below, root);
+        self.b.switch_to(below);
+        let serial = self.field(parent, members::CSS_SERIAL);
+        self.put(parent_of_last, serial);
+        self.b.jump(test, &[]);
+        self.b.switch_to(root);
+        self.b.jump(test, &[]);
+        self.b.switch_to(test);
+        let serial = self.field(css, members::CSS_SERIAL);
+        self.b.branch(Cond::Eq, serial, Operand::Value(expected), inner, leaf);
+    }
+
+    /// Goes on if the css is a leaf or has `memory.oom.group`; to `skip` otherwise. The root is no unit.
+    fn unit_or(&mut self, css: Value, parent_of_last: super::scratch::Cell, skip: Block) {
+        let parent = self.pointer(css, members::CSS_PARENT);
+        self.leave_if(Cond::Eq, parent, imm(0), skip);
+        let (inner, unit) = (self.b.create_block(), self.b.create_block());
+        self.leaf_or(css, parent_of_last, unit, inner, skip);
+        self.b.switch_to(inner);
+        let memcg = self.cast_memcg(css);
+        let group = self.field(memcg, members::MEMCG_OOM_GROUP);
+        self.b.branch(Cond::Ne, group, imm(0), unit, skip);
+        self.b.switch_to(unit);
+    }
+
+    /// Leaves to the walk's next element if an ancestor up to the place's cgroup has `memory.oom.group`.
+    fn skip_inside_group(&mut self, memcg: Value, top: super::scratch::Cell, walk: &Walk) {
+        let covered = self.cell();
+        self.put_imm(covered, 0);
+        let own = self.field(memcg, members::MEMCG_SERIAL);
+        let css = self.css_of(memcg);
+        self.walk_css(css, Order::Up, &[], |s, up| {
+            let (above, flagged, go_on) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
+            let serial = s.field(up.item, members::CSS_SERIAL);
+            s.b.branch(Cond::Ne, serial, Operand::Value(own), above, go_on);
+            s.b.switch_to(above);
+            let memcg = s.cast_memcg(up.item);
+            let group = s.field(memcg, members::MEMCG_OOM_GROUP);
+            s.b.branch(Cond::Ne, group, imm(0), flagged, go_on);
+            s.b.switch_to(flagged);
+            s.put_imm(covered, 1);
+            s.b.jump(up.done, &[]);
+            s.b.switch_to(go_on);
+            let (serial, last) = (s.field(up.item, members::CSS_SERIAL), s.get(top));
+            s.leave_if(Cond::Eq, serial, Operand::Value(last), up.done);
+            s.b.jump(up.next, &[]);
+        });
+        let covered = self.get(covered);
+        let free = self.b.create_block();
+        let next = BlockCall { block: walk.next, args: walk.carried.clone() };
+        let otherwise = BlockCall { block: free, args: Vec::new() };
+        self.b.effect(InstData::Branch { cond: Cond::Ne, a: covered, b: imm(0), then: next, otherwise });
+        self.b.switch_to(free);
+    }
+
+    /// The memcg of a subject that is a cgroup, and whether the reference on it is ours to give back; `gone` if
+    /// there is none.
+    pub(super) fn subject_memcg(&mut self, subject: Subject, gone: Block) -> (Value, bool) {
+        match subject {
+            Subject::Anchor(Anchor::Cgroup) | Subject::Event => (self.domain, false),
+            Subject::Candidate(binder) => {
+                (self.candidates.get(&binder).copied().unwrap_or(self.domain), false)
+            }
+            Subject::Anchor(anchor) => {
+                let id = self.anchor_id(anchor);
+                (self.memcg_by_id(id, gone), true)
+            }
+            Subject::Pick(pick) => {
+                let id = self.picked(pick);
+                self.leave_if(Cond::Eq, id, imm(0), gone);
+                (self.memcg_by_id(id, gone), true)
+            }
+            Subject::Home(binder) => match self.homes.get(&binder) {
+                Some(home) => (*home, false),
+                None => {
+                    let task = self.candidates.get(&binder).copied().unwrap_or(self.oc);
+                    let cgroups = self.pointer(task, members::TASK_CGROUPS);
+                    let cgroup = self.pointer(cgroups, members::CSS_SET_CGROUP);
+                    let css = self.member_addr(cgroup, members::CGROUP_SELF);
+                    let memcg = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
+                    self.leave_if(Cond::Eq, memcg, imm(0), gone);
+                    (memcg, true)
+                }
+            },
+        }
+    }
+}

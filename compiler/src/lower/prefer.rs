@@ -1,0 +1,93 @@
+//! `prefer` and `avoid`: the class of a candidate, the first key of every selection of a `kill`.
+//!
+//! A process is in the class that a clause on processes gives it, else in its cgroup's; a cgroup in the class that
+//! a clause gives to it or to a cgroup above it. Where clauses say different things, `avoid` wins: an author who
+//! writes both wants the exception to hold. Unknown says nothing.
+
+use oomc_abi::kfuncs;
+use oomc_abi::members;
+
+use super::scratch::Cell;
+use super::walk::Order;
+use super::{Lower, imm};
+use crate::hir::Unit;
+use crate::ir::{Cond, Type, Value};
+
+/// Classes as numbers of which the larger wins.
+const AVOIDED: i32 = 0;
+const NORMAL: i32 = 1;
+pub(super) const PREFERRED: i32 = 2;
+
+impl Lower<'_> {
+    fn has_preference(&self, unit: Unit) -> bool {
+        self.policy.preferences.iter().any(|preference| preference.unit == unit)
+    }
+
+    /// Finds the class of a memcg, once for all its processes. Needs an RCU section.
+    pub(super) fn class_of_cgroup(&mut self, memcg: Value) {
+        let Some(class) = self.class else { return };
+        self.put_imm(class, NORMAL);
+        if !self.has_preference(Unit::Cgroup) {
+            return;
+        }
+        let css = self.css_of(memcg);
+        self.walk_css(css, Order::Up, &[], |s, walk| {
+            // The root has no name and no limits: no clause is about it.
+            let parent = s.pointer(walk.item, members::CSS_PARENT);
+            s.leave_if(Cond::Eq, parent, imm(0), walk.done);
+            let above = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+            s.leave_if(Cond::Eq, above, imm(0), walk.next);
+            s.classify(Unit::Cgroup, above, class);
+            s.call(kfuncs::PUT_MEM_CGROUP, &[above]);
+            let so_far = s.get(class);
+            s.b.branch(Cond::Eq, so_far, imm(i64::from(AVOIDED)), walk.done, walk.next);
+        });
+    }
+
+    /// The class of a candidate, after [`Self::class_of_cgroup`].
+    pub(super) fn class_of(&mut self, unit: Unit, object: Value) -> Value {
+        let Some(class) = self.class else { return self.int(i64::from(NORMAL)) };
+        if unit == Unit::Cgroup || !self.has_preference(Unit::Process) {
+            return self.get(class);
+        }
+        let (own, join) = (self.cell(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        self.put_imm(own, NORMAL);
+        self.classify(Unit::Process, object, own);
+        let (told, silent) = (self.b.create_block(), self.b.create_block());
+        let own = self.get(own);
+        self.b.branch(Cond::Ne, own, imm(i64::from(NORMAL)), told, silent);
+        self.b.switch_to(told);
+        self.b.jump(join, &[own]);
+        self.b.switch_to(silent);
+        let inherited = self.get(class);
+        self.b.jump(join, &[inherited]);
+        self.b.switch_to(join);
+        result
+    }
+
+    /// Sets the class that clauses on a unit give an object; leaves it where none says anything.
+    fn classify(&mut self, unit: Unit, object: Value, class: Cell) {
+        let policy = self.policy;
+        let done = self.b.create_block();
+        for prefer in [false, true] {
+            for preference in &policy.preferences {
+                if preference.unit != unit || preference.prefer != prefer {
+                    continue;
+                }
+                let (hit, next) = (self.b.create_block(), self.b.create_block());
+                let outer = self.b.set_span(preference.span);
+                self.bind(preference.binder, object);
+                self.cond(preference.condition, hit, next, next);
+                self.b.switch_to(hit);
+                self.put_imm(class, if prefer { PREFERRED } else { AVOIDED });
+                // What avoids has been asked first.
+                self.b.jump(done, &[]);
+                self.b.set_span(outer);
+                self.b.switch_to(next);
+            }
+        }
+        self.b.jump(done, &[]);
+        self.b.switch_to(done);
+    }
+}
