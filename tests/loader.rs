@@ -683,11 +683,12 @@ fn a_refusal_of_the_verifier_is_shown_at_the_line_of_the_policy() {
 #[test]
 fn what_a_kernel_lacks_is_listed_and_nothing_is_tried() {
     let fake = Fake::new("lacks");
-    let btf = |name: &str| fs::read(oomc_tests::root().join("tests/btf").join(name)).unwrap();
-    for (name, word) in [("no_hook.btf", "struct bpf_oom_ops"), ("no_raise.btf", "bpf_mem_cgroup_raise_max")]
+    let raise = built("raise_limit 10%", &KernelView::embedded());
+    for (name, object, word) in
+        [("no_hook.btf", object(), "struct bpf_oom_ops"), ("no_raise.btf", raise, "bpf_mem_cgroup_raise_max")]
     {
-        fs::write(fake.root.join("vmlinux"), btf(name)).unwrap();
-        let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
+        fs::write(fake.root.join("vmlinux"), fixture(name)).unwrap();
+        let error = load(&fake.fresh(), &object, &job()).unwrap_err();
         assert_eq!(error.kind(), Kind::Missing, "{name}: {error}");
         assert!(error.to_string().contains(word), "{name}: {error}");
         assert_eq!(*fake.calls.borrow(), Vec::<String>::new());
@@ -696,6 +697,48 @@ fn what_a_kernel_lacks_is_listed_and_nothing_is_tried() {
     let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
     assert_eq!(error.kind(), Kind::Missing);
     assert!(error.to_string().contains("CONFIG_DEBUG_INFO_BTF"), "{error}");
+}
+
+/// Types of another kernel.
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(oomc_tests::root().join("tests/btf").join(name)).unwrap()
+}
+
+fn built(text: &str, view: &KernelView) -> Object {
+    let compiled = oomc_compiler::compile(&Source::new("policy.oom", text), view);
+    Object::parse(&compiled.object.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))).unwrap()
+}
+
+/// Whether the object's symbol for raising is weak; none: it has no such symbol.
+fn weak_raise(object: &Object) -> Option<bool> {
+    object.externs.iter().find(|ext| ext.name == "bpf_mem_cgroup_raise_max").map(|ext| ext.weak)
+}
+
+#[test]
+fn one_object_serves_kernels_with_and_without_an_optional_function() {
+    let (with, without) = (KernelView::embedded(), KernelView::from_btf(&fixture("no_raise.btf")).unwrap());
+    for object in [built(POLICY, &with), built(POLICY, &without)] {
+        assert_eq!(weak_raise(&object), Some(true));
+        for (name, types, absent) in [
+            ("with_raise", KernelView::embedded_btf().to_vec(), Vec::new()),
+            ("without_raise", fixture("no_raise.btf"), vec!["bpf_mem_cgroup_raise_max"]),
+        ] {
+            let fake = Fake::new(name);
+            fs::write(fake.root.join("vmlinux"), types).unwrap();
+            let loaded = load(&fake.system(), &object, &job()).unwrap();
+            assert_eq!(loaded.absent, absent);
+        }
+    }
+}
+
+#[test]
+fn a_function_that_one_action_cannot_do_without_is_needed() {
+    let weak = |text: &str| weak_raise(&built(text, &KernelView::embedded()));
+    assert_eq!(weak("raise_limit 10% up to 1GiB or kill largest in subtree"), Some(true));
+    assert_eq!(weak("raise_limit 10% up to 1GiB"), Some(false));
+    let both = "raise_limit 10% up to 1GiB or wait\nraise_limit 20% up to 1GiB\n";
+    assert_eq!(weak(both), Some(false));
+    assert_eq!(weak("kill largest in subtree"), None);
 }
 
 #[test]
