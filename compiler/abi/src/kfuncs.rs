@@ -222,7 +222,7 @@ kfuncs! {
         errors: ["EPERM" = "init, a kernel thread, or oom_score_adj -1000",
                  "ESRCH" = "nothing to gain: no memory, or already reaped"] }
     /// Raises `memory.max` of the cgroup whose limit was hit. Never lowers; not bounded by the ancestors.
-    MEM_CGROUP_RAISE_MAX = "bpf_mem_cgroup_raise_max", 3, Int, [sleepable] {
+    MEM_CGROUP_RAISE_MAX = "bpf_mem_cgroup_raise_max", 3, Int, [sleepable, optional] {
         c: "int bpf_mem_cgroup_raise_max(struct oom_control *oc, struct mem_cgroup *memcg, unsigned long new_max_bytes)",
         source: "mm/oom_kill.c, kernel under test", surface: "raise_limit",
         errors: ["EINVAL" = "not above the present limit", "EPERM" = "outside the scope of the OOM, or a system-wide OOM",

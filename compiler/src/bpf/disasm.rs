@@ -67,7 +67,7 @@ fn address(dst: Reg, offset: i64, symbol: &str) -> String {
 #[must_use]
 pub fn symbol(func: &Function, target: RelocTarget) -> String {
     match target {
-        RelocTarget::Kfunc(id) => id.row().name.into(),
+        RelocTarget::Kfunc(id) | RelocTarget::KfuncAddr(id) => id.row().name.into(),
         RelocTarget::Func(callee) => func.refs.functions[callee].name.clone(),
         RelocTarget::Global(global) => func.refs.globals[global].name.clone(),
         RelocTarget::Ksym(ksym) => func.refs.ksyms[ksym].clone(),

@@ -168,6 +168,8 @@ pub enum RelocTarget {
     Kfunc(KfuncId),
     /// A call of a function of the module, in the same form.
     Func(ir::FuncRef),
+    /// A wide load of the address of a kernel function, weak.
+    KfuncAddr(KfuncId),
     /// A wide load of the address of a global; the offset is in the first half's `imm`.
     Global(ir::Global),
     /// A wide load of the address of a kernel variable, weak.

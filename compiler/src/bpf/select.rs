@@ -222,6 +222,7 @@ impl<'a> Select<'a> {
             | InstData::EnumExists(_)
             | InstData::TypeId(_)
             | InstData::KsymAddr(_)
+            | InstData::KfuncAddr(_)
             | InstData::MapAddr(_)
             | InstData::StackAddr(_)
             | InstData::GlobalAddr { .. } => {}
@@ -401,6 +402,11 @@ impl<'a> Select<'a> {
                 symbol: RelocTarget::Ksym(ksym),
                 offset: 0,
             })),
+            InstData::KfuncAddr(kfunc) => {
+                let dst = self.fresh();
+                self.push(VInst::Address { dst, symbol: RelocTarget::KfuncAddr(kfunc), offset: 0 });
+                Ok(dst)
+            }
             InstData::MapAddr(map) => {
                 let dst = self.fresh();
                 self.push(VInst::Address { dst, symbol: RelocTarget::Map(map), offset: 0 });

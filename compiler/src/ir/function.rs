@@ -264,6 +264,8 @@ pub enum InstData {
     TypeId(TypeRef),
     /// The address of a variable of the kernel; 0 where the target has none (weak).
     KsymAddr(KsymRef),
+    /// The address of a kernel function; 0 where the target has none (weak). Good only to be compared with 0.
+    KfuncAddr(KfuncId),
     /// The address of a stack slot.
     StackAddr(StackSlot),
     /// A map, for a helper that works on it. As a pointer it is good for nothing else.
@@ -341,6 +343,7 @@ impl InstData {
             | Self::EnumExists(_)
             | Self::TypeId(_)
             | Self::KsymAddr(_)
+            | Self::KfuncAddr(_)
             | Self::MapAddr(_)
             | Self::StackAddr(_)
             | Self::GlobalAddr { .. } => {}

@@ -372,6 +372,14 @@ impl Reader {
             "enum.exists" => InstData::EnumExists(declared(line, "en", &refs.enums)?),
             "type.id" => InstData::TypeId(declared(line, "ty", &refs.types)?),
             "ksym.addr" => InstData::KsymAddr(declared(line, "ks", &refs.ksyms)?),
+            "kfunc.addr" => {
+                line.space();
+                let (start, name) = (line.at, line.word());
+                match KfuncId::by_name(name) {
+                    Some(kfunc) => InstData::KfuncAddr(kfunc),
+                    None => return line.error_at(start, format!("there is no function `{name}`")),
+                }
+            }
             "map.addr" => InstData::MapAddr(declared(line, "map", &refs.maps)?),
             "stack.addr" => InstData::StackAddr(declared(line, "ss", &func.slots)?),
             "global.addr" => {

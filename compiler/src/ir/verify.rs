@@ -432,6 +432,7 @@ impl Verifier<'_> {
                 self.exists(&func.refs.ksyms, *ksym);
                 self.result(inst, Type::Ptr);
             }
+            InstData::KfuncAddr(_) => self.result(inst, Type::Ptr),
             InstData::MapAddr(map) => {
                 self.exists(&func.refs.maps, *map);
                 self.result(inst, Type::Ptr);

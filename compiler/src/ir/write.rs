@@ -169,6 +169,7 @@ pub(super) fn result_type(func: &Function, data: &InstData) -> Option<Type> {
         | InstData::LoadPtr { .. }
         | InstData::FieldAddr { .. }
         | InstData::KsymAddr(_)
+        | InstData::KfuncAddr(_)
         | InstData::MapAddr(_)
         | InstData::StackAddr(_)
         | InstData::GlobalAddr { .. }
@@ -221,6 +222,7 @@ fn body(func: &Function, inst: &InstData) -> String {
         }
         InstData::TypeId(ty) => format!("type.id {ty}    ; {}", func.refs.types[*ty]),
         InstData::KsymAddr(ksym) => format!("ksym.addr {ksym}    ; {}", func.refs.ksyms[*ksym]),
+        InstData::KfuncAddr(kfunc) => format!("kfunc.addr {}", kfunc.row().name),
         InstData::MapAddr(map) => format!("map.addr {map}    ; {}", func.refs.maps[*map].name),
         InstData::StackAddr(slot) => format!("stack.addr {slot}"),
         InstData::GlobalAddr { global, offset } => {

@@ -118,6 +118,8 @@ struct Lower<'a> {
     rule: String,
     /// Its number.
     rule_index: usize,
+    /// Optional functions that the policy can do without.
+    spared: Vec<KfuncId>,
     /// The action being lowered: for the number of its message.
     action: ActionId,
     /// The functions besides the callback.
@@ -156,6 +158,7 @@ impl<'a> Lower<'a> {
             in_rcu: false,
             rule: String::new(),
             rule_index: 0,
+            spared: crate::hir::kernel::spared(policy),
             action: ActionId::from_u32(0),
             outline: outline::Outline::new(policy),
         }
@@ -270,7 +273,16 @@ impl<'a> Lower<'a> {
             | ActionKind::Notify(_)
             | ActionKind::Count(_) => None,
         };
-        if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
+        // One object serves kernels with and without such a function: the test is a constant on each.
+        if let Some(kfunc) = needs.filter(|kfunc| self.spared.contains(kfunc)) {
+            let (there, absent) = (self.b.create_block(), self.b.create_block());
+            let address = self.b.value(InstData::KfuncAddr(kfunc), Type::Ptr);
+            self.b.branch(Cond::Ne, address, imm(0), there, absent);
+            self.b.switch_to(absent);
+            self.note_end(End::Unavailable);
+            self.b.jump(on_nothing, &[]);
+            self.b.switch_to(there);
+        } else if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
             self.note_end(End::Unavailable);
             self.b.jump(on_nothing, &[]);
             self.b.set_span(outer);

@@ -166,7 +166,14 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
     }
     for kfunc in kfuncs {
         let row = kfunc.row();
-        symbols.push((RelocTarget::Kfunc(*kfunc), declare(&mut out, row.name, row.flags.optional)));
+        // Who looks whether a function is there can do without.
+        let weak = module
+            .programs
+            .iter()
+            .flat_map(|program| &program.relocs)
+            .any(|reloc| reloc.target == RelocTarget::KfuncAddr(*kfunc));
+        let symbol = declare(&mut out, row.name, weak);
+        symbols.extend([(RelocTarget::Kfunc(*kfunc), symbol), (RelocTarget::KfuncAddr(*kfunc), symbol)]);
     }
     for ksym in ksyms(module.programs) {
         let symbol = declare(&mut out, &module.refs.ksyms[ksym], true);
@@ -189,7 +196,10 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
         let symbol = symbol.ok_or(Error::Instruction(reloc.insn))?;
         let r_type = match reloc.target {
             RelocTarget::Kfunc(_) | RelocTarget::Func(_) => R_BPF_64_32,
-            RelocTarget::Global(_) | RelocTarget::Ksym(_) | RelocTarget::Map(_) => R_BPF_64_64,
+            RelocTarget::KfuncAddr(_)
+            | RelocTarget::Global(_)
+            | RelocTarget::Ksym(_)
+            | RelocTarget::Map(_) => R_BPF_64_64,
         };
         relocate(section, start + u64::from(reloc.insn) * 8, symbol, r_type)?;
     }

@@ -96,11 +96,11 @@ pub fn write(module: &Module<'_>) -> Result<Vec<u8>, Error> {
     elf::write(module, &kfuncs, &ext)
 }
 
-/// Kernel functions called, in order of first use.
+/// Kernel functions called or looked for, in order of first use.
 fn kfuncs(programs: &[bpf::Program]) -> Vec<KfuncId> {
     let mut kfuncs = Vec::new();
     for reloc in programs.iter().flat_map(|program| &program.relocs) {
-        if let bpf::RelocTarget::Kfunc(kfunc) = reloc.target
+        if let bpf::RelocTarget::Kfunc(kfunc) | bpf::RelocTarget::KfuncAddr(kfunc) = reloc.target
             && !kfuncs.contains(&kfunc)
         {
             kfuncs.push(kfunc);

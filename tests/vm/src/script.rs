@@ -84,6 +84,26 @@ pub enum Action {
         /// Its arguments.
         args: Vec<String>,
     },
+    /// `follow ARG…`: `oomc events --follow ARG…` in the background.
+    Follow(Vec<String>),
+    /// `followed`: waits for its end; what it printed is the output.
+    Followed,
+    /// `attribute PATH NAME VALUE`: sets an extended attribute of a cgroup.
+    Attribute {
+        /// The cgroup.
+        path: String,
+        /// With its name space.
+        name: String,
+        /// What to write.
+        value: String,
+    },
+    /// `owner PATH UID`: gives a cgroup's directory away.
+    Owner {
+        /// The cgroup.
+        path: String,
+        /// To whom.
+        uid: u32,
+    },
     /// `cut FILE SIZE as NEW`: the first bytes of a file, as another file.
     Cut {
         /// The file.
@@ -364,6 +384,14 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             Action::Oomc { exit, args }
         }
         "oomc" => Action::Oomc { exit, args: words.rest.by_ref().collect() },
+        "follow" => Action::Follow(words.rest.by_ref().collect()),
+        "followed" => Action::Followed,
+        "attribute" => Action::Attribute {
+            path: words.next("a cgroup")?,
+            name: words.next("an attribute")?,
+            value: words.next("a value")?,
+        },
+        "owner" => Action::Owner { path: words.next("a cgroup")?, uid: words.number()? },
         "cut" => {
             let (file, keep) = (words.next("a file")?, words.bytes()?);
             words.keyword("as")?;

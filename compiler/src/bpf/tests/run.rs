@@ -129,6 +129,8 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                 }
                 InstData::TypeId(_) => 0,
                 InstData::KsymAddr(ksym) => KSYMS + u64::from(ksym.as_u32()) * 0x1000,
+                // Every kernel of these tests has every function.
+                InstData::KfuncAddr(_) => KSYMS,
                 InstData::MapAddr(map) => MAPS + u64::from(map.as_u32()) * 0x1000,
                 InstData::StackAddr(slot) => FRAME.wrapping_add_signed(i64::from(frame.slot(*slot))),
                 InstData::GlobalAddr { global, offset } => {
@@ -221,6 +223,7 @@ pub(super) fn run_bpf(program: &Program) -> Seen {
                 let base = match reloc {
                     Some(RelocTarget::Global(global)) => GLOBALS + u64::from(global.as_u32()) * 0x10_0000,
                     Some(RelocTarget::Map(map)) => MAPS + u64::from(map.as_u32()) * 0x1000,
+                    Some(RelocTarget::KfuncAddr(_)) => KSYMS,
                     Some(RelocTarget::Ksym(ksym)) => KSYMS + u64::from(ksym.as_u32()) * 0x1000,
                     _ => 0,
                 };
