@@ -171,7 +171,7 @@ mod tests {
             let text = rule.repeat(rules);
             let start = std::time::Instant::now();
             let (diagnostics, policy) = checked(&text);
-            assert_eq!(diagnostics, [""; 0]);
+            assert!(matches!(diagnostics.as_slice(), [one] if one.starts_with("W0702")), "{diagnostics:?}");
             assert_eq!(policy.map(|policy| policy.rules.len()), Some(rules));
             start.elapsed()
         };

@@ -179,6 +179,7 @@ codes! {
     W0606 NO_RISE Warning "0.1" "A rise that is too small."
     W0607 UNUSED_CANDIDATE Warning "0.1" "A candidate's name that nothing uses."
     E0701 PROGRAM_TOO_LARGE Error "0.1" "A policy that the kernel has no room for."
+    W0702 RULES_NOT_TOLD Warning "0.1" "More rules than a record tells of."
     E0901 IR_INVALID Error "0.1" "The IR broke its own rules."
     E0902 CODE_FAILED Error "0.1" "The back end gave up."
     E0903 OBJECT_FAILED Error "0.1" "The object could not be written."

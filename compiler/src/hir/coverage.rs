@@ -3,12 +3,24 @@
 //! A `defer` ends the policy whatever was done before it, so what stands behind one that is always reached
 //! is dead. Warnings only.
 
+use oomc_abi::record::MAX_RULES;
+
 use super::{ActionId, ActionKind, ExprId, ExprKind, Policy};
 use crate::diag::{Diagnostic, Sink, codes};
 use crate::source::Span;
 
 /// Checks a policy.
 pub fn check(policy: &Policy, sink: &mut Sink) {
+    if let Some(rule) = policy.rules.get(MAX_RULES) {
+        sink.push(
+            Diagnostic::new(
+                codes::RULES_NOT_TOLD,
+                format!("records tell how the first {MAX_RULES} rules ended"),
+            )
+            .label(rule.span, "from here on they do not")
+            .help("join rules that differ in a value only"),
+        );
+    }
     let cover = Coverage { policy };
     let mut end: Option<Span> = None;
     for rule in &policy.rules {

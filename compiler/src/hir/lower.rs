@@ -27,12 +27,21 @@ pub(super) struct Lower<'a> {
     pub(super) scope: Scope,
     /// How many quantifiers enclose what is being lowered.
     pub(super) quantifiers: usize,
+    /// How many conditions that ask a counter enclose it.
+    counted: usize,
 }
 
 /// Lowers a file. What has mistakes is missing from the result.
 pub fn lower(file: &ast::File, source: &Source, view: &KernelView, sink: &mut Sink) -> Policy {
-    let mut lower =
-        Lower { policy: Policy::default(), source, view, sink, scope: Scope::default(), quantifiers: 0 };
+    let mut lower = Lower {
+        policy: Policy::default(),
+        source,
+        view,
+        sink,
+        scope: Scope::default(),
+        quantifiers: 0,
+        counted: 0,
+    };
     lower.header(file);
     lower.constants(file);
     lower.declarations(file);
@@ -293,7 +302,11 @@ impl Lower<'_> {
         let kind = match &action.kind {
             ast::ActionKind::If { condition, then, otherwise } => {
                 let condition = self.condition(condition, "`if`");
+                // What asks a counter is bounded by it.
+                let counts = condition.is_some_and(|condition| self.asks_a_counter(condition));
+                self.counted += usize::from(counts);
                 let then = self.action(then);
+                self.counted -= usize::from(counts);
                 let otherwise = match otherwise {
                     Some(otherwise) => Some(self.action(otherwise)?),
                     None => None,
@@ -325,6 +338,7 @@ impl Lower<'_> {
                 let by = self.amount(amount, Some("own_limit"));
                 let up_to = match up_to {
                     Some(up_to) => Some(self.amount(up_to, None)?),
+                    None if self.counted > 0 => None,
                     None => {
                         self.sink.push(
                             Diagnostic::new(codes::UNBOUNDED, "nothing but the ancestors bounds this rise")
@@ -392,6 +406,13 @@ impl Lower<'_> {
             return None;
         }
         Some(Until { freed: freed?, at_most: u8::try_from(at_most).unwrap_or(MAX_VICTIMS) })
+    }
+
+    /// Whether a condition asks a counter of the OOM'ing cgroup.
+    fn asks_a_counter(&self, condition: super::ExprId) -> bool {
+        let Some(expr) = self.policy.exprs.get(condition) else { return false };
+        matches!(expr.kind, ExprKind::Counter(Subject::Anchor(Anchor::Cgroup), _))
+            || expr.kind.operands().into_iter().any(|operand| self.asks_a_counter(operand))
     }
 
     /// Warns of a rise that is never progress.

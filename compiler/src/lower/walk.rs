@@ -6,6 +6,7 @@
 use oomc_abi::consts::{CSS_ONLINE, CSS_TASK_ITER_PROCS};
 use oomc_abi::kfuncs::{self, KfuncId};
 use oomc_abi::members;
+use oomc_abi::record::at;
 
 use super::scratch::Cell;
 use super::{Lower, imm};
@@ -169,6 +170,15 @@ impl Lower<'_> {
         let mut new_args = vec![it];
         new_args.extend_from_slice(args);
         let started = self.call_int(new, &new_args);
+        // A walk that could not start looks like an empty cgroup: the record tells.
+        if iter == Iter::CssTask {
+            let (lost, go_on) = (self.b.create_block(), self.b.create_block());
+            self.b.branch(Cond::Ne, started, imm(0), lost, go_on);
+            self.b.switch_to(lost);
+            self.note_one_more(at::FAILED_WALKS);
+            self.b.jump(go_on, &[]);
+            self.b.switch_to(go_on);
+        }
         if let Some(failed) = failed {
             let so_far = self.get(failed);
             let both = self.bin(BinOp::Or, so_far, started);
