@@ -40,7 +40,8 @@ fn valid_policies_compile() {
     for text in generate::policies(SEED, COMPILED) {
         let source = Source::new("random.oom", text.as_str());
         let Ok(compiled) = std::panic::catch_unwind(|| oomc_compiler::compile(&source, &view)) else {
-            panic!("the compiler panics at\n{text}");
+            wrong.push(format!("the compiler panics at\n{text}"));
+            continue;
         };
         let errors = errors(&compiled.diagnostics);
         if !errors.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::field::Item;
 use super::{Lower, imm};
-use crate::hir::{Anchor, ArithOp, Expr, ExprId, ExprKind, Subject, Ty};
+use crate::hir::{Anchor, ArithOp, Expr, ExprId, ExprKind, RawValue, Subject, Ty};
 use crate::ir::{Block, Cond, Type, Value};
 
 impl Lower<'_> {
@@ -103,7 +103,11 @@ impl Lower<'_> {
                     subject,
                     Subject::Candidate(_) | Subject::Event | Subject::Anchor(Anchor::Cgroup)
                 );
-                !there || self.policy.raws.get(*raw).is_none_or(|raw| raw.path.contains("->"))
+                // A bit-field is copied, and a copy can fail.
+                !there
+                    || self.policy.raws.get(*raw).is_none_or(|raw| {
+                        raw.path.contains("->") || matches!(raw.value, RawValue::Bits { .. })
+                    })
             }
             ExprKind::Neg(a) | ExprKind::Not(a) => self.may_be_missing(*a),
             ExprKind::Arith(ArithOp::Div, a, b) => {

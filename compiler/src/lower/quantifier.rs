@@ -114,6 +114,10 @@ impl Lower<'_> {
         otherwise: crate::hir::ExprId,
         missing: Block,
     ) -> Value {
+        // A default that is never needed may still be missing, and then nobody waits for that.
+        if !self.may_be_missing(value) {
+            return self.expr(value, missing);
+        }
         let (absent, join) = (self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, crate::ir::Type::I64);
         let found = self.expr(value, absent);
