@@ -2,6 +2,7 @@
 //!
 //! Gives paths and texts. Knows nothing of policies.
 
+pub mod constructs;
 pub mod generate;
 
 use std::path::{Path, PathBuf};
