@@ -4,7 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-const COMMANDS: &[&str] = &["check", "fmt", "build", "load", "status", "unload", "explain", "fields", "lsp"];
+const COMMANDS: &[&str] = &[
+    "check", "fmt", "build", "load", "unload", "status", "set", "mode", "label", "events", "explain",
+    "fields", "lsp",
+];
 
 fn help(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_oomc")).args(args).env("COLUMNS", "100").output();

@@ -55,7 +55,7 @@ fn assembly(insn: Insn) -> String {
         ),
         Insn::Call(Callee::Helper(id)) => format!("call {id}"),
         // What a loader fills in has no spelling: only these forms are compared by hand below.
-        Insn::Call(Callee::Unresolved | Callee::Kfunc(_)) => String::new(),
+        Insn::Call(Callee::Unresolved | Callee::Kfunc(_) | Callee::Local(_)) => String::new(),
         Insn::JumpIf { cond, width, a, b, off } => {
             let (a, b) = (register(width, a), source(width, b));
             format!("if {a} {} {b} goto {off:+}", cond_symbol(cond))
@@ -136,10 +136,11 @@ fn long_jumps_are_read_by_llvm() {
 
 /// `include/uapi/linux/bpf.h`, 6.12: `BPF_PSEUDO_CALL` 1, `BPF_PSEUDO_KFUNC_CALL` 2 in `src_reg`.
 #[test]
-fn calls_of_kernel_functions_are_marked() {
+fn calls_of_functions_are_marked() {
     let call = |callee| Insn::Call(callee).encode().0.to_le_bytes();
     assert_eq!(call(Callee::Unresolved), [0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff]);
     assert_eq!(call(Callee::Kfunc(0x0102_0304)), [0x85, 0x20, 0, 0, 4, 3, 2, 1]);
+    assert_eq!(call(Callee::Local(-0x0102_0304)), [0x85, 0x10, 0, 0, 0xfc, 0xfc, 0xfd, 0xfe]);
 }
 
 /// The list of forms has every operator, and both kinds of second operand.

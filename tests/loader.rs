@@ -10,17 +10,21 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use oomc_abi::btf::Btf;
 use oomc_abi::consts::BPF_F_CGROUP_FD;
+use oomc_abi::fields::Unit;
 use oomc_abi::resolve::KernelView;
 use oomc_compiler::Source;
 use oomc_runtime::error::Kind;
+use oomc_runtime::labels::{self, Refreshed};
 use oomc_runtime::sys::{IdKind, Kernel, LinkInfo, MapInfo, ProgInfo, Reply, Syscall};
-use oomc_runtime::{Error, Object, Paths, System, Target, load, status, unload};
+use oomc_runtime::{
+    Assignment, Error, Mode, Object, Paths, Settings, System, Target, config, load, load_with, status, unload,
+};
 
 const POLICY: &str = "if cgroup.usage > 90% then raise_limit 10% else kill largest in subtree\n";
 
@@ -29,6 +33,7 @@ const ENOENT: i32 = 2;
 const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
+const ENODATA: i32 = 61;
 
 const STRUCT_OPS: u32 = 26;
 const LINK_STRUCT_OPS: u32 = 9;
@@ -65,6 +70,8 @@ struct Fake {
     refusal: RefCell<Option<String>>,
     /// Links name this cgroup instead of the right one.
     stray: Cell<Option<u64>>,
+    /// Extended attributes of directories, by inode and name.
+    attributes: RefCell<HashMap<(u64, String), String>>,
 }
 
 impl Fake {
@@ -90,6 +97,7 @@ impl Fake {
             die: Cell::new(None),
             refusal: RefCell::new(None),
             stray: Cell::new(None),
+            attributes: RefCell::default(),
         }
     }
 
@@ -100,6 +108,7 @@ impl Fake {
             kallsyms: self.root.join("kallsyms"),
             mounts: self.root.join("mounts"),
             process_status: self.root.join("status"),
+            uptime: self.root.join("uptime"),
         };
         System { kernel: self, paths }
     }
@@ -125,6 +134,15 @@ impl Fake {
             .collect();
         names.sort();
         names
+    }
+
+    /// The value of the pinned map of this name.
+    fn value(&self, pin: &str) -> Vec<u8> {
+        let ino = fs::metadata(self.root.join("bpf/oomc").join(self.cgroup("job").to_string()).join(pin));
+        match self.things.borrow().get(&ino.unwrap().ino()) {
+            Some((_, Thing::Map { value, .. })) => value.clone(),
+            other => panic!("{pin}: {other:?}"),
+        }
     }
 
     fn folders(&self) -> usize {
@@ -278,7 +296,9 @@ impl Fake {
                     Ok(Reply::Map(MapInfo {
                         kind,
                         id,
+                        key_size: 4,
                         value_size,
+                        max_entries: 1,
                         btf_id: btf,
                         value_type,
                         kernel_value_type,
@@ -299,7 +319,17 @@ impl Fake {
                 }
                 other => panic!("{other:?} is no BTF"),
             },
-            Syscall::MountBpf { .. } => Ok(Reply::Done),
+            // Only maps of one element are kept apart here.
+            Syscall::MapDelete { .. } | Syscall::MountBpf { .. } => Ok(Reply::Done),
+            Syscall::MapNextKey { .. } => errno(ENOENT),
+            Syscall::Attribute { of, name, value } => {
+                let attributes = self.attributes.borrow();
+                let Some(found) = attributes.get(&(Self::ino(of), name.to_owned())) else {
+                    return errno(ENODATA);
+                };
+                value.iter_mut().zip(found.bytes()).for_each(|(to, from)| *to = from);
+                Ok(Reply::Number(found.len() as u32))
+            }
         }
     }
 }
@@ -706,6 +736,37 @@ fn cgroups_are_named_relative_to_their_mount_or_below_it() {
     unload(&fake.fresh(), Some(&Target::System)).unwrap();
 }
 
+/// Calls of a policy's own functions lead to where the kernel is told that a function begins.
+#[test]
+fn functions_follow_the_callback() {
+    let text: String =
+        (1..=40).map(|at| format!("kill largest process in subtree where rss > {at}MiB\n")).collect();
+    let source = Source::new("many.oom", text);
+    let object = oomc_compiler::compile(&source, &KernelView::embedded()).object.unwrap();
+    let object = Object::parse(&object).unwrap();
+    let [funcs] = object.ext.funcs.as_slice() else { panic!("one section: {:?}", object.ext.funcs) };
+    let starts: Vec<u32> = funcs.records.iter().map(|func| func.insn).collect();
+    assert!(starts.len() > 3 && starts.is_sorted(), "{starts:?}");
+    let mut called = vec![0];
+    for (at, insn) in (0_i64..).zip(&object.code) {
+        if insn & 0xf0ff == 0x1085 && insn >> 32 != 0xffff_ffff {
+            let callee = u32::try_from(at + 1 + i64::from((insn >> 32) as i32)).unwrap();
+            assert!(starts.contains(&callee), "instruction {at} calls {callee}");
+            called.push(callee);
+        }
+    }
+    called.sort_unstable();
+    called.dedup();
+    assert_eq!(called, starts, "every function is called");
+    for (section, what) in [(object.ext.lines.len(), "lines"), (object.ext.relos.len(), "relocations")] {
+        assert_eq!(section, 1, "{what}");
+    }
+    let ends = |at: u32| object.code.get(at as usize).map(|insn| *insn as u8);
+    assert!(starts.iter().skip(1).all(|start| matches!(ends(start - 1), Some(0x95 | 0x05 | 0x06))));
+    let fake = Fake::new("functions");
+    load(&fake.fresh(), &object, &job()).unwrap();
+}
+
 #[test]
 fn every_cut_object_is_refused() {
     let whole = compiled();
@@ -751,4 +812,137 @@ fn what_is_no_object_of_ours_is_named_so() {
     let at = other.windows(9).position(|bytes| bytes == b"format=1\n").unwrap();
     *other.get_mut(at + 7).unwrap() = b'9';
     assert!(says(&other).contains("format `9`"), "{}", says(&other));
+}
+
+const TUNABLE: &str = "mode audit
+param step = 25% range 1% .. 100%
+param floor = 64MiB range 4KiB .. 1GiB
+label tier: count = 100 trust owner
+if cgroup.tier < 50 and cgroup.usage > floor then { raise_limit step up to 1GiB } else kill largest in subtree
+";
+
+fn tunable() -> Object {
+    let compiled = oomc_compiler::compile(&Source::new("tunable.oom", TUNABLE), &KernelView::embedded());
+    Object::parse(&compiled.object.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))).unwrap()
+}
+
+/// The literals that the tests below write.
+fn literal(text: &str) -> Result<(Unit, i64), String> {
+    let number = |digits: &str| digits.parse::<i64>().map_err(|_| format!("`{text}` is not a value"));
+    match (text.strip_suffix('%'), text.strip_suffix("MiB")) {
+        (Some(percent), _) => Ok((Unit::Ratio, number(percent)? * 10_000)),
+        (_, Some(bytes)) => Ok((Unit::Bytes, number(bytes)? << 20)),
+        _ => Ok((Unit::Count, number(text)?)),
+    }
+}
+
+fn assign(text: &str) -> Vec<Assignment> {
+    text.split(' ').map(|one| one.parse().unwrap()).collect()
+}
+
+/// Mode and params as `status` tells them.
+fn settings(system: &System<'_>) -> (Option<Mode>, Vec<i64>) {
+    let status = status(system, None).unwrap();
+    let one = status.attached.first().unwrap();
+    (one.mode, one.params.iter().map(|(_, value)| *value).collect())
+}
+
+#[test]
+fn params_and_mode_change_without_a_reload() {
+    let fake = Fake::new("settings");
+    let system = fake.system();
+    load(&system, &tunable(), &job()).unwrap();
+    assert_eq!(settings(&system), (Some(Mode::Audit), vec![250_000, 64 << 20]));
+
+    let changed = config::set(&system, &job(), &assign("step=30% floor=1MiB"), &literal).unwrap();
+    assert_eq!((changed.cgroup.as_str(), changed.what.len()), ("/job", 2));
+    assert_eq!(changed.what.first().map(|change| (change.from, change.to)), Some((250_000, 300_000)));
+    assert_eq!(config::mode(&system, &job(), Mode::Enforce).unwrap().what, Mode::Audit);
+    assert_eq!(settings(&system), (Some(Mode::Enforce), vec![300_000, 1 << 20]));
+    // The epoch grows with each switch, and only then.
+    config::mode(&system, &job(), Mode::Enforce).unwrap();
+    config::mode(&system, &job(), Mode::Audit).unwrap();
+    assert_eq!(fake.value("config").get(8..16), Some(2_i64.to_le_bytes().as_slice()));
+}
+
+#[test]
+fn what_a_param_does_not_take_is_refused_with_its_range() {
+    let fake = Fake::new("ranges");
+    let system = fake.system();
+    load(&system, &tunable(), &job()).unwrap();
+    let refused = |text: &str| {
+        let error = config::set(&system, &job(), &assign(text), &literal).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage, "{error}");
+        error.to_string()
+    };
+    assert_eq!(refused("floor=2MiB step=101%"), "`step` is within 1% .. 100%, and 101% is not");
+    assert_eq!(refused("step=30"), "`30` is not a percent such as `25%`; `step` is within 1% .. 100%");
+    assert_eq!(refused("floor=much"), "`much` is not a value; `floor` is within 4KiB .. 1GiB");
+    assert_eq!(refused("stop=1%"), "the policy has no param `stop`; it has `step`, `floor`");
+    assert_eq!(settings(&system).1, [250_000, 64 << 20], "all or none");
+    let error = config::set(&system, &Target::Cgroup("next".to_owned()), &assign("step=1%"), &literal);
+    assert!(matches!(error, Err(Error::Vacant { .. })), "{error:?}");
+}
+
+#[test]
+fn a_policy_can_begin_with_other_settings() {
+    let fake = Fake::new("first_settings");
+    let system = fake.system();
+    let begin = |text: &str| Settings { mode: Some(Mode::Enforce), params: assign(text), literal: &literal };
+    let error = load_with(&system, &tunable(), &job(), &begin("step=0%")).unwrap_err();
+    assert_eq!(error.to_string(), "`step` is within 1% .. 100%, and 0% is not");
+    assert_eq!((fake.folders(), fake.attached()), (0, 0));
+    load_with(&system, &tunable(), &job(), &begin("step=7%")).unwrap();
+    assert_eq!(settings(&system), (Some(Mode::Enforce), vec![70_000, 64 << 20]));
+}
+
+#[test]
+fn labels_come_from_attributes_of_those_who_are_trusted() {
+    let fake = Fake::new("labels");
+    let system = fake.system();
+    let put = |cgroup: &str, text: &str| {
+        let key = (fake.cgroup(cgroup), "user.oom.tier".to_owned());
+        fake.attributes.borrow_mut().insert(key, text.to_owned());
+    };
+    fs::create_dir(fake.root.join("cgroup/job/inner")).unwrap();
+    put("job/inner", "3");
+    put("next", "4");
+    let settings = Settings { literal: &literal, ..Settings::default() };
+    let loaded = load_with(&system, &tunable(), &job(), &settings).unwrap();
+    assert_eq!(loaded.labels, Refreshed { set: 1, ignored: Vec::new() }, "one is below, one is not");
+    assert_eq!(fake.value("labels"), 3_i64.to_le_bytes());
+
+    put("job/inner", "30MiB");
+    let refreshed = labels::refresh(&system, &job(), &literal).unwrap().what;
+    let ignored = refreshed.ignored.first().map(|one| (one.cgroup.as_str(), one.why.as_str()));
+    assert_eq!(ignored, Some(("/job/inner", "`30MiB` is not a plain number such as `3`")));
+    put("job/inner", "5");
+    fs::set_permissions(fake.root.join("cgroup/job/inner"), fs::Permissions::from_mode(0o777)).unwrap();
+    let refreshed = labels::refresh(&system, &job(), &literal).unwrap().what;
+    let ignored = refreshed.ignored.first().map(|one| one.why.as_str());
+    assert_eq!(ignored, Some("others than its owner may write to the directory"));
+    assert_eq!((refreshed.set, fake.value("labels")), (0, 3_i64.to_le_bytes().to_vec()));
+}
+
+#[test]
+fn a_label_is_for_the_nearest_policy() {
+    let fake = Fake::new("nearest");
+    let system = fake.system();
+    fs::create_dir(fake.root.join("cgroup/job/inner")).unwrap();
+    load(&system, &tunable(), &job()).unwrap();
+    let inner = Target::Cgroup("job/inner".to_owned());
+    let put = labels::put(&system, &inner, &assign("tier=7"), &literal).unwrap();
+    assert_eq!(put.cgroup, "/job");
+    assert_eq!(put.what.first().map(|put| (put.cgroup.as_str(), put.value)), Some(("/job/inner", Some(7))));
+    assert_eq!(fake.value("labels"), 7_i64.to_le_bytes());
+    let put = labels::put(&system, &inner, &assign("tier=inherit"), &literal).unwrap();
+    assert_eq!(put.what.first().map(|put| put.value), Some(None));
+    let refused = |target: &Target, text: &str| {
+        labels::put(&system, target, &assign(text), &literal).unwrap_err().to_string()
+    };
+    assert_eq!(refused(&inner, "teir=7"), "the policy has no label `teir`; it has `tier`");
+    assert_eq!(
+        refused(&Target::Cgroup("next".to_owned()), "tier=7"),
+        "no policy that oomc loaded is attached to /next or to a cgroup above it"
+    );
 }

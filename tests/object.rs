@@ -26,6 +26,19 @@ const POLICIES: &[(&str, &str)] = &[
     ("waiting.oom", "rule \"calm\":\n  wait or kill largest in subtree\n"),
 ];
 
+/// Kills of two kinds, enough of them for functions that they share.
+fn large() -> String {
+    (1..=40)
+        .map(|at| {
+            format!(
+                "kill largest {} in subtree where {} > {at}MiB\n",
+                if at % 4 == 0 { "cgroup" } else { "process" },
+                if at % 4 == 0 { "usage" } else { "rss" }
+            )
+        })
+        .collect()
+}
+
 /// Objects of all policies at hand, by the name of the file; compiled once for all tests.
 fn objects() -> &'static [(String, Vec<u8>)] {
     static OBJECTS: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
@@ -41,6 +54,7 @@ fn compile_all() -> Vec<(String, Vec<u8>)> {
     let root = oomc_tests::root();
     let mut policies: Vec<(String, String)> =
         POLICIES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    policies.push(("large.oom".to_owned(), large()));
     for folder in ["examples", "tests/cases/run"].map(|folder| root.join(folder)) {
         if !folder.is_dir() {
             continue;
@@ -185,8 +199,13 @@ fn lines_cover_the_program_and_are_the_policys() {
     for (name, bytes) in objects() {
         let btf = Btf::parse(section(bytes, ".BTF")).expect("BTF");
         let ext = ext::parse(section(bytes, ".BTF.ext"), &btf).expect("BTF.ext");
+        // The kernel wants a line for the first instruction of each function.
+        for (funcs, lines) in ext.funcs.iter().zip(&ext.lines) {
+            assert_eq!(funcs.name, lines.name, "{name}");
+            let starts = |insn: u32| lines.records.iter().any(|line| line.insn == insn);
+            assert!(funcs.records.iter().all(|func| starts(func.insn)), "{name}");
+        }
         let lines = &ext.lines[0].records;
-        assert_eq!(lines[0].insn, 0, "{name}: the kernel wants a line for the first instruction");
         assert!(lines.windows(2).all(|pair| pair[0].insn < pair[1].insn), "{name}");
         let source = std::str::from_utf8(section(bytes, ".oomc.source")).expect("text");
         for line in lines {

@@ -95,15 +95,16 @@ fn text(source: &Source, view: &KernelView, stage: Stage, sink: &mut Sink) -> Op
             match stage {
                 Stage::Hir => return Some(hir::print::print(&policy)),
                 _ if sink.has_errors() => return None,
-                Stage::Ir => return Some(ir::write::write(&lower::lower(&policy, view))),
+                Stage::Ir => return Some(ir::write::module(&lower::lower(&policy, view))),
                 _ => {}
             }
-            let func = optimised(&policy, view, sink)?;
+            let module = optimised(&policy, view, sink)?;
             if stage == Stage::Opt {
-                return Some(ir::write::write(&func));
+                return Some(ir::write::module(&module));
             }
-            return match bpf::dump_vcode(&func, source, view) {
-                Ok(text) => Some(text),
+            let texts = module.functions.iter().map(|func| bpf::dump_vcode(func, source, view));
+            return match texts.collect::<Result<Vec<String>, bpf::Error>>() {
+                Ok(texts) => Some(texts.concat()),
                 Err(error) => {
                     sink.push(super::no_code(&error));
                     None
@@ -114,7 +115,8 @@ fn text(source: &Source, view: &KernelView, stage: Stage, sink: &mut Sink) -> Op
     }
     let built = build(source, view, sink)?;
     if stage == Stage::Asm {
-        return Some(bpf::disasm::disassemble(&built.program, &built.func));
+        let functions = built.programs.iter().zip(&built.module.functions);
+        return Some(functions.map(|(program, func)| bpf::disasm::disassemble(program, func)).collect());
     }
     let dumped = built.write(source, view).and_then(|bytes| match stage {
         Stage::Btf => object::dump_btf(&bytes),

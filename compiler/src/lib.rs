@@ -84,8 +84,8 @@ pub fn compile(source: &Source, view: &KernelView) -> Compiled {
 /// A policy on its way to an object.
 struct Built {
     policy: hir::Policy,
-    func: ir::Function,
-    program: bpf::Program,
+    module: ir::Module,
+    programs: Vec<bpf::Program>,
 }
 
 impl Built {
@@ -97,8 +97,8 @@ impl Built {
             ops_name: &ops_name,
             source,
             hash: &hash,
-            func: &self.func,
-            program: &self.program,
+            refs: &self.module.refs(),
+            programs: &self.programs,
             view,
         })
     }
@@ -109,9 +109,9 @@ fn build(source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Built> {
     if sink.has_errors() {
         return None;
     }
-    let func = optimised(&policy, view, sink)?;
-    match bpf::compile(&func, source, view) {
-        Ok(program) => Some(Built { policy, func, program }),
+    let module = optimised(&policy, view, sink)?;
+    match bpf::compile_all(&module, source, view) {
+        Ok(programs) => Some(Built { policy, module, programs }),
         Err(error) => {
             sink.push(no_code(&error));
             None
@@ -120,25 +120,24 @@ fn build(source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Built> {
 }
 
 /// IR as lowered, if the kernel has every function that it calls.
-fn lowered(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Function> {
-    let func = lower::lower(policy, view);
-    let called = func.insts.values().filter_map(|inst| match inst {
+fn lowered(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Module> {
+    let module = lower::lower(policy, view);
+    let called = module.functions.iter().flat_map(|func| func.insts.values()).filter_map(|inst| match inst {
         ir::InstData::Call { kfunc, .. } => Some(*kfunc),
         _ => None,
     });
     hir::kernel::functions(called.collect(), view, sink);
-    if sink.has_errors() { None } else { Some(func) }
+    if sink.has_errors() { None } else { Some(module) }
 }
 
-/// IR after the passes. An invalid function is a fault of the compiler.
-fn optimised(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Function> {
-    let mut func = lowered(policy, view, sink)?;
-    passes::run(&mut func);
-    match ir::verify::verify(&func) {
-        Ok(()) => Some(func),
+/// IR after the passes. An invalid module is a fault of the compiler.
+fn optimised(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Module> {
+    let mut module = lowered(policy, view, sink)?;
+    passes::run_all(&mut module);
+    match ir::verify::module(&module) {
+        Ok(()) => Some(module),
         Err(errors) => {
-            let list: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            sink.push(diag::ir_invalid(&list.join("; ")));
+            sink.push(diag::ir_invalid(&errors.join("; ")));
             None
         }
     }
@@ -147,7 +146,9 @@ fn optimised(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option
 /// What to tell the author when there is no machine code: a bound of the kernel, or a fault of the compiler.
 fn no_code(error: &bpf::Error) -> Diagnostic {
     match error {
-        bpf::Error::Stack { .. } | bpf::Error::TooLong { .. } => diag::program_too_large(&error.to_string()),
+        bpf::Error::Stack { .. } | bpf::Error::Chain { .. } | bpf::Error::TooLong { .. } => {
+            diag::program_too_large(&error.to_string())
+        }
         _ => diag::code_failed(&error.to_string()),
     }
 }

@@ -60,7 +60,73 @@ impl<'k> Bpf<'k> {
     }
 
     pub(crate) fn map_update(&self, map: BorrowedFd<'_>, value: &[u8], name: &str) -> Result<()> {
-        self.call(Syscall::MapUpdate { map, key: 0, value }, &format!("map {name}")).map(drop)
+        self.element_update(map, &0_u32.to_ne_bytes(), value, name)
+    }
+
+    /// Sets an element of a map of many.
+    pub(crate) fn element_update(
+        &self,
+        map: BorrowedFd<'_>,
+        key: &[u8],
+        value: &[u8],
+        name: &str,
+    ) -> Result<()> {
+        self.call(Syscall::MapUpdate { map, key, value }, &format!("map {name}")).map(drop)
+    }
+
+    /// Removes an element; false: there was none.
+    pub(crate) fn element_delete(&self, map: BorrowedFd<'_>, key: &[u8], name: &str) -> Result<bool> {
+        match self.call(Syscall::MapDelete { map, key }, &format!("map {name}")) {
+            Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            result => result.map(|_| true),
+        }
+    }
+
+    /// All keys of a map, which others may change meanwhile.
+    pub(crate) fn keys(&self, map: BorrowedFd<'_>, name: &str) -> Result<Vec<Vec<u8>>> {
+        let info = self.map_info(map, name)?;
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        // A key that is removed under the walk sends it back to the first one.
+        while keys.len() < info.max_entries as usize {
+            let mut key = vec![0; info.key_size as usize];
+            let after = keys.last().map(Vec::as_slice);
+            match self.call(Syscall::MapNextKey { map, after, key: &mut key }, &format!("map {name}")) {
+                Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::ENOENT) => break,
+                result => result?,
+            };
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+
+    /// A member of an array.
+    pub(crate) fn element(
+        &self,
+        map: BorrowedFd<'_>,
+        index: u32,
+        value: &mut [u8],
+        name: &str,
+    ) -> Result<()> {
+        let key = index.to_ne_bytes();
+        self.call(Syscall::MapLookup { map, key: &key, value }, &format!("map {name}")).map(drop)
+    }
+
+    /// An extended attribute of at most so many bytes. None: there is none.
+    pub(crate) fn attribute(&self, of: BorrowedFd<'_>, name: &str, most: usize) -> Result<Option<Vec<u8>>> {
+        let mut value = vec![0; most];
+        match self.raw(Syscall::Attribute { of, name, value: &mut value }) {
+            Ok(Reply::Number(len)) => {
+                value.truncate(len as usize);
+                Ok(Some(value))
+            }
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) if error.raw_os_error() == Some(libc::ENODATA) => Ok(None),
+            // Cgroups of this kernel take no such attributes.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(None),
+            Err(source) => {
+                Err(Error::Call { call: "fgetxattr", object: format!("attribute {name}"), source })
+            }
+        }
     }
 
     pub(crate) fn map_freeze(&self, map: BorrowedFd<'_>, name: &str) -> Result<()> {
@@ -71,7 +137,7 @@ impl<'k> Bpf<'k> {
     pub(crate) fn map_value(&self, map: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
         let info = self.map_info(map, name)?;
         let mut value = vec![0; info.value_size as usize];
-        self.call(Syscall::MapLookup { map, key: 0, value: &mut value }, &format!("map {name}"))?;
+        self.element(map, 0, &mut value, name)?;
         Ok(value)
     }
 

@@ -117,6 +117,12 @@ pub(crate) fn below(mount: &Path, path: &str) -> Result<String> {
     Ok(format!("/{}", words.join("/")))
 }
 
+/// The path of a cgroup below the mount. None: it is gone.
+#[must_use]
+pub fn path(system: &System<'_>, id: u64) -> Option<String> {
+    paths(&mount(system).ok()?, &[id]).pop().flatten()
+}
+
 /// Paths of cgroups with these ids, in their order; None: no such cgroup.
 pub(crate) fn paths(mount: &Path, ids: &[u64]) -> Vec<Option<String>> {
     let mut found = vec![None; ids.len()];

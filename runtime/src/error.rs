@@ -82,6 +82,13 @@ pub enum Error {
         /// Id that the link names.
         found: u64,
     },
+    /// What was to be set is not what the policy declares.
+    Setting(String),
+    /// No policy of ours is attached to the cgroup or above it.
+    Uncovered {
+        /// Path of the cgroup below the mount.
+        cgroup: String,
+    },
     /// Something that must not happen: the answer of a call has the wrong shape.
     Unexpected(String),
 }
@@ -95,7 +102,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Kernel(_) | Self::Privilege(_) => Kind::Missing,
-            Self::RootByPath => Kind::Usage,
+            Self::RootByPath | Self::Setting(_) => Kind::Usage,
             Self::Call { source, .. } | Self::File { source, .. } => match source.raw_os_error() {
                 Some(libc::EPERM) => Kind::Missing,
                 _ => Kind::Refused,
@@ -150,7 +157,10 @@ impl fmt::Display for Error {
                 f,
                 "the kernel attached the policy to cgroup {found} instead of {wanted}; it was detached again"
             ),
-            Self::Unexpected(text) => f.write_str(text),
+            Self::Uncovered { cgroup } => {
+                write!(f, "no policy that oomc loaded is attached to {cgroup} or to a cgroup above it")
+            }
+            Self::Setting(text) | Self::Unexpected(text) => f.write_str(text),
         }
     }
 }

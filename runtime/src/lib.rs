@@ -11,7 +11,10 @@
 
 mod bpf;
 pub mod cgroup;
+pub mod config;
 pub mod error;
+pub mod events;
+pub mod labels;
 pub mod load;
 pub mod object;
 mod pins;
@@ -25,8 +28,9 @@ pub mod system;
 pub mod verifier_log;
 
 pub use cgroup::Target;
+pub use config::{Assignment, Mode};
 pub use error::{Error, Kind, Result};
-pub use load::{Loaded, Program, load, verify};
+pub use load::{Loaded, Program, Settings, load, load_with, verify};
 pub use object::Object;
 pub use status::{Attached, Foreign, Gone, Status, Unloaded, status, unload};
 pub use struct_ops::Profile;

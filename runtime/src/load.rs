@@ -4,13 +4,20 @@
 //! descriptors, except pins in a folder without a link, which the next command removes. The link's pin is
 //! the last step, and one system call: so a loader may be killed at any moment.
 
+use std::fmt;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 
 use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE};
 
+use oomc_abi::declared::Declared;
+use oomc_abi::fields::Unit;
+
 use crate::bpf::{Bpf, text_of, unexpected};
 use crate::cgroup::{self, Cgroup, Target};
+use crate::config::{Assignment, Config, Literal, Mode};
 use crate::error::{Error, Result};
+use crate::labels::{self, Refreshed};
 use crate::object::{self, Object};
 use crate::pins::{self, Folder, Pins};
 use crate::preflight::{self, Ready};
@@ -34,6 +41,8 @@ pub struct Loaded {
     pub program: Program,
     /// What this kernel lacks and the policy can do without.
     pub absent: Vec<String>,
+    /// Labels that extended attributes gave.
+    pub labels: Refreshed,
     /// Policies whose cgroups are gone; their pins were removed.
     pub gone: Vec<Gone>,
 }
@@ -49,11 +58,60 @@ pub struct Program {
     pub verified: u32,
 }
 
+/// What is set before a policy is asked for the first time.
+pub struct Settings<'a> {
+    /// The mode, if not as the policy says.
+    pub mode: Option<Mode>,
+    /// Params that are not to have their defaults.
+    pub params: Vec<Assignment>,
+    /// Reads values.
+    pub literal: Literal<'a>,
+}
+
+impl Default for Settings<'_> {
+    /// As the policy says; attributes of labels are plain numbers.
+    fn default() -> Self {
+        Self { mode: None, params: Vec::new(), literal: &plain }
+    }
+}
+
+fn plain(text: &str) -> std::result::Result<(Unit, i64), String> {
+    let number = text.parse().map_err(|_| format!("`{text}` is not a plain number"))?;
+    Ok((Unit::Count, number))
+}
+
+impl fmt::Debug for Settings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("mode", &self.mode).field("params", &self.params).finish()
+    }
+}
+
 /// Loads an object, attaches it to a cgroup, pins it.
 ///
 /// # Errors
 /// Nothing is attached and nothing is pinned then. [`Error::Occupied`] when the cgroup has a policy.
 pub fn load(system: &System<'_>, object: &Object, target: &Target) -> Result<Loaded> {
+    load_with(system, object, target, &Settings::default())
+}
+
+/// As [`load`], with params and mode of one's own.
+///
+/// # Errors
+/// As [`load`]; [`Error::Setting`] when the policy does not take a setting.
+pub fn load_with(
+    system: &System<'_>,
+    object: &Object,
+    target: &Target,
+    settings: &Settings<'_>,
+) -> Result<Loaded> {
+    let declared = object.meta.declared();
+    let set;
+    let object = if settings.mode.is_some() || !settings.params.is_empty() {
+        set = with_settings(object, &declared, settings)?;
+        &set
+    } else {
+        object
+    };
     let cgroup = cgroup::open(system, target)?;
     preflight::privilege(system, false)?;
     let ready = preflight::check(system, object)?;
@@ -65,6 +123,7 @@ pub fn load(system: &System<'_>, object: &Object, target: &Target) -> Result<Loa
         return Err(Error::Occupied { cgroup: cgroup.path, policy, foreign: false });
     }
     let parts = prepare(bpf, object, &ready)?;
+    let labels = label(system, object, &parts, &cgroup, &declared, settings.literal)?;
     let folder = pins.folder(cgroup.id);
     if let Err(error) = publish(system, object, &ready, &parts, &cgroup, &folder) {
         // The first error is the one to tell. What this leaves is a folder without a link.
@@ -78,8 +137,42 @@ pub fn load(system: &System<'_>, object: &Object, target: &Target) -> Result<Loa
         memory: cgroup.memory,
         program: parts.program,
         absent: parts.absent,
+        labels,
         gone,
     })
+}
+
+/// The object with other first values of its settings.
+fn with_settings(object: &Object, declared: &Declared, settings: &Settings<'_>) -> Result<Object> {
+    let mut object = object.clone();
+    Config::in_object(&mut object, |config| {
+        for assignment in &settings.params {
+            config.assign(declared, assignment, settings.literal)?;
+        }
+        settings.mode.map_or(Ok(()), |mode| config.switch(mode))
+    })?;
+    Ok(object)
+}
+
+/// Puts the labels that attributes of the cgroup and of all below say.
+fn label(
+    system: &System<'_>,
+    object: &Object,
+    parts: &Parts,
+    cgroup: &Cgroup,
+    declared: &Declared,
+    literal: Literal<'_>,
+) -> Result<Refreshed> {
+    let position = object.maps.iter().position(|map| map.name == labels::LABELS);
+    let Some(map) = position.and_then(|at| parts.maps.get(at)) else { return Ok(Refreshed::default()) };
+    let bpf = system.bpf();
+    let owner = cgroup.dir.metadata().map_err(Error::file("look at", &cgroup.path))?.uid();
+    let mount = cgroup::mount(system)?;
+    let attributes = labels::attributes(bpf, &mount, &cgroup.path, owner, declared, literal)?;
+    for found in &attributes.found {
+        found.store(bpf, map.as_fd())?;
+    }
+    Ok(attributes.refreshed())
 }
 
 /// Loads an object into the kernel's verifier and forgets it: nothing is attached, nothing is pinned.

@@ -13,6 +13,7 @@ use object::{
 };
 use oomc_abi::btf::ext::{self, Ext};
 use oomc_abi::btf::{self, Btf, Kind, TypeId};
+use oomc_abi::declared::Declared;
 use oomc_abi::hooks::OOM;
 
 /// An 8-byte address in data (libbpf, `libbpf_internal.h`).
@@ -29,6 +30,11 @@ const FORMAT: &str = "1";
 pub(crate) const LDDW: u8 = 0x18;
 /// Opcode of a call.
 pub(crate) const CALL: u8 = 0x85;
+/// A call of a function of the program, so many instructions further (`BPF_PSEUDO_CALL`,
+/// `include/uapi/linux/bpf.h`).
+const PSEUDO_CALL: u64 = 1;
+/// Where the functions lie that the callback calls; libbpf, too, puts what is used of them behind it.
+const FUNCTIONS_SECTION: &str = ".text";
 
 /// A policy, ready to be fitted to a kernel.
 #[derive(Clone, Debug)]
@@ -37,11 +43,11 @@ pub struct Object {
     pub meta: Meta,
     /// The policy's text.
     pub source: String,
-    /// Section of the program.
+    /// Section of the callback; records of the functions that it calls count as being in it.
     pub section: String,
     /// Symbol of the program.
     pub program: String,
-    /// Its instructions.
+    /// Its instructions, and behind them those of the functions that it calls.
     pub code: Vec<u64>,
     /// License of the program.
     pub license: String,
@@ -84,6 +90,12 @@ impl Meta {
     #[must_use]
     pub fn get(&self, key: &str) -> &str {
         self.lines.iter().find(|(found, _)| found == key).map_or("", |(_, value)| value)
+    }
+
+    /// What the policy declares.
+    #[must_use]
+    pub fn declared(&self) -> Declared {
+        Declared::read(self.lines.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
     /// Back to text.
@@ -290,6 +302,13 @@ struct Reader<'e, 'a> {
     elf: &'e Elf<'a>,
 }
 
+/// The instructions of all sections, one behind the other as the kernel gets them.
+struct Code {
+    code: Vec<u64>,
+    /// Each section, and the place of its first instruction; the callback's comes first.
+    sections: Vec<(SectionIndex, usize)>,
+}
+
 impl Reader<'_, '_> {
     fn read(&self) -> Result<Object, Error> {
         let Ok(meta) = self.text(".oomc.meta") else {
@@ -304,11 +323,18 @@ impl Reader<'_, '_> {
 
         let btf_bytes = self.bytes(".BTF")?;
         let types = Btf::parse(&btf_bytes).map_err(|error| broken(format!("`.BTF`: {error}")))?;
-        let ext = ext::parse(&self.bytes(".BTF.ext")?, &types)
+        let mut ext = ext::parse(&self.bytes(".BTF.ext")?, &types)
             .map_err(|error| broken(format!("`.BTF.ext`: {error}")))?;
 
-        let (section, index, code) = self.code()?;
+        let (section, Code { code, sections }) = self.code()?;
+        let (index, _) = *sections.first().ok_or_else(|| broken("there is no program"))?;
         let program = self.program(index)?;
+        if let Some((_, start)) = sections.get(1) {
+            let start = *start as u32;
+            join(&mut ext.funcs, &types, &section, |func| func.insn = func.insn.saturating_add(start));
+            join(&mut ext.lines, &types, &section, |line| line.insn = line.insn.saturating_add(start));
+            join(&mut ext.relos, &types, &section, |relo| relo.insn = relo.insn.saturating_add(start));
+        }
         let ops = self.ops(&types, &program)?;
         let mut globals = Vec::new();
         let mut indices = Vec::new();
@@ -337,7 +363,10 @@ impl Reader<'_, '_> {
             btf_bytes,
             ext,
         };
-        self.relocs(&mut object, index, &indices)?;
+        let mut known = Vec::new();
+        for place in &sections {
+            self.relocs(&mut object, *place, &sections, &indices, &mut known)?;
+        }
         check_ext(&object)?;
         Ok(object)
     }
@@ -352,25 +381,38 @@ impl Reader<'_, '_> {
         String::from_utf8(self.bytes(name)?).map_err(|_| broken(format!("`{name}` is not UTF-8")))
     }
 
-    /// The one section of instructions.
-    fn code(&self) -> Result<(String, SectionIndex, Vec<u64>), Error> {
-        let mut found = None;
+    /// The sections of instructions: the callback's, and the one of the functions that it calls.
+    fn code(&self) -> Result<(String, Code), Error> {
+        let (mut callback, mut functions) = (None, None);
         for section in self.elf.sections().filter(|section| section.kind() == SectionKind::Text) {
             if section.size() == 0 {
                 continue;
             }
             let name = section.name()?.to_owned();
-            if !name.starts_with("struct_ops.s/") || found.is_some() {
-                return Err(Error::Foreign(format!("it has a program in section `{name}`")));
-            }
+            let slot = match name.as_str() {
+                FUNCTIONS_SECTION => &mut functions,
+                name if name.starts_with("struct_ops.s/") => &mut callback,
+                _ => return Err(Error::Foreign(format!("it has a program in section `{name}`"))),
+            };
             let (chunks, rest) = section.data()?.as_chunks::<8>();
             if !rest.is_empty() || chunks.len() > MAX_INSNS {
                 return Err(broken(format!("`{name}` is {} bytes long", section.size())));
             }
-            let code = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect();
-            found = Some((name, section.index(), code));
+            let code: Vec<u64> = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect();
+            if slot.replace((name.clone(), section.index(), code)).is_some() {
+                return Err(Error::Foreign(format!("it has a program in section `{name}`")));
+            }
         }
-        found.ok_or_else(|| broken("there is no program"))
+        let (name, index, mut code) = callback.ok_or_else(|| broken("there is no program"))?;
+        let mut sections = vec![(index, 0)];
+        if let Some((_, index, more)) = functions {
+            sections.push((index, code.len()));
+            code.extend(more);
+        }
+        if code.len() > MAX_INSNS {
+            return Err(broken(format!("it has {} instructions", code.len())));
+        }
+        Ok((name, Code { code, sections }))
     }
 
     /// The symbol of the program: a function at the start of its section.
@@ -433,16 +475,19 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// Relocations of one section. Calls of its functions are filled in at once: nothing of them depends on
+    /// the kernel.
     fn relocs(
         &self,
         object: &mut Object,
-        index: SectionIndex,
+        (index, start): (SectionIndex, usize),
+        sections: &[(SectionIndex, usize)],
         globals: &[SectionIndex],
+        known: &mut Vec<(SymbolIndex, usize)>,
     ) -> Result<(), Error> {
         let section = self.elf.section_by_index(index)?;
-        let mut known: Vec<(SymbolIndex, usize)> = Vec::new();
         for (at, reloc) in section.relocations() {
-            let insn = usize::try_from(at / 8).unwrap_or(usize::MAX);
+            let insn = usize::try_from(at / 8).unwrap_or(usize::MAX).saturating_add(start);
             let opcode = object.code.get(insn).map(|insn| *insn as u8);
             let opcode =
                 opcode.filter(|_| at % 8 == 0).ok_or_else(|| broken("a relocation stands nowhere"))?;
@@ -453,6 +498,18 @@ impl Reader<'_, '_> {
             let call = opcode == CALL && kind == R_BPF_64_32.0;
             if !wide && !call {
                 return Err(broken(format!("relocation of type {kind} at opcode {opcode:#04x}")));
+            }
+            let home = sections.iter().find(|(index, _)| symbol.section_index() == Some(*index));
+            if let Some((_, start)) = home.filter(|_| call) {
+                let callee = usize::try_from(symbol.address() / 8).ok().and_then(|at| at.checked_add(*start));
+                let callee = callee.filter(|callee| *callee < object.code.len());
+                let callee = callee.ok_or_else(|| broken("a called function is out of range"))?;
+                // Both are below the most that the kernel takes.
+                let distance = callee as i32 - insn as i32 - 1;
+                if let Some(slot) = object.code.get_mut(insn) {
+                    *slot = u64::from(CALL) | PSEUDO_CALL << 12 | u64::from(distance.cast_unsigned()) << 32;
+                }
+                continue;
             }
             let target = if symbol.is_undefined() {
                 let position = match known.iter().find(|(known, _)| *known == index) {
@@ -514,6 +571,22 @@ impl Reader<'_, '_> {
             places.push(Place { name: name.to_owned(), size, variables });
         }
         Ok(places)
+    }
+}
+
+/// Makes the records of the functions records of the program, behind its own.
+fn join<T>(sections: &mut Vec<ext::Section<T>>, types: &Btf, program: &str, shift: impl Fn(&mut T)) {
+    let mut moved = Vec::new();
+    sections.retain_mut(|section| {
+        let ours = types.string(section.name) == Some(FUNCTIONS_SECTION);
+        if ours {
+            moved.append(&mut section.records);
+        }
+        !ours
+    });
+    moved.iter_mut().for_each(shift);
+    if let Some(own) = sections.iter_mut().find(|section| types.string(section.name) == Some(program)) {
+        own.records.extend(moved);
     }
 }
 

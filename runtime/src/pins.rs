@@ -121,6 +121,11 @@ impl Folder {
         self.path.join(pin)
     }
 
+    /// The folder itself.
+    pub(crate) fn place(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn create(&self) -> Result<()> {
         DirBuilder::new().mode(0o700).create(&self.path).map_err(Error::file("make", &self.path))
     }

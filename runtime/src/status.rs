@@ -8,10 +8,14 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya_obj::generated::bpf_link_type;
 use oomc_abi::btf::{Btf, Kind};
+use oomc_abi::declared::Param;
+use oomc_abi::record::Record;
 
 use crate::bpf::{Bpf, text_of};
 use crate::cgroup::{self, Target};
+use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
+use crate::events;
 use crate::object::Meta;
 use crate::pins::{self, Folder, Pins};
 use crate::preflight;
@@ -41,8 +45,14 @@ pub struct Attached {
     pub policy: String,
     /// What the object said of itself.
     pub meta: Meta,
+    /// Whether it acts, if it can be switched.
+    pub mode: Option<Mode>,
+    /// Its params with their values.
+    pub params: Vec<(Param, i64)>,
     /// What it has done, in the order of the object.
     pub counters: Vec<(String, u64)>,
+    /// Its last decision.
+    pub last: Option<Record>,
 }
 
 /// A policy that another loader attached.
@@ -146,6 +156,36 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
     Ok(status)
 }
 
+/// Looks at each policy of ours that is attached, or at one cgroup's, with its pins.
+///
+/// # Errors
+/// [`Error::Vacant`] when the cgroup has none of ours.
+pub(crate) fn with_living<T>(
+    system: &System<'_>,
+    only: Option<&Target>,
+    look: impl Fn(Attached, &Folder) -> Result<T>,
+) -> Result<Vec<T>> {
+    let only = only.map(|target| cgroup::open(system, target)).transpose()?;
+    preflight::privilege(system, false)?;
+    let living = match Pins::lock_existing(system)? {
+        Some(pins) => sweep(system, &pins)?.0,
+        None => Vec::new(),
+    };
+    let mut status = Status::default();
+    let mut folders = Vec::new();
+    for living in living {
+        if only.as_ref().is_none_or(|only| only.id == living.folder.id) {
+            status.attached.push(attached(system.bpf(), &living.folder)?);
+            folders.push(living.folder);
+        }
+    }
+    if let (Some(only), true) = (&only, folders.is_empty()) {
+        return Err(Error::Vacant { cgroup: only.path.clone() });
+    }
+    name_cgroups(system, &mut status);
+    status.attached.into_iter().zip(&folders).map(|(one, folder)| look(one, folder)).collect()
+}
+
 /// Fills in the paths that the cgroups have now; one may have been renamed since the load.
 fn name_cgroups(system: &System<'_>, status: &mut Status) {
     let Ok(mount) = cgroup::mount(system) else { return };
@@ -212,7 +252,14 @@ pub fn unload(system: &System<'_>, only: Option<&Target>) -> Result<Unloaded> {
 
 fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
     let meta = meta(bpf, folder);
+    let (mode, params) = match Config::pinned(bpf, folder)? {
+        Some((mut config, _)) => (Some(config.mode()?), config.params(&meta.declared())),
+        None => (None, Vec::new()),
+    };
     Ok(Attached {
+        mode,
+        params,
+        last: events::kept(bpf, folder)?.pop(),
         cgroup: meta.get("cgroup").to_owned(),
         cgroup_id: folder.id,
         policy: name_of(&meta),
@@ -221,7 +268,7 @@ fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
     })
 }
 
-fn meta(bpf: Bpf<'_>, folder: &Folder) -> Meta {
+pub(crate) fn meta(bpf: Bpf<'_>, folder: &Folder) -> Meta {
     let text = folder.open(bpf, pins::META).ok().flatten().and_then(|map| {
         let value = bpf.map_value(map.as_fd(), pins::META).ok()?;
         Some(text_of(&value))
@@ -229,7 +276,7 @@ fn meta(bpf: Bpf<'_>, folder: &Folder) -> Meta {
     Meta::parse(&text.unwrap_or_default())
 }
 
-fn name_of(meta: &Meta) -> String {
+pub(crate) fn name_of(meta: &Meta) -> String {
     let hash = meta.get("hash");
     format!("{}@{}", meta.get("name"), hash.get(..8).unwrap_or(hash))
 }
@@ -250,26 +297,25 @@ fn counters(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<(String, u64)>> {
     let value = bpf.map_value(map.as_fd(), "stats")?;
     let types = Btf::parse(&bpf.btf_data(info.btf_id)?)
         .map_err(|error| Error::Unexpected(format!("the types of the counters cannot be read: {error}")))?;
-    Ok(named_numbers(&types, info.value_type, &value))
+    let number = |at: usize| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?));
+    let words = named_words(&types, info.value_type).into_iter();
+    Ok(words.filter_map(|(name, at)| Some((name, number(at)?))).collect())
 }
 
-/// Members of eight bytes of the structures in a section.
-fn named_numbers(types: &Btf, section: u32, value: &[u8]) -> Vec<(String, u64)> {
-    let mut numbers = Vec::new();
-    let Some(Kind::DataSec { entries, .. }) = types.get(section).map(|ty| ty.kind) else { return numbers };
+/// Name and offset of each member of eight bytes of the structures in a section.
+pub(crate) fn named_words(types: &Btf, section: u32) -> Vec<(String, usize)> {
+    let mut words = Vec::new();
+    let Some(Kind::DataSec { entries, .. }) = types.get(section).map(|ty| ty.kind) else { return words };
     for entry in entries {
         let Some(Kind::Var { ty, .. }) = types.get(entry.ty).map(|ty| ty.kind) else { continue };
         let Some(Kind::Struct { members, .. }) = types.resolve(ty).map(|(_, ty)| ty.kind) else { continue };
         for member in members {
-            let at = (entry.offset + member.bit_offset / 8) as usize;
-            if types.size_of(member.ty) == Some(8)
-                && let Some(bytes) = value.get(at..at + 8).and_then(|bytes| bytes.try_into().ok())
-            {
-                numbers.push((member.name.to_owned(), u64::from_ne_bytes(bytes)));
+            if types.size_of(member.ty) == Some(8) {
+                words.push((member.name.to_owned(), (entry.offset + member.bit_offset / 8) as usize));
             }
         }
     }
-    numbers
+    words
 }
 
 /// Links of the ops structure, ours included.

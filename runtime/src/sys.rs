@@ -1,4 +1,4 @@
-//! bpf(2) and mount(2): the only unsafe code of the crate.
+//! bpf(2), mount(2) and fgetxattr(2): the only unsafe code of the crate.
 //!
 //! Owns the shape of each call ([`Syscall`]) and of its answer ([`Reply`]). [`Linux`] passes them to the
 //! kernel; tests put another [`Kernel`] in its place and see the order of calls, refuse some, and look what
@@ -30,12 +30,12 @@ pub enum Syscall<'a> {
     },
     /// A map. Gives a file descriptor.
     MapCreate(&'a MapAttr<'a>),
-    /// Sets an element of an array, or the value of a struct_ops map.
+    /// Sets an element, or the value of a struct_ops map.
     MapUpdate {
         /// The map.
         map: BorrowedFd<'a>,
-        /// Which element.
-        key: u32,
+        /// Which element; as long as the map's key size.
+        key: &'a [u8],
         /// As long as the map's value size.
         value: &'a [u8],
     },
@@ -44,9 +44,25 @@ pub enum Syscall<'a> {
         /// The map.
         map: BorrowedFd<'a>,
         /// Which element.
-        key: u32,
+        key: &'a [u8],
         /// As long as the map's value size.
         value: &'a mut [u8],
+    },
+    /// Removes an element.
+    MapDelete {
+        /// The map.
+        map: BorrowedFd<'a>,
+        /// Which element.
+        key: &'a [u8],
+    },
+    /// The key behind another one, in an order of the kernel's own. ENOENT after the last.
+    MapNextKey {
+        /// The map.
+        map: BorrowedFd<'a>,
+        /// None: the first.
+        after: Option<&'a [u8]>,
+        /// As long as the map's key size.
+        key: &'a mut [u8],
     },
     /// No more changes from user space.
     MapFreeze {
@@ -125,6 +141,15 @@ pub enum Syscall<'a> {
         /// A directory.
         place: &'a Path,
     },
+    /// Reads an extended attribute. Gives the number of its bytes.
+    Attribute {
+        /// Of this file or directory.
+        of: BorrowedFd<'a>,
+        /// With its name space: `user.oom.tier`.
+        name: &'a str,
+        /// Where it is written.
+        value: &'a mut [u8],
+    },
 }
 
 impl Syscall<'_> {
@@ -136,6 +161,8 @@ impl Syscall<'_> {
             Self::MapCreate(_) => "BPF_MAP_CREATE",
             Self::MapUpdate { .. } => "BPF_MAP_UPDATE_ELEM",
             Self::MapLookup { .. } => "BPF_MAP_LOOKUP_ELEM",
+            Self::MapDelete { .. } => "BPF_MAP_DELETE_ELEM",
+            Self::MapNextKey { .. } => "BPF_MAP_GET_NEXT_KEY",
             Self::MapFreeze { .. } => "BPF_MAP_FREEZE",
             Self::ProgLoad { .. } => "BPF_PROG_LOAD",
             Self::LinkCreate { .. } => "BPF_LINK_CREATE",
@@ -150,6 +177,7 @@ impl Syscall<'_> {
                 "BPF_OBJ_GET_INFO_BY_FD"
             }
             Self::MountBpf { .. } => "mount",
+            Self::Attribute { .. } => "fgetxattr",
         }
     }
 }
@@ -270,7 +298,11 @@ pub struct MapInfo {
     /// Its id.
     pub id: u32,
     /// In bytes.
+    pub key_size: u32,
+    /// In bytes.
     pub value_size: u32,
+    /// Elements; of a ring buffer, bytes.
+    pub max_entries: u32,
     /// Id of the BTF that describes it; 0: none.
     pub btf_id: u32,
     /// Type of the value in it.
@@ -303,7 +335,8 @@ pub trait Kernel {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linux;
 
-const KEY_SIZE: u32 = 4;
+/// Bytes of the key of an array.
+pub(crate) const KEY_SIZE: u32 = 4;
 /// Bytes of the buffer for `struct bpf_link_info`; kernels cut or fill what they know differently.
 const LINK_INFO: usize = 256;
 
@@ -344,7 +377,7 @@ impl Kernel for Linux {
                 // SAFETY: as above.
                 let fields = unsafe { &mut attr.__bindgen_anon_2 };
                 fields.map_fd = raw(map)?;
-                fields.key = &raw const key as u64;
+                fields.key = address(key);
                 fields.__bindgen_anon_1.value = address(value);
                 done(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr)
             }
@@ -352,9 +385,24 @@ impl Kernel for Linux {
                 // SAFETY: as above.
                 let fields = unsafe { &mut attr.__bindgen_anon_2 };
                 fields.map_fd = raw(map)?;
-                fields.key = &raw const key as u64;
+                fields.key = address(key);
                 fields.__bindgen_anon_1.value = value.as_mut_ptr() as u64;
                 done(bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut attr)
+            }
+            Syscall::MapDelete { map, key } => {
+                // SAFETY: as above.
+                let fields = unsafe { &mut attr.__bindgen_anon_2 };
+                fields.map_fd = raw(map)?;
+                fields.key = address(key);
+                done(bpf_cmd::BPF_MAP_DELETE_ELEM, &mut attr)
+            }
+            Syscall::MapNextKey { map, after, key } => {
+                // SAFETY: as above.
+                let fields = unsafe { &mut attr.__bindgen_anon_2 };
+                fields.map_fd = raw(map)?;
+                fields.key = after.map_or(0, address);
+                fields.__bindgen_anon_1.next_key = key.as_mut_ptr() as u64;
+                done(bpf_cmd::BPF_MAP_GET_NEXT_KEY, &mut attr)
             }
             Syscall::MapFreeze { map } => {
                 attr.__bindgen_anon_2.map_fd = raw(map)?;
@@ -421,7 +469,9 @@ impl Kernel for Linux {
                 Ok(Reply::Map(MapInfo {
                     kind: info.type_,
                     id: info.id,
+                    key_size: info.key_size,
                     value_size: info.value_size,
+                    max_entries: info.max_entries,
                     btf_id: info.btf_id,
                     value_type: info.btf_value_type_id,
                     kernel_value_type: info.btf_vmlinux_value_type_id,
@@ -453,6 +503,14 @@ impl Kernel for Linux {
                     libc::mount(c"bpf".as_ptr(), place.as_ptr(), c"bpf".as_ptr(), 0, data.as_ptr().cast())
                 };
                 if result == 0 { Ok(Reply::Done) } else { Err(io::Error::last_os_error()) }
+            }
+            Syscall::Attribute { of, name, value } => {
+                let name = CString::new(name)?;
+                // SAFETY: a string that ends in NUL, and a buffer with its own length, both alive.
+                let result = unsafe {
+                    libc::fgetxattr(of.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
+                };
+                u32::try_from(result).map(Reply::Number).map_err(|_| io::Error::last_os_error())
             }
         }
     }

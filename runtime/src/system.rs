@@ -1,6 +1,7 @@
 //! Where the running system keeps what is read and written here. Tests put folders of their own in place.
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use crate::bpf::Bpf;
 use crate::sys::{Kernel, Linux};
@@ -27,6 +28,8 @@ pub struct Paths {
     pub mounts: PathBuf,
     /// What this process may do.
     pub process_status: PathBuf,
+    /// How long the machine runs.
+    pub uptime: PathBuf,
 }
 
 impl Default for Paths {
@@ -37,6 +40,7 @@ impl Default for Paths {
             kallsyms: "/proc/kallsyms".into(),
             mounts: "/proc/self/mountinfo".into(),
             process_status: "/proc/self/status".into(),
+            uptime: "/proc/uptime".into(),
         }
     }
 }
@@ -50,6 +54,14 @@ impl System<'static> {
 }
 
 impl<'k> System<'k> {
+    /// When the machine was started, as far as its clock is right. Records count from then.
+    #[must_use]
+    pub fn started(&self) -> Option<SystemTime> {
+        let text = std::fs::read_to_string(&self.paths.uptime).ok()?;
+        let seconds = text.split(' ').next()?.parse().ok()?;
+        SystemTime::now().checked_sub(Duration::try_from_secs_f64(seconds).ok()?)
+    }
+
     pub(crate) fn bpf(&self) -> Bpf<'k> {
         Bpf::new(self.kernel)
     }

@@ -5,9 +5,13 @@
 
 /// All policies by name.
 pub const FILES: &[(&str, &str)] = &[
+    ("batch_first", include_str!("../policies/batch_first.oom")),
     ("grow_then_kill", include_str!("../policies/grow_then_kill.oom")),
     ("largest_leaf", include_str!("../policies/largest_leaf.oom")),
     ("largest_process", include_str!("../policies/largest_process.oom")),
+    ("largest_tenant", include_str!("../policies/largest_tenant.oom")),
+    ("tiers", include_str!("../policies/tiers.oom")),
+    ("watch", include_str!("../policies/watch.oom")),
     ("whole_workload", include_str!("../policies/whole_workload.oom")),
     ("youngest_first", include_str!("../policies/youngest_first.oom")),
 ];

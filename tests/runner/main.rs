@@ -27,9 +27,9 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Every `.oom` file, but those for the virtual machine.
+/// Every policy and every file of IR, but those for the virtual machine.
 fn is_case(path: &Path, folder: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "oom") && !path.starts_with(folder.join("run"))
+    path.extension().is_some_and(|end| end == "oom" || end == "ir") && !path.starts_with(folder.join("run"))
 }
 
 fn run(path: &PathBuf) -> Result<(), String> {
@@ -84,4 +84,4 @@ fn run_case(case: &Case) -> Result<(), String> {
 }
 
 /// Keys that a header may have.
-const KEYS: &[&str] = &["test", "btf", "emit"];
+const KEYS: &[&str] = &["test", "btf", "emit", "pass"];

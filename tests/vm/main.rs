@@ -4,6 +4,9 @@
 //! environment; with `OOMC_VM_VERBOSE` the steps of passing cases are shown, too. Without them there is no machine to boot: the cases are read, so that a wrong
 //! script fails, and count as ignored.
 
+mod large;
+mod random;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,10 +41,14 @@ fn main() -> ExitCode {
     let board = Arc::new(Board::default());
     let mut trials = Vec::new();
     let mut wanted = Vec::new();
-    for (name, file, script) in case_files().into_iter().chain(shipped_policies()) {
+    let files = case_files().into_iter().chain(shipped_policies()).map(|(name, file, script)| {
         let case = fs::read_to_string(&file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))
             .and_then(|text| script::parse(&name, &format!("{text}\n{script}")));
+        (name, case)
+    });
+    let large = large::cases().into_iter().map(|(name, text)| (name.to_owned(), script::parse(name, &text)));
+    for (name, case) in files.chain(large) {
         match case {
             Ok(case) => {
                 if selected(&arguments, &name) {
@@ -54,6 +61,12 @@ fn main() -> ExitCode {
             Err(error) => trials.push(Trial::test(name, move || Err(Failed::from(error)))),
         }
     }
+    if selected(&arguments, random::NAME) && tools.is_some() {
+        wanted.extend(random::cases());
+    }
+    let judge = Arc::clone(&board);
+    let trial = Trial::test(random::NAME, move || random::judge(|name| judge.report(name)));
+    trials.push(trial.with_ignored_flag(tools.is_none()));
     let boots = !arguments.list && !wanted.is_empty();
     let runner = tools.filter(|_| boots).map(|tools| {
         let board = Arc::clone(&board);
@@ -123,7 +136,8 @@ impl Board {
         let verbose = env::var_os("OOMC_VM_VERBOSE").is_some();
         let result = run::run(tools, &folder, cases, &[], &mut |report| {
             if verbose {
-                eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, report.steps.join("\n  "));
+                let lines: Vec<&str> = report.steps.iter().chain(&report.shown).map(String::as_str).collect();
+                eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, lines.join("\n  "));
             }
             if let Ok(mut reports) = self.reports.lock() {
                 reports.by_case.insert(report.case.clone(), report);
@@ -136,14 +150,19 @@ impl Board {
         self.news.notify_all();
     }
 
-    /// Waits for the report of a case.
+    /// Waits for the verdict on a case.
     fn verdict(&self, name: &str) -> Result<(), Failed> {
+        self.report(name).map(drop)
+    }
+
+    /// Waits for the report of a case that passed.
+    fn report(&self, name: &str) -> Result<Report, Failed> {
         let poisoned = |_| Failed::from("the run of the machine panicked");
         let mut reports = self.reports.lock().map_err(poisoned)?;
         loop {
             if let Some(report) = reports.by_case.get(name) {
                 return match &report.failure {
-                    None => Ok(()),
+                    None => Ok(report.clone()),
                     Some(failure) => Err(Failed::from(explain(report, failure))),
                 };
             }

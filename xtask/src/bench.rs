@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: oomc beside clang on the same policy.
 //!
 //! Measures the whole process that makes an object, interleaved so that both see the same machine, and what
-//! comes out: instructions, and the verifier's work in the machine. Prints what it measured, also where it
-//! falls short of the goals. Knows no policy but the headline and its hand-written twin.
+//! comes out: instructions, and the verifier's work in the machine. Then builds policies of ever more rules,
+//! whose time per rule may not grow. Prints what it measured, also where it falls short of the goals. Knows no
+//! policy but the headline, its hand-written twin, and rules by the thousand.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,6 +30,13 @@ const RUNS: usize = 21;
 const TIME_GOAL: f64 = 1.0 / 20.0;
 /// Instructions and verifier's work are at most this many times those of the C.
 const CODE_GOAL: f64 = 1.2;
+
+/// Rules of the long policies.
+const LENGTHS: [u32; 5] = [10, 100, 500, 1_000, 5_000];
+/// Runs of each; the longest takes seconds.
+const LONG_RUNS: usize = 5;
+/// A rule more costs at most this many times in the longest policy what it costs in one of a hundred.
+const GROWTH_GOAL: f64 = 1.25;
 
 /// The command line word by which this program runs another one and says what that took.
 pub(crate) const ONE_RUN: &str = "one-run";
@@ -92,7 +100,69 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     say("Loading both objects in the machine, and letting both act …");
     let sizes = verify(&ours, &theirs)?;
     say(&table(runs, [&own, &other], sizes));
+    say(&format!("\nBuilding policies of up to {} rules …", LENGTHS.iter().max().unwrap_or(&0)));
+    for (kind, rule) in LONG {
+        say(&growth(kind, &lengths(&oomc, &folder, rule)?));
+    }
     Ok(())
+}
+
+/// A rule by its number.
+type Rule = fn(u32) -> String;
+
+/// Policies of one function, and of several that share their searches.
+const LONG: [(&str, Rule); 2] = [
+    ("raise a limit", |at| format!("if cgroup.depth == {at} then raise_limit 1MiB up to {}MiB\n", at + 10)),
+    ("kill", |at| match at % 4 {
+        0 => format!("kill largest cgroup in subtree where usage > {}MiB\n", 100_000 - at),
+        _ => format!("kill largest process in subtree where rss > {}MiB\n", 100_000 - at),
+    }),
+];
+
+/// What builds of each length took, in turn.
+fn lengths(oomc: &Path, folder: &Path, rule: Rule) -> Result<Vec<(u32, Vec<Cost>)>, String> {
+    let mut commands = Vec::new();
+    for length in LENGTHS {
+        let policy = folder.join(format!("long-{length}.oom"));
+        let text: String = (0..length).map(rule).collect();
+        fs::write(&policy, text).map_err(|error| format!("cannot write {}: {error}", policy.display()))?;
+        let object = policy.with_extension("o");
+        commands.push(words(&[oomc, "build".as_ref(), &policy, "-o".as_ref(), &object]));
+    }
+    let mut all: Vec<(u32, Vec<Cost>)> = LENGTHS.iter().map(|length| (*length, Vec::new())).collect();
+    for counted in std::iter::once(false).chain(std::iter::repeat_n(true, LONG_RUNS)) {
+        for ((_, costs), command) in all.iter_mut().zip(&commands) {
+            let cost = one(command)?;
+            costs.extend(counted.then_some(cost));
+        }
+    }
+    Ok(all)
+}
+
+/// Time and memory by length, and what a rule more costs.
+fn growth(kind: &str, all: &[(u32, Vec<Cost>)]) -> String {
+    let milliseconds = |costs: &[Cost]| median(costs, |cost| cost.nanoseconds) / 1e6;
+    let mut text = format!(
+        "\nPolicies of rules that {kind}; medians of {LONG_RUNS} interleaved runs of `oomc build`.\n\n\
+         {:>6}{:>12}{:>22}{:>18}\n",
+        "rules", "time, ms", "per rule more, ms", "peak memory, MiB"
+    );
+    let mut slopes = Vec::new();
+    let mut before: Option<(u32, f64)> = None;
+    for (length, costs) in all {
+        let (time, memory) = (milliseconds(costs), median(costs, |cost| cost.kibibytes) / 1024.0);
+        let slope = before.map(|(shorter, less)| (time - less) / f64::from(length - shorter));
+        let shown = slope.map_or_else(|| "-".to_owned(), |slope| format!("{slope:.3}"));
+        text.push_str(&format!("{length:>6}{time:>12.1}{shown:>22}{memory:>18.1}\n"));
+        slopes.extend(slope);
+        before = Some((*length, time));
+    }
+    if let (Some(first), Some(last)) = (slopes.first(), slopes.last()) {
+        let ratio = last / first;
+        let verdict = if ratio <= GROWTH_GOAL { "met" } else { "NOT met" };
+        text.push_str(&format!("last to first: {ratio:.3}   ≤ {GROWTH_GOAL:.2}  {verdict}\n"));
+    }
+    text
 }
 
 /// Runs a program and prints nanoseconds and kibibytes.

@@ -178,6 +178,9 @@ kfuncs! {
     /// Gives it back.
     TASK_RELEASE = "bpf_task_release", 1, Void, [release] {
         c: "void bpf_task_release(struct task_struct *p)", source: "kernel/bpf/helpers.c, 6.12" }
+    /// The process with this number in the first namespace, referenced, or null when it is gone.
+    TASK_FROM_PID = "bpf_task_from_pid", 1, Ptr, [acquire, ret_null] {
+        c: "struct task_struct *bpf_task_from_pid(s32 pid)", source: "kernel/bpf/helpers.c, 6.12" }
     /// The cgroup with this id, referenced, or null when it is gone.
     CGROUP_FROM_ID = "bpf_cgroup_from_id", 1, Ptr, [acquire, ret_null] {
         c: "struct cgroup *bpf_cgroup_from_id(u64 cgid)", source: "kernel/bpf/helpers.c, 6.12" }
@@ -219,7 +222,7 @@ kfuncs! {
         errors: ["EPERM" = "init, a kernel thread, or oom_score_adj -1000",
                  "ESRCH" = "nothing to gain: no memory, or already reaped"] }
     /// Raises `memory.max` of the cgroup whose limit was hit. Never lowers; not bounded by the ancestors.
-    MEM_CGROUP_RAISE_MAX = "bpf_mem_cgroup_raise_max", 3, Int, [sleepable] {
+    MEM_CGROUP_RAISE_MAX = "bpf_mem_cgroup_raise_max", 3, Int, [sleepable, optional] {
         c: "int bpf_mem_cgroup_raise_max(struct oom_control *oc, struct mem_cgroup *memcg, unsigned long new_max_bytes)",
         source: "mm/oom_kill.c, kernel under test", surface: "raise_limit",
         errors: ["EINVAL" = "not above the present limit", "EPERM" = "outside the scope of the OOM, or a system-wide OOM",

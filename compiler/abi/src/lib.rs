@@ -5,6 +5,8 @@
 //! the language and how each is read ([`fields`]), the members that generated code
 //! reads ([`members`]), helpers and constants that BTF does not carry
 //! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]).
+//! What generated code writes down about a decision is defined here too, for writers and readers ([`record`],
+//! [`declared`], [`account`], [`amount`]).
 //! *Facts* are a kernel's BTF ([`btf`]). [`resolve`] joins the two into a [`resolve::KernelView`].
 //!
 //! This crate knows neither the policy language's grammar and types, nor the IR, nor ELF; surface names
@@ -17,6 +19,10 @@ pub mod hooks;
 pub mod kfuncs;
 pub mod members;
 pub mod record;
+
+pub mod account;
+pub mod amount;
+pub mod declared;
 
 pub mod btf;
 pub mod proto;

@@ -84,7 +84,7 @@ fn declaration(text: &str) -> Option<(&str, CType<'_>)> {
         ["void"] => Base::Void,
         ["bool"] => Base::Bool,
         ["char"] => Base::Char,
-        ["int"] => int("int", 4, true),
+        ["int"] | ["s32"] => int("int", 4, true),
         ["unsigned", "int"] | ["u32"] => int("unsigned int", 4, false),
         ["unsigned", "long"] => int("long unsigned int", 8, false),
         ["long"] => int("long int", 8, true),

@@ -245,8 +245,17 @@ pub struct Record {
 pub struct Message {
     /// Which of the policy's messages, from 0.
     pub index: u64,
-    /// Each as a number, and as the name that the same bytes are; which of the two, the policy tells.
-    pub values: Vec<(i64, String)>,
+    /// In the order of the text.
+    pub values: Vec<Value>,
+}
+
+/// A value of a message: the same bytes as a number and as a name; which of the two, the policy tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Value {
+    /// None: missing, or it is a name.
+    pub number: Option<i64>,
+    /// Empty: missing, or it is a number.
+    pub name: String,
 }
 
 /// A candidate with its keys.
@@ -287,8 +296,11 @@ impl Record {
         let message = |index: u32, values: u32| {
             let index = word(index).checked_sub(1)?;
             let values = (0..MAX_VALUES as u32).map(|value| values + value * NAME_WORDS);
-            let values = values.map(|at| (word(at).cast_signed(), name(at, NAME_BYTES))).collect();
-            Some(Message { index, values })
+            let value = |at| Value {
+                number: (word(at + 1) == 1).then(|| word(at).cast_signed()),
+                name: name(at, NAME_BYTES),
+            };
+            Some(Message { index, values: values.map(value).collect() })
         };
         let flags = word(at::FLAGS);
         let ends = bytes.get(at::ENDS as usize * 8..).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use oomc_compiler::Stage;
-use oomc_runtime::Target;
+use oomc_runtime::{Assignment, Target};
 
 /// Compiles policies for the kernel's out-of-memory handling, and loads them.
 ///
@@ -67,6 +67,23 @@ pub(crate) enum Command {
     Unload(Unload),
     /// Show what is attached where, and what it has done
     Status(Status),
+    /// Change params of an attached policy: `oomc set --cgroup /job step=30%`
+    ///
+    /// All of them or, when one is refused, none. The next out-of-memory event sees the new values.
+    Set(Set),
+    /// Let an attached policy act, or only record what it would do
+    ///
+    /// In audit mode the kernel does what it does without a policy. Switching forgets what audit mode counted.
+    Mode(ModeOf),
+    /// Put labels on a cgroup, for it and everything below: `oomc label /job tier=3`
+    ///
+    /// They are for the policy that is attached to the cgroup, or to its nearest ancestor with one.
+    /// `NAME=inherit` takes a label away.
+    Label(Label),
+    /// Show what policies have decided: the last 64 decisions of each
+    ///
+    /// With `--verbose` also who wanted memory and how each rule ended.
+    Events(Events),
     /// Explain a diagnostic: `oomc explain E0302`
     Explain {
         /// The code; without it, all codes are listed
@@ -94,6 +111,9 @@ pub(crate) struct Check {
     /// Policies
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Let the running kernel's verifier look at each, too; nothing is attached. Takes objects as well
+    #[arg(long, conflicts_with = "btf")]
+    pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }
@@ -159,6 +179,73 @@ pub(crate) struct Load {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) one: One,
+    /// Begin in this mode, whatever the policy says
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+    /// Begin with this value of a param; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<Assignment>,
+}
+
+/// Whether a policy acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Only record what it would do
+    Audit,
+    /// Act
+    Enforce,
+}
+
+impl From<Mode> for oomc_runtime::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Audit => Self::Audit,
+            Mode::Enforce => Self::Enforce,
+        }
+    }
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Set {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// Params and their new values, as the language writes them: `30%`, `64MiB`, `5m`, `3`
+    #[arg(required = true, value_name = "NAME=VALUE")]
+    pub(crate) params: Vec<Assignment>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ModeOf {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// The mode
+    #[arg(value_enum)]
+    pub(crate) mode: Mode,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Label {
+    /// The cgroup: relative to the cgroup2 mount, or an absolute path below it
+    #[arg(value_name = "CGROUP", required_unless_present = "system")]
+    pub(crate) cgroup: Option<String>,
+    /// Labels and their values, as the language writes them
+    #[arg(value_name = "NAME=VALUE", required_unless_present = "refresh")]
+    pub(crate) labels: Vec<Assignment>,
+    /// Read the extended attributes `user.oom.NAME` of the cgroup and everything below anew
+    #[arg(long, conflicts_with = "labels")]
+    pub(crate) refresh: bool,
+    /// The root cgroup; only with `--refresh`
+    #[arg(long, conflicts_with = "cgroup", requires = "refresh")]
+    pub(crate) system: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Events {
+    #[command(flatten)]
+    pub(crate) which: Status,
+    /// Go on with new decisions, until interrupted or until the policies are detached
+    #[arg(short, long)]
+    pub(crate) follow: bool,
 }
 
 #[derive(Debug, Group)]
@@ -183,6 +270,15 @@ pub(crate) struct Status {
     /// Only the root cgroup
     #[arg(long, conflicts_with = "cgroup")]
     pub(crate) system: bool,
+}
+
+impl Status {
+    pub(crate) fn target(&self) -> Option<Target> {
+        match &self.cgroup {
+            Some(path) => Some(Target::Cgroup(path.clone())),
+            None => self.system.then_some(Target::System),
+        }
+    }
 }
 
 #[derive(Debug, Group)]

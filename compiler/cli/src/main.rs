@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         Command::Load(load) => cmd::load::run(&report, load),
         Command::Unload(unload) => cmd::unload::run(&report, unload),
         Command::Status(status) => cmd::status::run(&report, status),
+        Command::Set(set) => cmd::set::run(&report, set),
+        Command::Mode(mode) => cmd::mode::run(&report, mode),
+        Command::Label(label) => cmd::label::run(&report, label),
+        Command::Events(events) => cmd::events::run(&report, events),
         Command::Lsp(lsp) => cmd::lsp::run(lsp),
     };
     let exit = result.unwrap_or_else(|failure| {

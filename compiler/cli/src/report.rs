@@ -74,6 +74,13 @@ impl Report {
         }
     }
 
+    /// A remark that people get even if they asked for errors only.
+    pub(crate) fn insist(&self, text: impl fmt::Display) {
+        if !self.json() {
+            complain(&format!("warning: {text}\n"));
+        }
+    }
+
     /// The result, for programs. Does nothing for people.
     pub(crate) fn result(&self, command: &str, exit: Exit, mut result: Value) {
         if !self.json() {
@@ -137,6 +144,17 @@ impl Report {
             && let Err(new) = io::stdout().lock().write_all(text.as_bytes())
         {
             *error = Some(new);
+        }
+    }
+
+    /// Writes out what was printed so far.
+    ///
+    /// # Errors
+    /// If it could not be written, or nobody wants to read it any more.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        match &*self.error.borrow() {
+            Some(error) => Err(error.kind().into()),
+            None => io::stdout().lock().flush(),
         }
     }
 

@@ -25,25 +25,38 @@ pub fn disassemble(program: &Program, func: &Function) -> String {
             let _ = writeln!(out, "; policy {}:{}", line.line, line.column);
         }
         let insn = Insn::decode(code);
-        let reloc = relocs.next_if(|reloc| reloc.insn == index);
-        let fact_here = core.next_if(|core| core.insn == index);
-        let mut text = match (insn, reloc) {
-            (Some(Insn::Wide { dst, imm }), Some(reloc)) => address(dst, imm, &symbol(func, reloc.target)),
-            (Some(Insn::Call(_)), Some(reloc)) => format!("call {}", symbol(func, reloc.target)),
-            (Some(Insn::Call(super::insn::Callee::Helper(id))), None) => {
-                let name = oomc_abi::helpers::ALL.iter().find(|helper| helper.id == id).map(|row| row.name);
-                format!("call {}#{id}", name.unwrap_or("unknown"))
-            }
-            (Some(insn), _) => insn.to_string(),
-            (None, _) => format!("unknown {:#018x}", code.first().copied().unwrap_or(0)),
+        let reloc = relocs.next_if(|reloc| reloc.insn == index).map(|reloc| reloc.target);
+        let fact_here = core.next_if(|core| core.insn == index).map(|core| core.kind);
+        let text = match &insn {
+            Some(insn) => text(func, insn, reloc, fact_here),
+            None => format!("unknown {:#018x}", code.first().copied().unwrap_or(0)),
         };
-        if let Some(core) = fact_here {
-            text = format!("{text:<36}  ; {}", fact(func, core.kind));
-        }
         let _ = writeln!(out, "{at:>4}: {text}");
         at += insn.map_or(1, |insn| insn.places() as usize);
     }
     out
+}
+
+/// An instruction, with what it refers to by name.
+pub(super) fn text(
+    func: &Function,
+    insn: &Insn,
+    reloc: Option<RelocTarget>,
+    core: Option<CoreKind>,
+) -> String {
+    let text = match (insn, reloc) {
+        (Insn::Wide { dst, imm }, Some(target)) => address(*dst, *imm, &symbol(func, target)),
+        (Insn::Call(_), Some(target)) => format!("call {}", symbol(func, target)),
+        (Insn::Call(super::insn::Callee::Helper(id)), None) => {
+            let name = oomc_abi::helpers::ALL.iter().find(|helper| helper.id == *id).map(|row| row.name);
+            format!("call {}#{id}", name.unwrap_or("unknown"))
+        }
+        _ => insn.to_string(),
+    };
+    match core {
+        Some(kind) => format!("{text:<36}  ; {}", fact(func, kind)),
+        None => text,
+    }
 }
 
 fn address(dst: Reg, offset: i64, symbol: &str) -> String {
@@ -54,10 +67,11 @@ fn address(dst: Reg, offset: i64, symbol: &str) -> String {
 #[must_use]
 pub fn symbol(func: &Function, target: RelocTarget) -> String {
     match target {
-        RelocTarget::Kfunc(id) => id.row().name.into(),
-        RelocTarget::Global(global) => func.globals[global].name.clone(),
-        RelocTarget::Ksym(ksym) => func.ksyms[ksym].clone(),
-        RelocTarget::Map(map) => func.maps[map].name.clone(),
+        RelocTarget::Kfunc(id) | RelocTarget::KfuncAddr(id) => id.row().name.into(),
+        RelocTarget::Func(callee) => func.refs.functions[callee].name.clone(),
+        RelocTarget::Global(global) => func.refs.globals[global].name.clone(),
+        RelocTarget::Ksym(ksym) => func.refs.ksyms[ksym].clone(),
+        RelocTarget::Map(map) => func.refs.maps[map].name.clone(),
     }
 }
 
@@ -66,19 +80,19 @@ pub fn symbol(func: &Function, target: RelocTarget) -> String {
 pub fn fact(func: &Function, kind: CoreKind) -> String {
     match kind {
         CoreKind::FieldByteOffset(field) => {
-            let field = &func.fields[field];
+            let field = &func.refs.fields[field];
             format!("{}.{}", field.container, field.path)
         }
         CoreKind::FieldExists(field) => {
-            let field = &func.fields[field];
+            let field = &func.refs.fields[field];
             format!("exists {}.{}", field.container, field.path)
         }
         CoreKind::FieldFact(fact, field) => {
-            let field = &func.fields[field];
+            let field = &func.refs.fields[field];
             format!("{} of {}.{}", fact.spelling(), field.container, field.path)
         }
-        CoreKind::EnumValue(value) => format!("enumerator {}", func.enums[value].name),
-        CoreKind::EnumExists(value) => format!("exists enumerator {}", func.enums[value].name),
-        CoreKind::TypeIdTarget(ty) => format!("type id of {}", func.types[ty]),
+        CoreKind::EnumValue(value) => format!("enumerator {}", func.refs.enums[value].name),
+        CoreKind::EnumExists(value) => format!("exists enumerator {}", func.refs.enums[value].name),
+        CoreKind::TypeIdTarget(ty) => format!("type id of {}", func.refs.types[ty]),
     }
 }

@@ -137,8 +137,11 @@ impl AluOp {
 /// What a call instruction calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Callee {
-    /// A kernel function that the loader fills in: `src_reg` 1 and `imm` −1, as clang leaves them.
+    /// A function that the loader fills in, of the kernel or of the module: `src_reg` 1 and `imm` −1, as
+    /// clang leaves them.
     Unresolved,
+    /// A function of the same program, so many places behind the next instruction: `src_reg` 1.
+    Local(i32),
     /// A kernel function by its BTF id: `src_reg` 2.
     Kfunc(i32),
     /// A numbered helper.
@@ -248,6 +251,9 @@ impl Insn {
             Self::Call(Callee::Unresolved) => {
                 return (Instruction::call(u32::MAX).encode().0 | PSEUDO_CALL << 12, None);
             }
+            Self::Call(Callee::Local(off)) => {
+                return (Instruction::call(off as u32).encode().0 | PSEUDO_CALL << 12, None);
+            }
             Self::Call(Callee::Kfunc(id)) => {
                 return (Instruction::call(id as u32).encode().0 | PSEUDO_KFUNC_CALL << 12, None);
             }
@@ -330,6 +336,7 @@ impl Insn {
                 (0x80, CLASS_JMP) => Self::Call(match (u64::from(src.0), imm) {
                     (0, id) => Callee::Helper(id),
                     (PSEUDO_CALL, -1) => Callee::Unresolved,
+                    (PSEUDO_CALL, off) => Callee::Local(off),
                     (PSEUDO_KFUNC_CALL, id) => Callee::Kfunc(id),
                     _ => return None,
                 }),
@@ -388,6 +395,7 @@ impl Insn {
         all.push(Self::Mov { width: Width::W64, dst: Reg(1), src: Src::Reg(Reg::FRAME) });
         all.extend([Self::Exit, Self::Call(Callee::Helper(113)), Self::Call(Callee::Unresolved)]);
         all.push(Self::Call(Callee::Kfunc(54_321)));
+        all.extend([0, 70_000, -70_000].map(|off| Self::Call(Callee::Local(off))));
         all
     }
 }
@@ -488,6 +496,7 @@ impl fmt::Display for Insn {
             Self::Call(Callee::Helper(id)) => write!(f, "call #{id}"),
             Self::Call(Callee::Kfunc(id)) => write!(f, "call kernel-function#{id}"),
             Self::Call(Callee::Unresolved) => write!(f, "call kernel-function"),
+            Self::Call(Callee::Local(off)) => write!(f, "call pc{off:+}"),
             Self::JumpIf { cond, width, a, b: Src::Reg(b), off } => {
                 write!(f, "if {} {} {} goto pc{off:+}", Sized(width, a), cond_symbol(cond), Sized(width, b))
             }

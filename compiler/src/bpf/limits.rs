@@ -4,6 +4,8 @@ use core::fmt;
 
 /// `MAX_BPF_STACK` (`include/linux/filter.h`, 6.12): bytes of a call chain's frames.
 pub const STACK: u32 = 512;
+/// What the verifier rounds each frame of a chain up to (`round_up_stack_depth`, `kernel/bpf/verifier.c`, 6.12).
+pub const FRAME_ALIGN: u32 = 16;
 /// `BPF_COMPLEXITY_LIMIT_INSNS` (`include/linux/bpf_verifier.h`, 6.12): instructions of one program that a
 /// privileged user may load.
 pub const INSTRUCTIONS: usize = 1_000_000;
@@ -17,6 +19,11 @@ pub enum Error {
         slots: u32,
         /// Bytes of spilled registers.
         spills: u32,
+    },
+    /// The frames of functions that call each other are together larger than [`STACK`].
+    Chain {
+        /// Bytes of all frames.
+        bytes: u32,
     },
     /// More instructions than [`INSTRUCTIONS`].
     TooLong {
@@ -66,6 +73,12 @@ impl fmt::Display for Error {
                  kernel allows {STACK}",
                 slots + spills
             ),
+            Self::Chain { bytes } => {
+                write!(
+                    f,
+                    "the policy needs {bytes} bytes of stack in functions that call each other; the kernel allows {STACK}"
+                )
+            }
             Self::TooLong { instructions } => {
                 write!(f, "the policy needs {instructions} instructions; the kernel allows {INSTRUCTIONS}")
             }

@@ -35,6 +35,45 @@ pub use limits::Error;
 use crate::ir;
 use crate::source::Source;
 
+/// Compiles a verified module: one program per function, in their order.
+///
+/// # Errors
+/// The view lacks what a function reads, or a limit of the kernel is exceeded.
+pub fn compile_all(module: &ir::Module, source: &Source, view: &KernelView) -> Result<Vec<Program>, Error> {
+    let programs: Vec<Program> =
+        module.functions.iter().map(|func| compile(func, source, view)).collect::<Result<_, _>>()?;
+    let instructions = programs.iter().map(|program| program.code.len()).sum();
+    if instructions > limits::INSTRUCTIONS {
+        return Err(Error::TooLong { instructions });
+    }
+    match depth(module, &programs) {
+        bytes if bytes > limits::STACK => Err(Error::Chain { bytes }),
+        _ => Ok(programs),
+    }
+}
+
+/// Bytes of stack of the deepest chain of calls.
+fn depth(module: &ir::Module, programs: &[Program]) -> u32 {
+    // Below each function, itself included; as many rounds as a chain can be long.
+    let mut depths = vec![0; programs.len()];
+    loop {
+        let mut changed = false;
+        for (at, (func, program)) in module.functions.iter().zip(programs).enumerate() {
+            let below =
+                func.callees().into_iter().filter_map(|callee| depths.get(callee.as_u32() as usize + 1));
+            let below = below.max().copied().unwrap_or(0);
+            let bytes = program.frame_size.next_multiple_of(limits::FRAME_ALIGN) + below;
+            // A chain that is too deep is not followed further: it might be endless.
+            if bytes > depths[at] && depths[at] <= limits::STACK {
+                (depths[at], changed) = (bytes, true);
+            }
+        }
+        if !changed {
+            return depths.into_iter().max().unwrap_or(0);
+        }
+    }
+}
+
 /// Compiles a verified function.
 ///
 /// # Errors
@@ -43,7 +82,7 @@ pub fn compile(func: &ir::Function, source: &Source, view: &KernelView) -> Resul
     let frame = frame::Frame::new(func);
     let code = select::select(func, view, &frame)?;
     let (mut blocks, spills) = regalloc::allocate(&code, &frame)?;
-    stale::clear(&mut blocks, &frame);
+    stale::clear(&mut blocks, &frame, func);
     let frame_size = frame.with_spills(spills);
     if frame_size > limits::STACK {
         let slots = frame.slots_size();
@@ -51,6 +90,24 @@ pub fn compile(func: &ir::Function, source: &Source, view: &KernelView) -> Resul
     }
     let program = emit::emit(&func.name, blocks, source)?;
     Ok(Program { frame_size, ..program })
+}
+
+/// The code after register allocation, block by block, as text.
+///
+/// # Errors
+/// As [`compile`].
+pub fn dump_allocated(func: &ir::Function, view: &KernelView) -> Result<String, Error> {
+    let frame = frame::Frame::new(func);
+    let (blocks, spills) = regalloc::allocate(&select::select(func, view, &frame)?, &frame)?;
+    let mut out = format!("{}: {} bytes of slots, {spills} spilled\n", func.name, frame.slots_size());
+    for (number, block) in blocks.iter().enumerate() {
+        let _ = writeln!(out, "L{number}:");
+        for placed in &block.body {
+            let _ = writeln!(out, "    {}", disasm::text(func, &placed.insn, placed.reloc, placed.core));
+        }
+        let _ = writeln!(out, "    {}", block.end);
+    }
+    Ok(out)
 }
 
 /// The code with virtual registers, as text.
@@ -105,10 +162,14 @@ pub struct Reloc {
 }
 
 /// What a relocation refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RelocTarget {
     /// A call of a kernel function: `src_reg` 1 and `imm` −1, as clang leaves them.
     Kfunc(KfuncId),
+    /// A call of a function of the module, in the same form.
+    Func(ir::FuncRef),
+    /// A wide load of the address of a kernel function, weak.
+    KfuncAddr(KfuncId),
     /// A wide load of the address of a global; the offset is in the first half's `imm`.
     Global(ir::Global),
     /// A wide load of the address of a kernel variable, weak.

@@ -4,6 +4,8 @@
 //! calling convention: R0–R5 are lost by a call, R6–R9 survive it, R10 is the frame. The allocator is
 //! regalloc2; in debug builds its independent checker proves every run.
 
+use core::fmt;
+
 use regalloc2::{
     Algorithm, Allocation, Block, Edit, Function as _, InstOrEdit, InstRange, MachineEnv, Output, PRegSet,
     RegallocOptions, SpillSlot, VReg,
@@ -37,6 +39,20 @@ pub enum End {
     Jump(usize),
     Branch { cond: Cond, width: Width, a: Reg, b: Src<Reg>, then: usize, otherwise: usize },
     Exit,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Jump(to) => write!(f, "goto L{to}"),
+            Self::Branch { cond, width, a, b, then, otherwise } => {
+                // As the instruction is printed, but with a block to go to.
+                let jump = Insn::JumpIf { cond, width, a, b, off: 0 }.to_string();
+                write!(f, "{} L{then} else L{otherwise}", jump.trim_end_matches(" pc+0"))
+            }
+            Self::Exit => f.write_str("exit"),
+        }
+    }
 }
 
 impl End {
@@ -176,7 +192,7 @@ impl Rewrite<'_> {
         let mut push = |insn, reloc, core| out.body.push(Placed { insn, span, reloc, core });
         let w64 = Width::W64;
         match *inst {
-            VInst::Context { .. } => {}
+            VInst::Arguments { .. } => {}
             VInst::Mov { imm, core, .. } => {
                 push(Insn::Mov { width: w64, dst: operands.next(), src: Src::Imm(imm) }, None, core);
             }
@@ -224,6 +240,9 @@ impl Rewrite<'_> {
             }
             VInst::Call { callee: Callee::Kfunc(id), .. } => {
                 push(Insn::Call(insn::Callee::Unresolved), Some(RelocTarget::Kfunc(id)), None);
+            }
+            VInst::Call { callee: Callee::Func(func), .. } => {
+                push(Insn::Call(insn::Callee::Unresolved), Some(RelocTarget::Func(func)), None);
             }
             VInst::Call { callee: Callee::Helper(helper), .. } => {
                 push(Insn::Call(insn::Callee::Helper(helper.id)), None, None);

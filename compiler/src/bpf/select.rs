@@ -171,10 +171,8 @@ impl<'a> Select<'a> {
         if let Some(current) = self.blocks.get_mut(self.current) {
             current.params = params;
         }
-        if func.entry() == Some(block) && self.reads_context() {
-            let dst = self.fresh();
-            self.context = Some(dst);
-            self.push(VInst::Context { dst });
+        if func.entry() == Some(block) {
+            self.arguments();
         }
         for &inst in &func.blocks[block].insts {
             self.span = func.spans[inst];
@@ -183,15 +181,39 @@ impl<'a> Select<'a> {
         Ok(())
     }
 
-    fn reads_context(&self) -> bool {
-        let insts = self.cfg.reachable(self.func).flat_map(|block| &self.func.blocks[block].insts);
-        insts.into_iter().any(|inst| matches!(self.func.insts[*inst], InstData::LoadCtx(_)))
+    /// Takes over what the function is called with: all at once, before any register is used otherwise.
+    fn arguments(&mut self) {
+        let func = self.func;
+        let mut dsts: Vec<(VReg, u8)> = Vec::new();
+        for inst in self.cfg.reachable(func).flat_map(|block| &func.blocks[block].insts).collect::<Vec<_>>() {
+            match (&func.insts[*inst], func.results[*inst]) {
+                (InstData::LoadCtx(_), _) if self.context.is_none() => {
+                    let dst = self.fresh();
+                    self.context = Some(dst);
+                    dsts.push((dst, 1));
+                }
+                (InstData::Param(at), Some(result)) if !self.uses[result].is_empty() => {
+                    let reg = *at as u8 + 1;
+                    match dsts.iter().find(|(_, taken)| *taken == reg) {
+                        // The same parameter read twice.
+                        Some((dst, _)) => self.vregs[result] = Some(*dst),
+                        None => dsts.push((self.define(result), reg)),
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !dsts.is_empty() {
+            self.push(VInst::Arguments { dsts });
+        }
     }
 
     fn inst(&mut self, block: Block, inst: Inst) -> Result<(), Error> {
         let func = self.func;
         let result = func.results[inst];
         match &func.insts[inst] {
+            // Taken over at the entry.
+            InstData::Param(_) => {}
             // Made where they are used.
             InstData::Iconst(_)
             | InstData::FieldExists(_)
@@ -200,6 +222,7 @@ impl<'a> Select<'a> {
             | InstData::EnumExists(_)
             | InstData::TypeId(_)
             | InstData::KsymAddr(_)
+            | InstData::KfuncAddr(_)
             | InstData::MapAddr(_)
             | InstData::StackAddr(_)
             | InstData::GlobalAddr { .. } => {}
@@ -286,6 +309,9 @@ impl<'a> Select<'a> {
             InstData::Call { kfunc, args } => {
                 self.call(Callee::Kfunc(*kfunc), args, result, kfunc.row().ret)?;
             }
+            InstData::CallFunc { func, args } => {
+                self.call(Callee::Func(*func), args, result, Ret::Long)?;
+            }
             InstData::CallHelper { helper, args } => {
                 self.call(Callee::Helper(*helper), args, result, Ret::Long)?;
             }
@@ -305,14 +331,14 @@ impl<'a> Select<'a> {
     }
 
     fn member(&self, field: FieldRef) -> Result<Member, Error> {
-        let field = &self.func.fields[field];
+        let field = &self.func.refs.fields[field];
         self.view
             .member(&field.container, &field.path)
             .ok_or_else(|| Error::Member { container: field.container.clone(), path: field.path.clone() })
     }
 
     fn bit_field(&self, field: FieldRef) -> Option<BitField> {
-        let field = &self.func.fields[field];
+        let field = &self.func.refs.fields[field];
         self.view.bit_field(&field.container, &field.path)
     }
 
@@ -323,14 +349,14 @@ impl<'a> Select<'a> {
             4 => Ok(Size::B4),
             8 => Ok(Size::B8),
             size => {
-                let field = &self.func.fields[field];
+                let field = &self.func.refs.fields[field];
                 Err(Error::MemberSize { container: field.container.clone(), path: field.path.clone(), size })
             }
         }
     }
 
     fn enumerator(&self, enumerator: EnumRef) -> Result<i64, Error> {
-        let name = &self.func.enums[enumerator];
+        let name = &self.func.refs.enums[enumerator];
         self.view.enumerator(&name.enumeration, &name.name).ok_or_else(|| Error::Enumerator {
             enumeration: name.enumeration.clone(),
             name: name.name.clone(),
@@ -357,7 +383,7 @@ impl<'a> Select<'a> {
             InstData::FieldExists(field) => Ok(self.fact(1, CoreKind::FieldExists(field))),
             InstData::FieldFact(fact, field) => {
                 let Some(bits) = self.bit_field(field) else {
-                    let field = &self.func.fields[field];
+                    let field = &self.func.refs.fields[field];
                     return Err(Error::Member {
                         container: field.container.clone(),
                         path: field.path.clone(),
@@ -381,6 +407,11 @@ impl<'a> Select<'a> {
                 symbol: RelocTarget::Ksym(ksym),
                 offset: 0,
             })),
+            InstData::KfuncAddr(kfunc) => {
+                let dst = self.fresh();
+                self.push(VInst::Address { dst, symbol: RelocTarget::KfuncAddr(kfunc), offset: 0 });
+                Ok(dst)
+            }
             InstData::MapAddr(map) => {
                 let dst = self.fresh();
                 self.push(VInst::Address { dst, symbol: RelocTarget::Map(map), offset: 0 });

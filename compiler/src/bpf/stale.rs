@@ -13,7 +13,7 @@ use super::RelocTarget;
 use super::frame::Frame;
 use super::insn::{Callee, Insn, Reg, Src, Width};
 use super::regalloc::{Allocated, End, Placed};
-use crate::ir::Size;
+use crate::ir::{Function, Size};
 
 /// Places: bits 0–9 the registers, from bit 10 the spills.
 type Set = u128;
@@ -24,8 +24,8 @@ const ARGUMENTS: Set = 0b11_1110;
 const R0: Set = 1;
 
 /// Inserts the clearing instructions.
-pub fn clear(blocks: &mut [Allocated], frame: &Frame) {
-    let pass = Stale { frame };
+pub fn clear(blocks: &mut [Allocated], frame: &Frame, func: &Function) {
+    let pass = Stale { frame, func };
     let live_out = pass.live(blocks);
     let held_in = pass.held(blocks, &live_out);
     for ((block, live), mut held) in blocks.iter_mut().zip(live_out).zip(held_in) {
@@ -100,6 +100,7 @@ fn source(src: Src<Reg>) -> Set {
 
 struct Stale<'a> {
     frame: &'a Frame,
+    func: &'a Function,
 }
 
 impl Stale<'_> {
@@ -142,6 +143,10 @@ impl Stale<'_> {
             Insn::Call(callee) => {
                 let (args, ret) = match (callee, placed.reloc) {
                     (_, Some(RelocTarget::Kfunc(id))) => (id.row().args, id.row().ret),
+                    (_, Some(RelocTarget::Func(callee))) => {
+                        let params = self.func.refs.functions.get(callee).map(|callee| callee.params.len());
+                        (params.unwrap_or(5) as u8, Ret::Long)
+                    }
                     (Callee::Helper(id), _) => {
                         let helper = helpers::ALL.iter().find(|helper| helper.id == id);
                         (helper.map_or(5, |helper| helper.args), Ret::Long)
@@ -218,7 +223,9 @@ impl Stale<'_> {
     fn held(&self, blocks: &[Allocated], live_out: &[Set]) -> Vec<Held> {
         let mut held_in = vec![Held::default(); blocks.len()];
         if let Some(entry) = held_in.first_mut() {
-            *entry = Held { nothing: !bit(Reg::R1), zero: 0, other: bit(Reg::R1) };
+            // The callback has one argument, its context.
+            let arguments = ((2 << self.func.params.len().max(1)) - 1) & ARGUMENTS;
+            *entry = Held { nothing: !arguments, zero: 0, other: arguments };
         }
         let live: Vec<Vec<Set>> =
             blocks.iter().zip(live_out).map(|(block, live)| self.live_before_each(block, *live)).collect();

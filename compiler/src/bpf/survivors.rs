@@ -21,7 +21,7 @@ pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
     for block in blocks {
         let insts = core::mem::take(&mut block.insts);
         for (mut inst, span) in insts {
-            let mut after = None;
+            let mut after = Vec::new();
             match &mut inst {
                 VInst::Call { args, result, .. } => {
                     for arg in args {
@@ -35,14 +35,16 @@ pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
                         && survives(*result)
                     {
                         let a = fresh();
-                        after = Some(VInst::Copy { dst: *result, a, from_call: true });
+                        after.push(VInst::Copy { dst: *result, a, from_call: true });
                         *result = a;
                     }
                 }
-                VInst::Context { dst } if survives(*dst) => {
-                    let a = fresh();
-                    after = Some(VInst::Copy { dst: *dst, a, from_call: true });
-                    *dst = a;
+                VInst::Arguments { dsts } => {
+                    for (dst, _) in dsts.iter_mut().filter(|(dst, _)| survives(*dst)) {
+                        let a = fresh();
+                        after.push(VInst::Copy { dst: *dst, a, from_call: true });
+                        *dst = a;
+                    }
                 }
                 VInst::Return(Src::Reg(value)) if survives(*value) => {
                     let dst = fresh();
@@ -52,7 +54,7 @@ pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
                 _ => {}
             }
             block.insts.push((inst, span));
-            block.insts.extend(after.map(|inst| (inst, span)));
+            block.insts.extend(after.into_iter().map(|inst| (inst, span)));
         }
     }
 }
@@ -74,7 +76,7 @@ fn survivors(blocks: &[VBlock], vregs: usize) -> Vec<bool> {
         block.params.iter().for_each(|param| definitions[param.vreg()] = Some((number, 0)));
         for (at, (inst, _)) in block.insts.iter().enumerate() {
             let at = at + 1;
-            inst.definition().into_iter().for_each(|vreg| definitions[vreg.vreg()] = Some((number, at)));
+            inst.definitions().into_iter().for_each(|vreg| definitions[vreg.vreg()] = Some((number, at)));
             inst.uses().into_iter().for_each(|vreg| uses[vreg.vreg()].push((number, at)));
             inst.targets().into_iter().for_each(|to| preds[to.index()].push(number));
             if matches!(inst, VInst::Call { .. }) {

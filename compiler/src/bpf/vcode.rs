@@ -11,7 +11,7 @@ use regalloc2::{Block, Inst, InstRange, Operand, OperandKind, PReg, PRegSet, Reg
 
 use super::insn::{AluOp, Src, Width, access, cond_symbol};
 use super::{CoreKind, RelocTarget};
-use crate::ir::{Cond, Size};
+use crate::ir::{Cond, FuncRef, Size};
 use crate::source::Span;
 
 /// What an address counts from.
@@ -38,14 +38,15 @@ pub struct Target {
 pub enum Callee {
     Kfunc(KfuncId),
     Helper(Helper),
+    Func(FuncRef),
 }
 
 /// An instruction.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "operands are named as in the instruction set")]
 pub enum VInst {
-    /// R1 as the function is entered.
-    Context { dst: VReg },
+    /// R1 to R5 as the function is entered, those that are read; each with its number.
+    Arguments { dsts: Vec<(VReg, u8)> },
     /// `dst = imm`
     Mov { dst: VReg, imm: i32, core: Option<CoreKind> },
     /// `dst = imm`, the high half cleared.
@@ -101,7 +102,9 @@ impl VInst {
             Base::Frame => None,
         };
         match self {
-            Self::Context { dst } => operands.push(Operand::reg_fixed_def(*dst, preg(1))),
+            Self::Arguments { dsts } => {
+                operands.extend(dsts.iter().map(|(dst, reg)| Operand::reg_fixed_def(*dst, preg(*reg))));
+            }
             Self::Mov { dst, .. }
             | Self::Mov32 { dst, .. }
             | Self::Wide { dst, .. }
@@ -152,13 +155,11 @@ impl VInst {
         operands
     }
 
-    /// The register that it writes.
+    /// The registers that it writes: at most one, but for [`Self::Arguments`].
     #[must_use]
-    pub fn definition(&self) -> Option<VReg> {
-        self.operands()
-            .into_iter()
-            .find(|operand| operand.kind() == OperandKind::Def)
-            .map(|operand| operand.vreg())
+    pub fn definitions(&self) -> Vec<VReg> {
+        let operands = self.operands().into_iter();
+        operands.filter(|operand| operand.kind() == OperandKind::Def).map(|operand| operand.vreg()).collect()
     }
 
     /// The registers that it reads, those that it hands over included.
@@ -372,7 +373,11 @@ impl VInst {
         let note =
             |kind: &Option<CoreKind>| kind.map(|kind| format!("  ; {}", core(kind))).unwrap_or_default();
         match self {
-            Self::Context { dst } => format!("{} = context", Name(*dst)),
+            Self::Arguments { dsts } => {
+                let list: Vec<String> =
+                    dsts.iter().map(|(dst, reg)| format!("{} = r{reg}", Name(*dst))).collect();
+                list.join(", ")
+            }
             Self::Mov { dst, imm, core } => format!("{} = {imm}{}", Name(*dst), note(core)),
             Self::Mov32 { dst, imm } => format!("{} = (u32){imm}", Name(*dst)),
             Self::Wide { dst, imm } => format!("{} = {imm:#x} ll", Name(*dst)),
@@ -400,6 +405,7 @@ impl VInst {
                 let name = match callee {
                     Callee::Kfunc(id) => id.row().name,
                     Callee::Helper(helper) => helper.name,
+                    Callee::Func(func) => &symbol(RelocTarget::Func(*func)),
                 };
                 let result = result.map(|result| format!("{} = ", Name(result))).unwrap_or_default();
                 format!("{result}call {name}({})", list(args))

@@ -2,7 +2,7 @@
 //!
 //! Joins a checked policy with a kernel's BTF, through the tables of `oomc_abi` alone. A function that an
 //! action needs may be missing where an alternative stands behind the action: then the action makes no
-//! progress, and lowering leaves it out.
+//! progress, and lowering leaves it out, or tests for the function if other kernels may have it.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -25,20 +25,80 @@ pub fn check(policy: &Policy, view: &KernelView, sink: &mut Sink) {
         );
         return;
     }
-    let mut check = Kernel { policy, view, sink, seen: HashSet::new() };
+    let mut check = Kernel { view, sink, seen: HashSet::new() };
     for expr in policy.exprs.values() {
         if let ExprKind::Field(_, field) = &expr.kind {
             check.field(*field, expr.span);
         }
     }
-    for rule in &policy.rules {
-        check.action(rule.action, false);
+    for need in needs(policy) {
+        check.need(&need);
     }
 }
 
-/// Checks the functions that the program itself calls: for walks, references and statistics.
+/// The optional functions that a policy can do without: something stands behind every action that needs one.
+/// On a kernel that lacks it, the same object makes no progress there.
+#[must_use]
+pub fn spared(policy: &Policy) -> Vec<KfuncId> {
+    let needs = needs(policy);
+    let optional = needs.iter().map(|need| need.kfunc).filter(|kfunc| kfunc.row().flags.optional);
+    let mut spared: Vec<KfuncId> = optional
+        .filter(|kfunc| needs.iter().filter(|need| need.kfunc == *kfunc).all(|need| need.covered))
+        .collect();
+    spared.sort_unstable();
+    spared.dedup();
+    spared
+}
+
+/// The function that an action needs.
+#[derive(Clone, Copy, Debug)]
+struct Need {
+    kfunc: KfuncId,
+    word: &'static str,
+    span: Span,
+    /// When the action makes no progress, something else of the same rule is tried.
+    covered: bool,
+}
+
+fn needs(policy: &Policy) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for rule in &policy.rules {
+        needs_of(policy, rule.action, false, &mut needs);
+    }
+    needs
+}
+
+fn needs_of(policy: &Policy, id: ActionId, covered: bool, needs: &mut Vec<Need>) {
+    let Some(action) = policy.actions.get(id) else { return };
+    let (kfunc, word) = match &action.kind {
+        ActionKind::If { then, otherwise, .. } => {
+            needs_of(policy, *then, covered || otherwise.is_some(), needs);
+            if let Some(otherwise) = otherwise {
+                needs_of(policy, *otherwise, covered, needs);
+            }
+            return;
+        }
+        ActionKind::Block(actions) => {
+            return actions.iter().for_each(|action| needs_of(policy, *action, covered, needs));
+        }
+        ActionKind::Or(first, second) => {
+            needs_of(policy, *first, true, needs);
+            return needs_of(policy, *second, covered, needs);
+        }
+        ActionKind::Kill(_) => (kfuncs::OOM_KILL_PROCESS, "kill"),
+        ActionKind::RaiseLimit { .. } => (kfuncs::MEM_CGROUP_RAISE_MAX, "raise_limit"),
+        ActionKind::Wait => (kfuncs::OOM_KILL_PROCESS, "wait"),
+        ActionKind::Defer | ActionKind::Notify(_) | ActionKind::Count(_) => return,
+    };
+    needs.push(Need { kfunc, word, span: action.span, covered });
+}
+
+/// Checks the functions that the program itself calls: for walks, references and statistics. Optional ones are
+/// called only where they are, if the policy can do without.
 pub fn functions(called: BTreeSet<KfuncId>, view: &KernelView, sink: &mut Sink) {
-    for kfunc in called.into_iter().filter(|kfunc| view.kfunc(*kfunc).is_none()) {
+    for kfunc in
+        called.into_iter().filter(|kfunc| view.kfunc(*kfunc).is_none() && !kfunc.row().flags.optional)
+    {
         let row = kfunc.row();
         sink.push(
             Diagnostic::new(
@@ -52,7 +112,6 @@ pub fn functions(called: BTreeSet<KfuncId>, view: &KernelView, sink: &mut Sink) 
 }
 
 struct Kernel<'a> {
-    policy: &'a Policy,
     view: &'a KernelView,
     sink: &'a mut Sink,
     /// Each field is reported once.
@@ -60,32 +119,8 @@ struct Kernel<'a> {
 }
 
 impl Kernel<'_> {
-    /// `covered`: when this makes no progress, something else of the same rule is tried.
-    fn action(&mut self, id: ActionId, covered: bool) {
-        let policy = self.policy;
-        let Some(action) = policy.actions.get(id) else { return };
-        match &action.kind {
-            ActionKind::If { then, otherwise, .. } => {
-                self.action(*then, covered || otherwise.is_some());
-                if let Some(otherwise) = otherwise {
-                    self.action(*otherwise, covered);
-                }
-            }
-            ActionKind::Block(actions) => actions.iter().for_each(|action| self.action(*action, covered)),
-            ActionKind::Or(first, second) => {
-                self.action(*first, true);
-                self.action(*second, covered);
-            }
-            ActionKind::Kill(_) => self.needs(kfuncs::OOM_KILL_PROCESS, "kill", action.span, covered),
-            ActionKind::RaiseLimit { .. } => {
-                self.needs(kfuncs::MEM_CGROUP_RAISE_MAX, "raise_limit", action.span, covered);
-            }
-            ActionKind::Wait => self.needs(kfuncs::OOM_KILL_PROCESS, "wait", action.span, covered),
-            ActionKind::Defer | ActionKind::Notify(_) | ActionKind::Count(_) => {}
-        }
-    }
-
-    fn needs(&mut self, kfunc: KfuncId, word: &str, span: Span, covered: bool) {
+    fn need(&mut self, need: &Need) {
+        let Need { kfunc, word, span, covered } = *need;
         if self.view.kfunc(kfunc).is_some() {
             return;
         }
@@ -166,8 +201,8 @@ mod tests {
 
     #[test]
     fn the_reference_kernel_has_every_field() {
-        let (policy, view, mut sink) = (Policy::default(), KernelView::embedded(), Sink::default());
-        let mut kernel = Kernel { policy: &policy, view: &view, sink: &mut sink, seen: HashSet::new() };
+        let (view, mut sink) = (KernelView::embedded(), Sink::default());
+        let mut kernel = Kernel { view: &view, sink: &mut sink, seen: HashSet::new() };
         for field in oomc_abi::fields::all() {
             kernel.field(field, Span::default());
         }

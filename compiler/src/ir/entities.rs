@@ -30,6 +30,8 @@ entity! {
     StackSlot = "ss"
     /// A global variable of the module, a section and so a map of its own: `.bss`, `.rodata`.
     Global = "gl"
+    /// A function of the module that others call.
+    FuncRef = "fn"
     /// A map of the module that is no variable.
     MapRef = "map"
 }

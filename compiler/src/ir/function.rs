@@ -1,6 +1,7 @@
 //! The function: instructions, values, blocks, and what they refer to.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cranelift_entity::{PrimaryMap, SecondaryMap};
 use oomc_abi::helpers::Helper;
@@ -113,6 +114,24 @@ pub enum BinOp {
     Sshr,
 }
 
+impl BinOp {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Udiv,
+        Self::Sdiv,
+        Self::Umod,
+        Self::And,
+        Self::Or,
+        Self::Xor,
+        Self::Shl,
+        Self::Ushr,
+        Self::Sshr,
+    ];
+}
+
 /// Conditions of a branch, 64 bits wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cond {
@@ -221,6 +240,8 @@ pub enum InstData {
     SignExtend(Size, Value),
     /// An argument of the callback: 8 bytes of the context at index × 8. A pointer.
     LoadCtx(u32),
+    /// A parameter of a function that is no callback; of the parameter's type.
+    Param(u32),
     /// Zero-extending load from memory of our own (stack slot, map value).
     Load { size: Size, ptr: Value, offset: i32 },
     /// Store to memory of our own.
@@ -243,6 +264,8 @@ pub enum InstData {
     TypeId(TypeRef),
     /// The address of a variable of the kernel; 0 where the target has none (weak).
     KsymAddr(KsymRef),
+    /// The address of a kernel function; 0 where the target has none (weak). Good only to be compared with 0.
+    KfuncAddr(KfuncId),
     /// The address of a stack slot.
     StackAddr(StackSlot),
     /// A map, for a helper that works on it. As a pointer it is good for nothing else.
@@ -255,6 +278,8 @@ pub enum InstData {
     Call { kfunc: KfuncId, args: Vec<Value> },
     /// Calls a numbered helper.
     CallHelper { helper: Helper, args: Vec<Value> },
+    /// Calls a function of the module; gives a number.
+    CallFunc { func: FuncRef, args: Vec<Value> },
     /// Ends a block.
     Jump(BlockCall),
     /// Ends a block: `then` if the condition holds. A pointer may be compared with 0 or another pointer.
@@ -311,12 +336,14 @@ impl InstData {
         match self {
             Self::Iconst(_)
             | Self::LoadCtx(_)
+            | Self::Param(_)
             | Self::FieldExists(_)
             | Self::FieldFact(..)
             | Self::EnumValue(_)
             | Self::EnumExists(_)
             | Self::TypeId(_)
             | Self::KsymAddr(_)
+            | Self::KfuncAddr(_)
             | Self::MapAddr(_)
             | Self::StackAddr(_)
             | Self::GlobalAddr { .. } => {}
@@ -337,7 +364,7 @@ impl InstData {
                 *a = map(*a);
                 *b = map(*b);
             }
-            Self::Call { args, .. } | Self::CallHelper { args, .. } => {
+            Self::Call { args, .. } | Self::CallHelper { args, .. } | Self::CallFunc { args, .. } => {
                 for arg in args {
                     *arg = map(*arg);
                 }
@@ -361,8 +388,10 @@ impl InstData {
     /// Whether it must stay although nobody reads its result.
     #[must_use]
     pub fn has_effect(&self) -> bool {
-        matches!(self, Self::Store { .. } | Self::Call { .. } | Self::CallHelper { .. })
-            || self.is_terminator()
+        matches!(
+            self,
+            Self::Store { .. } | Self::Call { .. } | Self::CallHelper { .. } | Self::CallFunc { .. }
+        ) || self.is_terminator()
     }
 }
 
@@ -431,6 +460,9 @@ pub enum MapKind {
 }
 
 impl MapKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Hash, Self::Array, Self::RingBuffer, Self::CgroupStorage];
+
     /// Its number.
     #[must_use]
     pub fn number(self) -> u32 {
@@ -463,11 +495,92 @@ impl MapKind {
     }
 }
 
+/// What a function takes. What it gives is always a number: the verifier allows nothing else of a function
+/// that it checks by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Param {
+    /// A 64-bit number.
+    Number,
+    /// A trusted pointer to a kernel structure with this tag, never null.
+    Trusted(String),
+}
+
+impl Param {
+    /// Its type as a value.
+    #[must_use]
+    pub fn ty(&self) -> Type {
+        match self {
+            Self::Number => Type::I64,
+            Self::Trusted(_) => Type::Ptr,
+        }
+    }
+}
+
+/// A function that others call, by what a caller must know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Symbol.
+    pub name: String,
+    /// What it takes, at most five.
+    pub params: Vec<Param>,
+}
+
+/// What instructions refer to by number. All functions of a module have the same.
+#[derive(Clone, Debug, Default)]
+pub struct Refs {
+    /// Kernel members read.
+    pub fields: PrimaryMap<FieldRef, Field>,
+    /// Enumerators used.
+    pub enums: PrimaryMap<EnumRef, Enumerator>,
+    /// Types whose ids are used, by tag.
+    pub types: PrimaryMap<TypeRef, String>,
+    /// Kernel variables used; weak.
+    pub ksyms: PrimaryMap<KsymRef, String>,
+    /// Globals of the module.
+    pub globals: PrimaryMap<Global, GlobalData>,
+    /// Maps that are no global.
+    pub maps: PrimaryMap<MapRef, MapData>,
+    /// Functions that others call.
+    pub functions: PrimaryMap<FuncRef, Signature>,
+}
+
+/// A policy: the callback, and the functions that it calls.
+#[derive(Clone, Debug, Default)]
+pub struct Module {
+    /// The callback first. The others in the order of their [`FuncRef`]s.
+    pub functions: Vec<Function>,
+}
+
+impl Module {
+    /// A module of these functions. `refs` is the last state of what they refer to, and becomes that of all.
+    #[must_use]
+    pub fn new(refs: Arc<Refs>, mut functions: Vec<Function>) -> Self {
+        for function in &mut functions {
+            function.refs = Arc::clone(&refs);
+        }
+        Self { functions }
+    }
+
+    /// What the functions refer to.
+    #[must_use]
+    pub fn refs(&self) -> Arc<Refs> {
+        self.functions.first().map(|callback| Arc::clone(&callback.refs)).unwrap_or_default()
+    }
+}
+
+impl From<Function> for Module {
+    fn from(function: Function) -> Self {
+        Self { functions: vec![function] }
+    }
+}
+
 /// One function under construction or finished.
 #[derive(Clone, Debug, Default)]
 pub struct Function {
     /// Symbol.
     pub name: String,
+    /// What it takes; nothing for the callback, which has a context instead.
+    pub params: Vec<Param>,
     /// Blocks; the first is the entry.
     pub blocks: PrimaryMap<Block, BlockData>,
     /// Instructions.
@@ -480,20 +593,10 @@ pub struct Function {
     pub spans: SecondaryMap<Inst, Span>,
     /// Order of the blocks in the code.
     pub layout: Vec<Block>,
-    /// Kernel members read.
-    pub fields: PrimaryMap<FieldRef, Field>,
-    /// Enumerators used.
-    pub enums: PrimaryMap<EnumRef, Enumerator>,
-    /// Types whose ids are used, by tag.
-    pub types: PrimaryMap<TypeRef, String>,
-    /// Kernel variables used; weak.
-    pub ksyms: PrimaryMap<KsymRef, String>,
     /// The frame.
     pub slots: PrimaryMap<StackSlot, SlotData>,
-    /// Globals used; lives here because a policy is one function.
-    pub globals: PrimaryMap<Global, GlobalData>,
-    /// Maps used.
-    pub maps: PrimaryMap<MapRef, MapData>,
+    /// What instructions refer to, shared with the other functions of the module.
+    pub refs: Arc<Refs>,
 }
 
 impl Function {
@@ -509,11 +612,51 @@ impl Function {
         self.layout.first().copied()
     }
 
+    /// What instructions refer to, to add to it.
+    pub fn refs_mut(&mut self) -> &mut Refs {
+        Arc::make_mut(&mut self.refs)
+    }
+
+    /// The functions of the module that it calls, each once.
+    #[must_use]
+    pub fn callees(&self) -> Vec<FuncRef> {
+        let mut callees: Vec<FuncRef> = self
+            .placed()
+            .filter_map(|inst| match self.insts[inst] {
+                InstData::CallFunc { func, .. } => Some(func),
+                _ => None,
+            })
+            .collect();
+        callees.sort_unstable();
+        callees.dedup();
+        callees
+    }
+
+    /// Whether it calls a kernel function that may sleep.
+    #[must_use]
+    pub fn sleeps(&self) -> bool {
+        self.placed().any(|inst| match self.insts[inst] {
+            InstData::Call { kfunc, .. } => kfunc.row().flags.sleepable,
+            _ => false,
+        })
+    }
+
+    /// The instructions of all placed blocks, in order.
+    pub fn placed(&self) -> impl Iterator<Item = Inst> + '_ {
+        self.layout.iter().flat_map(|block| self.blocks[*block].insts.iter().copied())
+    }
+
     /// The last instruction of a block.
     #[must_use]
     pub fn terminator(&self, block: Block) -> Option<&InstData> {
         self.blocks[block].insts.last().map(|inst| &self.insts[*inst])
     }
+}
+
+/// A function that waits for another one to be finished: see [`Builder::begin`].
+pub struct Outer {
+    func: Function,
+    block: Option<Block>,
 }
 
 /// Appends instructions to a function, block by block.
@@ -602,30 +745,57 @@ impl<'f> Builder<'f> {
         self.push(data, None);
     }
 
+    /// Leaves the present function as it stands and begins another one of the same module, which has the
+    /// same [`Refs`]. Every parameter is a value.
+    pub fn begin(&mut self, name: &str, params: Vec<Param>) -> (Outer, Vec<Value>) {
+        let mut inner = Function { params, ..Function::new(name) };
+        inner.refs = core::mem::take(&mut self.func.refs);
+        let outer = Outer { func: core::mem::replace(self.func, inner), block: self.block.take() };
+        let entry = self.create_block();
+        self.switch_to(entry);
+        let types: Vec<Type> = self.func.params.iter().map(Param::ty).collect();
+        let values = (0..).zip(types).map(|(at, ty)| self.value(InstData::Param(at), ty)).collect();
+        (outer, values)
+    }
+
+    /// Ends the function begun last, and goes on with the one that was left for it.
+    pub fn end(&mut self, outer: Outer) -> Function {
+        debug_assert!(self.block.is_none(), "the last block of the function has no terminator");
+        self.block = outer.block;
+        let mut inner = core::mem::replace(self.func, outer.func);
+        self.func.refs = core::mem::take(&mut inner.refs);
+        inner
+    }
+
+    /// Declares a function of the module.
+    pub fn declare(&mut self, name: &str, params: Vec<Param>) -> FuncRef {
+        self.func.refs_mut().functions.push(Signature { name: name.into(), params })
+    }
+
     /// Interns a member.
     pub fn field(&mut self, container: &str, path: &str) -> FieldRef {
         let field = Field { container: container.into(), path: path.into() };
-        let fields = &mut self.func.fields;
-        *self.fields.entry(field.clone()).or_insert_with(|| fields.push(field))
+        let func = &mut self.func;
+        *self.fields.entry(field.clone()).or_insert_with(|| func.refs_mut().fields.push(field))
     }
 
     /// Interns an enumerator.
     pub fn enumerator(&mut self, enumeration: &str, name: &str) -> EnumRef {
         let key = Enumerator { enumeration: enumeration.into(), name: name.into() };
-        let enums = &mut self.func.enums;
-        *self.enums.entry(key.clone()).or_insert_with(|| enums.push(key))
+        let func = &mut self.func;
+        *self.enums.entry(key.clone()).or_insert_with(|| func.refs_mut().enums.push(key))
     }
 
     /// Interns a type.
     pub fn type_ref(&mut self, tag: &str) -> TypeRef {
-        let types = &mut self.func.types;
-        *self.types.entry(tag.into()).or_insert_with(|| types.push(tag.into()))
+        let func = &mut self.func;
+        *self.types.entry(tag.into()).or_insert_with(|| func.refs_mut().types.push(tag.into()))
     }
 
     /// Interns a kernel variable.
     pub fn ksym(&mut self, name: &str) -> KsymRef {
-        let ksyms = &mut self.func.ksyms;
-        *self.ksyms.entry(name.into()).or_insert_with(|| ksyms.push(name.into()))
+        let func = &mut self.func;
+        *self.ksyms.entry(name.into()).or_insert_with(|| func.refs_mut().ksyms.push(name.into()))
     }
 
     /// A stack slot.

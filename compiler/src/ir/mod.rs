@@ -1,6 +1,6 @@
 //! The intermediate representation: SSA over basic blocks with parameters.
 //!
-//! Owns a [`Function`]: what one callback computes, with every kernel rule made explicit — references are
+//! Owns a [`Module`]: the callback and the functions that it calls, with every kernel rule made explicit — references are
 //! acquired and released by calls, RCU sections are entered and left, iterators live in stack slots,
 //! loop-carried numbers live in a global map value. Registers, encodings and ELF are not known here.
 //!
@@ -29,6 +29,7 @@ pub mod function;
 
 pub mod cfg;
 
+pub mod read;
 pub mod write;
 
 pub mod verify;

@@ -1,18 +1,17 @@
-//! Broken functions and what the verifier says of them; the graph; the text.
+//! Broken functions and what the verifier says of them; the graph; the text, written and read.
 
 use oomc_abi::kfuncs;
 
 use super::cfg::Cfg;
-use super::verify::verify;
 use super::{
     BinOp, Block, BlockCall, Builder, Cond, Function, Global, GlobalData, InstData, Operand, Size, StackSlot,
-    Type, Value, write,
+    Type, Value, read, verify, write,
 };
 
 /// A function whose entry is open; the body must end it.
 fn build(body: impl FnOnce(&mut Builder<'_>)) -> Function {
     let mut func = Function::new("test");
-    func.globals.push(GlobalData {
+    func.refs_mut().globals.push(GlobalData {
         name: "strings".into(),
         section: ".rodata".into(),
         members: Vec::new(),
@@ -29,7 +28,7 @@ fn build(body: impl FnOnce(&mut Builder<'_>)) -> Function {
 /// Asserts that the verifier has exactly this to say.
 #[track_caller]
 fn refused(func: &Function, wanted: &[&str]) {
-    let errors: Vec<String> = match verify(func) {
+    let errors: Vec<String> = match verify::verify(func) {
         Ok(()) => Vec::new(),
         Err(errors) => errors.iter().map(ToString::to_string).collect(),
     };
@@ -168,7 +167,7 @@ fn pointers_are_no_numbers() {
         &[
             "block0: `v2 = add v0, 8`: v0 is not a number",
             "block0: `v3 = load64 v1+0`: v1 is not a pointer",
-            "block0: `v4 = iconst 5`: a constant is a number, or the null pointer",
+            "block0: `v4: ptr = iconst 5`: a constant is a number, or the null pointer",
             "block0: `v5 = ptr.add v0, v0`: v0 is not a number",
             "block0: `return v0`: v0 is not a number",
         ],
@@ -190,7 +189,8 @@ fn pointers_are_compared_for_equality_only() {
             b.switch_to(other_way);
             ret(b);
         });
-        let found = verify(&func).err().and_then(|errors| errors.first().map(|error| error.message.clone()));
+        let found =
+            verify::verify(&func).err().and_then(|errors| errors.first().map(|error| error.message.clone()));
         assert_eq!(found.as_deref(), wanted, "{cond:?}");
     }
 }
@@ -208,8 +208,8 @@ fn calls_follow_the_table() {
     refused(
         &func,
         &[
-            "block0: `v1 = call bpf_mem_cgroup_page_state(v0)`: 2 arguments expected, 1 given",
-            "block0: `v1 = call bpf_mem_cgroup_page_state(v0)`: the result should be Some(I64), is Some(Ptr)",
+            "block0: `v1: ptr = call bpf_mem_cgroup_page_state(v0)`: 2 arguments expected, 1 given",
+            "block0: `v1: ptr = call bpf_mem_cgroup_page_state(v0)`: the result should be Some(I64), is Some(Ptr)",
             "block0: `v2 = call bpf_rcu_read_lock()`: the result should be None, is Some(I64)",
         ],
     );
@@ -282,4 +282,175 @@ fn dominators_are_on_every_path() {
             assert!(order.iter().take(at).any(|before| *before == idom), "{idom} before {block}");
         }
     }
+}
+
+/// Every declaration and every operation, in two functions.
+const EVERYTHING: &str = "\
+function %on_oom {
+    fd0 = oom_control.order
+    fd1 = mm_struct.rss_stat[1].count
+    en0 = enum node_stat_item.NR_ANON_MAPPED
+    ty0 = type mem_cgroup
+    ks0 = ksym _totalram_pages
+    gl0 = .bss.stats stats, 16 bytes { invocations kills }
+    gl1 = .rodata strings, 8 bytes read-only \"a\\\"\\\\\\n\\t;#\\x00\"
+    gl2 = .bss.scratch scratch, 0 bytes
+    map0 = hash labels, 100 key { cgroup label } value { number }
+    map1 = array slots, 64 value 1024
+    map2 = ring records, 65536
+    fn0 = function %choose(ptr mem_cgroup, number)
+    ss0 = stack 24
+block0:
+    v0 = load.ctx 0
+    v1 = load.field v0, fd0    ; oom_control.order
+    v2 = load.ptr v0, fd1    ; mm_struct.rss_stat[1].count
+    v3 = field.addr v0, fd0    ; oom_control.order
+    v4 = field.exists fd0    ; oom_control.order
+    v5 = enum.value en0    ; NR_ANON_MAPPED
+    v6 = enum.exists en0    ; NR_ANON_MAPPED
+    v7 = type.id ty0    ; mem_cgroup
+    v8 = ksym.addr ks0    ; _totalram_pages
+    v9 = stack.addr ss0
+    v10 = global.addr gl0+0    ; stats
+    v12 = load64 v10+8    ; stats.kills
+    v13: ptr = load64 v9-8
+    v14: ptr = iconst 0
+    v15 = iconst -9223372036854775808
+    v16 = sext32 v15
+    v17 = sdiv v15, -5
+    v18 = ptr.add v9, v17
+    store8 v18+1, 255
+    store64 v10+0, v12    ; stats.invocations
+    v19 = call bpf_get_mem_cgroup(v3)
+    call bpf_put_mem_cgroup(v19)
+    v20 = call bpf_ktime_get_boot_ns()
+    v24 = map.addr map0    ; labels
+    v25 = call bpf_map_lookup_elem(v24, v24)
+    v21 = call fn0(v19, v20)    ; choose
+    br test v21, 3, block2(v21, v13), block1
+block2(v22, v23: ptr):
+    br sge v22, v21, block1, block1
+block1:
+    return v21
+}
+function %choose(ptr mem_cgroup, number) {
+    ss0 = stack 8
+block0:
+    v0 = param 0
+    v1 = param 1
+    jump block3
+block3:
+    return v1
+}
+";
+
+#[test]
+fn what_is_written_can_be_read() {
+    let module = read::read(EVERYTHING).expect("IR");
+    assert_eq!(write::module(&module), EVERYTHING);
+    let strings = module.refs().globals.values().nth(1).expect("three globals").data.clone();
+    assert_eq!(strings, b"a\"\\\n\t;#\0");
+}
+
+#[test]
+fn an_error_of_reading_has_a_place() {
+    let inside = |line: &str| format!("function %f {{\n    fd0 = a.b\nblock0:\n    {line}\n}}\n");
+    for (text, wanted) in [
+        (String::new(), "1:1: there is no function"),
+        ("function %f {\n".into(), "1:1: the function has no `}`"),
+        ("function f {\n".into(), "1:10: `%` should stand here"),
+        ("function %f(ptr) {\n".into(), "1:16: a name should stand here"),
+        ("function %f(word) {\n".into(), "1:13: `word` is no kind of parameter"),
+        ("function %f {\n    fd1 = a.b\n}".into(), "2:5: the next one is fd0"),
+        ("function %f {\n    return 0\n}".into(), "2:5: neither a declaration nor a block"),
+        ("function %f {\nblock0:\nblock0:\n}".into(), "3:1: block0 is there already"),
+        (
+            inside("v1 = iconst 99999999999999999999"),
+            "4:17: `99999999999999999999` is no number that fits here",
+        ),
+        (inside("v1 = load.field v0, fd1"), "4:25: fd1 is not declared"),
+        (inside("v1 = store8 v0+0, 1"), "4:10: the operation has no result"),
+        (inside("v1 = load24 v0+0"), "4:10: `load24` is no operation"),
+        (inside("v4000000000 = iconst 1"), "4:5: the numbers end at 1048576"),
+        (inside("br like v0, 1, block0, block0"), "4:8: `like` is no condition"),
+        (inside("return 0 0"), "4:14: the line should end here"),
+        (inside("call bpf_destroy_everything()"), "4:10: there is no function `bpf_destroy_everything`"),
+    ] {
+        let error = read::read(&text).map(drop).map_err(|error| error.to_string());
+        assert_eq!(error, Err(wanted.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn damaged_text_is_refused_or_read_but_never_more() {
+    for at in 0..EVERYTHING.len() {
+        let _ = read::read(&EVERYTHING[..at]);
+        for byte in *b"0v;\"%{=" {
+            let mut bytes = EVERYTHING.as_bytes().to_vec();
+            bytes[at] = byte;
+            let text = String::from_utf8(bytes).expect("ASCII");
+            // What can be read can be looked at and checked.
+            if let Ok(module) = read::read(&text) {
+                let again = write::module(&module);
+                assert_eq!(read::read(&again).map(|module| write::module(&module)), Ok(again), "{text}");
+                let _ = verify::module(&module);
+            }
+        }
+    }
+}
+
+/// What the verifier says of a module.
+fn faults(text: &str) -> Vec<String> {
+    verify::module(&read::read(text).expect("IR")).err().unwrap_or_default()
+}
+
+/// A callback with this body, and the function that it may call.
+fn two(body: &str, function: &str) -> String {
+    format!("function %on_oom {{\n    fn0 = function %f(number)\nblock0:\n{body}}}\n{function}")
+}
+
+const QUIET: &str = "function %f(number) {\nblock0:\n    return 1\n}\n";
+
+#[test]
+fn functions_are_declared_as_they_are() {
+    let body = "    v0 = iconst 1\n    v1 = call fn0(v0)\n    return v1\n";
+    assert_eq!(faults(&two(body, QUIET)), [""; 0]);
+    let other = QUIET.replace("number", "ptr mem_cgroup");
+    assert_eq!(faults(&two(body, &other)), ["the functions are not the declared ones"]);
+    assert_eq!(faults(&two(body, "")), ["the functions are not the declared ones"]);
+    let context = "function %f(number) {\nblock0:\n    v0 = load.ctx 0\n    return 1\n}\n";
+    assert_eq!(faults(&two(body, context)), ["%f: only the callback has a context"]);
+    let wrong = "    v0 = load.ctx 0\n    v1 = call fn0(v0)\n    v2 = call fn0()\n    return v1\n";
+    assert_eq!(
+        faults(&two(wrong, QUIET)),
+        [
+            "%on_oom: block0: `v1 = call fn0(v0)    ; f`: v0 has not the type of its parameter",
+            "%on_oom: block0: `v2 = call fn0()    ; f`: 1 arguments expected, 0 given",
+        ]
+    );
+}
+
+#[test]
+fn no_function_calls_itself() {
+    let body = "    return 0\n";
+    let circle =
+        "function %f(number) {\nblock0:\n    v0 = param 0\n    v1 = call fn0(v0)\n    return v1\n}\n";
+    assert_eq!(faults(&two(body, circle)), ["%f: it calls itself"]);
+}
+
+#[test]
+fn what_may_sleep_is_called_outside_of_rcu_sections() {
+    let body = "    v0 = iconst 1\n    call bpf_rcu_read_lock()\n    v1 = call fn0(v0)\n    \
+                call bpf_rcu_read_unlock()\n    return v1\n";
+    assert_eq!(faults(&two(body, QUIET)), [""; 0]);
+    let flush = "function %f(number) {\nblock0:\n    v0 = call bpf_get_root_mem_cgroup()\n    \
+                 call bpf_mem_cgroup_flush_stats(v0)\n    return 1\n}\n";
+    let wanted = "%on_oom: block0: `v1 = call fn0(v0)    ; f`: what may sleep is called in an RCU section";
+    assert_eq!(faults(&two(body, flush)), [wanted]);
+    let open = "    v0 = load.ctx 0\n    br eq v0, 0, block1, block2\nblock1:\n    call bpf_rcu_read_lock()\n    \
+                jump block2\nblock2:\n    call bpf_rcu_read_unlock()\n    return 0\n";
+    assert_eq!(
+        faults(&two(open, QUIET)),
+        ["%on_oom: block1: `jump block2`: it goes both from inside and from outside of an RCU section"]
+    );
 }

@@ -13,14 +13,26 @@
 //! - Every reference — field, enumerator, type, symbol, slot, global — exists, and an address within a
 //!   global lies within it.
 //! - Memory of our own is not stored to when it is read-only.
+//! - The callback reads its context, another function its parameters. What is called is declared, and gets
+//!   arguments of its parameters' types.
+//!
+//! And of a module as a whole:
+//!
+//! - The declared functions are those behind the callback, in the same order, with the same parameters; there
+//!   are at most [`MAX_FUNCTIONS`], and none calls itself, directly or through others.
+//! - Every way to a block is inside of an RCU section, or none is; a function returns outside of them; what may
+//!   sleep is called outside of them. The kernel (6.12) does not ask this of a function that it checks by itself.
 
 use core::fmt;
 
 use cranelift_entity::{PrimaryMap, SecondaryMap};
-use oomc_abi::kfuncs::Ret;
+use oomc_abi::kfuncs::{self, Ret};
 
 use super::cfg::Cfg;
-use super::{Block, BlockCall, Cond, Function, Inst, InstData, Operand, Size, Type, Value, write};
+use super::{
+    Block, BlockCall, Cond, FuncRef, Function, Inst, InstData, Module, Operand, Signature, Size, Type, Value,
+    write,
+};
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +56,117 @@ impl fmt::Display for Error {
             write!(f, "`{}`: ", self.text)?;
         }
         f.write_str(&self.message)
+    }
+}
+
+/// `BPF_MAX_SUBPROGS` (`include/linux/bpf_verifier.h`, 6.12) without the callback.
+pub const MAX_FUNCTIONS: usize = 255;
+
+/// Checks a module.
+///
+/// # Errors
+/// All broken invariants, each with the name of the function.
+pub fn module(module: &Module) -> Result<(), Vec<String>> {
+    let mut errors = Vec::new();
+    for func in &module.functions {
+        if let Err(found) = verify(func) {
+            errors.extend(found.into_iter().map(|error| format!("%{}: {error}", func.name)));
+        }
+    }
+    if errors.is_empty() {
+        calls(module, &mut errors);
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn calls(module: &Module, errors: &mut Vec<String>) {
+    let Some((callback, others)) = module.functions.split_first() else {
+        errors.push("the module has no callback".into());
+        return;
+    };
+    let declared = &callback.refs.functions;
+    let same = |(func, signature): (&Function, &Signature)| {
+        func.name == signature.name && func.params == signature.params
+    };
+    if !callback.params.is_empty()
+        || declared.len() != others.len()
+        || !others.iter().zip(declared.values()).all(same)
+    {
+        errors.push("the functions are not the declared ones".into());
+        return;
+    }
+    let reads_context =
+        |func: &Function| func.placed().any(|inst| matches!(func.insts[inst], InstData::LoadCtx(_)));
+    for func in others.iter().filter(|func| reads_context(func)) {
+        errors.push(format!("%{}: only the callback has a context", func.name));
+    }
+    if others.len() > MAX_FUNCTIONS {
+        errors.push(format!("there are {} functions, {MAX_FUNCTIONS} are possible", others.len()));
+    }
+    let callees: Vec<Vec<FuncRef>> = module.functions.iter().map(Function::callees).collect();
+    // From callees to callers, as far as that is possible.
+    let mut sleeps = vec![None; module.functions.len()];
+    for _ in 0..module.functions.len() {
+        for (at, func) in module.functions.iter().enumerate() {
+            let known = callees[at].iter().map(|callee| sleeps[position(*callee)]);
+            if sleeps[at].is_none() && known.clone().all(|sleeps| sleeps.is_some()) {
+                sleeps[at] = Some(func.sleeps() || known.flatten().any(|sleeps| sleeps));
+            }
+        }
+        if sleeps.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    for (func, sleeps) in module.functions.iter().zip(&sleeps) {
+        if sleeps.is_none() {
+            errors.push(format!("%{}: it calls itself", func.name));
+        }
+    }
+    for func in &module.functions {
+        rcu(func, |callee| sleeps[position(callee)] == Some(true), errors);
+    }
+}
+
+/// The place of a declared function in the module.
+fn position(func: FuncRef) -> usize {
+    func.as_u32() as usize + 1
+}
+
+/// Follows RCU sections through a function.
+fn rcu(func: &Function, sleeps: impl Fn(FuncRef) -> bool, errors: &mut Vec<String>) {
+    let cfg = Cfg::new(func);
+    let mut inside: SecondaryMap<Block, Option<bool>> = SecondaryMap::new();
+    let mut fail = |block: Block, inst: Inst, message: &str| {
+        errors.push(format!("%{}: {block}: `{}`: {message}", func.name, write::text(func, inst)));
+    };
+    for block in cfg.reverse_postorder() {
+        let mut now = inside[block].unwrap_or(false);
+        for &inst in &func.blocks[block].insts {
+            let sleepable = match &func.insts[inst] {
+                InstData::Call { kfunc, .. } if *kfunc == kfuncs::RCU_READ_LOCK => {
+                    now = true;
+                    false
+                }
+                InstData::Call { kfunc, .. } if *kfunc == kfuncs::RCU_READ_UNLOCK => {
+                    now = false;
+                    false
+                }
+                InstData::Call { kfunc, .. } => kfunc.row().flags.sleepable,
+                InstData::CallFunc { func, .. } => sleeps(*func),
+                _ => false,
+            };
+            if now && sleepable {
+                fail(block, inst, "what may sleep is called in an RCU section");
+            }
+            if now && matches!(func.insts[inst], InstData::Return(_)) {
+                fail(block, inst, "the function returns in an RCU section");
+            }
+            for call in func.insts[inst].targets() {
+                if inside[call.block].replace(now).is_some_and(|before| before != now) {
+                    fail(block, inst, "it goes both from inside and from outside of an RCU section");
+                }
+            }
+        }
     }
 }
 
@@ -262,6 +385,10 @@ impl Verifier<'_> {
                 self.result(inst, Type::I64);
             }
             InstData::LoadCtx(_) => self.result(inst, Type::Ptr),
+            InstData::Param(at) => match func.params.get(*at as usize) {
+                Some(param) => self.result(inst, param.ty()),
+                None => self.fail(format!("the function has {} parameters", func.params.len())),
+            },
             InstData::Load { ptr, size, .. } => {
                 self.ptr(*ptr);
                 // A pointer is parked in memory of our own only whole.
@@ -281,32 +408,33 @@ impl Verifier<'_> {
             }
             InstData::LoadField { ptr, field } => {
                 self.ptr(*ptr);
-                self.exists(&func.fields, *field);
+                self.exists(&func.refs.fields, *field);
                 self.result(inst, Type::I64);
             }
             InstData::LoadPtr { ptr, field } | InstData::FieldAddr { ptr, field } => {
                 self.ptr(*ptr);
-                self.exists(&func.fields, *field);
+                self.exists(&func.refs.fields, *field);
                 self.result(inst, Type::Ptr);
             }
             InstData::FieldExists(field) | InstData::FieldFact(_, field) => {
-                self.exists(&func.fields, *field);
+                self.exists(&func.refs.fields, *field);
                 self.result(inst, Type::I64);
             }
             InstData::EnumValue(enumerator) | InstData::EnumExists(enumerator) => {
-                self.exists(&func.enums, *enumerator);
+                self.exists(&func.refs.enums, *enumerator);
                 self.result(inst, Type::I64);
             }
             InstData::TypeId(ty) => {
-                self.exists(&func.types, *ty);
+                self.exists(&func.refs.types, *ty);
                 self.result(inst, Type::I64);
             }
             InstData::KsymAddr(ksym) => {
-                self.exists(&func.ksyms, *ksym);
+                self.exists(&func.refs.ksyms, *ksym);
                 self.result(inst, Type::Ptr);
             }
+            InstData::KfuncAddr(_) => self.result(inst, Type::Ptr),
             InstData::MapAddr(map) => {
-                self.exists(&func.maps, *map);
+                self.exists(&func.refs.maps, *map);
                 self.result(inst, Type::Ptr);
             }
             InstData::StackAddr(slot) => {
@@ -314,8 +442,8 @@ impl Verifier<'_> {
                 self.result(inst, Type::Ptr);
             }
             InstData::GlobalAddr { global, offset } => {
-                self.exists(&func.globals, *global);
-                if let Some(data) = func.globals.get(*global) {
+                self.exists(&func.refs.globals, *global);
+                if let Some(data) = func.refs.globals.get(*global) {
                     let inside = usize::try_from(*offset).is_ok_and(|offset| offset < data.data.len());
                     self.check(inside, || format!("{} has {} bytes", data.name, data.data.len()));
                 }
@@ -347,6 +475,19 @@ impl Verifier<'_> {
                     format!("the result should be {ty:?}, is {found:?}")
                 });
             }
+            InstData::CallFunc { func: callee, args } => {
+                self.exists(&func.refs.functions, *callee);
+                if let Some(signature) = func.refs.functions.get(*callee) {
+                    let (given, wanted) = (args.len(), signature.params.len());
+                    self.check(given == wanted, || format!("{wanted} arguments expected, {given} given"));
+                    for (arg, param) in args.iter().zip(&signature.params) {
+                        let same = func.values[*arg] == param.ty();
+                        self.check(same, || format!("{arg} has not the type of its parameter"));
+                    }
+                }
+                let found = func.results[inst].map(|value| func.values[value]);
+                self.check(found != Some(Type::Ptr), || "a function gives a number".into());
+            }
             InstData::Jump(call) => {
                 self.call(call);
                 self.no_result(inst);
@@ -371,7 +512,7 @@ impl Verifier<'_> {
             .filter(|def| def.at > 0)
             .and_then(|def| func.blocks[def.block].insts.get(def.at - 1));
         if let Some(InstData::GlobalAddr { global, .. }) = def.map(|inst| &func.insts[*inst])
-            && let Some(data) = func.globals.get(*global)
+            && let Some(data) = func.refs.globals.get(*global)
         {
             self.check(!data.read_only, || format!("{} is read-only", data.name));
         }

@@ -84,6 +84,7 @@ impl Lower<'_> {
     fn operand(&mut self, expr: ExprId, missing: Block) -> Operand {
         if let Some(ExprKind::Int(value)) = self.policy.exprs.get(expr).map(|expr| &expr.kind)
             && let Ok(value) = i32::try_from(*value)
+            && !self.numbers_are_shared()
         {
             return Operand::Imm(value);
         }

@@ -10,6 +10,7 @@ use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, SIGNAL_GROUP_EXI
 use oomc_abi::fields::{self, FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
+use oomc_abi::record::at;
 use oomc_abi::{helpers, hooks, kfuncs};
 
 use super::raw;
@@ -231,11 +232,13 @@ impl Lower<'_> {
         if let Some(fetched) = self.prefetched.get(&(subject, item)) {
             return *fetched;
         }
-        let value = self.area(self.item_text_size(item).unwrap_or(8));
+        let size = self.item_text_size(item).unwrap_or(8);
         let may_miss = subject != Subject::Anchor(Anchor::Cgroup) || item.may_miss();
-        let missing = may_miss.then(|| self.cell());
-        let relative = item.is_path().then(|| self.cell());
-        let fetched = Fetched { value, missing, relative };
+        let fetched = self.lasting(|s| Fetched {
+            value: s.area(size),
+            missing: may_miss.then(|| s.cell()),
+            relative: item.is_path().then(|| s.cell()),
+        });
         self.prefetched.insert((subject, item), fetched);
         fetched
     }
@@ -291,7 +294,8 @@ impl Lower<'_> {
                 self.b.switch_to(join);
                 id
             }
-            Anchor::Attached => self.attached_id(),
+            // Found out once per event, for the record.
+            Anchor::Attached => self.noted(at::ATTACHED),
         }
     }
 
@@ -306,7 +310,7 @@ impl Lower<'_> {
 
     /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
     /// turns the test into a constant, so the verifier never looks at the other reading.
-    fn attached_id(&mut self) -> Value {
+    pub(super) fn attached_id(&mut self) -> Value {
         let link = self.link;
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let id = self.b.block_param(join, Type::I64);

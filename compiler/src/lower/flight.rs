@@ -20,7 +20,7 @@ impl Lower<'_> {
     /// `wait`: if a victim is in flight, asks the kernel to hurry it on, which notes progress. If the kernel
     /// says that there is nothing to gain although the process is still there, the policy ends: another
     /// victim now would be one too many.
-    pub(super) fn in_flight(&mut self, on_victim: Block, on_none: Block) {
+    pub(super) fn wait_in_flight(&mut self, on_victim: Block, on_none: Block) {
         let none = self.null();
         let judged = self.cell();
         self.put_imm(judged, 0);

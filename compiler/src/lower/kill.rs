@@ -4,7 +4,7 @@ use oomc_abi::kfuncs;
 use oomc_abi::members;
 use oomc_abi::record::{Action, End, MAX_CANDIDATES, at};
 
-use super::list::{FOUND, UNITS};
+use super::list::{FOUND, List, UNITS};
 use super::place::{Cut, Grain};
 use super::scratch::Cell;
 use super::walk::{Order, Tasks};
@@ -32,6 +32,7 @@ impl Lower<'_> {
         asked.extend(kill.reason.iter().flat_map(Message::values));
         self.prefetch(&asked);
         self.note_end(End::NoCandidate);
+        self.open_kill();
         let killed = self.cell();
         self.put_imm(killed, 0);
         if kill.selection.all {
@@ -41,6 +42,7 @@ impl Lower<'_> {
         }
         self.in_walk = false;
         let killed = self.get(killed);
+        self.close_local();
         self.leave_if(Cond::Eq, killed, imm(0), on_nothing);
         self.note_action(match (kill.selection.all, kill.selection.unit) {
             (true, _) => Action::KillAll,
@@ -80,9 +82,11 @@ impl Lower<'_> {
         self.put_imm(done, 0);
         self.note_selection();
         self.walk_numbers(MAX_TRIES, |s, tries| {
-            let victim = s.select(&kill.selection, &ranking);
+            let victim = s.search(&kill.selection, &ranking);
             s.leave_if(Cond::Eq, victim, imm(0), tries.done);
-            s.note_candidate(&ranking, kill.selection.unit, victim);
+            if !s.searches_apart() {
+                s.note_candidate(&ranking, kill.selection.unit, victim);
+            }
             let (expected, died) = (s.cell(), s.cell());
             let (act, look, go_on) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
             let enough = s.get(done);
@@ -125,7 +129,9 @@ impl Lower<'_> {
             s.b.jump(go_on, &[]);
 
             s.b.switch_to(go_on);
-            s.lower_ceiling(&ranking);
+            if !s.searches_apart() {
+                s.lower_ceiling(&ranking);
+            }
             let more = s.b.create_block();
             let enough = s.get(done);
             s.leave_if(Cond::Eq, enough, imm(0), tries.next);
@@ -238,15 +244,7 @@ impl Lower<'_> {
     /// not be in it: so the cgroups are written down first, by id.
     fn kill_unit(&mut self, unit: Value, kill: &Kill, killed: Cell) {
         let units = self.list(UNITS);
-        self.clear_list(units);
-        self.with_rcu(|s| {
-            let css = s.css_of(unit);
-            s.walk_css(css, Order::Pre, &[], |s, walk| {
-                let id = s.css_id(walk.item);
-                s.append(units, id);
-                s.b.jump(walk.next, &[]);
-            });
-        });
+        self.list_unit(unit, units);
         self.call(kfuncs::PUT_MEM_CGROUP, &[unit]);
         self.each_listed(units, |s, memcg, next| {
             let css = s.css_of(memcg);
@@ -264,6 +262,19 @@ impl Lower<'_> {
         });
     }
 
+    /// Writes down the ids of a cgroup and all below it.
+    pub(super) fn list_below(&mut self, unit: Value, units: List) {
+        self.clear_list(units);
+        self.with_rcu(|s| {
+            let css = s.css_of(unit);
+            s.walk_css(css, Order::Pre, &[], |s, walk| {
+                let id = s.css_id(walk.item);
+                s.append(units, id);
+                s.b.jump(walk.next, &[]);
+            });
+        });
+    }
+
     fn kill_message(&mut self, kill: &Kill) -> Value {
         let reason = kill.reason.as_ref().map(Message::constant);
         self.message(reason.as_deref())
@@ -274,6 +285,8 @@ impl Lower<'_> {
         let policy = &self.policy.name;
         let rule = &self.rule;
         let text = match reason {
+            // What all rules share is nobody's.
+            Some(reason) if rule.is_empty() => format!("oomc {policy}: {reason}"),
             Some(reason) => format!("oomc {policy}, rule \"{rule}\": {reason}"),
             None => format!("oomc {policy}, rule \"{rule}\""),
         };

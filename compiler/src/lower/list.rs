@@ -30,7 +30,7 @@ impl Lower<'_> {
             return *list;
         }
         let global = self.globals.bytes(self.b.func, name, MAX_LISTED as usize * 8);
-        let list = List { global, count: self.cell() };
+        let list = List { global, count: self.lasting(Self::cell) };
         self.lists.insert(name, list);
         list
     }

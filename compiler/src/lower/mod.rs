@@ -1,4 +1,5 @@
-//! From the checked policy to IR: one function that implements the kernel's callback.
+//! From the checked policy to IR: a function that implements the kernel's callback, and for a large policy more
+//! that it calls.
 //!
 //! Makes every kernel rule explicit: who holds a reference, where an RCU section begins and ends, which
 //! walk is an open-coded iterator, what happens on each failure. Numbers that live across rounds of a loop
@@ -46,10 +47,13 @@ mod kill;
 mod list;
 mod raise;
 
+mod outline;
+
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use oomc_abi::consts::ORDER_SYSRQ;
 use oomc_abi::kfuncs::{self, KfuncId};
@@ -57,8 +61,10 @@ use oomc_abi::members::{self, Member};
 use oomc_abi::record::{Action, End, at};
 use oomc_abi::resolve::KernelView;
 
-use crate::hir::{ActionId, ActionKind, BinderId, PickId, Policy, Selection, Subject};
-use crate::ir::{BinOp, Block, Builder, Cond, Function, InstData, Operand, Size, StackSlot, Type, Value};
+use crate::hir::{ActionId, ActionKind, BinderId, PickId, Policy, Rule, Selection, Subject};
+use crate::ir::{
+    BinOp, Block, Builder, Cond, Function, InstData, Module, Operand, Size, StackSlot, Type, Value,
+};
 use crate::source::Span;
 
 /// The symbol of the callback's program.
@@ -66,10 +72,11 @@ pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
 
 /// Lowers a checked policy.
 #[must_use]
-pub fn lower(policy: &Policy, view: &KernelView) -> Function {
+pub fn lower(policy: &Policy, view: &KernelView) -> Module {
     let mut func = Function::new(CALLBACK);
-    Lower::new(policy, view, &mut func).run();
-    func
+    let others = Lower::new(policy, view, &mut func).run();
+    let refs = Arc::clone(&func.refs);
+    Module::new(refs, core::iter::once(func).chain(others).collect())
 }
 
 /// The state of one lowering.
@@ -111,8 +118,12 @@ struct Lower<'a> {
     rule: String,
     /// Its number.
     rule_index: usize,
+    /// Optional functions that the policy can do without.
+    spared: Vec<KfuncId>,
     /// The action being lowered: for the number of its message.
     action: ActionId,
+    /// The functions besides the callback.
+    outline: outline::Outline,
 }
 
 impl<'a> Lower<'a> {
@@ -147,32 +158,37 @@ impl<'a> Lower<'a> {
             in_rcu: false,
             rule: String::new(),
             rule_index: 0,
+            spared: crate::hir::kernel::spared(policy),
             action: ActionId::from_u32(0),
+            outline: outline::Outline::new(policy),
         }
     }
 
-    fn run(mut self) {
+    fn run(mut self) -> Vec<Function> {
         let policy = self.policy;
         self.prologue();
         if !policy.preferences.is_empty() {
             self.class = Some(self.cell());
         }
-        for (index, rule) in policy.rules.iter().enumerate() {
-            self.rule.clone_from(&rule.name);
-            self.rule_index = index;
-            self.b.set_span(rule.span);
-            let (done, next) = (self.b.create_block(), self.b.create_block());
-            self.choose_picks(rule.action, next);
-            self.action(rule.action, done, next);
-            self.b.switch_to(done);
-            self.note_progress();
-            self.b.jump(self.progress, &[]);
-            self.b.switch_to(next);
-        }
+        self.rules();
         self.b.set_span(frame_span(policy));
         self.b.jump(self.nothing, &[]);
         self.epilogues();
         self.globals.finish(self.b.func);
+        self.outline.into_functions()
+    }
+
+    fn rule(&mut self, index: usize, rule: &Rule) {
+        self.rule.clone_from(&rule.name);
+        self.rule_index = index;
+        self.b.set_span(rule.span);
+        let (done, next) = (self.b.create_block(), self.b.create_block());
+        self.choose_picks(rule.action, next);
+        self.action(rule.action, done, next);
+        self.b.switch_to(done);
+        self.note_progress();
+        self.b.jump(self.progress, &[]);
+        self.b.switch_to(next);
     }
 
     /// Guards, and a reference on the OOM domain.
@@ -257,7 +273,16 @@ impl<'a> Lower<'a> {
             | ActionKind::Notify(_)
             | ActionKind::Count(_) => None,
         };
-        if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
+        // One object serves kernels with and without such a function: the test is a constant on each.
+        if let Some(kfunc) = needs.filter(|kfunc| self.spared.contains(kfunc)) {
+            let (there, absent) = (self.b.create_block(), self.b.create_block());
+            let address = self.b.value(InstData::KfuncAddr(kfunc), Type::Ptr);
+            self.b.branch(Cond::Ne, address, imm(0), there, absent);
+            self.b.switch_to(absent);
+            self.note_end(End::Unavailable);
+            self.b.jump(on_nothing, &[]);
+            self.b.switch_to(there);
+        } else if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
             self.note_end(End::Unavailable);
             self.b.jump(on_nothing, &[]);
             self.b.set_span(outer);

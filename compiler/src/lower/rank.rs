@@ -213,6 +213,14 @@ impl Lower<'_> {
         keys
     }
 
+    /// The class of the best candidate, if the ranking has classes.
+    pub(super) fn best_class(&mut self, ranking: &Ranking) -> Option<Value> {
+        match (ranking.ranks.first(), ranking.best.first()) {
+            (Some(Rank::Class(_)), Some(cell)) => Some(self.get(*cell)),
+            _ => None,
+        }
+    }
+
     /// Remembers the keys of the new best candidate.
     pub(super) fn remember_best(&mut self, ranking: &Ranking, numbers: &[Value]) {
         for (number, cell) in numbers.iter().zip(&ranking.best) {

@@ -51,7 +51,14 @@ impl Maps {
     pub(super) fn new(func: &mut Function) -> Self {
         let mut map = |name: &str, kind, value_bytes, max_entries| {
             let (key, value) = (Vec::new(), Vec::new());
-            func.maps.push(MapData { name: name.into(), kind, key, value, value_bytes, max_entries })
+            func.refs_mut().maps.push(MapData {
+                name: name.into(),
+                kind,
+                key,
+                value,
+                value_bytes,
+                max_entries,
+            })
         };
         Self {
             records: map("records", MapKind::Array, record::BYTES, record::KEPT),
@@ -151,8 +158,8 @@ impl Lower<'_> {
         self.b.switch_to(room);
         let id = self.victim_id(unit, object);
         self.put_candidate(candidate::ID, Operand::Value(id));
-        let class = match self.class {
-            Some(_) => self.class_of(unit, object),
+        let class = match self.best_class(ranking) {
+            Some(class) => class,
             None => self.int(1),
         };
         // Here the larger class wins; in a record the first one is the best.
@@ -311,7 +318,7 @@ impl Lower<'_> {
         self.helper(helpers::GET_CURRENT_COMM, &[to, size]);
         let domain = self.anchor_id(Anchor::Cgroup);
         self.note(at::DOMAIN, domain);
-        let attached = self.anchor_id(Anchor::Attached);
+        let attached = self.attached_id();
         self.note(at::ATTACHED, attached);
         // Both flags are one bit: audit from the config, system from the event.
         let audit = self.audit();

@@ -14,6 +14,9 @@ use crate::ir::{BinOp, Function, Global, GlobalData, InstData, Operand, Size, Ty
 /// Counters of a policy, in the order of the map; read by `oomc status`.
 const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred", "lost"];
 
+/// Marks a [`Cell`] of [`Globals::local`].
+const LOCAL: u32 = 1 << 31;
+
 /// An 8-byte cell of the scratch value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cell(pub(super) u32);
@@ -42,6 +45,12 @@ pub(super) struct Globals {
     pub(super) state: super::state::Maps,
     scratch: Global,
     scratch_size: u32,
+    /// Scratch that each kill of a large policy uses anew, from the start: so kills of one kind use the same
+    /// cells, and can share code.
+    local: Option<Global>,
+    local_size: u32,
+    /// Where the next cell lies while such a kill is lowered.
+    local_next: Option<u32>,
     /// Where a path is put together.
     path: Option<Cell>,
     strings: Option<Global>,
@@ -55,17 +64,17 @@ pub(super) struct Globals {
 
 impl Globals {
     pub(super) fn new(func: &mut Function, policy: &Policy) -> Self {
-        let stats = func.globals.push(GlobalData {
+        let stats = func.refs_mut().globals.push(GlobalData {
             name: "stats".into(),
             section: ".bss.stats".into(),
             members: COUNTERS.iter().map(|name| (*name).into()).collect(),
             data: vec![0; COUNTERS.len() * 8],
             read_only: false,
         });
-        let config = func.globals.push(super::config::global(policy));
+        let config = func.refs_mut().globals.push(super::config::global(policy));
         let record = vec![0; super::record::DRAFT_BYTES];
-        let record = func.globals.push(bytes("draft", ".bss.draft", record));
-        let scratch = func.globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
+        let record = func.refs_mut().globals.push(bytes("draft", ".bss.draft", record));
+        let scratch = func.refs_mut().globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
         Self {
             stats,
             config,
@@ -74,6 +83,9 @@ impl Globals {
             state: super::state::Maps::new(func, policy),
             scratch,
             scratch_size: 16,
+            local: None,
+            local_size: 0,
+            local_next: None,
             path: None,
             strings: None,
             string_bytes: Vec::new(),
@@ -85,15 +97,18 @@ impl Globals {
 
     /// A zeroed global of its own.
     pub(super) fn bytes(&self, func: &mut Function, name: &str, size: usize) -> Global {
-        func.globals.push(bytes(name, &format!(".bss.{name}"), vec![0; size]))
+        func.refs_mut().globals.push(bytes(name, &format!(".bss.{name}"), vec![0; size]))
     }
 
     /// Gives the globals their final sizes.
     pub(super) fn finish(self, func: &mut Function) {
-        if let Some(scratch) = func.globals.get_mut(self.scratch) {
+        if let Some(scratch) = func.refs_mut().globals.get_mut(self.scratch) {
             scratch.data = vec![0; self.scratch_size as usize];
         }
-        if let Some(strings) = self.strings.and_then(|strings| func.globals.get_mut(strings)) {
+        if let Some(local) = self.local.and_then(|local| func.refs_mut().globals.get_mut(local)) {
+            local.data = vec![0; self.local_size as usize];
+        }
+        if let Some(strings) = self.strings.and_then(|strings| func.refs_mut().globals.get_mut(strings)) {
             strings.data = self.string_bytes;
         }
     }
@@ -111,23 +126,57 @@ impl Lower<'_> {
 
     /// New bytes of the scratch value, aligned to 8.
     pub(super) fn area(&mut self, size: u32) -> Cell {
+        if let Some(next) = &mut self.globals.local_next {
+            let at = *next;
+            *next += size.next_multiple_of(8);
+            self.globals.local_size = self.globals.local_size.max(*next);
+            return Cell(at | LOCAL);
+        }
         let at = self.globals.scratch_size;
         self.globals.scratch_size += size.next_multiple_of(8);
         Cell(at)
     }
 
-    fn scratch(&mut self) -> Value {
-        self.b.value(InstData::GlobalAddr { global: self.globals.scratch, offset: 0 }, Type::Ptr)
+    /// New cells that are meant beyond the kill being lowered.
+    pub(super) fn lasting<T>(&mut self, cells: impl FnOnce(&mut Self) -> T) -> T {
+        let local = self.globals.local_next.take();
+        let result = cells(self);
+        self.globals.local_next = local;
+        result
+    }
+
+    /// From here to [`Self::close_local`], cells are those of the part that every kill uses anew.
+    pub(super) fn open_local(&mut self) {
+        if self.globals.local.is_none() {
+            let local = bytes("local", ".bss.local", Vec::new());
+            self.globals.local = Some(self.b.func.refs_mut().globals.push(local));
+        }
+        self.globals.local_next = Some(0);
+    }
+
+    /// Ends what [`Self::open_local`] began; without it, does nothing.
+    pub(super) fn close_local(&mut self) {
+        self.globals.local_next = None;
+    }
+
+    /// The global that a cell lies in, and the cell's offset.
+    fn scratch(&mut self, cell: Cell) -> (Value, i32) {
+        let local = self.globals.local.filter(|_| cell.0 & LOCAL != 0);
+        let global = local.unwrap_or(self.globals.scratch);
+        let ptr = self.b.value(InstData::GlobalAddr { global, offset: 0 }, Type::Ptr);
+        (ptr, (cell.0 & !LOCAL) as i32)
     }
 
     /// The address of scratch bytes, for a helper that writes or reads them.
     pub(super) fn area_addr(&mut self, area: Cell) -> Value {
-        self.b.value(InstData::GlobalAddr { global: self.globals.scratch, offset: area.0 }, Type::Ptr)
+        let local = self.globals.local.filter(|_| area.0 & LOCAL != 0);
+        let global = local.unwrap_or(self.globals.scratch);
+        self.b.value(InstData::GlobalAddr { global, offset: area.0 & !LOCAL }, Type::Ptr)
     }
 
     pub(super) fn get(&mut self, cell: Cell) -> Value {
-        let ptr = self.scratch();
-        self.load(Size::B8, ptr, cell.0 as i32)
+        let (ptr, offset) = self.scratch(cell);
+        self.load(Size::B8, ptr, offset)
     }
 
     pub(super) fn put(&mut self, cell: Cell, value: Value) {
@@ -139,14 +188,14 @@ impl Lower<'_> {
     }
 
     fn store(&mut self, cell: Cell, value: Operand) {
-        let ptr = self.scratch();
-        self.b.effect(InstData::Store { size: Size::B8, ptr, offset: cell.0 as i32, value });
+        let (ptr, offset) = self.scratch(cell);
+        self.b.effect(InstData::Store { size: Size::B8, ptr, offset, value });
     }
 
     /// Adds one to a cell.
     pub(super) fn bump(&mut self, cell: Cell) {
-        let ptr = self.scratch();
-        self.add_one(ptr, cell.0 as i32);
+        let (ptr, offset) = self.scratch(cell);
+        self.add_one(ptr, offset);
     }
 
     /// Adds one to a counter of the policy.
@@ -168,7 +217,7 @@ impl Lower<'_> {
         if let Some(area) = self.globals.path {
             return area;
         }
-        let area = self.area(size);
+        let area = self.lasting(|s| s.area(size));
         self.globals.path = Some(area);
         area
     }
@@ -179,7 +228,7 @@ impl Lower<'_> {
             Some(global) => global,
             None => {
                 let data = GlobalData { read_only: true, ..bytes("strings", ".rodata", Vec::new()) };
-                let global = self.b.func.globals.push(data);
+                let global = self.b.func.refs_mut().globals.push(data);
                 self.globals.strings = Some(global);
                 global
             }

@@ -54,12 +54,17 @@ impl Lower<'_> {
             // Once per cgroup, not per process.
             let protected = self.cell();
             self.put_imm(protected, 0);
-            self.mark_protected_by_ancestor(memcg, protected);
-            self.mark_protected_by_group(memcg, protected);
+            self.with_rcu(|s| {
+                s.mark_protected_by_ancestor(memcg, protected);
+                s.mark_protected_by_group(memcg, protected);
+            });
             let protected = self.get(protected);
             self.leave_if(Cond::Ne, protected, imm(0), protected_out);
         }
-        self.class_of_cgroup(memcg);
+        // What `all` kills is not ranked.
+        if self.in_rcu {
+            self.class_of_cgroup(memcg);
+        }
         let css = self.css_of(memcg);
         let found = self.at_home(memcg, |s| {
             s.walk_tasks(css, Tasks::Processes, None, carried, |s, walk| {

@@ -32,7 +32,7 @@ const WORDS: i32 = 2;
 impl Maps {
     pub(super) fn new(func: &mut Function, policy: &Policy) -> Self {
         let labels = (!policy.labels.is_empty()).then(|| {
-            func.maps.push(MapData {
+            func.refs_mut().maps.push(MapData {
                 name: "labels".into(),
                 kind: MapKind::Hash,
                 key: vec!["cgroup".into(), "label".into()],
@@ -49,7 +49,7 @@ impl Maps {
                     value.push(format!("{copy}{}_since", state.name));
                 }
             }
-            func.maps.push(MapData {
+            func.refs_mut().maps.push(MapData {
                 name: "counters".into(),
                 kind: MapKind::CgroupStorage,
                 key: Vec::new(),

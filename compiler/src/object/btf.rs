@@ -27,10 +27,10 @@ use crate::ir;
 pub(super) struct Info {
     /// The types; strings may still be added.
     pub(super) builder: Builder,
-    /// The program's FUNC.
-    pub(super) func: TypeId,
-    /// One per CO-RE relocation of the program.
-    pub(super) relos: Vec<Relo>,
+    /// The FUNC of each program.
+    pub(super) funcs: Vec<TypeId>,
+    /// For each program, one per CO-RE relocation.
+    pub(super) relos: Vec<Vec<Relo>>,
 }
 
 /// A CO-RE relocation in terms of the object's BTF.
@@ -82,17 +82,17 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
     // of times: each is looked up once.
     let mut paths: BTreeMap<ir::FieldRef, Vec<Step>> = BTreeMap::new();
     let mut enumerators: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for core in &module.program.core {
+    for core in module.programs.iter().flat_map(|program| &program.core) {
         match core.kind {
             CoreKind::FieldByteOffset(field)
             | CoreKind::FieldExists(field)
             | CoreKind::FieldFact(_, field) => {
                 if let Entry::Vacant(path) = paths.entry(field) {
-                    path.insert(types.collect(&module.func.fields[field])?);
+                    path.insert(types.collect(&module.refs.fields[field])?);
                 }
             }
             CoreKind::EnumValue(used) | CoreKind::EnumExists(used) => {
-                let used = &module.func.enums[used];
+                let used = &module.refs.enums[used];
                 enumerators.entry(used.enumeration.clone()).or_default().insert(used.name.clone());
             }
             CoreKind::TypeIdTarget(_) => {}
@@ -106,7 +106,7 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
     }
 
     let mut named = BTreeMap::new();
-    for (used, enumerator) in module.func.enums.iter() {
+    for (used, enumerator) in module.refs.enums.iter() {
         let Some(names) = enumerators.get(&enumerator.enumeration) else { continue };
         let Some(at) = names.iter().position(|name| *name == enumerator.name) else { continue };
         let id = enums.get(&enumerator.enumeration).copied().unwrap_or(0);
@@ -117,17 +117,17 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
     let mut relos = Vec::new();
     let mut placed = BTreeMap::new();
     for (field, steps) in &paths {
-        let root = types.place(&module.func.fields[*field].container);
+        let root = types.place(&module.refs.fields[*field].container);
         let (access, offset) = types.access(steps);
         placed.insert(*field, (types.copy(&root), access, offset));
     }
-    for core in &module.program.core {
+    for core in module.programs.iter().flat_map(|program| &program.core) {
         let (type_id, access, kind, value) = match core.kind {
             CoreKind::FieldByteOffset(field)
             | CoreKind::FieldExists(field)
             | CoreKind::FieldFact(_, field) => {
                 let (id, access, offset) = placed.get(&field).cloned().unwrap_or_default();
-                let member = &module.func.fields[field];
+                let member = &module.refs.fields[field];
                 let bits = module.view.bit_field(&member.container, &member.path);
                 let (kind, value) = match (core.kind, bits) {
                     (CoreKind::FieldExists(_), _) => (RelocKind::FieldExists, 1),
@@ -155,7 +155,7 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
             }
             CoreKind::TypeIdTarget(ty) => {
                 let id = *whole.entry(ty).or_insert_with(|| {
-                    let place = types.place(&module.func.types[ty]);
+                    let place = types.place(&module.refs.types[ty]);
                     types.copy(&place)
                 });
                 (id, "0".to_owned(), RelocKind::TypeIdTarget, i64::from(id))
@@ -164,13 +164,19 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
         relos.push(Relo { insn: core.insn, type_id, access, kind, value });
     }
 
-    let func = program(&mut types);
+    let mut relos = relos.into_iter();
+    let relos =
+        module.programs.iter().map(|program| relos.by_ref().take(program.core.len()).collect()).collect();
+    let mut funcs = vec![program(&mut types)];
+    for signature in module.refs.functions.values() {
+        funcs.push(function(&mut types, signature));
+    }
     ksyms(&mut types, module, kfuncs)?;
     globals(&mut types, module);
     maps(&mut types, module);
     ops(&mut types)?;
     license(&mut types);
-    Ok(Info { builder: types.builder, func, relos })
+    Ok(Info { builder: types.builder, funcs, relos })
 }
 
 /// Local types under construction.
@@ -442,6 +448,32 @@ fn program(types: &mut Types<'_>) -> TypeId {
     types.builder.add(OOM.callback, &Kind::Func { proto, linkage: LINKAGE_GLOBAL })
 }
 
+/// A function that the verifier checks by itself, because its linkage is global. The tag says that a pointer
+/// is never null and points to what its type says.
+fn function(types: &mut Types<'_>, signature: &ir::Signature) -> TypeId {
+    let word = types.int(8, "long long unsigned int", 0);
+    let mut params = Vec::new();
+    for (param, name) in signature.params.iter().zip(["a", "b", "c", "d", "e"]) {
+        let ty = match param {
+            ir::Param::Number => word,
+            ir::Param::Trusted(tag) => {
+                let place = types.place(tag);
+                let object = types.copy(&place);
+                types.builder.intern("", &Kind::Ptr(object))
+            }
+        };
+        params.push(Param { name, ty });
+    }
+    let proto = types.builder.intern("", &Kind::FuncProto { ret: word, params });
+    let func = types.builder.add(&signature.name, &Kind::Func { proto, linkage: LINKAGE_GLOBAL });
+    for (component, param) in (0..).zip(&signature.params) {
+        if matches!(param, ir::Param::Trusted(_)) {
+            types.builder.add("arg:trusted", &Kind::DeclTag { ty: func, component });
+        }
+    }
+    func
+}
+
 /// Kernel functions and variables. A section without entries would be refused by the kernel.
 fn ksyms(types: &mut Types<'_>, module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<(), Error> {
     let mut entries = Vec::new();
@@ -452,11 +484,11 @@ fn ksyms(types: &mut Types<'_>, module: &Module<'_>, kfuncs: &[KfuncId]) -> Resu
         let ty = types.builder.add(row.name, &Kind::Func { proto, linkage: LINKAGE_EXTERN });
         entries.push(SecEntry { ty, offset: 0, size: 0 });
     }
-    for ksym in super::ksyms(module.program) {
+    for ksym in super::ksyms(module.programs) {
         // Without a type: the loader then asks kallsyms instead of BTF.
         let ty = types.builder.intern("", &Kind::Const(0));
         let var = Kind::Var { ty, linkage: u32::from(LINKAGE_EXTERN) };
-        let ty = types.builder.add(&module.func.ksyms[ksym], &var);
+        let ty = types.builder.add(&module.refs.ksyms[ksym], &var);
         entries.push(SecEntry { ty, offset: 0, size: 0 });
     }
     if !entries.is_empty() {
@@ -466,10 +498,10 @@ fn ksyms(types: &mut Types<'_>, module: &Module<'_>, kfuncs: &[KfuncId]) -> Resu
 }
 
 fn globals(types: &mut Types<'_>, module: &Module<'_>) {
-    for section in elf::sections(module.func) {
+    for section in elf::sections(module.refs) {
         let mut entries = Vec::new();
         for (global, offset) in &section.globals {
-            let global = &module.func.globals[*global];
+            let global = &module.refs.globals[*global];
             let size = global.data.len() as u32;
             let ty = if global.members.is_empty() {
                 let byte = types.int(1, "char", INT_SIGNED);

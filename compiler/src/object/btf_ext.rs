@@ -1,10 +1,14 @@
-//! `.BTF.ext`: where the function starts, which line of the policy each instruction comes from, and which
+//! `.BTF.ext`: where each function starts, which line of the policy each instruction comes from, and which
 //! instructions hold facts of the kernel's BTF.
 
+use std::collections::BTreeMap;
+
 use oomc_abi::btf::ext::{CoreRelo, Ext, FuncInfo, LineInfo, Section};
+use oomc_abi::btf::write::Builder;
 
 use super::btf::Info;
 use super::{Error, Module, elf};
+use crate::bpf::Program;
 
 /// Everything that goes into `.BTF` and `.BTF.ext`, as bytes, and the code with the facts filled in.
 #[derive(Debug)]
@@ -13,21 +17,65 @@ pub(super) struct Bytes {
     pub(super) btf: Vec<u8>,
     /// `.BTF.ext`.
     pub(super) ext: Vec<u8>,
-    /// The program.
-    pub(super) code: Vec<u64>,
+    /// Each program.
+    pub(super) codes: Vec<Vec<u64>>,
 }
 
 pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
     let mut builder = info.builder.clone();
-    let name = builder.string(&elf::program_section());
-
-    let mut lines: Vec<LineInfo> = Vec::new();
+    let mut ext = Ext::default();
+    let mut codes = Vec::new();
+    // A section's records count from its start, in which the functions follow each other.
+    let mut starts = BTreeMap::new();
     let file = builder.string(&module.source.name);
-    for place in &module.program.lines {
-        // The kernel wants the first record at the first instruction, and no two at one.
+    let programs = module.programs.iter().zip(&info.funcs).zip(&info.relos);
+    for (at, ((program, &type_id), relos)) in programs.enumerate() {
+        let name = builder.string(&elf::code_section(at));
+        let start: &mut u32 = starts.entry(name).or_default();
+
+        section(&mut ext.funcs, name).push(FuncInfo { insn: *start, type_id });
+        let lines = lines(program, module, file, &mut builder)?.into_iter();
+        section(&mut ext.lines, name).extend(lines.map(|line| LineInfo { insn: *start + line.insn, ..line }));
+
+        let mut code = program.code.clone();
+        let records = section(&mut ext.relos, name);
+        for relo in relos {
+            hold(&mut code, relo.insn, relo.value).ok_or(Error::Instruction(relo.insn))?;
+            let (insn, access) = (*start + relo.insn, builder.string(&relo.access));
+            records.push(CoreRelo { insn, type_id: relo.type_id, access, kind: relo.kind as u32 });
+        }
+        *start += code.len() as u32;
+        codes.push(code);
+    }
+    // A function that reads nothing of the kernel: loaders take a section without records for damage.
+    ext.relos.retain(|section| !section.records.is_empty());
+    Ok(Bytes { btf: builder.finish(), ext: oomc_abi::btf::ext::write(&ext), codes })
+}
+
+/// The records of a section, which is the last one or a new one.
+fn section<T>(sections: &mut Vec<Section<T>>, name: u32) -> &mut Vec<T> {
+    if sections.last().is_none_or(|last| last.name != name) {
+        sections.push(Section { name, records: Vec::new() });
+    }
+    match sections.last_mut() {
+        Some(last) => &mut last.records,
+        None => unreachable!("one was added"),
+    }
+}
+
+/// The lines of a program, counted from its first instruction.
+fn lines(
+    program: &Program,
+    module: &Module<'_>,
+    file: u32,
+    builder: &mut Builder,
+) -> Result<Vec<LineInfo>, Error> {
+    let mut lines: Vec<LineInfo> = Vec::new();
+    for place in &program.lines {
+        // The kernel wants the first record of a function at its first instruction, and no two at one.
         let insn = if lines.is_empty() { 0 } else { place.insn };
         // An opcode of 0 is the second half of a wide load, which carries no line.
-        if module.program.code.get(insn as usize).is_none_or(|code| *code as u8 == 0) {
+        if program.code.get(insn as usize).is_none_or(|code| *code as u8 == 0) {
             return Err(Error::Instruction(insn));
         }
         if lines.last().is_some_and(|last| last.insn >= insn) {
@@ -36,21 +84,7 @@ pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
         let text = builder.string(start(module.source.line(place.line).trim_end()));
         lines.push(LineInfo { insn, file, text, line: place.line, column: place.column });
     }
-
-    let mut code = module.program.code.clone();
-    let mut relos = Vec::new();
-    for relo in &info.relos {
-        hold(&mut code, relo.insn, relo.value).ok_or(Error::Instruction(relo.insn))?;
-        let access = builder.string(&relo.access);
-        relos.push(CoreRelo { insn: relo.insn, type_id: relo.type_id, access, kind: relo.kind as u32 });
-    }
-
-    let ext = Ext {
-        funcs: vec![Section { name, records: vec![FuncInfo { insn: 0, type_id: info.func }] }],
-        lines: vec![Section { name, records: lines }],
-        relos: vec![Section { name, records: relos }],
-    };
-    Ok(Bytes { btf: builder.finish(), ext: oomc_abi::btf::ext::write(&ext), code })
+    Ok(lines)
 }
 
 /// Bytes of a policy's line that are kept: the verifier prints it before every instruction of it.

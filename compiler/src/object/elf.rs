@@ -1,5 +1,7 @@
 //! Sections, symbols and relocations.
 
+use std::collections::HashMap;
+
 use object::elf::RelocationType;
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{
@@ -29,6 +31,14 @@ pub(super) fn program_section() -> String {
     format!("struct_ops.s/{}", OOM.callback)
 }
 
+/// Where libbpf and LLVM expect what programs call.
+pub(super) const FUNCTIONS_SECTION: &str = ".text";
+
+/// The section of a program by its position: the callback has one, its functions share another.
+pub(super) fn code_section(position: usize) -> String {
+    if position == 0 { program_section() } else { FUNCTIONS_SECTION.to_owned() }
+}
+
 /// A section of globals.
 #[derive(Clone, Debug)]
 pub(super) struct GlobalSection {
@@ -40,10 +50,10 @@ pub(super) struct GlobalSection {
     pub(super) globals: Vec<(ir::Global, u32)>,
 }
 
-/// Sections of globals, in the order in which the function has them.
-pub(super) fn sections(func: &ir::Function) -> Vec<GlobalSection> {
+/// Sections of globals, in the order in which the module has them.
+pub(super) fn sections(refs: &ir::Refs) -> Vec<GlobalSection> {
     let mut sections: Vec<GlobalSection> = Vec::new();
-    for (global, data) in func.globals.iter() {
+    for (global, data) in refs.globals.iter() {
         let len = data.data.len() as u32;
         match sections.iter_mut().find(|section| section.name == data.section) {
             Some(section) => {
@@ -68,13 +78,20 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
         out.set_section_data(section, data.to_vec(), align);
         section
     };
-    let code: Vec<u8> = bytes.code.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let program = add(&program_section(), SectionKind::Text, &code, 8);
+    let flat = |codes: &[Vec<u64>]| -> Vec<u8> {
+        codes.iter().flatten().flat_map(|word| word.to_le_bytes()).collect()
+    };
+    let (callback, functions) = bytes.codes.split_at(bytes.codes.len().min(1));
+    let program = add(&program_section(), SectionKind::Text, &flat(callback), 8);
+    let text = match functions {
+        [] => program,
+        _ => add(FUNCTIONS_SECTION, SectionKind::Text, &flat(functions), 8),
+    };
     let ops = add(struct_ops::SECTION, SectionKind::Data, &struct_ops::image(module.ops_name), 8);
     let license = add("license", SectionKind::Data, LICENSE, 1);
 
     let mut globals = Vec::new();
-    for section in sections(module.func) {
+    for section in sections(module.refs) {
         let zero = section.name.starts_with(".bss");
         let kind = match section.name.as_str() {
             _ if zero => SectionKind::UninitializedData,
@@ -87,7 +104,7 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
         } else {
             let mut data = vec![0; section.size as usize];
             for (global, at) in &section.globals {
-                let from = &module.func.globals[*global].data;
+                let from = &module.refs.globals[*global].data;
                 if let Some(to) = data.get_mut(*at as usize..*at as usize + from.len()) {
                     to.copy_from_slice(from);
                 }
@@ -120,12 +137,22 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
         out.set_section_data(section, data.to_vec(), if name.starts_with(".BTF") { 4 } else { 1 });
     }
 
-    let entry = define(&mut out, OOM.callback, SymbolKind::Text, program, 0, code.len() as u64);
+    let size = flat(callback).len() as u64;
+    let entry = define(&mut out, OOM.callback, SymbolKind::Text, program, 0, size);
+    let mut places = vec![(program, 0)];
+    let mut symbols = Vec::new();
+    let mut at = 0;
+    for ((func, signature), code) in module.refs.functions.iter().zip(functions) {
+        let size = code.len() as u64 * 8;
+        let symbol = define(&mut out, &signature.name, SymbolKind::Text, text, at, size);
+        symbols.push((RelocTarget::Func(func), symbol));
+        places.push((text, at));
+        at += size;
+    }
     define(&mut out, struct_ops::SYMBOL, SymbolKind::Data, ops, 0, u64::from(struct_ops::SIZE));
     define(&mut out, LICENSE_SYMBOL, SymbolKind::Data, license, 0, LICENSE.len() as u64);
-    let mut symbols = Vec::new();
     for (global, section, at) in globals {
-        let data = &module.func.globals[global];
+        let data = &module.refs.globals[global];
         let size = data.data.len() as u64;
         let symbol = define(&mut out, &data.name, SymbolKind::Data, section, u64::from(at), size);
         symbols.push((RelocTarget::Global(global), symbol));
@@ -139,10 +166,17 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
     }
     for kfunc in kfuncs {
         let row = kfunc.row();
-        symbols.push((RelocTarget::Kfunc(*kfunc), declare(&mut out, row.name, row.flags.optional)));
+        // Who looks whether a function is there can do without.
+        let weak = module
+            .programs
+            .iter()
+            .flat_map(|program| &program.relocs)
+            .any(|reloc| reloc.target == RelocTarget::KfuncAddr(*kfunc));
+        let symbol = declare(&mut out, row.name, weak);
+        symbols.extend([(RelocTarget::Kfunc(*kfunc), symbol), (RelocTarget::KfuncAddr(*kfunc), symbol)]);
     }
-    for ksym in ksyms(module.program) {
-        let symbol = declare(&mut out, &module.func.ksyms[ksym], true);
+    for ksym in ksyms(module.programs) {
+        let symbol = declare(&mut out, &module.refs.ksyms[ksym], true);
         symbols.push((RelocTarget::Ksym(ksym), symbol));
     }
 
@@ -153,14 +187,21 @@ pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> R
             .map_err(|error| Error::Elf(error.to_string()))
     };
     relocate(ops, 0, entry, R_BPF_64_ABS64)?;
-    for reloc in &module.program.relocs {
-        let symbol = symbols.iter().find(|(target, _)| *target == reloc.target).map(|(_, symbol)| *symbol);
+    let symbols: HashMap<RelocTarget, SymbolId> = symbols.into_iter().collect();
+    let relocs = module.programs.iter().zip(places);
+    for (reloc, (section, start)) in
+        relocs.flat_map(|(program, place)| program.relocs.iter().map(move |reloc| (reloc, place)))
+    {
+        let symbol = symbols.get(&reloc.target).copied();
         let symbol = symbol.ok_or(Error::Instruction(reloc.insn))?;
         let r_type = match reloc.target {
-            RelocTarget::Kfunc(_) => R_BPF_64_32,
-            RelocTarget::Global(_) | RelocTarget::Ksym(_) | RelocTarget::Map(_) => R_BPF_64_64,
+            RelocTarget::Kfunc(_) | RelocTarget::Func(_) => R_BPF_64_32,
+            RelocTarget::KfuncAddr(_)
+            | RelocTarget::Global(_)
+            | RelocTarget::Ksym(_)
+            | RelocTarget::Map(_) => R_BPF_64_64,
         };
-        relocate(program, u64::from(reloc.insn) * 8, symbol, r_type)?;
+        relocate(section, start + u64::from(reloc.insn) * 8, symbol, r_type)?;
     }
     out.write().map_err(|error| Error::Elf(error.to_string()))
 }

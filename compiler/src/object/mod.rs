@@ -38,10 +38,10 @@ pub struct Module<'a> {
     pub source: &'a Source,
     /// SHA-256 of the text, in hexadecimal.
     pub hash: &'a str,
-    /// The function that the program was made from.
-    pub func: &'a ir::Function,
-    /// The code.
-    pub program: &'a bpf::Program,
+    /// What the programs refer to.
+    pub refs: &'a ir::Refs,
+    /// The code: the callback, and the functions that it calls in the order of their [`ir::FuncRef`]s.
+    pub programs: &'a [bpf::Program],
     /// The kernel compiled against.
     pub view: &'a KernelView,
 }
@@ -90,17 +90,17 @@ impl From<Missing> for Error {
 /// # Errors
 /// Only for modules that no earlier stage should have let through.
 pub fn write(module: &Module<'_>) -> Result<Vec<u8>, Error> {
-    let kfuncs = kfuncs(module.program);
+    let kfuncs = kfuncs(module.programs);
     let info = btf::build(module, &kfuncs)?;
     let ext = btf_ext::build(module, &info)?;
     elf::write(module, &kfuncs, &ext)
 }
 
-/// Kernel functions called, in order of first use.
-fn kfuncs(program: &bpf::Program) -> Vec<KfuncId> {
+/// Kernel functions called or looked for, in order of first use.
+fn kfuncs(programs: &[bpf::Program]) -> Vec<KfuncId> {
     let mut kfuncs = Vec::new();
-    for reloc in &program.relocs {
-        if let bpf::RelocTarget::Kfunc(kfunc) = reloc.target
+    for reloc in programs.iter().flat_map(|program| &program.relocs) {
+        if let bpf::RelocTarget::Kfunc(kfunc) | bpf::RelocTarget::KfuncAddr(kfunc) = reloc.target
             && !kfuncs.contains(&kfunc)
         {
             kfuncs.push(kfunc);
@@ -114,13 +114,13 @@ const MAPS: &str = ".maps";
 
 /// Maps used, in the function's order; libbpf wants each that is declared to be there.
 fn maps<'m>(module: &Module<'m>) -> impl Iterator<Item = (ir::MapRef, &'m ir::MapData)> + use<'m> {
-    module.func.maps.iter()
+    module.refs.maps.iter()
 }
 
 /// Kernel variables used, in order of first use.
-fn ksyms(program: &bpf::Program) -> Vec<ir::KsymRef> {
+fn ksyms(programs: &[bpf::Program]) -> Vec<ir::KsymRef> {
     let mut ksyms = Vec::new();
-    for reloc in &program.relocs {
+    for reloc in programs.iter().flat_map(|program| &program.relocs) {
         if let bpf::RelocTarget::Ksym(ksym) = reloc.target
             && !ksyms.contains(&ksym)
         {

@@ -29,8 +29,9 @@ fn function() -> (ir::Function, Program) {
         read_only: section == ".rodata",
         data,
     };
-    let stats = func.globals.push(global("stats", ".bss.stats", &["invocations", "kills"], vec![0; 16]));
-    let text = func.globals.push(global("strings", ".rodata", &[], b"kill\0".to_vec()));
+    let stats =
+        func.refs_mut().globals.push(global("stats", ".bss.stats", &["invocations", "kills"], vec![0; 16]));
+    let text = func.refs_mut().globals.push(global("strings", ".rodata", &[], b"kill\0".to_vec()));
 
     let word = |opcode: u8, regs: u8, imm: i32| {
         u64::from(opcode) | u64::from(regs) << 8 | u64::from(imm as u32) << 32
@@ -89,8 +90,8 @@ fn with_module<T>(run: impl FnOnce(&Module<'_>) -> T) -> T {
         ops_name: "tiny@01234567",
         source: &Source::new("tiny.oom", TEXT),
         hash: "01234567",
-        func: &func,
-        program: &program,
+        refs: &func.refs,
+        programs: std::slice::from_ref(&program),
         view: &KernelView::embedded(),
     })
 }
@@ -234,8 +235,8 @@ fn a_line_without_end_is_cut() {
         ops_name: "x",
         source: &Source::new("x.oom", text),
         hash: "",
-        func: &func,
-        program: &program,
+        refs: &func.refs,
+        programs: std::slice::from_ref(&program),
         view: &KernelView::embedded(),
     };
     let text = dump_btf(&write(&module).expect("a sound module")).expect("an object");
@@ -263,4 +264,61 @@ fn what_is_no_object_is_said_so() {
     for bytes in [&b""[..], b"no object", &object()[..200]] {
         assert!(matches!(dump_btf(bytes), Err(Error::Unreadable(_))));
     }
+}
+
+/// A callback that calls one function, and that one another.
+#[test]
+fn functions_lie_in_text_and_are_checked_by_themselves() {
+    let text = "function %on_oom {\n    fd0 = oom_control.order\n    fn0 = function %outer(ptr mem_cgroup, number)\n    \
+                fn1 = function %inner\nblock0:\n    v0 = call bpf_get_root_mem_cgroup()\n    \
+                br ne v0, 0, block1, block2\nblock1:\n    v1 = iconst 5\n    v2 = call fn0(v0, v1)\n    \
+                call bpf_put_mem_cgroup(v0)\n    return v2\nblock2:\n    return 0\n}\n\
+                function %outer(ptr mem_cgroup, number) {\nblock0:\n    v0 = param 1\n    v1 = call fn1()\n    \
+                v2 = add v0, v1\n    return v2\n}\n\
+                function %inner {\nblock0:\n    v0 = field.exists fd0\n    return v0\n}\n";
+    let (source, view) = (Source::new("tiny.oom", TEXT), KernelView::embedded());
+    let module = ir::read::read(text).expect("IR");
+    assert_eq!(ir::verify::module(&module), Ok(()));
+    let programs = bpf::compile_all(&module, &source, &view).expect("compiles");
+    let object = write(&Module {
+        policy: &hir::Policy::default(),
+        ops_name: "tiny@01234567",
+        source: &source,
+        hash: "01234567",
+        refs: &module.refs(),
+        programs: &programs,
+        view: &view,
+    })
+    .expect("a sound module");
+    let [callback, outer, inner] = programs.as_slice() else { panic!("three functions") };
+    let bytes = |program: &Program| program.code.len() * 8;
+    let elf = dump_elf(&object).expect("an object");
+    for line in [
+        format!("outer: global, .text at 0, {} bytes", bytes(outer)),
+        format!("inner: global, .text at {}, {} bytes", bytes(outer), bytes(inner)),
+        "type 10, outer".to_owned(),
+        "type 10, inner".to_owned(),
+    ] {
+        assert!(elf.contains(&line), "{line}\n{elf}");
+    }
+    assert_eq!(part(&object, "struct_ops.s/handle_out_of_memory").len(), bytes(callback));
+
+    let btf = Btf::parse(&part(&object, ".BTF")).expect("BTF");
+    let ext = ext::parse(&part(&object, ".BTF.ext"), &btf).expect("BTF.ext");
+    let funcs = |at: usize| -> Vec<(u32, &str)> {
+        ext.funcs[at].records.iter().map(|func| (func.insn, btf.name(func.type_id))).collect()
+    };
+    assert_eq!(funcs(0), [(0, "handle_out_of_memory")]);
+    assert_eq!(funcs(1), [(0, "outer"), (outer.code.len() as u32, "inner")]);
+    let [relo] = ext.relos[0].records.as_slice() else { panic!("one fact: {:?}", ext.relos) };
+    assert_eq!(btf.string(ext.relos[0].name), Some(".text"));
+    assert!(relo.insn >= outer.code.len() as u32, "it counts from the section's start");
+    let tags: Vec<(&str, &str, i32)> = btf
+        .ids()
+        .filter_map(|id| match btf.get(id)?.kind {
+            oomc_abi::btf::Kind::DeclTag { ty, component } => Some((btf.name(id), btf.name(ty), component)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(tags, [("arg:trusted", "outer", 0)], "a number needs no tag");
 }

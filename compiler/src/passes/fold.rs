@@ -200,7 +200,8 @@ impl Fold {
         match func.insts[self.defs[ptr]?] {
             InstData::GlobalAddr { global, offset: base } => {
                 let offset = u32::try_from(i64::from(base) + offset).ok()?;
-                let inside = func.globals.get(global).is_some_and(|data| (offset as usize) < data.data.len());
+                let inside =
+                    func.refs.globals.get(global).is_some_and(|data| (offset as usize) < data.data.len());
                 inside.then_some(Outcome::Data(InstData::GlobalAddr { global, offset }))
             }
             _ => None,

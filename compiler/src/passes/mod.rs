@@ -15,7 +15,7 @@ pub mod dce;
 
 use cranelift_entity::SecondaryMap;
 
-use crate::ir::{Function, Value};
+use crate::ir::{Function, Module, Value};
 
 /// A pass.
 #[derive(Clone, Copy)]
@@ -41,6 +41,14 @@ pub const PASSES: &[Pass] = &[
 
 /// Rounds after which even a function that still changes is left as it is.
 const ROUNDS: usize = 16;
+
+/// Runs all passes on each function.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_all(module: &mut Module) {
+    module.functions.iter_mut().for_each(run);
+}
 
 /// Runs all passes until none changes the function.
 ///

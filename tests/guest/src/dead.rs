@@ -17,6 +17,7 @@ const JA: u8 = 0x05;
 const JA_LONG: u8 = 0x06;
 const EXIT: u8 = 0x95;
 const CALL: u8 = 0x85;
+const PSEUDO_CALL: u64 = 1;
 
 impl Insn {
     fn opcode(self) -> u8 {
@@ -25,6 +26,10 @@ impl Insn {
 
     fn destination(self) -> u64 {
         self.0 >> 8 & 0xf
+    }
+
+    fn source(self) -> u64 {
+        self.0 >> 12 & 0xf
     }
 
     fn offset(self) -> i64 {
@@ -69,6 +74,12 @@ pub(crate) fn count(program: &[u64]) -> usize {
         }
         match insn.opcode() {
             EXIT => {}
+            // A call of a function of the program goes there, and comes back.
+            CALL if insn.source() == PSEUDO_CALL => {
+                let callee = i64::try_from(at).ok().map(|at| at + 1 + insn.immediate());
+                waiting.extend(callee.and_then(|callee| usize::try_from(callee).ok()));
+                waiting.push(at + 1);
+            }
             JA | JA_LONG => waiting.extend(insn.target(at)),
             LDDW => {
                 if let Some(second) = reached.get_mut(at + 1) {

@@ -1,12 +1,15 @@
-//! The calls of the test machine that no safe library offers: mapping a file, swap, scheduling.
+//! The calls of the test machine that no safe library offers: mapping a file, swap, scheduling, attributes.
 #![expect(
     unsafe_code,
     reason = "mmap, swapon and the like have no safe form; kept in one file, test machine only"
 )]
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 const DISK: &core::ffi::CStr = c"/dev/vda";
 
@@ -29,6 +32,17 @@ pub(crate) fn touch(file: &File, size: usize) -> Result<(), String> {
         unsafe { start.cast::<u8>().add(page).read_volatile() };
     }
     Ok(())
+}
+
+/// Sets an extended attribute.
+pub(crate) fn set_attribute(path: &Path, name: &str, value: &str) -> Result<(), String> {
+    let says = |error: io::Error| format!("cannot set {name} of {}: {error}", path.display());
+    let text = |text: &[u8]| CString::new(text).map_err(|error| says(error.into()));
+    let (place, attribute) = (text(path.as_os_str().as_bytes())?, text(name.as_bytes())?);
+    // SAFETY: two strings that end in a zero byte and a buffer with its own length, all alive.
+    let result =
+        unsafe { libc::setxattr(place.as_ptr(), attribute.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+    if result == 0 { Ok(()) } else { Err(says(io::Error::last_os_error())) }
 }
 
 /// Switches swap on. The disk must have a swap header.

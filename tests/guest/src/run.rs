@@ -5,7 +5,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ struct Stage {
     lines: Vec<String>,
     output: String,
     loader: Option<Child>,
+    follower: Option<Child>,
 }
 
 /// Runs the case of this name from its folder.
@@ -48,6 +49,7 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
         lines: Vec::new(),
         output: String::new(),
         loader: None,
+        follower: None,
     };
     for step in &case.steps {
         let start = Instant::now();
@@ -99,6 +101,11 @@ impl Stage {
             Action::Remove(path) => tree::remove(path),
             Action::Write { path, file, value } => tree::write(path, file, value),
             Action::Oomc { exit, args } => self.oomc(*exit, args),
+            Action::Follow(args) => self.follow(args),
+            Action::Followed => self.followed(),
+            Action::Attribute { path, name, value } => map::set_attribute(&tree::folder(path), name, value),
+            Action::Owner { path, uid } => std::os::unix::fs::chown(tree::folder(path), Some(*uid), None)
+                .map_err(|error| format!("cannot give {path} away: {error}")),
             Action::Cut { file, keep, name } => cut(file, *keep, name),
             Action::Libbpf { policy, cgroup } => self.libbpf(policy, cgroup),
             Action::Release => self.release(),
@@ -127,6 +134,11 @@ impl Stage {
             .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("cannot start oomc: {error}"))?;
+        self.ended(exit, &output)
+    }
+
+    /// Keeps and shows what an oomc printed, and looks at how it ended.
+    fn ended(&mut self, exit: i32, output: &Output) -> Result<(), String> {
         self.output =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         for line in self.output.lines() {
@@ -136,6 +148,25 @@ impl Stage {
             Some(code) if code == exit => Ok(()),
             _ => Err(format!("oomc ended with {}, expected {exit}:\n{}", output.status, self.output)),
         }
+    }
+
+    fn follow(&mut self, args: &[String]) -> Result<(), String> {
+        let child = Command::new("/bin/oomc")
+            .args(["events", "--follow"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start oomc: {error}"))?;
+        self.follower = Some(child);
+        Ok(())
+    }
+
+    fn followed(&mut self) -> Result<(), String> {
+        let follower = self.follower.take().ok_or("nobody follows")?;
+        let output = follower.wait_with_output().map_err(|error| format!("cannot wait for oomc: {error}"))?;
+        self.ended(0, &output)
     }
 
     /// Attaches by libbpf; the loader holds the link until `release`.

@@ -12,11 +12,14 @@ mod hir;
 mod ir;
 mod opt;
 
-mod asm;
+mod regalloc;
 mod vcode;
+
+mod asm;
 
 mod object;
 
+use oomc_compiler::ir::{Module, read, verify, write};
 use oomc_compiler::{KernelView, Source, Stage};
 
 use crate::case::Case;
@@ -38,6 +41,7 @@ const SUBTESTS: &[Subtest] = &[
     ir::IR,
     opt::OPT,
     vcode::VCODE,
+    regalloc::REGALLOC,
     asm::ASM,
     object::OBJECT,
 ];
@@ -55,6 +59,28 @@ pub(crate) fn run(name: &str, case: &Case) -> Result<Option<String>, String> {
 fn source(case: &Case) -> Source {
     let name = case.path.file_name().unwrap_or_default().to_string_lossy();
     Source::new(name, case.input.clone())
+}
+
+/// Whether a case is a file of IR instead of a policy.
+fn is_ir(case: &Case) -> bool {
+    case.path.extension().is_some_and(|end| end == "ir")
+}
+
+/// The IR of a case, valid or not. Written again, it is the same.
+fn read_ir(case: &Case) -> Result<Module, String> {
+    let module = read::read(&case.input).map_err(|error| error.to_string())?;
+    let text = write::module(&module);
+    match read::read(&text) {
+        Ok(again) if write::module(&again) == text => Ok(module),
+        _ => Err(format!("written and read again, it is another:\n{text}")),
+    }
+}
+
+/// The valid IR of a case.
+fn module(case: &Case) -> Result<Module, String> {
+    let module = read_ir(case)?;
+    verify::module(&module).map_err(|errors| errors.join("; "))?;
+    Ok(module)
 }
 
 /// The kernel that the header names, or the reference kernel.

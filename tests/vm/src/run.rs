@@ -217,7 +217,7 @@ fn pack(
                 archive.file(&format!("{folder}/{object}"), &read(&path)?);
             }
         }
-        for (name, content) in files {
+        for (name, content) in files.iter().chain(&case.files) {
             archive.file(&format!("{folder}/{name}"), content);
         }
     }

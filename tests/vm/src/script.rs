@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 /// One case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Case {
     /// The file's stem; also the name of its policy.
     pub name: String,
@@ -19,6 +19,8 @@ pub struct Case {
     pub policies: Vec<(String, String)>,
     /// The steps, in order.
     pub steps: Vec<Step>,
+    /// Files of its folder that no step makes.
+    pub files: Vec<(String, Vec<u8>)>,
 }
 
 /// One line of a script.
@@ -81,6 +83,26 @@ pub enum Action {
         exit: i32,
         /// Its arguments.
         args: Vec<String>,
+    },
+    /// `follow ARG…`: `oomc events --follow ARG…` in the background.
+    Follow(Vec<String>),
+    /// `followed`: waits for its end; what it printed is the output.
+    Followed,
+    /// `attribute PATH NAME VALUE`: sets an extended attribute of a cgroup.
+    Attribute {
+        /// The cgroup.
+        path: String,
+        /// With its name space.
+        name: String,
+        /// What to write.
+        value: String,
+    },
+    /// `owner PATH UID`: gives a cgroup's directory away.
+    Owner {
+        /// The cgroup.
+        path: String,
+        /// To whom.
+        uid: u32,
     },
     /// `cut FILE SIZE as NEW`: the first bytes of a file, as another file.
     Cut {
@@ -266,6 +288,7 @@ pub fn parse(name: &str, text: &str) -> Result<Case, String> {
         header: BTreeMap::new(),
         policies: Vec::new(),
         steps: Vec::new(),
+        files: Vec::new(),
     };
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
@@ -361,6 +384,14 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             Action::Oomc { exit, args }
         }
         "oomc" => Action::Oomc { exit, args: words.rest.by_ref().collect() },
+        "follow" => Action::Follow(words.rest.by_ref().collect()),
+        "followed" => Action::Followed,
+        "attribute" => Action::Attribute {
+            path: words.next("a cgroup")?,
+            name: words.next("an attribute")?,
+            value: words.next("a value")?,
+        },
+        "owner" => Action::Owner { path: words.next("a cgroup")?, uid: words.number()? },
         "cut" => {
             let (file, keep) = (words.next("a file")?, words.bytes()?);
             words.keyword("as")?;

@@ -8,6 +8,9 @@ use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
+    if args.verify {
+        return super::verify::run(report, &args.files);
+    }
     let view = view(&args.kernel)?;
     let mut exit = Exit::Ok;
     let mut all: Vec<Value> = Vec::new();

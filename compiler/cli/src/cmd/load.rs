@@ -9,12 +9,13 @@ use oomc_compiler::Source;
 use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
 use oomc_runtime::verifier_log::Refusal;
-use oomc_runtime::{Error, Loaded, Object, System, preflight};
+use oomc_runtime::{Error, Loaded, Object, Settings, System, preflight};
 use serde_json::json;
 
 use crate::args::Load;
+use crate::cmd::label::{ignored_json, tell_ignored};
 use crate::cmd::status::{gone_json, tell_gone};
-use crate::cmd::{exit_of, source_of, tell, view_of};
+use crate::cmd::{exit_of, source_of, tell, value, view_of};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::{Report, read};
 
@@ -32,7 +33,9 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
         }
     };
     let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
-    match oomc_runtime::load(&system, &object, &args.one.target()) {
+    let mode = args.mode.map(Into::into);
+    let settings = Settings { mode, params: args.set.clone(), literal: &value };
+    match oomc_runtime::load_with(&system, &object, &args.one.target(), &settings) {
         Ok(loaded) => {
             tell_loaded(report, &loaded);
             Ok(Exit::Ok)
@@ -70,6 +73,17 @@ fn compile(
 /// A refusal of the verifier is a fault of oomc, shown at the line of the policy that the object carries.
 /// The log goes to a file, for the report of the bug.
 fn tell_refusal(report: &Report, object: &Object, refusal: &Refusal) -> Exit {
+    let (all, log) = explain_refusal(report, object, refusal);
+    report.result("load", Exit::Refused, json!({ "diagnostics": all, "verifier_log": log }));
+    Exit::Refused
+}
+
+/// Shows a refusal; its diagnostics as JSON, and where the log was kept.
+pub(crate) fn explain_refusal(
+    report: &Report,
+    object: &Object,
+    refusal: &Refusal,
+) -> (Vec<serde_json::Value>, Option<String>) {
     let kept = keep(refusal);
     let name = refusal.place.as_ref().map_or("the policy", |place| place.file.as_str());
     let source = Source::new(name, object.source.as_str());
@@ -80,9 +94,7 @@ fn tell_refusal(report: &Report, object: &Object, refusal: &Refusal) -> Exit {
     };
     let diagnostic = verifier_refused(&refusal.message, span).note(note);
     let all = tell(report, &source, &[diagnostic]);
-    let log = kept.ok().map(|path| path.display().to_string());
-    report.result("load", Exit::Refused, json!({ "diagnostics": all, "verifier_log": log }));
-    Exit::Refused
+    (all, kept.ok().map(|path| path.display().to_string()))
 }
 
 /// A line without its indent.
@@ -126,7 +138,11 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
             loaded.cgroup
         ));
     }
+    tell_ignored(report, &loaded.labels.ignored);
     report.line(format_args!("{}: {} is attached", loaded.cgroup, loaded.policy));
+    if loaded.labels.set > 0 {
+        report.line(format_args!("  {} labels were read from extended attributes", loaded.labels.set));
+    }
     let program = loaded.program;
     report.detail(format_args!(
         "program: {} instructions, {} after the verifier, which processed {}",
@@ -149,6 +165,8 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
                 "instructions_processed": program.verified,
             },
             "absent": loaded.absent,
+            "labels": loaded.labels.set,
+            "labels_ignored": ignored_json(&loaded.labels.ignored),
             "gone": gone_json(&loaded.gone),
         }),
     );

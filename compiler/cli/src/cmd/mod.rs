@@ -2,18 +2,25 @@
 
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fields;
 pub(crate) mod fmt;
+pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod lsp;
+pub(crate) mod mode;
+pub(crate) mod set;
 pub(crate) mod status;
 pub(crate) mod unload;
+pub(crate) mod verify;
 
 use std::path::Path;
 use std::{fs, io};
 
+use oomc_abi::fields::Unit;
 use oomc_compiler::diag::{Diagnostic, Severity};
+use oomc_compiler::syntax::literal::{self, Kind};
 use oomc_compiler::{KernelView, Source};
 use serde_json::Value;
 
@@ -51,6 +58,26 @@ fn source(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>, Failure> 
 fn source_of(path: &Path, bytes: &[u8]) -> Result<Source, (Source, Diagnostic)> {
     let name = path.display().to_string();
     Source::from_bytes(name.as_str(), bytes).map_err(|diagnostic| (Source::new(name, ""), diagnostic))
+}
+
+/// A value as the language writes it.
+fn value(text: &str) -> Result<(Unit, i64), String> {
+    if let Ok(truth) = text.parse::<bool>() {
+        return Ok((Unit::Bool, i64::from(truth)));
+    }
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(format!("`{text}` is not a value"));
+    }
+    let literal =
+        literal::parse(digits).map_err(|refused| format!("{}: {}", refused.message, refused.help))?;
+    let unit = match literal.kind {
+        Kind::Bytes => Unit::Bytes,
+        Kind::Ratio => Unit::Ratio,
+        Kind::Duration => Unit::Duration,
+        Kind::Count => Unit::Count,
+    };
+    Ok((unit, sign * literal.value))
 }
 
 /// Writes to a file beside the wanted one and renames it, so that nobody reads half a file and a full disk

@@ -1,21 +1,21 @@
 //! `oomc status [--cgroup PATH]`
 
-use oomc_runtime::{Attached, Foreign, Gone, System, Target};
+use oomc_abi::amount::exact;
+use oomc_runtime::{Attached, Foreign, Gone, System};
 use serde_json::{Map, Value, json};
 
 use crate::args::Status;
+use crate::cmd::events::{Shown, record_json};
 use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Status) -> Outcome {
-    let target = match &args.cgroup {
-        Some(path) => Some(Target::Cgroup(path.clone())),
-        None => args.system.then_some(Target::System),
-    };
-    let status = oomc_runtime::status(&System::running(), target.as_ref())?;
+    let system = System::running();
+    let status = oomc_runtime::status(&system, args.target().as_ref())?;
     tell_gone(report, &status.gone);
     for one in &status.attached {
         tell_attached(report, one);
+        tell_last(report, &system, one);
     }
     for one in &status.foreign {
         let cgroup = one.cgroup.clone().unwrap_or_else(|| format!("cgroup {}", one.cgroup_id));
@@ -34,10 +34,28 @@ pub(crate) fn run(report: &Report, args: &Status) -> Outcome {
 
 /// A policy in two lines: what it is, and what it has done.
 pub(crate) fn tell_attached(report: &Report, one: &Attached) {
-    let mode = one.meta.get("mode");
-    report.line(format_args!("{}: {} ({mode})", one.cgroup, one.policy));
+    report.line(format_args!("{}: {} ({})", one.cgroup, one.policy, mode(one)));
     report.line(format_args!("  {}", counters(&one.counters)));
+    for (param, value) in &one.params {
+        let text = |value: i64| exact(param.unit, value);
+        let (value, least, most) = (text(*value), text(param.least), text(param.most));
+        report.line(format_args!("  {} = {value}, within {least} .. {most}", param.name));
+    }
     report.detail(format_args!("  cgroup id {}, source {}", one.cgroup_id, one.meta.get("hash")));
+}
+
+/// Its last decision in one line.
+fn tell_last(report: &Report, system: &System<'_>, one: &Attached) {
+    if let Some(record) = &one.last {
+        let declared = one.meta.declared();
+        let shown = Shown::new(system, record, &declared);
+        report.line(format_args!("  last decision: {}", shown.line()));
+    }
+}
+
+/// The mode as it is now; of an object without the map, as it was declared.
+fn mode(one: &Attached) -> &str {
+    one.mode.map_or_else(|| one.meta.get("mode"), |mode| mode.name())
 }
 
 /// Policies whose cgroups are gone, said once.
@@ -64,14 +82,19 @@ fn counters_json(counters: &[(String, u64)]) -> Value {
 }
 
 pub(crate) fn attached_json(one: &Attached) -> Value {
+    let declared = one.meta.declared();
+    let params = one.params.iter().map(|(param, value)| (param.name.clone(), json!(value)));
+    let params = Value::Object(params.collect());
     json!({
         "cgroup": one.cgroup,
         "cgroup_id": one.cgroup_id,
         "policy": one.policy,
         "name": one.meta.get("name"),
         "hash": one.meta.get("hash"),
-        "mode": one.meta.get("mode"),
+        "mode": mode(one),
+        "params": params,
         "counters": counters_json(&one.counters),
+        "last_decision": one.last.as_ref().map(|record| record_json(record, &declared)),
     })
 }
 

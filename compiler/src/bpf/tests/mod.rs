@@ -18,7 +18,7 @@ use run::{run_bpf, run_ir};
 /// Builds a function whose first block is open.
 fn build(body: impl FnOnce(&mut Builder<'_>)) -> Function {
     let mut func = Function::new("test");
-    func.globals.push(GlobalData {
+    func.refs_mut().globals.push(GlobalData {
         name: "scratch".into(),
         section: ".bss.scratch".into(),
         members: Vec::new(),
@@ -262,4 +262,21 @@ fn dead_places_are_cleared_where_an_iterator_goes_on() {
     // The second operand of the comparison is dead in the next round, and no longer known there.
     let cleared = before.matches("= 0\n").count();
     assert!(cleared >= 2, "{text}");
+}
+
+#[test]
+fn frames_of_functions_that_call_each_other_fit_together() {
+    let module = |bytes: u32| {
+        let body = "v0 = stack.addr ss0\n    store64 v0+0, 1\n";
+        let text = format!(
+            "function %on_oom {{\n    fn0 = function %f\n    ss0 = stack 200\nblock0:\n    {body}    \
+             v1 = call fn0()\n    return v1\n}}\nfunction %f {{\n    ss0 = stack {bytes}\nblock0:\n    \
+             {body}    return 0\n}}\n"
+        );
+        let module = crate::ir::read::read(&text).expect("IR");
+        super::compile_all(&module, &source(), &KernelView::embedded()).map(|programs| programs.len())
+    };
+    // 200 bytes count as 208.
+    assert_eq!(module(304), Ok(2));
+    assert_eq!(module(312), Err(Error::Chain { bytes: 528 }));
 }

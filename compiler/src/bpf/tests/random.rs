@@ -246,7 +246,8 @@ fn function(seed: u64) -> Function {
         data: vec![0; 64],
         read_only: false,
     };
-    let globals = vec![func.globals.push(global("one")), func.globals.push(global("two"))];
+    let globals =
+        vec![func.refs_mut().globals.push(global("one")), func.refs_mut().globals.push(global("two"))];
     let mut b = Builder::new(&mut func);
     let entry = b.create_block();
     b.switch_to(entry);
@@ -281,6 +282,11 @@ fn machine_code_does_what_the_ir_says() {
         let wanted = run_ir(&plain, &view);
         assert_eq!(run_ir(&optimised, &view), wanted, "seed {seed}: passes");
         calls += wanted.calls.len();
+        let text = crate::ir::write::write(&optimised);
+        let read =
+            crate::ir::read::read(&text).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{text}"));
+        let [again] = read.functions.as_slice() else { panic!("seed {seed}: one function\n{text}") };
+        assert_eq!(run_ir(again, &view), wanted, "seed {seed}: written and read");
         for (name, func) in [("plain", &plain), ("optimised", &optimised)] {
             let program = match super::super::compile(func, &source, &view) {
                 Ok(program) => program,

@@ -90,13 +90,14 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                 Operand::Imm(imm) => i64::from(*imm) as u64,
             };
             let member = |field| {
-                let field = &func.fields[field];
+                let field = &func.refs.fields[field];
                 view.member(&field.container, &field.path).expect("a member")
             };
             let result = match &func.insts[inst] {
                 InstData::Iconst(imm) => *imm as u64,
                 InstData::Binary(op, a, b) => compute(*op, get(a) as i64, operand(b) as i64) as u64,
                 InstData::SignExtend(size, a) => extend(*size, get(a) as i64) as u64,
+                InstData::Param(_) | InstData::CallFunc { .. } => panic!("one function alone"),
                 InstData::LoadCtx(index) => world.load(CONTEXT + u64::from(*index) * 8, Size::B8),
                 InstData::Load { size, ptr, offset } => {
                     world.load(get(ptr).wrapping_add_signed(i64::from(*offset)), *size)
@@ -117,17 +118,19 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                 }
                 InstData::FieldAddr { ptr, field } => get(ptr).wrapping_add(u64::from(member(*field).offset)),
                 InstData::FieldFact(fact, field) => {
-                    let field = &func.fields[*field];
+                    let field = &func.refs.fields[*field];
                     let bits = view.bit_field(&field.container, &field.path).expect("a bit-field");
                     u64::from(crate::bpf::select::bit_fact(*fact, &bits))
                 }
                 InstData::FieldExists(_) | InstData::EnumExists(_) => 1,
                 InstData::EnumValue(value) => {
-                    let name = &func.enums[*value];
+                    let name = &func.refs.enums[*value];
                     view.enumerator(&name.enumeration, &name.name).expect("an enumerator") as u64
                 }
                 InstData::TypeId(_) => 0,
                 InstData::KsymAddr(ksym) => KSYMS + u64::from(ksym.as_u32()) * 0x1000,
+                // Every kernel of these tests has every function.
+                InstData::KfuncAddr(_) => KSYMS,
                 InstData::MapAddr(map) => MAPS + u64::from(map.as_u32()) * 0x1000,
                 InstData::StackAddr(slot) => FRAME.wrapping_add_signed(i64::from(frame.slot(*slot))),
                 InstData::GlobalAddr { global, offset } => {
@@ -220,6 +223,7 @@ pub(super) fn run_bpf(program: &Program) -> Seen {
                 let base = match reloc {
                     Some(RelocTarget::Global(global)) => GLOBALS + u64::from(global.as_u32()) * 0x10_0000,
                     Some(RelocTarget::Map(map)) => MAPS + u64::from(map.as_u32()) * 0x1000,
+                    Some(RelocTarget::KfuncAddr(_)) => KSYMS,
                     Some(RelocTarget::Ksym(ksym)) => KSYMS + u64::from(ksym.as_u32()) * 0x1000,
                     _ => 0,
                 };

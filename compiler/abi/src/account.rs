@@ -1,0 +1,270 @@
+//! The account of a decision: a [`Record`] in sentences.
+//!
+//! One renderer for whoever shows records: `oomc events`, the simulator's trace, a failing test. Takes a record,
+//! what its policy declares, and a way to name cgroups and moments; knows nothing of where records come from.
+
+use core::fmt;
+
+use crate::amount::short;
+use crate::declared::{Declared, Key, Part};
+use crate::fields::Unit;
+use crate::record::{Action, Candidate, End, Message, Record};
+
+/// What a reader knows besides the record.
+pub struct Account<'a> {
+    /// The record.
+    pub record: &'a Record,
+    /// What its policy declares.
+    pub declared: &'a Declared,
+    /// A cgroup by its id: a path, or a number where the cgroup is gone.
+    pub cgroup: &'a dyn Fn(u64) -> String,
+}
+
+impl fmt::Debug for Account<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Account").field(self.record).finish()
+    }
+}
+
+impl Account<'_> {
+    /// The decision in one line: `#17 /job: killed worker (4711), about 207.3MiB, by rule "kill"`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let record = self.record;
+        let mut text = format!("#{} {}: {}", record.number, (self.cgroup)(record.domain), self.action());
+        if let Some(rule) = self.acting_rule() {
+            text.push_str(&format!(", by rule \"{rule}\""));
+        }
+        if record.system {
+            text.push_str(", the whole machine was short of memory");
+        }
+        if let Some(reason) = record.reason.as_ref().map(|reason| self.message(reason)) {
+            text.push_str(&format!(", reason \"{reason}\""));
+        }
+        if record.count > 1 {
+            let seconds = record.last.saturating_sub(record.first);
+            let span = short(Unit::Duration, i64::try_from(seconds).unwrap_or(i64::MAX));
+            text.push_str(&format!(", {} times in {span}", record.count));
+        }
+        text
+    }
+
+    /// What was done, or in audit mode would have been.
+    #[must_use]
+    pub fn action(&self) -> String {
+        let record = self.record;
+        let done = |would: &str, did: &str| if record.audit { would.to_owned() } else { did.to_owned() };
+        let kill = done("would have killed", "killed");
+        let about = match record.expected {
+            bytes if bytes > 0 => format!(", about {}", short(Unit::Bytes, bytes)),
+            _ => String::new(),
+        };
+        let killed = match record.killed {
+            0 => String::new(),
+            1 => " with 1 process".to_owned(),
+            killed => format!(" with {killed} processes"),
+        };
+        match Action::from_code(record.action) {
+            Some(Action::None) => done("would have done nothing", "did nothing"),
+            Some(Action::KillProcess) => format!("{kill} {} ({}){about}", record.victim_name, record.victim),
+            Some(Action::KillCgroup) => format!("{kill} {}{killed}{about}", (self.cgroup)(record.victim)),
+            Some(Action::KillAll) => format!("{kill} all that was found{killed}{about}"),
+            Some(Action::RaiseLimit) => format!(
+                "{} the limit by {} to {}",
+                done("would have raised", "raised"),
+                short(Unit::Bytes, record.expected),
+                short(Unit::Bytes, record.result)
+            ),
+            Some(Action::Wait) => format!(
+                "{} for {} ({}), which is on its way out",
+                done("would have waited", "waits"),
+                record.victim_name,
+                record.victim
+            ),
+            Some(Action::Defer) => done("would have deferred", "deferred"),
+            None => format!("did something that this version does not know ({})", record.action),
+        }
+    }
+
+    /// The rule that acted.
+    #[must_use]
+    pub fn acting_rule(&self) -> Option<String> {
+        self.record.rule.map(|rule| self.rule(rule))
+    }
+
+    fn rule(&self, number: u64) -> String {
+        let name = usize::try_from(number).ok().and_then(|at| self.declared.rules.get(at));
+        name.cloned().unwrap_or_else(|| number.saturating_add(1).to_string())
+    }
+
+    /// The best candidates of the last selection, a line each: `1. worker (4711)  footprint 207.3MiB`.
+    pub fn candidates(&self) -> impl Iterator<Item = String> + '_ {
+        (1..).zip(&self.record.candidates).map(|(place, candidate)| self.candidate(place, candidate))
+    }
+
+    fn candidate(&self, place: u32, candidate: &Candidate) -> String {
+        let mut text = format!("{place}. {} ({})", candidate.name, candidate.id);
+        text.push_str(match candidate.class {
+            0 => "  preferred",
+            2 => "  avoided",
+            _ => "",
+        });
+        for (key, value) in self.keys().iter().zip(&candidate.keys) {
+            let value = value.map_or_else(|| "missing".to_owned(), |value| short(key.unit, value));
+            text.push_str(&format!("  {} {value}", key.text));
+        }
+        text
+    }
+
+    /// What the candidates were compared by.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        let selection = self.record.selection.and_then(|at| usize::try_from(at).ok());
+        selection.and_then(|at| self.declared.selections.get(at)).map_or(&[], Vec::as_slice)
+    }
+
+    /// How each rule ended, a line each: `rule "grow": the limit cannot rise`.
+    pub fn rules(&self) -> impl Iterator<Item = String> + '_ {
+        self.declared.rules.iter().zip(&self.record.ends).map(|(rule, end)| {
+            let end = End::from_code(u64::from(*end));
+            format!("rule \"{rule}\": {}", end.map_or("ended in an unknown way", End::text))
+        })
+    }
+
+    /// Who asked for memory, and what a reader should know besides, a line each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let record = self.record;
+        let mut lines =
+            vec![format!("memory was wanted by {} ({})", record.trigger_comm, record.trigger_pid)];
+        if record.result < 0 {
+            lines.push(format!("the kernel answered {}", record.result));
+        }
+        if let Some(notice) = record.notice.as_ref() {
+            lines.push(format!("note: {}", self.message(notice)));
+        }
+        let counts = [
+            (record.failed_walks, "walks could not start: what depends on them was missing"),
+            (record.beyond, "candidates or cgroups were beyond a bound of the policy"),
+            (record.inner, "processes lie directly in inner cgroups, which are no kill units"),
+        ];
+        lines.extend(
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
+        );
+        lines
+    }
+
+    /// A reason or a note with its values.
+    #[must_use]
+    pub fn message(&self, message: &Message) -> String {
+        let parts = usize::try_from(message.index).ok().and_then(|at| self.declared.messages.get(at));
+        let mut values = message.values.iter();
+        let parts = parts.map_or(&[][..], Vec::as_slice).iter().map(|part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Value(unit) => match (unit, values.next()) {
+                (Unit::Text, Some(value)) if !value.name.is_empty() => value.name.clone(),
+                (Unit::Text, _) => "missing".to_owned(),
+                (unit, value) => value
+                    .and_then(|value| value.number)
+                    .map_or_else(|| "missing".to_owned(), |number| short(*unit, number)),
+            },
+        });
+        parts.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Value;
+
+    fn declared() -> Declared {
+        Declared::read([
+            ("rule", "0 grow"),
+            ("rule", "1 kill"),
+            ("message", "0 {text} had {bytes}, {count} before"),
+            ("key", "0 bytes footprint"),
+            ("key", "0 duration age"),
+        ])
+    }
+
+    fn check(record: &Record, summary: &str) -> Vec<String> {
+        let declared = declared();
+        let account = Account { record, declared: &declared, cgroup: &|id| format!("/c{id}") };
+        assert_eq!(account.summary(), summary);
+        account.candidates().chain(account.rules()).chain(account.remarks()).collect()
+    }
+
+    #[test]
+    fn a_kill() {
+        let value = |number, name: &str| Value { number, name: name.to_owned() };
+        let record = Record {
+            number: 17,
+            count: 1,
+            domain: 5,
+            action: u64::from(Action::KillProcess.code()),
+            rule: Some(1),
+            victim: 4711,
+            victim_name: "worker".to_owned(),
+            expected: 207 << 20,
+            reason: Some(Message {
+                index: 0,
+                values: vec![value(None, "worker"), value(Some(207 << 20), ""), value(None, "")],
+            }),
+            trigger_comm: "sh".to_owned(),
+            trigger_pid: 12,
+            ends: vec![End::NoRoom.code(), End::Progress.code(), 0],
+            selection: Some(0),
+            candidates: vec![
+                Candidate {
+                    id: 4711,
+                    name: "worker".to_owned(),
+                    class: 1,
+                    keys: vec![Some(207 << 20), None],
+                },
+                Candidate {
+                    id: 9,
+                    name: "sh".to_owned(),
+                    class: 2,
+                    keys: vec![Some(0), Some(61_000_000_000)],
+                },
+            ],
+            ..Record::default()
+        };
+        let lines = check(
+            &record,
+            "#17 /c5: killed worker (4711), about 207MiB, by rule \"kill\", reason \"worker had 207MiB, \
+             missing before\"",
+        );
+        let expected = [
+            "1. worker (4711)  footprint 207MiB  age missing",
+            "2. sh (9)  avoided  footprint 0B  age 1m1s",
+            "rule \"grow\": the limit cannot rise",
+            "rule \"kill\": made progress",
+            "memory was wanted by sh (12)",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn an_audit_says_what_would_have_been() {
+        let record = Record {
+            number: 2,
+            first: 1_000_000_000,
+            last: 3_500_000_000,
+            count: 40,
+            audit: true,
+            system: true,
+            domain: 1,
+            action: u64::from(Action::RaiseLimit.code()),
+            expected: 10 << 20,
+            result: 110 << 20,
+            ..Record::default()
+        };
+        let _ = check(
+            &record,
+            "#2 /c1: would have raised the limit by 10MiB to 110MiB, the whole machine was short of memory, \
+             40 times in 2s500ms",
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! `oomc events [-f] [--cgroup PATH]`
+
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use oomc_abi::account::Account;
+use oomc_abi::declared::Declared;
+use oomc_abi::record::{Action, Candidate, End, Record};
+use oomc_runtime::events::{self, Follower, Seen};
+use oomc_runtime::{System, cgroup};
+use serde_json::{Value, json};
+
+use crate::args::Events;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::report::Report;
+
+/// Between two looks for new decisions.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(report: &Report, args: &Events) -> Outcome {
+    let system = System::running();
+    if args.follow {
+        return follow(report, &system, args);
+    }
+    let all = events::decisions(&system, args.which.target().as_ref())?;
+    let mut records: Vec<_> =
+        all.iter().flat_map(|one| one.records.iter().map(move |record| (one, record))).collect();
+    records.sort_by_key(|(_, record)| record.first);
+    for (one, record) in &records {
+        Shown::new(&system, record, &one.declared).tell(report);
+    }
+    if records.is_empty() {
+        report.line(if all.is_empty() { "no policy is attached" } else { "nothing was decided yet" });
+    }
+    let records = records.iter().map(|(one, record)| event_json(&one.policy, record, &one.declared));
+    let records: Vec<Value> = records.collect();
+    report.result("events", Exit::Ok, json!({ "events": records }));
+    Ok(Exit::Ok)
+}
+
+/// Prints decisions as they come.
+fn follow(report: &Report, system: &System<'_>, args: &Events) -> Outcome {
+    let mut followers = events::follow(system, args.which.target().as_ref())?;
+    if followers.is_empty() {
+        report.line("no policy is attached");
+    }
+    while !followers.is_empty() {
+        for follower in &mut followers {
+            while let Some(seen) = follower.poll()? {
+                tell_seen(report, system, follower, &seen);
+            }
+        }
+        // Nobody reads any more.
+        if report.flush().is_err() {
+            return Ok(Exit::Ok);
+        }
+        followers.retain(|follower| {
+            let lives = follower.lives();
+            if !lives {
+                report.warn(format_args!("{}: {} is detached", follower.cgroup, follower.policy));
+            }
+            lives
+        });
+        thread::sleep(PAUSE);
+    }
+    report.flush().map_err(|error| Failure::refused(format!("cannot write the output: {error}")))?;
+    Ok(Exit::Ok)
+}
+
+fn tell_seen(report: &Report, system: &System<'_>, follower: &Follower<'_>, seen: &Seen) {
+    match seen {
+        Seen::Decision(record) => {
+            Shown::new(system, record, &follower.declared).tell(report);
+            let event = event_json(&follower.policy, record, &follower.declared);
+            report.result("events", Exit::Ok, json!({ "event": event }));
+        }
+        Seen::Missed(count) => {
+            let cgroup = &follower.cgroup;
+            report.insist(format_args!("{cgroup}: {count} decisions came too fast and are not shown"));
+            report.result("events", Exit::Ok, json!({ "missed": count, "cgroup": cgroup }));
+        }
+    }
+}
+
+/// A record with what is needed to print it.
+pub(crate) struct Shown<'a> {
+    system: &'a System<'a>,
+    record: &'a Record,
+    declared: &'a Declared,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn new(system: &'a System<'a>, record: &'a Record, declared: &'a Declared) -> Self {
+        Self { system, record, declared }
+    }
+
+    fn with<T>(&self, show: impl FnOnce(&Account<'_>) -> T) -> T {
+        let name = |id| cgroup::path(self.system, id).unwrap_or_else(|| format!("cgroup {id} (gone)"));
+        show(&Account { record: self.record, declared: self.declared, cgroup: &name })
+    }
+
+    /// When and what.
+    pub(crate) fn line(&self) -> String {
+        let since = Duration::from_nanos(self.record.first);
+        let when = self.system.started().and_then(|started| started.checked_add(since));
+        let when = when.map_or_else(|| format!("{since:?} after the start"), utc);
+        format!("{when} {}", self.with(|account| account.summary()))
+    }
+
+    /// The line, the candidates, and with `--verbose` everything else.
+    fn tell(&self, report: &Report) {
+        report.line(self.line());
+        self.with(|account| {
+            for candidate in account.candidates() {
+                report.line(format_args!("    {candidate}"));
+            }
+            for line in account.rules().chain(account.remarks()) {
+                report.detail(format_args!("    {line}"));
+            }
+        });
+    }
+}
+
+/// A moment as `2026-11-26T12:56:14Z`, by the proleptic Gregorian calendar.
+fn utc(moment: SystemTime) -> String {
+    let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (mut year, mut day) = (1970, days);
+    let leap = |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    for length in [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if day < length {
+            break;
+        }
+        day -= length;
+        month += 1;
+    }
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day + 1)
+}
+
+fn event_json(policy: &str, record: &Record, declared: &Declared) -> Value {
+    json!({ "policy": policy, "record": record_json(record, declared) })
+}
+
+/// A record for programs: numbers are in the unit of their type, moments in nanoseconds of the boot clock.
+pub(crate) fn record_json(record: &Record, declared: &Declared) -> Value {
+    let account = Account { record, declared, cgroup: &|id| id.to_string() };
+    let ends = declared.rules.iter().zip(&record.ends);
+    let ends = ends
+        .map(|(rule, end)| json!({ "rule": rule, "end": End::from_code(u64::from(*end)).map(End::text) }));
+    let candidate = |candidate: &Candidate| {
+        let keys = account.keys().iter().zip(&candidate.keys);
+        let keys = keys.map(|(key, value)| json!({ "key": key.text, "value": value }));
+        json!({
+            "id": candidate.id,
+            "name": candidate.name,
+            "class": candidate.class,
+            "keys": keys.collect::<Vec<Value>>(),
+        })
+    };
+    json!({
+        "number": record.number,
+        "first_ns": record.first,
+        "last_ns": record.last,
+        "count": record.count,
+        "audit": record.audit,
+        "system": record.system,
+        "domain": record.domain,
+        "attached": record.attached,
+        "trigger": { "pid": record.trigger_pid, "tid": record.trigger_tid, "comm": record.trigger_comm },
+        "answer": record.answer,
+        "action": Action::from_code(record.action).map(Action::text),
+        "rule": account.acting_rule(),
+        "result": record.result,
+        "victim": { "id": record.victim, "name": record.victim_name },
+        "killed": record.killed,
+        "expected_bytes": record.expected,
+        "failed_walks": record.failed_walks,
+        "beyond": record.beyond,
+        "inner": record.inner,
+        "reason": record.reason.as_ref().map(|reason| account.message(reason)),
+        "note": record.notice.as_ref().map(|notice| account.message(notice)),
+        "rules": ends.collect::<Vec<Value>>(),
+        "candidates": record.candidates.iter().map(candidate).collect::<Vec<Value>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments() {
+        let at = |seconds| utc(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_827_696), "2000-02-29T12:34:56Z");
+        assert_eq!(at(1_795_697_774), "2026-11-26T12:56:14Z");
+        assert_eq!(at(1_798_761_599), "2026-12-31T23:59:59Z");
+    }
+}

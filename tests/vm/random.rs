@@ -1,0 +1,109 @@
+//! Random policies before the kernel's verifier: none may be refused, and none may cost it too much.
+
+use libtest_mimic::Failed;
+use oomc_compiler::{KernelView, Source};
+use oomc_tests::generate;
+use oomc_vm::report::Report;
+use oomc_vm::script::{self, Case};
+
+/// The test's name.
+pub(crate) const NAME: &str = "random_policies_pass_the_verifier";
+
+/// Seed and number of the policies; another seed by `OOMC_SEED`.
+const SEED: u64 = 1;
+const COUNT: usize = 500;
+
+/// Instructions that the verifier may process for one policy.
+const MAX_PROCESSED: u64 = 50_000;
+
+/// Instructions of each program that are dead by the kernel's types: the way of attaching that it does not have.
+const DEAD: u64 = 2;
+
+/// Policies that one command hands over: the machine ends a case that takes longer than two minutes.
+const BATCH: usize = 25;
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+fn count() -> usize {
+    number("OOMC_RANDOM", COUNT as u64) as usize
+}
+
+fn batch(at: usize) -> String {
+    format!("{NAME}_{at}")
+}
+
+/// The cases: objects of policies that compile, and commands that hand them to the verifier.
+pub(crate) fn cases() -> Vec<Case> {
+    let view = KernelView::embedded();
+    let mut made = Vec::new();
+    // Some are too large for the kernel's limits, and told so.
+    for text in generate::policies(number("OOMC_SEED", SEED), count() * 5 / 4) {
+        let name = format!("r{:03}", made.len());
+        let compiled = oomc_compiler::compile(&Source::new(format!("{name}.oom"), text.as_str()), &view);
+        if let Some(object) = compiled.object {
+            made.push((name, object, text));
+        }
+        if made.len() == count() {
+            break;
+        }
+    }
+    let mut cases = Vec::new();
+    for (at, policies) in made.chunks(BATCH).enumerate() {
+        let names: Vec<String> = policies.iter().map(|(name, ..)| format!("{name}.o")).collect();
+        let steps = format!("#! policy: none\n#> oomc check --verify {}\n", names.join(" "));
+        let mut case = script::parse(&batch(at), &steps).unwrap_or_default();
+        for (name, object, text) in policies {
+            case.files.push((format!("{name}.o"), object.clone()));
+            case.files.push((format!("{name}.oom"), text.clone().into_bytes()));
+        }
+        cases.push(case);
+    }
+    cases
+}
+
+/// Reads what the verifier said of each.
+pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(), Failed> {
+    let mut worst = (0, String::new());
+    let (mut seen, mut all) = (0, 0);
+    let mut wrong = Vec::new();
+    for at in 0..count().div_ceil(BATCH) {
+        let report = match report(&batch(at)) {
+            Ok(report) => report,
+            Err(failed) => {
+                wrong.push(failed.message().unwrap_or("a batch failed").to_owned());
+                continue;
+            }
+        };
+        for line in &report.steps {
+            // `r001.o: 10 instructions, 12 after the verifier, which processed 99`
+            let Some((name, rest)) = line.split_once(".o: ") else { continue };
+            let numbers: Vec<u64> =
+                rest.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect();
+            let [instructions, after, processed] = numbers.as_slice() else { continue };
+            let name = name.trim_start_matches([' ', '|']);
+            seen += 1;
+            all += processed;
+            if after + DEAD < *instructions {
+                wrong.push(format!("{name}: the verifier removed code: {rest}"));
+            }
+            if *processed > MAX_PROCESSED {
+                wrong.push(format!("{name}: costs the verifier too much: {rest}"));
+            }
+            if *processed > worst.0 {
+                worst = (*processed, name.to_owned());
+            }
+        }
+    }
+    eprintln!(
+        "random policies: {seen}, which cost the verifier {} instructions each; the worst, {}, cost {}",
+        all / seen.max(1),
+        worst.1,
+        worst.0
+    );
+    if (seen as usize) < count() {
+        wrong.push(format!("only {seen} of {} policies were looked at", count()));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Failed::from(wrong.join("\n"))) }
+}
