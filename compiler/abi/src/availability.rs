@@ -53,8 +53,8 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
             members::CGROUP_NODE,
             members::NODE_NAME,
             members::NODE_ID,
-            members::NODE_PARENT,
-        ]),
+        ])
+        .or_else(|| all(&[members::NODE_PARENT]).and_then(|_| all(&[members::NODE_PARENT_LATER]))),
         Recipe::Scope => all(&[members::OC_MEMCG]),
         Recipe::Word { path: member, enumeration, words } => path(container, member).or_else(|| {
             let absent = words.iter().find(|(name, _)| view.enumerator(enumeration, name).is_none());

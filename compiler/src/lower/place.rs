@@ -7,6 +7,7 @@
 use oomc_abi::kfuncs;
 use oomc_abi::members;
 
+use super::scratch::Cell;
 use super::walk::{Order, Walk};
 use super::{Lower, imm};
 use crate::hir::{Anchor, Place, Subject};
@@ -41,6 +42,19 @@ impl Lower<'_> {
         carried: &[Value],
         body: impl FnOnce(&mut Self, Walk),
     ) -> Vec<Value> {
+        self.walk_place_or(place, grain, cut, None, carried, body)
+    }
+
+    /// As [`Self::walk_place`]; sets `failed` where the place's cgroup is gone.
+    pub(super) fn walk_place_or(
+        &mut self,
+        place: Place,
+        grain: Grain,
+        cut: Cut,
+        failed: Option<Cell>,
+        carried: &[Value],
+        body: impl FnOnce(&mut Self, Walk),
+    ) -> Vec<Value> {
         let of = place.of();
         let gone = self.b.create_block();
         let results: Vec<Value> = carried.iter().map(|_| self.b.block_param(gone, Type::Ptr)).collect();
@@ -54,6 +68,9 @@ impl Lower<'_> {
             let here = self.b.create_block();
             self.b.jump(here, &[]);
             self.b.switch_to(absent);
+            if let Some(failed) = failed {
+                self.put_imm(failed, 1);
+            }
             self.b.jump(gone, carried);
             self.b.switch_to(here);
             found
@@ -164,14 +181,7 @@ impl Lower<'_> {
 
     /// Goes to `leaf`, `inner` or `skip` (removed, or the root with something below): in post order a memcg is
     /// inner exactly if the one visited before it is its child. Ends the block.
-    fn leaf_or(
-        &mut self,
-        css: Value,
-        parent_of_last: super::scratch::Cell,
-        leaf: Block,
-        inner: Block,
-        skip: Block,
-    ) {
+    fn leaf_or(&mut self, css: Value, parent_of_last: Cell, leaf: Block, inner: Block, skip: Block) {
         self.skip_offline(css, skip);
         let expected = self.get(parent_of_last);
         let parent = self.pointer(css, members::CSS_PARENT);
@@ -189,7 +199,7 @@ impl Lower<'_> {
     }
 
     /// Goes on if the css is a leaf or has `memory.oom.group`; to `skip` otherwise. The root is no unit.
-    fn unit_or(&mut self, css: Value, parent_of_last: super::scratch::Cell, skip: Block) {
+    fn unit_or(&mut self, css: Value, parent_of_last: Cell, skip: Block) {
         let parent = self.pointer(css, members::CSS_PARENT);
         self.leave_if(Cond::Eq, parent, imm(0), skip);
         let (inner, unit) = (self.b.create_block(), self.b.create_block());
@@ -202,7 +212,7 @@ impl Lower<'_> {
     }
 
     /// Leaves to the walk's next element if an ancestor up to the place's cgroup has `memory.oom.group`.
-    fn skip_inside_group(&mut self, memcg: Value, top: super::scratch::Cell, walk: &Walk) {
+    fn skip_inside_group(&mut self, memcg: Value, top: Cell, walk: &Walk) {
         let covered = self.cell();
         self.put_imm(covered, 0);
         let own = self.field(memcg, members::MEMCG_SERIAL);

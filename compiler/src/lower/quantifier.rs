@@ -29,21 +29,24 @@ impl Lower<'_> {
         self.put_imm(result.decided, 0);
         let grain = if quantifier.unit == Unit::Process { Grain::Each } else { Grain::Units };
         self.with_rcu(|s| {
-            s.walk_place(quantifier.place, grain, Cut::Nothing, &[], |s, walk| match quantifier.unit {
-                Unit::Cgroup => {
-                    s.bind(quantifier.binder, walk.item);
-                    s.element(quantifier, result, &walk);
-                }
-                Unit::Process => {
-                    let css = s.css_of(walk.item);
-                    s.at_home(walk.item, |s| {
-                        s.walk_tasks(css, Tasks::Processes, Some(result.unknown), &[], |s, tasks| {
-                            s.bind(quantifier.binder, tasks.item);
-                            s.element(quantifier, result, &tasks);
+            let failed = Some(result.unknown);
+            s.walk_place_or(quantifier.place, grain, Cut::Nothing, failed, &[], |s, walk| {
+                match quantifier.unit {
+                    Unit::Cgroup => {
+                        s.bind(quantifier.binder, walk.item);
+                        s.element(quantifier, result, &walk);
+                    }
+                    Unit::Process => {
+                        let css = s.css_of(walk.item);
+                        s.at_home(walk.item, |s| {
+                            s.walk_tasks(css, Tasks::Processes, Some(result.unknown), &[], |s, tasks| {
+                                s.bind(quantifier.binder, tasks.item);
+                                s.element(quantifier, result, &tasks);
+                            });
                         });
-                    });
-                    let decided = s.get(result.decided);
-                    s.b.branch(Cond::Ne, decided, imm(0), walk.done, walk.next);
+                        let decided = s.get(result.decided);
+                        s.b.branch(Cond::Ne, decided, imm(0), walk.done, walk.next);
+                    }
                 }
             });
         });
