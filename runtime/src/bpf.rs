@@ -45,7 +45,7 @@ impl<'k> Bpf<'k> {
         let mut log = vec![0; 64 << 10];
         // Only for its words: the outcome is known.
         let _ = self.raw(Syscall::BtfLoad { btf, log: &mut log });
-        let text = text_of(&log);
+        let text = crate::object::text_of(&log);
         let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
         let object = if last.is_empty() {
             "the object's types".to_owned()
@@ -200,10 +200,4 @@ impl<'k> Bpf<'k> {
 
 pub(crate) fn unexpected(reply: &Reply) -> Error {
     Error::Unexpected(format!("a system call gave an answer of the wrong kind: {reply:?}"))
-}
-
-/// Text that ends at its first NUL.
-pub(crate) fn text_of(bytes: &[u8]) -> String {
-    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text).into_owned()
 }

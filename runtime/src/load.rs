@@ -13,12 +13,12 @@ use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE};
 use oomc_abi::declared::Declared;
 use oomc_abi::fields::Unit;
 
-use crate::bpf::{Bpf, text_of, unexpected};
+use crate::bpf::{Bpf, unexpected};
 use crate::cgroup::{self, Cgroup, Target};
 use crate::config::{Assignment, Config, Literal, Mode};
 use crate::error::{Error, Result};
 use crate::labels::{self, Refreshed};
-use crate::object::{self, Object};
+use crate::object::{self, Object, text_of};
 use crate::pins::{self, Folder, Pins};
 use crate::preflight::{self, Ready};
 use crate::status::{self, Gone};

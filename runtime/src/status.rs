@@ -11,12 +11,12 @@ use oomc_abi::btf::{Btf, Kind};
 use oomc_abi::declared::Param;
 use oomc_abi::record::Record;
 
-use crate::bpf::{Bpf, text_of};
+use crate::bpf::Bpf;
 use crate::cgroup::{self, Target};
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::events;
-use crate::object::Meta;
+use crate::object::{Meta, text_of};
 use crate::pins::{self, Folder, Pins};
 use crate::preflight;
 use crate::struct_ops::KernelOps;

@@ -137,7 +137,7 @@ impl KernelOps {
     /// The policy's name in a registered value.
     pub(crate) fn name_in(&self, value: &[u8]) -> Option<String> {
         let (_, at, size) = self.members.iter().find(|(name, _, _)| name == OOM.name_member)?;
-        let name = crate::bpf::text_of(value.get(*at as usize..(*at + *size) as usize)?);
+        let name = crate::object::text_of(value.get(*at as usize..(*at + *size) as usize)?);
         (!name.is_empty()).then_some(name)
     }
 

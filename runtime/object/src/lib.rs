@@ -1,7 +1,10 @@
 //! Reads an object: the contract between whoever compiled a policy and whoever loads it.
 //!
 //! Takes bytes that may be anything and gives an [`Object`] in which every number is in range: sections,
-//! types, relocations, and the text of the policy. Knows the object's layout; knows nothing of the kernel.
+//! types, relocations, and the text of the policy. Knows the object's layout; of the kernel it knows what
+//! [`relocate`] is given.
+
+pub mod relocate;
 
 use std::fmt;
 
@@ -27,9 +30,9 @@ const OPS_SECTION: &str = ".struct_ops.link";
 /// The layout that this version reads.
 const FORMAT: &str = "1";
 /// Opcode of a load of 64 bits, two slots long.
-pub(crate) const LDDW: u8 = 0x18;
+const LDDW: u8 = 0x18;
 /// Opcode of a call.
-pub(crate) const CALL: u8 = 0x85;
+const CALL: u8 = 0x85;
 /// A call of a function of the program, so many instructions further (`BPF_PSEUDO_CALL`,
 /// `include/uapi/linux/bpf.h`).
 const PSEUDO_CALL: u64 = 1;
@@ -294,7 +297,7 @@ impl Object {
     #[must_use]
     pub fn ops_name(&self) -> String {
         let name = self.ops.image.get(self.ops.callback_at as usize + 8..).unwrap_or_default();
-        crate::bpf::text_of(name)
+        text_of(name)
     }
 }
 
@@ -709,4 +712,11 @@ fn check_ext(object: &Object) -> Result<(), Error> {
         .flat_map(|section| &section.records)
         .try_for_each(|record| inside(record.insn))?;
     object.ext.relos.iter().flat_map(|section| &section.records).try_for_each(|record| inside(record.insn))
+}
+
+/// Text that ends at its first NUL.
+#[must_use]
+pub fn text_of(bytes: &[u8]) -> String {
+    let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(text).into_owned()
 }
