@@ -97,13 +97,21 @@ impl Fold {
                     let taken = if holds(cond, x, y) { then } else { otherwise };
                     return Some(Outcome::Data(InstData::Jump(taken.clone())));
                 }
-                let (cond, a, b) = if self.constant(func, a).is_some()
-                    && let Operand::Value(right) = b
-                {
-                    (cond.swapped(), right, Operand::Value(a))
-                } else {
-                    (cond, a, self.immediate(func, b)?)
+                let swap = self.constant(func, a).is_some();
+                let (cond, a, b, changed) = match b {
+                    Operand::Value(right) if swap => (cond.swapped(), right, Operand::Value(a), true),
+                    _ => match self.immediate(func, b) {
+                        Some(immediate) => (cond, a, immediate, true),
+                        None => (cond, a, b, false),
+                    },
                 };
+                // Nothing is below zero without a sign. The verifier knows, and would remove the branch.
+                match (cond, self.operand(func, b)) {
+                    (Cond::Ult, Some(0)) => return Some(Outcome::Data(InstData::Jump(otherwise.clone()))),
+                    (Cond::Uge, Some(0)) => return Some(Outcome::Data(InstData::Jump(then.clone()))),
+                    _ if !changed => return None,
+                    _ => {}
+                }
                 let (then, otherwise) = (then.clone(), otherwise.clone());
                 Some(Outcome::Data(InstData::Branch { cond, a, b, then, otherwise }))
             }
