@@ -48,10 +48,13 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
             all(&[members::MEMCG_CGROUP, members::CGROUP_PSI]).or_else(|| path(members::PSI, "avg"))
         }
         Recipe::SwapLimit => all(&[members::MEMCG_SWAP_MAX]),
-        Recipe::Path => {
-            all(&[members::MEMCG_CGROUP, members::CGROUP_NODE, members::NODE_NAME, members::NODE_ID])
-                .or_else(|| all(&[members::NODE_PARENT]).and_then(|_| all(&[members::NODE_PARENT_LATER])))
-        }
+        Recipe::Path => all(&[
+            members::MEMCG_CGROUP,
+            members::CGROUP_NODE,
+            members::NODE_NAME,
+            members::NODE_ID,
+            members::NODE_PARENT,
+        ]),
         Recipe::Scope => all(&[members::OC_MEMCG]),
         Recipe::Word { path: member, enumeration, words } => path(container, member).or_else(|| {
             let absent = words.iter().find(|(name, _)| view.enumerator(enumeration, name).is_none());

@@ -118,9 +118,6 @@ members! {
     TASK_PID = "task_struct", "tgid";
 }
 
-/// [`NODE_PARENT`] under its later name (`include/linux/kernfs.h`, 6.15). A kernel has one of the two.
-pub const NODE_PARENT_LATER: Member = Member { container: "kernfs_node", path: "__parent" };
-
 /// An enumerator by its C names; its value is the target kernel's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Enumerator {

@@ -267,12 +267,7 @@ impl<'a> Select<'a> {
                 self.push(VInst::Store { size: *size, base, off, src });
             }
             InstData::LoadField { ptr, field } | InstData::LoadPtr { ptr, field } => {
-                let member = match (&func.insts[inst], self.member(*field)) {
-                    // A pointer of other kernels. Whoever reads it has tested that this kernel is one of them,
-                    // and the loader puts in where it lies.
-                    (InstData::LoadPtr { .. }, Err(_)) => ELSEWHERE,
-                    (_, member) => member?,
-                };
+                let member = self.member(*field)?;
                 let size = self.number_size(*field, &member)?;
                 let off = i16::try_from(member.offset)
                     .map_err(|_| Error::Offset { offset: i64::from(member.offset) })?;
@@ -687,10 +682,6 @@ impl<'a> Select<'a> {
         Ok(())
     }
 }
-
-/// A pointer that the kernel compiled against lacks.
-const ELSEWHERE: Member =
-    Member { offset: 0, size: 8, signed: false, pointee: None, shape: Shape::Pointer, type_id: 0 };
 
 /// What the kernel compiled against says of a bit-field.
 pub(crate) fn bit_fact(fact: FieldFact, bits: &BitField) -> u32 {

@@ -191,22 +191,6 @@ impl Lower<'_> {
         self.pointer(cgroup, members::CGROUP_NODE)
     }
 
-    /// The node above; null at the root.
-    fn node_parent(&mut self, node: Value) -> Value {
-        let (first, later, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let result = self.b.block_param(join, Type::Ptr);
-        let field = self.b.field(members::NODE_PARENT.container, members::NODE_PARENT.path);
-        let exists = self.b.value(InstData::FieldExists(field), Type::I64);
-        self.b.branch(Cond::Ne, exists, imm(0), first, later);
-        for (block, name) in [(first, members::NODE_PARENT), (later, members::NODE_PARENT_LATER)] {
-            self.b.switch_to(block);
-            let parent = self.pointer(node, name);
-            self.b.jump(join, &[parent]);
-        }
-        self.b.switch_to(join);
-        result
-    }
-
     /// Puts a path together: `/a/b`, or `/` for the root.
     fn compose_path(&mut self, node: Value, text: Text, missing: Block) {
         let (levels, at) = (self.cell(), self.cell());
@@ -217,7 +201,7 @@ impl Lower<'_> {
         self.walk_numbers_with(MAX_LEVELS, &[node], |s, walk| {
             let node = walk.carried.first().copied().unwrap_or(node);
             let (root, below) = (s.b.create_block(), s.b.create_block());
-            let parent = s.node_parent(node);
+            let parent = s.pointer(node, members::NODE_PARENT);
             s.b.branch(Cond::Eq, parent, imm(0), root, below);
             s.b.switch_to(root);
             s.put_imm(reached_root, 1);
