@@ -14,7 +14,7 @@ use crate::ir::{Block, Cond, Operand, Value};
 
 /// How many candidates of one selection are tried. The tests before a kill are the kernel's own, so a
 /// refusal is a race with an exit; each try is a whole walk with `oom_lock` held.
-const MAX_TRIES: i32 = 32;
+pub(super) const MAX_TRIES: i32 = 32;
 
 impl Lower<'_> {
     pub(super) fn kill(&mut self, kill: &Kill, on_progress: Block, on_nothing: Block) {
@@ -152,7 +152,7 @@ impl Lower<'_> {
         self.with_rcu(|s| {
             s.walk_place(selection.place, grain, Cut::Domain, &[], |s, walk| {
                 if selection.unit == Unit::Cgroup {
-                    s.exclude_unit(walk.item, walk.next);
+                    s.exclude_unit(walk.item, selection.place, walk.next);
                     s.bind(selection.binder, walk.item);
                     s.filter(selection, walk.next);
                 }

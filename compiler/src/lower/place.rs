@@ -75,9 +75,10 @@ impl Lower<'_> {
             self.b.switch_to(here);
             found
         };
-        // Serial numbers are compared, not pointers: each css has its own.
+        // Serial numbers are compared, not pointers: each css has its own. Of a subtree that reaches above the
+        // domain only what lies in the domain counts, groups too: the kernel extends no kill beyond it.
         let serial = self.cell();
-        if below_domain {
+        if below_domain && matches!(place, Place::Children(_) | Place::Cgroup(_)) {
             let id = self.anchor_id(Anchor::Attached);
             let absent = self.b.create_block();
             let attached = self.memcg_by_id(id, absent);

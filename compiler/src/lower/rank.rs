@@ -8,6 +8,7 @@ use oomc_abi::fields::{self, FieldId, Owner, Recipe};
 use oomc_abi::members;
 
 use super::field::Item;
+use super::kill::MAX_TRIES;
 use super::scratch::Cell;
 use super::{Lower, imm};
 use crate::hir::{BinderId, Direction, ExprId, ExprKind, Key, Selection, Subject, Unit};
@@ -36,8 +37,10 @@ pub(super) struct Ranking {
     best: Vec<Cell>,
     /// Keys of the last candidate that could not be killed: the next one has to rank below.
     ceiling: Vec<Cell>,
-    /// Not 0: there is a ceiling.
-    tried: Cell,
+    /// Not 0: there is a ceiling. For `stepwise`, whose order has none: how many units were tried.
+    pub(super) tried: Cell,
+    /// Their ids.
+    pub(super) tried_units: Option<Cell>,
 }
 
 impl Ranking {
@@ -88,7 +91,8 @@ impl Lower<'_> {
         let ceiling = (0..numbers).map(|_| self.cell()).collect();
         let tried = self.cell();
         self.put_imm(tried, 0);
-        Ranking { ranks, best, ceiling, tried }
+        let tried_units = (kill && selection.stepwise).then(|| self.area(MAX_TRIES as u32 * 8));
+        Ranking { ranks, best, ceiling, tried, tried_units }
     }
 
     fn candidate_recipe(&self, expr: ExprId, binder: BinderId) -> Option<Recipe> {
@@ -230,6 +234,9 @@ impl Lower<'_> {
 
     /// The best candidate could not be killed: it is the ceiling of the next round.
     pub(super) fn lower_ceiling(&mut self, ranking: &Ranking) {
+        if ranking.tried_units.is_some() {
+            return;
+        }
         for (best, ceiling) in ranking.best.iter().zip(&ranking.ceiling) {
             let number = self.get(*best);
             self.put(*ceiling, number);

@@ -7,7 +7,7 @@ use super::place::{Cut, Grain};
 use super::rank::Ranking;
 use super::walk::Tasks;
 use super::{Lower, imm};
-use crate::hir::{Selection, Unit};
+use crate::hir::{Place, Selection, Subject, Unit};
 use crate::ir::{Block, Cond, Type, Value};
 
 impl Lower<'_> {
@@ -90,7 +90,7 @@ impl Lower<'_> {
     fn best_unit(&mut self, memcg: Value, selection: &Selection, ranking: &Ranking, best: Value) -> Value {
         let (skip, join) = (self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, Type::Ptr);
-        self.exclude_unit(memcg, skip);
+        self.exclude_unit(memcg, selection.place, skip);
         self.class_of_cgroup(memcg);
         self.challenge(memcg, selection, ranking, best, join, skip);
         self.b.switch_to(skip);
@@ -100,14 +100,19 @@ impl Lower<'_> {
     }
 
     /// Leaves to `skip` if a cgroup may not be killed as a whole: the root, one that is protected or holds
-    /// something protected, one in which there is nobody to kill.
-    pub(super) fn exclude_unit(&mut self, memcg: Value, skip: Block) {
+    /// something protected, one whose kill would take along something protected, one in which there is nobody to
+    /// kill.
+    pub(super) fn exclude_unit(&mut self, memcg: Value, place: Place, skip: Block) {
         let parent = self.pointer(memcg, members::MEMCG_PARENT);
         self.leave_if(Cond::Eq, parent, imm(0), skip);
         let (protected, alive) = (self.cell(), self.cell());
         self.put_imm(protected, 0);
         self.put_imm(alive, 0);
         self.mark_protected_by_ancestor(memcg, protected);
+        // The units of the domain lie in no group but their own; to any other the kernel would extend the kill.
+        if !matches!(place, Place::Subtree(Subject::Anchor(_))) {
+            self.mark_protected_by_group(memcg, protected);
+        }
         let already = self.get(protected);
         self.leave_if(Cond::Ne, already, imm(0), skip);
         self.scan_unit(memcg, protected, Some(alive));

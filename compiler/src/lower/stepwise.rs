@@ -8,8 +8,10 @@
 use oomc_abi::kfuncs;
 use oomc_abi::members;
 
+use super::kill::MAX_TRIES;
 use super::place::{Cut, Grain};
 use super::rank::Ranking;
+use super::scratch::Cell;
 use super::{Lower, imm};
 use crate::hir::{Place, Selection, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
@@ -74,12 +76,13 @@ impl Lower<'_> {
             s.put_imm(unit, 0);
             let wanted = s.b.create_block();
             if kill {
-                s.exclude_unit(walk.item, wanted);
+                s.exclude_unit(walk.item, selection.place, wanted);
             }
             s.bind(selection.binder, walk.item);
             s.filter(selection, wanted);
             let id = s.read(walk.item, members::MEMCG_ID);
             s.put(unit, id);
+            s.forget_if_tried(ranking, unit);
             s.b.jump(wanted, &[]);
             s.b.switch_to(wanted);
             s.b.jump(inner, &[]);
@@ -122,6 +125,14 @@ impl Lower<'_> {
         let id = self.load(Size::B8, start, 0);
         self.leave_if(Cond::Eq, id, imm(0), lost);
         let memcg = self.memcg_by_id(id, lost);
+        if kill {
+            self.remember_tried(ranking, memcg);
+            // For the record: the place's own row holds the keys of the place's cgroup.
+            self.bind(selection.binder, memcg);
+            self.class_of_cgroup(memcg);
+            let keys = self.rank_candidate(ranking, selection.binder, memcg);
+            self.remember_best(ranking, &keys);
+        }
         self.b.jump(found, &[memcg]);
         self.b.switch_to(lost);
         self.b.jump(found, &[none]);
@@ -129,8 +140,39 @@ impl Lower<'_> {
         result
     }
 
+    /// A unit that was tried is none any more: the next descent ends elsewhere.
+    fn forget_if_tried(&mut self, ranking: &Ranking, unit: Cell) {
+        let Some(units) = ranking.tried_units else { return };
+        self.walk_numbers(MAX_TRIES, |s, walk| {
+            let (index, count) = (s.number(walk.item), s.get(ranking.tried));
+            s.leave_if(Cond::Uge, index, Operand::Value(count), walk.done);
+            s.leave_if(Cond::Uge, index, imm(i64::from(MAX_TRIES)), walk.done);
+            let slot = s.row(units, index, 3);
+            let (tried, own) = (s.load(Size::B8, slot, 0), s.get(unit));
+            s.leave_if(Cond::Ne, tried, Operand::Value(own), walk.next);
+            s.put_imm(unit, 0);
+            s.b.jump(walk.done, &[]);
+        });
+    }
+
+    /// Writes down what a descent has ended in.
+    fn remember_tried(&mut self, ranking: &Ranking, unit: Value) {
+        let Some(units) = ranking.tried_units else { return };
+        let (room, full) = (self.b.create_block(), self.b.create_block());
+        let id = self.read(unit, members::MEMCG_ID);
+        let count = self.get(ranking.tried);
+        self.b.branch(Cond::Ult, count, imm(i64::from(MAX_TRIES)), room, full);
+        self.b.switch_to(room);
+        let slot = self.row(units, count, 3);
+        let value = Operand::Value(id);
+        self.b.effect(InstData::Store { size: Size::B8, ptr: slot, offset: 0, value });
+        self.bump(ranking.tried);
+        self.b.jump(full, &[]);
+        self.b.switch_to(full);
+    }
+
     /// How far from the root the cgroup lies that a place begins at, or the domain where that lies below it.
-    fn level_of_place(&mut self, place: Place, level: super::scratch::Cell) {
+    fn level_of_place(&mut self, place: Place, level: Cell) {
         let of = match place.of() {
             Subject::Anchor(_) => Subject::Anchor(crate::hir::Anchor::Cgroup),
             other => other,
@@ -155,7 +197,7 @@ impl Lower<'_> {
     }
 
     /// The address of a level's row; the level is below [`MAX_LEVELS`].
-    fn row(&mut self, rows: super::scratch::Cell, level: Value, shift: i32) -> Value {
+    fn row(&mut self, rows: Cell, level: Value, shift: i32) -> Value {
         let start = self.area_addr(rows);
         let offset = self.bin_imm(BinOp::Shl, level, shift);
         self.b.value(InstData::PtrAdd(start, offset), Type::Ptr)
