@@ -1,0 +1,323 @@
+//! Actions: each ends in progress or no progress.
+
+use oomc_abi::record::{Action, End};
+use oomc_compiler::hir::{
+    ActionId, ActionKind, ExprId, ExprKind, Kill, Message, Part, Rule, Selection, Subject, Unit,
+};
+
+use crate::machine::{PAGE, ProcessIndex};
+use crate::scope::{Object, Scope};
+use crate::value::clamp;
+use crate::{Call, Oracle, kernel};
+
+/// The policy ends at once.
+pub(crate) struct Deferred;
+
+/// Whether an action made progress.
+type Outcome = Result<bool, Deferred>;
+
+/// Candidates of one selection that are tried: what the kernel refuses was tested before.
+const TRIES: usize = 32;
+
+impl Oracle<'_> {
+    /// A rule makes no progress if a pick that it uses has chosen nothing.
+    pub(crate) fn rule(&mut self, rule: &Rule) -> Outcome {
+        let picks = self.picks_of(&self.subjects_of_rule(rule.action));
+        for pick in &picks {
+            if !self.picks.contains_key(pick) {
+                let chosen = self.choose(*pick);
+                self.picks.insert(*pick, chosen);
+            }
+        }
+        if picks.iter().any(|pick| self.picks.get(pick).copied().flatten().is_none()) {
+            self.end(End::NothingPicked);
+            return Ok(false);
+        }
+        self.act(rule.action)
+    }
+
+    fn act(&mut self, action: ActionId) -> Outcome {
+        let policy = self.policy;
+        let Some(kind) = policy.actions.get(action).map(|action| &action.kind) else { return Ok(false) };
+        match kind {
+            ActionKind::If { condition, then, otherwise } => {
+                if self.is_true(None, *condition) {
+                    if self.act(*then)? {
+                        return Ok(true);
+                    }
+                } else if otherwise.is_none() {
+                    self.end(End::NotTrue);
+                }
+                match otherwise {
+                    Some(otherwise) => self.act(*otherwise),
+                    None => Ok(false),
+                }
+            }
+            ActionKind::Or(first, second) => Ok(self.act(*first)? || self.act(*second)?),
+            ActionKind::Block(actions) => self.block(actions),
+            ActionKind::Kill(kill) => self.kill(kill),
+            ActionKind::RaiseLimit { by, up_to } => Ok(self.raise(*by, *up_to)),
+            ActionKind::Wait => {
+                self.end(End::NoVictim);
+                self.wait()
+            }
+            ActionKind::Defer => {
+                self.end(End::Deferred);
+                self.decision.action = Action::Defer;
+                self.decision.rule = Some(self.rule);
+                Err(Deferred)
+            }
+            ActionKind::Notify(message) => {
+                self.end(End::Quiet);
+                self.decision.notice = Some(self.message(None, message));
+                Ok(false)
+            }
+            ActionKind::Count(state) => {
+                self.end(End::Quiet);
+                self.count(*state);
+                Ok(false)
+            }
+        }
+    }
+
+    /// `count` and `notify` run if something before them made progress, or if nothing else stands before them.
+    fn block(&mut self, actions: &[ActionId]) -> Outcome {
+        let (mut progress, mut acted) = (false, false);
+        for action in actions {
+            let kind = self.policy.actions.get(*action).map(|action| &action.kind);
+            let quiet = matches!(kind, Some(ActionKind::Notify(_) | ActionKind::Count(_)));
+            if quiet && acted && !progress {
+                continue;
+            }
+            acted |= !quiet;
+            progress |= self.act(*action)?;
+        }
+        Ok(progress)
+    }
+
+    /// Progress if a victim is in flight.
+    fn wait(&mut self) -> Outcome {
+        let Some(victim) = self.in_flight().first().copied() else { return Ok(false) };
+        if !self.settings.audit {
+            self.decision.calls.push(Call::Wait(self.machine.process(victim).pid));
+            let domain = self.domain();
+            if kernel::kill(&mut self.machine, domain, victim).is_err() {
+                // It is still there, but there is nothing to gain: another victim would be one too many.
+                self.decision.action = Action::None;
+                return Err(Deferred);
+            }
+        }
+        self.decision.action = Action::Wait;
+        Ok(true)
+    }
+
+    fn kill(&mut self, kill: &Kill) -> Outcome {
+        if !kill.now && self.wait()? {
+            return Ok(true);
+        }
+        self.end(End::NoCandidate);
+        let candidates = self.candidates(&kill.selection, true);
+        let enough = kill.until.map(|until| self.value(None, until.freed));
+        let most = match kill.until {
+            _ if kill.selection.all => usize::MAX,
+            Some(until) => until.at_most.into(),
+            None => 1,
+        };
+        let tries = if kill.selection.all { usize::MAX } else { TRIES };
+        self.decision.candidates = if kill.selection.all { Vec::new() } else { candidates.clone() };
+        let (mut victims, mut freed) = (0, 0_i128);
+        for candidate in candidates.iter().take(tries) {
+            // It may have died with one before it.
+            if victims > 0 && !self.settings.audit && !self.is_alive(candidate.object) {
+                continue;
+            }
+            let expected = match candidate.object {
+                Object::Process(process) => self.process_field(process, "footprint"),
+                Object::Cgroup(cgroup) => self.cgroup_field(cgroup, "usage"),
+                Object::Event => None,
+            };
+            let reason = kill.reason.as_ref().filter(|_| victims == 0).map(|message| {
+                let scope = Scope { binder: kill.selection.binder, object: candidate.object, outer: None };
+                self.message(Some(&scope), message)
+            });
+            if reason.is_some() {
+                self.decision.reason = reason;
+            }
+            if !self.strike(candidate.object) {
+                self.end(End::Refused);
+                continue;
+            }
+            victims += 1;
+            freed += i128::from(expected.unwrap_or(0));
+            if victims >= most {
+                break;
+            }
+            match enough {
+                // Where the amount is missing, one victim is what can be justified.
+                Some(enough) if freed >= i128::from(enough.unwrap_or(0)) => break,
+                _ => {}
+            }
+        }
+        if victims == 0 {
+            return Ok(false);
+        }
+        self.decision.expected = clamp(freed);
+        self.decision.action = match (kill.selection.all, kill.selection.unit) {
+            (true, _) => Action::KillAll,
+            (false, Unit::Process) => Action::KillProcess,
+            (false, Unit::Cgroup) => Action::KillCgroup,
+        };
+        Ok(true)
+    }
+
+    fn is_alive(&self, object: Object) -> bool {
+        match object {
+            Object::Process(process) => !crate::read::is_dying(self.machine.process(process)),
+            Object::Cgroup(cgroup) => !self.members(cgroup).is_empty(),
+            Object::Event => false,
+        }
+    }
+
+    /// Kills a process, or every process of a cgroup; whether somebody died.
+    fn strike(&mut self, object: Object) -> bool {
+        let victims: Vec<ProcessIndex> = match object {
+            Object::Process(process) => vec![process],
+            Object::Cgroup(cgroup) => self.members(cgroup),
+            Object::Event => Vec::new(),
+        };
+        self.decision.victims.push(match object {
+            Object::Process(process) => self.machine.process(process).pid,
+            Object::Cgroup(cgroup) => self.machine.cgroup(cgroup).id,
+            Object::Event => 0,
+        });
+        if self.settings.audit {
+            return !victims.is_empty();
+        }
+        let domain = self.domain();
+        let mut died = false;
+        for victim in victims {
+            // In a unit, one kill may have taken the next.
+            if crate::read::is_dying(self.machine.process(victim)) {
+                continue;
+            }
+            self.decision.calls.push(Call::Kill(self.machine.process(victim).pid));
+            died |= kernel::kill(&mut self.machine, domain, victim).is_ok();
+        }
+        died
+    }
+
+    /// Raises the limit of the OOM'ing cgroup; whether it really rose.
+    fn raise(&mut self, by: ExprId, up_to: Option<ExprId>) -> bool {
+        self.end(End::NoRoom);
+        let Some(domain) = self.event.cgroup else { return false };
+        let Some(own) = self.machine.cgroup(domain).max else { return false };
+        let own = own * PAGE;
+        let Some(by) = self.value(None, by) else { return false };
+        let mut bounds = vec![clamp(i128::from(own) + i128::from(by.max(0))), self.machine.memory * PAGE];
+        if let Some(up_to) = up_to {
+            let Some(bound) = self.value(None, up_to) else { return false };
+            bounds.push(bound);
+        }
+        // What an ancestor with a limit can still carry.
+        for above in self.machine.ancestors(domain).skip(1) {
+            if let Some(limit) = self.machine.cgroup(above).max {
+                let usage = self.machine.sum(above, |own| own.charged);
+                bounds.push(own + (limit - usage).max(0) * PAGE);
+            }
+        }
+        let Some(wanted) = bounds.into_iter().min() else { return false };
+        let limit = wanted.max(0) / PAGE * PAGE;
+        let gain = i128::from(limit) - i128::from(own);
+        if gain <= 0 || gain * 100 < i128::from(own) {
+            return false;
+        }
+        if !self.settings.audit {
+            self.decision.calls.push(Call::Raise(limit));
+            if let Some(cgroup) = self.machine.cgroups.get_mut(domain) {
+                cgroup.max = Some(limit / PAGE);
+            }
+        }
+        self.decision.action = Action::RaiseLimit;
+        self.decision.expected = clamp(gain);
+        self.decision.limit = Some(limit);
+        true
+    }
+
+    fn message(&self, scope: Option<&Scope<'_>>, message: &Message) -> Vec<Option<String>> {
+        let values = message.parts.iter().filter_map(|part| match part {
+            Part::Value(value) => Some(*value),
+            Part::Text(_) => None,
+        });
+        values.map(|value| self.shown(scope, value)).collect()
+    }
+
+    /// Why a rule makes no progress, should it end here.
+    fn end(&mut self, end: End) {
+        if let Some(last) = self.decision.ends.get_mut(self.rule) {
+            *last = end;
+        }
+    }
+}
+
+/// Which subjects a rule names.
+impl Oracle<'_> {
+    /// All subjects of a rule; where it kills, those of the clauses that every kill asks, too.
+    fn subjects_of_rule(&self, action: ActionId) -> Vec<Subject> {
+        let mut found = Vec::new();
+        self.subjects_of_action(action, &mut found);
+        found
+    }
+
+    fn subjects_of_action(&self, action: ActionId, found: &mut Vec<Subject>) {
+        let policy = self.policy;
+        let Some(kind) = policy.actions.get(action).map(|action| &action.kind) else { return };
+        match kind {
+            ActionKind::If { condition, then, otherwise } => {
+                self.subjects_of(*condition, found);
+                for action in [Some(*then), *otherwise].into_iter().flatten() {
+                    self.subjects_of_action(action, found);
+                }
+            }
+            ActionKind::Block(actions) => {
+                actions.iter().for_each(|action| self.subjects_of_action(*action, found));
+            }
+            ActionKind::Or(first, second) => {
+                [first, second].into_iter().for_each(|action| self.subjects_of_action(*action, found));
+            }
+            ActionKind::Kill(kill) => {
+                found.extend(self.subjects_of_selection(&kill.selection));
+                let nevers = policy.nevers.iter().map(|never| never.condition);
+                let preferences = policy.preferences.iter().map(|preference| preference.condition);
+                let until = kill.until.iter().map(|until| until.freed);
+                let reason = kill.reason.iter().flat_map(Message::values);
+                nevers.chain(preferences).chain(until).chain(reason).for_each(|e| self.subjects_of(e, found));
+            }
+            ActionKind::RaiseLimit { by, up_to } => {
+                [Some(*by), *up_to].into_iter().flatten().for_each(|e| self.subjects_of(e, found));
+            }
+            ActionKind::Notify(message) => message.values().for_each(|e| self.subjects_of(e, found)),
+            ActionKind::Wait | ActionKind::Defer | ActionKind::Count(_) => {}
+        }
+    }
+
+    /// All subjects of a selection.
+    pub(crate) fn subjects_of_selection(&self, selection: &Selection) -> Vec<Subject> {
+        let mut found = vec![selection.place.of()];
+        let keys = selection.keys.iter().map(|key| key.expr);
+        keys.chain(selection.filter).for_each(|expr| self.subjects_of(expr, &mut found));
+        found
+    }
+
+    fn subjects_of(&self, expr: ExprId, found: &mut Vec<Subject>) {
+        let Some(expr) = self.policy.exprs.get(expr) else { return };
+        match &expr.kind {
+            ExprKind::Field(subject, _)
+            | ExprKind::Raw(subject, _)
+            | ExprKind::Label(subject, _)
+            | ExprKind::Counter(subject, _) => found.push(*subject),
+            ExprKind::Quantifier(quantifier) => found.push(quantifier.place.of()),
+            _ => {}
+        }
+        expr.kind.operands().into_iter().for_each(|operand| self.subjects_of(operand, found));
+    }
+}

@@ -1,0 +1,153 @@
+//! The oracle: what a policy means, defined a second time.
+//!
+//! Takes a checked policy, a [`Machine`] and an OOM, and gives the [`Decision`]: who dies, what the limit is then, what
+//! the handler returns. It follows the reference of the language sentence by sentence, computes everything at the
+//! moment it is asked for, and is as slow as that. It shares nothing with the code generator: its own arithmetic,
+//! patterns, order of candidates, and its own reading of the fields by their names.
+
+pub mod machine;
+
+mod act;
+mod choose;
+mod expr;
+mod kernel;
+mod read;
+mod scope;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use oomc_abi::record::{Action, End};
+use oomc_compiler::hir::{Mode, PickId, Policy};
+
+pub use choose::Ranked;
+use machine::{CgroupIndex, Event, Machine, ROOT};
+
+/// What can be set while a policy is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Nothing is done.
+    pub audit: bool,
+    /// Values of the params, in their order.
+    pub params: Vec<i64>,
+}
+
+impl Settings {
+    /// As the policy says.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        let params = policy.params.values().map(|param| param.default).collect();
+        Self { audit: policy.mode == Mode::Audit, params }
+    }
+}
+
+/// What the kernel was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Call {
+    /// To kill the process of this id.
+    Kill(i64),
+    /// To hurry the process of this id on.
+    Wait(i64),
+    /// To raise the limit to so many bytes.
+    Raise(i64),
+}
+
+/// What a policy does about an OOM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What the handler returns.
+    pub answer: i64,
+    /// What was done last.
+    pub action: Action,
+    /// By which rule.
+    pub rule: Option<usize>,
+    /// How each rule ended.
+    pub ends: Vec<End>,
+    /// What the kernel was asked for, in order.
+    pub calls: Vec<Call>,
+    /// Ids of the processes or cgroups that were chosen, in order.
+    pub victims: Vec<i64>,
+    /// The limit after a rise, in bytes.
+    pub limit: Option<i64>,
+    /// Bytes that the victims, or the rise, were expected to bring.
+    pub expected: i64,
+    /// The candidates of the last kill that was asked, the best one first; not of an `all`.
+    pub candidates: Vec<Ranked>,
+    /// Values of the reason.
+    pub reason: Option<Vec<Option<String>>>,
+    /// Values of the last notice.
+    pub notice: Option<Vec<Option<String>>>,
+    /// The machine afterwards.
+    pub machine: Machine,
+}
+
+struct Oracle<'a> {
+    policy: &'a Policy,
+    settings: &'a Settings,
+    event: &'a Event,
+    machine: Machine,
+    /// What each pick chose that was asked for.
+    picks: HashMap<PickId, Option<CgroupIndex>>,
+    /// The present rule.
+    rule: usize,
+    decision: Decision,
+}
+
+impl Oracle<'_> {
+    /// The cgroup whose limit was hit; the root when the machine is short of memory.
+    fn domain(&self) -> CgroupIndex {
+        self.event.cgroup.unwrap_or(ROOT)
+    }
+}
+
+/// What a policy does about an OOM.
+#[must_use]
+pub fn decide(policy: &Policy, settings: &Settings, machine: &Machine, event: &Event) -> Decision {
+    let decision = Decision {
+        answer: 0,
+        action: Action::None,
+        rule: None,
+        ends: vec![End::NotReached; policy.rules.len()],
+        calls: Vec::new(),
+        victims: Vec::new(),
+        limit: None,
+        expected: 0,
+        candidates: Vec::new(),
+        reason: None,
+        notice: None,
+        machine: Machine::default(),
+    };
+    let machine = machine.clone();
+    let mut oracle = Oracle { policy, settings, event, machine, picks: HashMap::new(), rule: 0, decision };
+    // A SysRq never reaches the rules.
+    if event.order != -1 {
+        oracle.rules();
+    }
+    let Oracle { decision, machine, .. } = oracle;
+    Decision { machine, ..decision }
+}
+
+impl Oracle<'_> {
+    /// Rules in order, until one makes progress or ends the policy.
+    fn rules(&mut self) {
+        let policy = self.policy;
+        for (index, rule) in policy.rules.iter().enumerate() {
+            self.rule = index;
+            match self.rule(rule) {
+                Ok(true) => {
+                    if let Some(end) = self.decision.ends.get_mut(index) {
+                        *end = End::Progress;
+                    }
+                    self.decision.rule = Some(index);
+                    self.decision.answer = i64::from(!self.settings.audit);
+                    return;
+                }
+                Ok(false) => {}
+                Err(act::Deferred) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! A machine as plain data: its cgroups, its processes, its memory, and what happens to it.
+//!
+//! What the kernel adds up itself (usage, statistics, events) is given here as each cgroup's own share. Knows
+//! nothing of policies.
+
+/// Bytes of a page.
+pub const PAGE: i64 = 4096;
+
+/// A cgroup's place in [`Machine::cgroups`].
+pub type CgroupIndex = usize;
+
+/// A process's place in [`Machine::processes`].
+pub type ProcessIndex = usize;
+
+/// The root's place.
+pub const ROOT: CgroupIndex = 0;
+
+/// A machine at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// Pages of memory.
+    pub memory: i64,
+    /// The boot clock, in nanoseconds.
+    pub now: i64,
+    /// The root first, each behind its parent.
+    pub cgroups: Vec<Cgroup>,
+    /// In no order.
+    pub processes: Vec<Process>,
+}
+
+/// A cgroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cgroup {
+    /// The last component of its path; empty for the root.
+    pub name: String,
+    /// None: the root.
+    pub parent: Option<CgroupIndex>,
+    /// The inode number of its directory.
+    pub id: i64,
+    /// Order of creation.
+    pub serial: i64,
+    /// It was removed, and still holds charges.
+    pub removed: bool,
+    /// The memory controller is switched off.
+    pub bare: bool,
+    /// `memory.oom.group`.
+    pub group: bool,
+    /// `memory.max` in pages.
+    pub max: Option<i64>,
+    /// `memory.high` in pages.
+    pub high: Option<i64>,
+    /// `memory.low` in pages.
+    pub low: i64,
+    /// `memory.min` in pages.
+    pub min: i64,
+    /// `memory.swap.max` in pages.
+    pub swap_max: Option<i64>,
+    /// What was charged to it alone.
+    pub own: Amounts,
+    /// Pressure as the kernel keeps it: `some` and `full`, of ten seconds, one minute and five minutes each, in
+    /// percent with eleven bits of fraction. None: not measured.
+    pub pressure: Option<[[i64; 3]; 2]>,
+    /// The kernel has no memory for a walk over its processes.
+    pub no_walk: bool,
+    /// Labels that were put on it.
+    pub labels: Vec<(String, i64)>,
+    /// Counters that were counted.
+    pub counters: Vec<(String, Counter)>,
+}
+
+/// What the kernel counts for a cgroup, without what is below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Pages charged.
+    pub charged: i64,
+    /// Pages swapped out.
+    pub swapped: i64,
+    /// Bytes of `memory.stat`.
+    pub anon: i64,
+    /// Bytes of `memory.stat`.
+    pub file: i64,
+    /// Bytes of `memory.stat`.
+    pub shmem: i64,
+    /// Bytes of `memory.stat`.
+    pub kernel: i64,
+    /// Bytes of `memory.stat`.
+    pub slab_reclaimable: i64,
+    /// Bytes of `memory.stat`.
+    pub inactive_file: i64,
+    /// Pages that reclaim has looked at.
+    pub pgscan: i64,
+    /// Major faults.
+    pub pgmajfault: i64,
+    /// Pages that came back.
+    pub refault: i64,
+    /// Of `memory.events`.
+    pub events_max: i64,
+    /// Of `memory.events`.
+    pub events_oom: i64,
+    /// Of `memory.events`.
+    pub events_oom_kill: i64,
+}
+
+/// A counter of a policy, for one cgroup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// What was counted in earnest: how often, and since when by the boot clock.
+    pub real: (i64, i64),
+    /// What was counted in audit mode.
+    pub audit: (i64, i64),
+}
+
+/// A process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// Where it is; may be bare.
+    pub cgroup: CgroupIndex,
+    /// Process id.
+    pub pid: i64,
+    /// Command name.
+    pub comm: String,
+    /// Real user id.
+    pub uid: i64,
+    /// `oom_score_adj`.
+    pub adj: i64,
+    /// Resident pages: anonymous.
+    pub anon: i64,
+    /// Resident pages: of files.
+    pub file: i64,
+    /// Resident pages: shared memory.
+    pub shmem: i64,
+    /// Pages swapped out.
+    pub swap: i64,
+    /// Bytes of page tables.
+    pub pgtables: i64,
+    /// Threads.
+    pub threads: i64,
+    /// When it started, by the boot clock.
+    pub start: i64,
+    /// A kernel thread: has no memory of its own.
+    pub kernel: bool,
+    /// How far it is on its way out.
+    pub life: Life,
+    /// A process that has the same memory.
+    pub shares_with: Option<ProcessIndex>,
+}
+
+/// How far a process is on its way out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Life {
+    /// It lives.
+    #[default]
+    Lives,
+    /// Its leader has exited, other threads live.
+    LeaderGone,
+    /// Killed, or exiting as a whole; it still has its memory.
+    Dying {
+        /// By an OOM killer.
+        chosen: bool,
+        /// The reaper has taken its memory, or gave up on it.
+        reaped: bool,
+    },
+    /// It has given its memory up, and is about to disappear.
+    Gone {
+        /// By an OOM killer.
+        chosen: bool,
+        /// All of its memory is free.
+        reaped: bool,
+    },
+}
+
+/// An OOM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// The cgroup whose limit was hit; none: the whole machine is short of memory.
+    pub cgroup: Option<CgroupIndex>,
+    /// Where the policy is attached.
+    pub attached: CgroupIndex,
+    /// Of the allocation; -1: an administrator asked, by SysRq.
+    pub order: i64,
+    /// Of the allocation.
+    pub gfp_mask: i64,
+    /// An index into [`CONSTRAINTS`].
+    pub constraint: usize,
+    /// Pages of memory and swap that the domain may use.
+    pub total: i64,
+}
+
+/// What may have kept an allocation from other memory, in the order of the kernel's enum.
+pub const CONSTRAINTS: [&str; 4] = ["none", "cpuset", "memory_policy", "memcg"];
+
+impl Machine {
+    /// A cgroup.
+    #[must_use]
+    pub fn cgroup(&self, index: CgroupIndex) -> &Cgroup {
+        #[expect(clippy::indexing_slicing, reason = "an index of another machine is a mistake of the test")]
+        &self.cgroups[index]
+    }
+
+    /// A process.
+    #[must_use]
+    pub fn process(&self, index: ProcessIndex) -> &Process {
+        #[expect(clippy::indexing_slicing, reason = "an index of another machine is a mistake of the test")]
+        &self.processes[index]
+    }
+
+    /// A cgroup and all above it, from below.
+    pub fn ancestors(&self, index: CgroupIndex) -> impl Iterator<Item = CgroupIndex> {
+        core::iter::successors(Some(index), |at| self.cgroup(*at).parent)
+    }
+
+    /// Whether a cgroup is another one, or below it.
+    #[must_use]
+    pub fn is_within(&self, index: CgroupIndex, top: CgroupIndex) -> bool {
+        self.ancestors(index).any(|above| above == top)
+    }
+
+    /// A cgroup and all below it that the memory controller knows; removed ones, too.
+    pub fn subtree(&self, top: CgroupIndex) -> impl Iterator<Item = CgroupIndex> {
+        (0..self.cgroups.len()).filter(move |at| self.is_within(*at, top) && !self.cgroup(*at).bare)
+    }
+
+    /// The children that the memory controller knows and that were not removed.
+    pub fn children(&self, of: CgroupIndex) -> impl Iterator<Item = CgroupIndex> {
+        (0..self.cgroups.len()).filter(move |at| {
+            let cgroup = self.cgroup(*at);
+            cgroup.parent == Some(of) && !cgroup.bare && !cgroup.removed
+        })
+    }
+
+    /// The cgroup that a process counts with: the nearest one that the memory controller knows.
+    #[must_use]
+    pub fn home(&self, process: ProcessIndex) -> CgroupIndex {
+        self.ancestors(self.process(process).cgroup).find(|at| !self.cgroup(*at).bare).unwrap_or(ROOT)
+    }
+
+    /// The processes of one cgroup alone.
+    pub fn processes_of(&self, cgroup: CgroupIndex) -> impl Iterator<Item = ProcessIndex> {
+        (0..self.processes.len()).filter(move |at| self.home(*at) == cgroup)
+    }
+
+    /// The path from the cgroup mount.
+    #[must_use]
+    pub fn path(&self, index: CgroupIndex) -> String {
+        let mut names: Vec<&str> = self.ancestors(index).map(|at| self.cgroup(at).name.as_str()).collect();
+        names.pop();
+        names.reverse();
+        format!("/{}", names.join("/"))
+    }
+
+    /// A sum over a cgroup and all below it.
+    #[must_use]
+    pub fn sum(&self, top: CgroupIndex, amount: impl Fn(&Amounts) -> i64) -> i64 {
+        self.subtree(top).map(|at| amount(&self.cgroup(at).own)).sum()
+    }
+}
