@@ -15,16 +15,16 @@ const COUNT: usize = 500;
 
 /// Instructions that the verifier should process for one policy, and may.
 const AIM: u64 = 50_000;
-const LIMIT: u64 = 250_000;
+const LIMIT: u64 = 150_000;
 
 /// Of a hundred policies, how many may miss the aim. The goal is none: deep quantifiers inside each other, and
 /// many raw members in one condition, still cost more.
-const COSTLY: usize = 2;
+const COSTLY: usize = 1;
 
 /// Of a hundred policies, how many may hold code that the verifier proves dead. The goal is none: a random policy
 /// compares what the verifier knows the range of, such as a bit-field with a number that it cannot hold, and the
 /// compiler does not look at ranges.
-const SHORTENED: usize = 18;
+const SHORTENED: usize = 4;
 
 /// Instructions of each program that are dead by the kernel's types: the way of attaching that it does not have.
 const DEAD: u64 = 2;
