@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use oomc_tests::child;
 
 /// More than a slow machine under load needs, less than a hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,30 +21,9 @@ fn folder(name: &str) -> PathBuf {
 
 /// Runs the program in a folder; fails if it hangs or panics.
 fn oomc(folder: &Path, args: &[&str]) -> (i32, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_oomc"))
-        .args(args)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(fs::File::create(folder.join("stdout")).unwrap())
-        .stderr(fs::File::create(folder.join("stderr")).unwrap())
-        .spawn()
-        .unwrap();
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if start.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            panic!("{args:?} hangs");
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    let Output { status, stdout, stderr } = Output {
-        status,
-        stdout: fs::read(folder.join("stdout")).unwrap(),
-        stderr: fs::read(folder.join("stderr")).unwrap(),
-    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oomc"));
+    let Output { status, stdout, stderr } =
+        child::run(command.args(args), folder, PATIENCE).unwrap_or_else(|error| panic!("{args:?}: {error}"));
     let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(!text.contains("panicked"), "{args:?}: {text}");
     assert!(status.success() || !text.trim().is_empty(), "{args:?} fails and says nothing");

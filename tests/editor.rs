@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use oomc_tests::child;
 
 /// More than a slow machine under load needs, less than a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -63,32 +65,16 @@ fn neovim_shows_a_diagnostic() {
     )
     .unwrap();
     fs::write(folder.join("script.lua"), SCRIPT).unwrap();
-    let mut child = Command::new("nvim")
-        .args(["--headless", "-u", "NONE", "-n", "-c", "luafile script.lua"])
-        .current_dir(&folder)
-        // Neovim writes its log and state below these.
-        .env("XDG_STATE_HOME", &folder)
-        .env("XDG_CACHE_HOME", &folder)
-        .env("XDG_DATA_HOME", &folder)
-        .env("OOMC", env!("CARGO_BIN_EXE_oomc"))
-        .stdin(Stdio::null())
-        .stdout(fs::File::create(folder.join("stdout")).unwrap())
-        .stderr(fs::File::create(folder.join("stderr")).unwrap())
-        .spawn()
+    let mut command = Command::new("nvim");
+    command.args(["--headless", "-u", "NONE", "-n", "-c", "luafile script.lua"]);
+    // Neovim writes its log and state below these.
+    for variable in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"] {
+        command.env(variable, &folder);
+    }
+    command.env("OOMC", env!("CARGO_BIN_EXE_oomc"));
+    let Output { status, stdout, stderr } = child::run(&mut command, &folder, PATIENCE)
         .unwrap_or_else(|error| panic!("nvim (Debian package neovim): {error}"));
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if start.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            panic!("nvim hangs");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let output = fs::read_to_string(folder.join("stdout")).unwrap();
-    let errors = fs::read_to_string(folder.join("stderr")).unwrap();
+    let (output, errors) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     assert!(status.success(), "{status}: {output}{errors}");
     let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
     assert_eq!(

@@ -6,19 +6,20 @@
 use crate::fields::Unit;
 
 /// Units of memory, the largest first.
-const BYTES: [(&str, u64); 5] =
+pub const BYTES: [(&str, u64); 5] =
     [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-/// Units of time in nanoseconds, the largest first. The language writes none below `ms`.
-const TIMES: [(&str, u64); 6] = [
+/// Units of time in nanoseconds, the largest first, as the language writes them.
+pub const TIMES: [(&str, u64); 5] = [
     ("d", 86_400_000_000_000),
     ("h", 3_600_000_000_000),
     ("m", 60_000_000_000),
     ("s", 1_000_000_000),
     ("ms", 1_000_000),
-    ("ns", 1),
 ];
+/// What is left below them; a clock counts finer than a policy writes.
+const REST: (&str, u64) = ("ns", 1);
 /// Parts per million in one percent.
-const PERCENT: u64 = 10_000;
+pub const PERCENT: u64 = 10_000;
 
 /// The number itself: `64MiB`, `12.5%`, `1h30m`.
 #[must_use]
@@ -30,7 +31,7 @@ pub fn exact(unit: Unit, value: i64) -> String {
             format!("{sign}{}{name}", size / scale)
         }
         Unit::Ratio => format!("{sign}{}%", decimal(size, PERCENT, 4)),
-        Unit::Duration => format!("{sign}{}", parts(size, TIMES.len())),
+        Unit::Duration => format!("{sign}{}", parts(size, usize::MAX)),
         Unit::Bool => (value != 0).to_string(),
         Unit::Count | Unit::Text => value.to_string(),
     }
@@ -78,10 +79,10 @@ fn parts(mut size: u64, most: usize) -> String {
     if size == 0 {
         return "0s".to_owned();
     }
-    let first = TIMES.iter().position(|(_, scale)| size >= *scale).unwrap_or(0);
     let mut text = String::new();
-    for (name, scale) in TIMES.iter().skip(first).take(most) {
-        if size >= *scale {
+    let units = TIMES.into_iter().chain([REST]);
+    for (name, scale) in units.skip_while(move |(_, scale)| size < *scale).take(most) {
+        if size >= scale {
             text.push_str(&format!("{}{name}", size / scale));
             size %= scale;
         }

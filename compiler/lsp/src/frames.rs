@@ -93,7 +93,7 @@ fn replace_half_pairs(json: &mut [u8]) {
     }
 }
 
-/// The UTF-16 unit that `\uXXXX` stands for.
+/// The UTF-16 unit that the four hexadecimal digits of an escape stand for.
 fn unit(json: &[u8]) -> Option<u16> {
     let digits = json.strip_prefix(b"\\u")?.get(..4)?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

@@ -3,6 +3,7 @@
 //! Takes operands whose names are bound, gives typed HIR, folded where it is constant. A mistake costs one
 //! diagnostic: `None` says that it was reported.
 
+use oomc_abi::amount;
 use oomc_abi::fields::{self, Owner};
 
 use super::lower::Lower;
@@ -11,7 +12,7 @@ use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, codes};
 use crate::source::Span;
 use crate::syntax::ast::{self, Binary};
-use crate::syntax::literal::{self, Kind};
+use crate::syntax::literal::Kind;
 
 use crate::resolve::{Resolved, Value};
 
@@ -735,15 +736,8 @@ fn bare(ty: Ty) -> &'static str {
 
 /// How a number without a unit was most likely meant.
 fn with_unit(ty: Ty, value: i64) -> String {
-    let whole = |units: &[(&str, i64)]| {
-        units
-            .iter()
-            .find(|(_, scale)| value != 0 && value % scale == 0)
-            .or(units.last())
-            .map_or_else(String::new, |(unit, scale)| format!("{}{unit}", value / scale))
-    };
     match ty {
-        Ty::Bytes => whole(literal::BYTES),
+        Ty::Bytes => amount::exact(fields::Unit::Bytes, value),
         Ty::Ratio => format!("{value}%"),
         Ty::Duration => format!("{value}s"),
         _ => value.to_string(),

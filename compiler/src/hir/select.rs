@@ -39,18 +39,10 @@ impl Lower<'_> {
                 let filter = selection.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
                 (filter, lower.keys(selection, unit, binder), also(lower))
             });
-        // An error may hide the use.
-        if let Some(name) = selection.name.as_ref().filter(|_| !used && self.sink.error_count() == errors) {
-            self.unused_candidate(name, unit);
+        if !used {
+            self.unused_candidate(selection.name.as_ref(), unit, errors);
         }
-        let filter = match filter {
-            Some(filter) => {
-                let filter = filter?;
-                self.constant_condition(filter, "`where`");
-                Some(filter)
-            }
-            None => None,
-        };
+        let filter = self.checked_filter(filter)?;
         let (place, keys) = (place?, keys?);
         if let Some(span) = selection.stepwise
             && (unit == Unit::Process || !matches!(place, Place::Subtree(_)))
@@ -77,7 +69,17 @@ impl Lower<'_> {
     }
 
     /// `kill largest leaf in subtree` reads as if it were about leaves.
-    fn unused_candidate(&mut self, name: &ast::Name, unit: Unit) {
+    /// The condition behind `where`; the outer `None`: it has a mistake.
+    fn checked_filter(&mut self, filter: Option<Option<ExprId>>) -> Option<Option<ExprId>> {
+        let Some(filter) = filter else { return Some(None) };
+        let filter = filter?;
+        self.constant_condition(filter, "`where`");
+        Some(Some(filter))
+    }
+
+    /// A candidate's name that nothing uses, unless there were errors since: one may hide the use.
+    fn unused_candidate(&mut self, name: Option<&ast::Name>, unit: Unit, errors: usize) {
+        let Some(name) = name.filter(|_| self.sink.error_count() == errors) else { return };
         let (word, field) = match unit {
             Unit::Process => ("process", "footprint"),
             Unit::Cgroup => ("cgroup", "usage"),
@@ -263,17 +265,10 @@ impl Lower<'_> {
             (filter, value)
         });
         self.quantifiers -= 1;
-        if let Some(name) = quantifier.name.as_ref().filter(|_| !used && self.sink.error_count() == errors) {
-            self.unused_candidate(name, unit);
+        if !used {
+            self.unused_candidate(quantifier.name.as_ref(), unit, errors);
         }
-        let filter = match filter {
-            Some(filter) => {
-                let filter = filter?;
-                self.constant_condition(filter, "`where`");
-                Some(filter)
-            }
-            None => None,
-        };
+        let filter = self.checked_filter(filter)?;
         let value = match value {
             Some(value) => Some(value?),
             None => None,

@@ -167,33 +167,28 @@ impl Lower<'_> {
                     s.each_victim(memcg, &[], |s, tasks, skip| {
                         s.bind(selection.binder, tasks.item);
                         s.filter(selection, skip);
-                        s.kill_one_of_all(kill, tasks.item, killed);
+                        s.kill_one_of_all(kill, Unit::Process, tasks.item, killed);
                         s.b.jump(tasks.next, &[]);
                     });
                     s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
                 }
                 Unit::Cgroup => {
-                    let (expected, died) = (s.cell(), s.cell());
-                    s.put_imm(died, 0);
-                    s.estimate(Unit::Cgroup, memcg, expected);
-                    s.note_first(kill, memcg, killed);
-                    s.kill_unit(memcg, kill, died);
-                    let died = s.get(died);
-                    s.leave_if(Cond::Eq, died, imm(0), next);
-                    s.put_imm(killed, 1);
-                    s.note_expected(expected);
+                    s.kill_one_of_all(kill, Unit::Cgroup, memcg, killed);
                 }
             }
             s.b.jump(next, &[]);
         });
     }
 
-    fn kill_one_of_all(&mut self, kill: &Kill, task: Value, killed: Cell) {
+    fn kill_one_of_all(&mut self, kill: &Kill, unit: Unit, victim: Value, killed: Cell) {
         let (expected, died, next) = (self.cell(), self.cell(), self.b.create_block());
         self.put_imm(died, 0);
-        self.estimate(Unit::Process, task, expected);
-        self.note_first(kill, task, killed);
-        self.kill_task(task, kill, died);
+        self.estimate(unit, victim, expected);
+        self.note_first(kill, victim, killed);
+        match unit {
+            Unit::Process => self.kill_task(victim, kill, died),
+            Unit::Cgroup => self.kill_unit(victim, kill, died),
+        }
         let died = self.get(died);
         self.leave_if(Cond::Eq, died, imm(0), next);
         self.put_imm(killed, 1);

@@ -40,8 +40,6 @@ const DEFER: i32 = 2;
 #[derive(Default)]
 pub(super) struct Outline {
     large: bool,
-    /// In a function of its own: the callback's context is out of reach.
-    pub(super) inside: bool,
     /// Finished functions, in the order of their references.
     functions: Vec<Function>,
     /// Searches by their code.
@@ -79,7 +77,6 @@ struct Outside {
     candidates: HashMap<BinderId, Value>,
     homes: HashMap<BinderId, Value>,
     home: Option<Value>,
-    inside: bool,
 }
 
 fn params() -> Vec<Param> {
@@ -100,7 +97,6 @@ impl Lower<'_> {
             candidates: core::mem::take(&mut self.candidates),
             homes: core::mem::take(&mut self.homes),
             home: self.home.take(),
-            inside: core::mem::replace(&mut self.outline.inside, true),
         };
         if let [domain, oc] = *values.as_slice() {
             (self.domain, self.oc) = (domain, oc);
@@ -114,7 +110,6 @@ impl Lower<'_> {
         self.candidates = outside.candidates;
         self.homes = outside.homes;
         self.home = outside.home;
-        self.outline.inside = outside.inside;
         self.b.end(outer)
     }
 

@@ -3,6 +3,8 @@
 //! Takes the letters of a number with its unit, gives a 64-bit value in the unit of its type. Wrong units
 //! are refused with the spelling that was most likely meant.
 
+use oomc_abi::amount::{BYTES, PERCENT, TIMES};
+
 use crate::diag::{Code, codes};
 
 /// A number with its kind.
@@ -37,22 +39,6 @@ pub struct Refused {
     /// What to write instead.
     pub help: String,
 }
-
-/// Units of memory, the largest first.
-pub const BYTES: &[(&str, i64)] =
-    &[("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-
-/// Units of time in nanoseconds, the largest first.
-pub const TIMES: &[(&str, i64)] = &[
-    ("d", 86_400_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("m", 60_000_000_000),
-    ("s", 1_000_000_000),
-    ("ms", 1_000_000),
-];
-
-/// Parts per million in one percent.
-const PERCENT: i64 = 10_000;
 
 /// Reads a number.
 ///
@@ -93,7 +79,7 @@ fn digits(text: &str) -> usize {
 }
 
 /// A decimal number times a scale; what is smaller than one is cut off.
-fn value(text: &str, number: &str, scale: i64) -> Result<i64, Refused> {
+fn value(text: &str, number: &str, scale: u64) -> Result<i64, Refused> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let too_large = || Refused {
         code: codes::NUMBER,
@@ -132,7 +118,7 @@ fn percent(text: &str, number: &str) -> Result<Literal, Refused> {
 fn duration(text: &str) -> Option<Result<Literal, Refused>> {
     let mut rest = text;
     let mut sum = 0_i64;
-    let mut last = i64::MAX;
+    let mut last = u64::MAX;
     while !rest.is_empty() {
         let (number, tail) = rest.split_at(digits(rest));
         let length = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());

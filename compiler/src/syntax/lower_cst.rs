@@ -3,6 +3,7 @@
 //! Takes the items of a file, parses each, and turns what pest found, or did not find, into clauses or
 //! diagnostics. An item with a mistake costs one diagnostic and is left out.
 
+use oomc_abi::amount;
 use oomc_grammar::items::{self, Item, Problem, ProblemKind};
 use oomc_grammar::pest::Parser as _;
 use oomc_grammar::pest::error::{Error, ErrorVariant, InputLocation};
@@ -89,7 +90,7 @@ fn clause(source: &Source, item: &Item, sink: &mut Sink) -> Option<Clause> {
             let whole = before.trim_end();
             let begins_a_line = before.get(whole.len()..).is_some_and(|space| space.contains('\n'));
             let found = token(text.get(at..)?);
-            let unit = literal::BYTES.iter().chain(literal::TIMES).any(|(unit, _)| *unit == found);
+            let unit = amount::BYTES.iter().chain(&amount::TIMES).any(|(unit, _)| *unit == found);
             if !begins_a_line || unit || !found.starts_with(|c: char| c.is_ascii_alphabetic()) {
                 return None;
             }
@@ -249,7 +250,7 @@ fn with_hint(diagnostic: Diagnostic, positives: &[Rule], found: &str, before: &s
         .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
     if let Some(number) = after_number
         && (found == "%"
-            || literal::BYTES.iter().chain(literal::TIMES).any(|(unit, _)| unit.eq_ignore_ascii_case(found)))
+            || amount::BYTES.iter().chain(&amount::TIMES).any(|(unit, _)| unit.eq_ignore_ascii_case(found)))
     {
         return diagnostic.help(format!("a number and its unit are one word: `{number}{found}`"));
     }

@@ -1,0 +1,43 @@
+//! A program that is run to its end, and not waited for for ever.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Runs a program in a folder, which keeps what it says in `stdout` and `stderr`.
+///
+/// # Errors
+/// It cannot be started, or its output cannot be kept. [`io::ErrorKind::TimedOut`]: it did not end in time, and
+/// was killed.
+pub fn run(command: &mut Command, folder: &Path, patience: Duration) -> io::Result<Output> {
+    let (stdout, stderr) = (folder.join("stdout"), folder.join("stderr"));
+    command.current_dir(folder).stdin(Stdio::null());
+    let mut child = command.stdout(File::create(&stdout)?).stderr(File::create(&stderr)?).spawn()?;
+    let start = Instant::now();
+    let status: ExitStatus = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if start.elapsed() > patience {
+            child.kill()?;
+            child.wait()?;
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it hangs"));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    Ok(Output { status, stdout: fs::read(stdout)?, stderr: fs::read(stderr)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_hangs_is_ended() {
+        let mut sleeps = Command::new("sleep");
+        let result = run(sleeps.arg("60"), &std::env::temp_dir(), Duration::from_millis(20));
+        assert_eq!(result.map_err(|error| error.kind()).err(), Some(io::ErrorKind::TimedOut));
+    }
+}
