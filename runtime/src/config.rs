@@ -14,9 +14,10 @@ use crate::bpf::Bpf;
 use crate::cgroup::{self, Target};
 use crate::error::{Error, Result};
 use crate::object::Object;
+use crate::object::named_words;
 use crate::pins::{Folder, Pins};
 use crate::preflight;
-use crate::status::{self, named_words};
+use crate::status;
 use crate::system::System;
 
 /// The map's name.

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use oomc_abi::btf::{Btf, Kind};
+use oomc_object::relocate;
 pub(crate) use oomc_object::relocate::{Found, MapFds, apply};
 
 use crate::error::{Error, Result};
@@ -21,24 +22,8 @@ pub(crate) fn find(
     let wanted: Vec<&str> =
         externs.iter().filter(|ext| ext.kind == ExternKind::Address).map(|ext| ext.name.as_str()).collect();
     let addresses = if wanted.is_empty() { Vec::new() } else { addresses(&wanted, kallsyms)? };
-    let mut found = Vec::new();
-    let mut missing = Vec::new();
-    for ext in externs {
-        // A flavor of a function is the same function with another prototype (libbpf).
-        let name = oomc_abi::btf::essential_name(&ext.name);
-        let one = match ext.kind {
-            ExternKind::Function(_) => kernel.function(name).map(Found::Function),
-            ExternKind::Address => {
-                addresses.iter().find(|(found, _)| *found == ext.name).map(|(_, at)| Found::Address(*at))
-            }
-        };
-        match one {
-            Some(one) => found.push(one),
-            None if ext.weak => found.push(Found::Absent),
-            None => missing.push(ext.name.clone()),
-        }
-    }
-    Ok(if missing.is_empty() { Ok(found) } else { Err(missing) })
+    let address = |name: &str| addresses.iter().find(|(found, _)| found == name).map(|(_, at)| *at);
+    Ok(relocate::find(externs, kernel, address))
 }
 
 /// Reads `/proc/kallsyms`, whose lines are address, type and name, and for modules the module. An address

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya_obj::generated::bpf_link_type;
-use oomc_abi::btf::{Btf, Kind};
+use oomc_abi::btf::Btf;
 use oomc_abi::declared::Param;
 use oomc_abi::record::Record;
 
@@ -298,24 +298,8 @@ fn counters(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<(String, u64)>> {
     let types = Btf::parse(&bpf.btf_data(info.btf_id)?)
         .map_err(|error| Error::Unexpected(format!("the types of the counters cannot be read: {error}")))?;
     let number = |at: usize| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?));
-    let words = named_words(&types, info.value_type).into_iter();
+    let words = crate::object::named_words(&types, info.value_type).into_iter();
     Ok(words.filter_map(|(name, at)| Some((name, number(at)?))).collect())
-}
-
-/// Name and offset of each member of eight bytes of the structures in a section.
-pub(crate) fn named_words(types: &Btf, section: u32) -> Vec<(String, usize)> {
-    let mut words = Vec::new();
-    let Some(Kind::DataSec { entries, .. }) = types.get(section).map(|ty| ty.kind) else { return words };
-    for entry in entries {
-        let Some(Kind::Var { ty, .. }) = types.get(entry.ty).map(|ty| ty.kind) else { continue };
-        let Some(Kind::Struct { members, .. }) = types.resolve(ty).map(|(_, ty)| ty.kind) else { continue };
-        for member in members {
-            if types.size_of(member.ty) == Some(8) {
-                words.push((member.name.to_owned(), (entry.offset + member.bit_offset / 8) as usize));
-            }
-        }
-    }
-    words
 }
 
 /// Links of the ops structure, ours included.

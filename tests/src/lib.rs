@@ -2,6 +2,7 @@
 //!
 //! Gives paths and texts. Knows nothing of policies.
 
+pub mod agree;
 pub mod child;
 pub mod constructs;
 pub mod generate;

@@ -5,6 +5,8 @@
 //! the language and how each is read ([`fields`]), the members that generated code
 //! reads ([`members`]), helpers and constants that BTF does not carry
 //! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]).
+//! What a function does, and what a member holds, on a machine that is no kernel, stands in the same rows and in
+//! [`model`]; [`world`] is what a model may touch.
 //! What generated code writes down about a decision is defined here too, for writers and readers ([`record`],
 //! [`declared`], [`account`], [`amount`]).
 //! *Facts* are a kernel's BTF ([`btf`]). [`resolve`] joins the two into a [`resolve::KernelView`].
@@ -19,6 +21,9 @@ pub mod hooks;
 pub mod kfuncs;
 pub mod members;
 pub mod record;
+
+pub mod model;
+pub mod world;
 
 pub mod account;
 pub mod amount;

@@ -714,6 +714,23 @@ fn check_ext(object: &Object) -> Result<(), Error> {
     object.ext.relos.iter().flat_map(|section| &section.records).try_for_each(|record| inside(record.insn))
 }
 
+/// Name and offset of each member of eight bytes of the structures in a section.
+#[must_use]
+pub fn named_words(types: &Btf, section: u32) -> Vec<(String, usize)> {
+    let mut words = Vec::new();
+    let Some(Kind::DataSec { entries, .. }) = types.get(section).map(|ty| ty.kind) else { return words };
+    for entry in entries {
+        let Some(Kind::Var { ty, .. }) = types.get(entry.ty).map(|ty| ty.kind) else { continue };
+        let Some(Kind::Struct { members, .. }) = types.resolve(ty).map(|(_, ty)| ty.kind) else { continue };
+        for member in members {
+            if types.size_of(member.ty) == Some(8) {
+                words.push((member.name.to_owned(), (entry.offset + member.bit_offset / 8) as usize));
+            }
+        }
+    }
+    words
+}
+
 /// Text that ends at its first NUL.
 #[must_use]
 pub fn text_of(bytes: &[u8]) -> String {

@@ -1,14 +1,15 @@
 //! Fits a program to a kernel: CO-RE, kernel functions, addresses, and the maps of global variables.
 //!
-//! Takes an object, the kernel's types and the maps' file descriptors and gives the instructions to load.
+//! Takes an object, the kernel's types, its variables' addresses and the maps' file descriptors and gives the
+//! instructions to load.
 //! What an object can do without and this kernel lacks becomes an invalid call, as in libbpf 1.7: the
 //! verifier never reaches it, or says so. The descriptors are only numbers here: a simulator may have its
 //! own.
 
-use oomc_abi::btf::Btf;
+use oomc_abi::btf::{Btf, essential_name};
 use oomc_abi::relo::{self, Poisoned};
 
-use crate::{Error, Object, Target, broken};
+use crate::{Error, Extern, ExternKind, Object, Target, broken};
 
 /// A load whose value is an offset in a map's value (`BPF_PSEUDO_MAP_VALUE`, `include/uapi/linux/bpf.h`).
 const PSEUDO_MAP_VALUE: u64 = 2;
@@ -32,6 +33,33 @@ pub enum Found {
     Address(u64),
     /// Weak, and not there.
     Absent,
+}
+
+/// Looks for externs, variables by the function that knows their addresses.
+///
+/// # Errors
+/// Names of strong ones that are missing.
+pub fn find(
+    externs: &[Extern],
+    kernel: &Btf,
+    address: impl Fn(&str) -> Option<u64>,
+) -> Result<Vec<Found>, Vec<String>> {
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    for ext in externs {
+        // A flavor of a function is the same function with another prototype (libbpf).
+        let name = essential_name(&ext.name);
+        let one = match ext.kind {
+            ExternKind::Function(_) => kernel.function(name).map(Found::Function),
+            ExternKind::Address => address(&ext.name).map(Found::Address),
+        };
+        match one {
+            Some(one) => found.push(one),
+            None if ext.weak => found.push(Found::Absent),
+            None => missing.push(ext.name.clone()),
+        }
+    }
+    if missing.is_empty() { Ok(found) } else { Err(missing) }
 }
 
 /// A program that fits.

@@ -5,8 +5,6 @@
 //! moment it is asked for, and is as slow as that. It shares nothing with the code generator: its own arithmetic,
 //! patterns, order of candidates, and its own reading of the fields by their names.
 
-pub mod machine;
-
 mod act;
 mod choose;
 mod expr;
@@ -24,6 +22,8 @@ use oomc_abi::record::{Action, End};
 use oomc_compiler::hir::{Mode, PickId, Policy};
 
 pub use choose::Ranked;
+/// The machine is plain data, the same for all who decide about it.
+pub use oomc_sim::machine;
 use machine::{CgroupIndex, Event, Machine, ROOT};
 
 /// What can be set while a policy is loaded.

@@ -206,7 +206,10 @@ impl Oracle<'_> {
                     "mm->rss_stat[1].count" => has_memory.then_some(process.anon),
                     // Unlimited, and an unsigned number: the largest that the language has.
                     "signal->rlim[3].rlim_cur" => Some(i64::MAX),
-                    "sched_reset_on_fork" => Some(process.uid & 1),
+                    "sched_reset_on_fork" => {
+                        let named = process.members.iter().find(|(path, _)| path == "sched_reset_on_fork");
+                        Some(named.map_or(0, |(_, value)| *value))
+                    }
                     "cgroups->subsys[0]->ss->early_init" => Some(1),
                     other => panic!("the oracle's processes have no `{other}`"),
                 }

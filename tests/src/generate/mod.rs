@@ -9,6 +9,7 @@
 
 mod clause;
 mod expr;
+mod machine;
 mod scope;
 
 use std::rc::Rc;
@@ -21,6 +22,8 @@ use proptest::strategy::{BoxedStrategy, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use scope::{Declared, Kind, Scope};
+
+pub use machine::{Scene, scene};
 
 /// How large policies may be. The verifier's work grows most with quantifiers inside each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +93,24 @@ pub fn policy_of(size: Size) -> BoxedStrategy<String> {
 /// Policies from a seed: the same seed gives the same texts.
 #[must_use]
 pub fn policies(seed: u64, count: usize) -> Vec<String> {
-    let bytes: Vec<u8> = (0..4_u64).flat_map(|part| (seed ^ part << 56).to_le_bytes()).collect();
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut runner = runner(seed);
     let strategy = policy();
     (0..count).filter_map(|_| strategy.new_tree(&mut runner).ok()).map(|tree| tree.current()).collect()
+}
+
+/// Machines with events, from a seed.
+#[must_use]
+pub fn scenes(seed: u64, count: usize) -> Vec<Scene> {
+    let mut runner = runner(seed);
+    let strategy = scene();
+    (0..count).filter_map(|_| strategy.new_tree(&mut runner).ok()).map(|tree| tree.current()).collect()
+}
+
+/// The same seed makes the same choices.
+#[must_use]
+pub fn runner(seed: u64) -> TestRunner {
+    let bytes: Vec<u8> = (0..4_u64).flat_map(|part| (seed ^ part << 56).to_le_bytes()).collect();
+    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
 }
 
 /// Names of picks.

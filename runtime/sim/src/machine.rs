@@ -66,6 +66,8 @@ pub struct Cgroup {
     pub labels: Vec<(String, i64)>,
     /// Counters that were counted.
     pub counters: Vec<(String, Counter)>,
+    /// Members of the kernel's structures that nothing else here says, by their C paths from `mem_cgroup`.
+    pub members: Vec<(String, i64)>,
 }
 
 /// What the kernel counts for a cgroup, without what is below it.
@@ -143,6 +145,8 @@ pub struct Process {
     pub life: Life,
     /// A process that has the same memory.
     pub shares_with: Option<ProcessIndex>,
+    /// Members of the kernel's structures that nothing else here says, by their C paths from `task_struct`.
+    pub members: Vec<(String, i64)>,
 }
 
 /// How far a process is on its way out.
@@ -184,6 +188,8 @@ pub struct Event {
     pub constraint: usize,
     /// Pages of memory and swap that the domain may use.
     pub total: i64,
+    /// Who asked for memory; none: somebody outside of the machine's processes.
+    pub trigger: Option<ProcessIndex>,
 }
 
 /// What may have kept an allocation from other memory, in the order of the kernel's enum.

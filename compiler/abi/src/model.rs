@@ -1,0 +1,256 @@
+//! THE table of what a model of a machine fills in: structures, their members, and what each holds.
+//!
+//! Members are named here as generated code reads them; what a machine has for each, the simulator knows. A member
+//! without a row can still be filled by its path, number by number ([`find`](crate::resolve::KernelView::member)
+//! says where it lies); what nobody fills is 0.
+
+use crate::members;
+
+/// A structure that a model lays out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// A thread.
+    Task,
+    /// What the threads of a process share.
+    Signal,
+    /// An address space.
+    Mm,
+    /// Who a process is.
+    Cred,
+    /// The cgroups of a process.
+    CssSet,
+    /// A memory cgroup.
+    Memcg,
+    /// A cgroup.
+    Cgroup,
+    /// A directory of cgroupfs.
+    Node,
+    /// Pressure.
+    Psi,
+    /// The part of a cgroup for a controller without a model.
+    Css,
+    /// A controller without a model.
+    Subsys,
+    /// An OOM.
+    Event,
+    /// A link of a policy to a cgroup.
+    Link,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Task,
+        Self::Signal,
+        Self::Mm,
+        Self::Cred,
+        Self::CssSet,
+        Self::Memcg,
+        Self::Cgroup,
+        Self::Node,
+        Self::Psi,
+        Self::Css,
+        Self::Subsys,
+        Self::Event,
+        Self::Link,
+    ];
+
+    /// The structure's tag.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Task => members::TASK,
+            Self::Signal => "signal_struct",
+            Self::Mm => members::MM,
+            Self::Cred => "cred",
+            Self::CssSet => "css_set",
+            Self::Memcg => members::MEMCG,
+            Self::Cgroup => "cgroup",
+            Self::Node => "kernfs_node",
+            Self::Psi => members::PSI,
+            Self::Css => "cgroup_subsys_state",
+            Self::Subsys => "cgroup_subsys",
+            Self::Event => members::EVENT,
+            Self::Link => "bpf_struct_ops_link",
+        }
+    }
+}
+
+/// What a member holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are those of the kernel's members")]
+pub enum Holds {
+    /// The address of another object that belongs to this one, or null.
+    To(Class),
+    /// The address of the one above of the same class, or null.
+    Above,
+    /// The address of a text.
+    NameText,
+    Pid,
+    ThreadId,
+    Comm,
+    TaskFlags,
+    Start,
+    Adj,
+    LiveThreads,
+    Threads,
+    SignalFlags,
+    /// The address space of an OOM killer's victim.
+    VictimMm,
+    /// A limit that nobody has set.
+    NoLimit,
+    FilePages,
+    AnonPages,
+    SwapEntries,
+    ShmemPages,
+    PgtableBytes,
+    MmUsers,
+    MmFlags,
+    Uid,
+    Serial,
+    CssFlags,
+    Usage,
+    Max,
+    High,
+    Low,
+    Min,
+    SwapMax,
+    SwapUsage,
+    OomGroup,
+    Level,
+    Descendants,
+    DyingDescendants,
+    Id,
+    /// A running average of pressure: the state, then the window.
+    Average(usize, usize),
+    One,
+    Order,
+    TotalPages,
+    GfpMask,
+    Constraint,
+}
+
+/// A row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The structure.
+    pub class: Class,
+    /// Path inside of it, without a pointer.
+    pub path: &'static str,
+    /// What is there.
+    pub holds: Holds,
+    /// A policy reads it only where its author names it, so that a small BTF may lack it.
+    pub raw: bool,
+}
+
+const fn slot(class: Class, path: &'static str, holds: Holds) -> Slot {
+    Slot { class, path, holds, raw: false }
+}
+
+const fn raw(class: Class, path: &'static str, holds: Holds) -> Slot {
+    Slot { class, path, holds, raw: true }
+}
+
+/// All rows.
+pub static SLOTS: &[Slot] = &[
+    slot(Class::Task, "tgid", Holds::Pid),
+    raw(Class::Task, "pid", Holds::ThreadId),
+    slot(Class::Task, "comm", Holds::Comm),
+    slot(Class::Task, "flags", Holds::TaskFlags),
+    slot(Class::Task, "mm", Holds::To(Class::Mm)),
+    slot(Class::Task, "signal", Holds::To(Class::Signal)),
+    raw(Class::Task, "group_leader", Holds::To(Class::Task)),
+    slot(Class::Task, "cgroups", Holds::To(Class::CssSet)),
+    slot(Class::Task, "real_cred", Holds::To(Class::Cred)),
+    slot(Class::Task, "start_boottime", Holds::Start),
+    slot(Class::Signal, "oom_score_adj", Holds::Adj),
+    slot(Class::Signal, "live.counter", Holds::LiveThreads),
+    slot(Class::Signal, "nr_threads", Holds::Threads),
+    slot(Class::Signal, "flags", Holds::SignalFlags),
+    slot(Class::Signal, "oom_mm", Holds::VictimMm),
+    raw(Class::Signal, "rlim[3].rlim_cur", Holds::NoLimit),
+    slot(Class::Mm, "rss_stat[0].count", Holds::FilePages),
+    slot(Class::Mm, "rss_stat[1].count", Holds::AnonPages),
+    slot(Class::Mm, "rss_stat[2].count", Holds::SwapEntries),
+    slot(Class::Mm, "rss_stat[3].count", Holds::ShmemPages),
+    slot(Class::Mm, "pgtables_bytes.counter", Holds::PgtableBytes),
+    slot(Class::Mm, "mm_users.counter", Holds::MmUsers),
+    slot(Class::Mm, "flags", Holds::MmFlags),
+    slot(Class::Cred, "uid.val", Holds::Uid),
+    slot(Class::CssSet, "dfl_cgrp", Holds::To(Class::Cgroup)),
+    raw(Class::CssSet, "subsys[0]", Holds::To(Class::Css)),
+    raw(Class::Css, "ss", Holds::To(Class::Subsys)),
+    raw(Class::Subsys, "early_init", Holds::One),
+    slot(Class::Memcg, "css.cgroup", Holds::To(Class::Cgroup)),
+    slot(Class::Memcg, "css.parent", Holds::Above),
+    slot(Class::Memcg, "css.serial_nr", Holds::Serial),
+    slot(Class::Memcg, "css.flags", Holds::CssFlags),
+    slot(Class::Memcg, "memory.usage.counter", Holds::Usage),
+    slot(Class::Memcg, "memory.max", Holds::Max),
+    slot(Class::Memcg, "memory.high", Holds::High),
+    slot(Class::Memcg, "memory.low", Holds::Low),
+    slot(Class::Memcg, "memory.min", Holds::Min),
+    slot(Class::Memcg, "swap.max", Holds::SwapMax),
+    slot(Class::Memcg, "swap.usage.counter", Holds::SwapUsage),
+    slot(Class::Memcg, "oom_group", Holds::OomGroup),
+    slot(Class::Cgroup, "kn", Holds::To(Class::Node)),
+    slot(Class::Cgroup, "level", Holds::Level),
+    slot(Class::Cgroup, "nr_descendants", Holds::Descendants),
+    slot(Class::Cgroup, "nr_dying_descendants", Holds::DyingDescendants),
+    slot(Class::Cgroup, "psi", Holds::To(Class::Psi)),
+    slot(Class::Node, "id", Holds::Id),
+    slot(Class::Node, "name", Holds::NameText),
+    slot(Class::Node, "parent", Holds::Above),
+    // States of `enum psi_states` (include/linux/psi_types.h, 6.12): memory some and memory full.
+    slot(Class::Psi, "avg[6]", Holds::Average(0, 0)),
+    slot(Class::Psi, "avg[7]", Holds::Average(0, 1)),
+    slot(Class::Psi, "avg[8]", Holds::Average(0, 2)),
+    slot(Class::Psi, "avg[9]", Holds::Average(1, 0)),
+    slot(Class::Psi, "avg[10]", Holds::Average(1, 1)),
+    slot(Class::Psi, "avg[11]", Holds::Average(1, 2)),
+    slot(Class::Event, "memcg", Holds::To(Class::Memcg)),
+    slot(Class::Event, "order", Holds::Order),
+    slot(Class::Event, "totalpages", Holds::TotalPages),
+    slot(Class::Event, "gfp_mask", Holds::GfpMask),
+    slot(Class::Event, "constraint", Holds::Constraint),
+    slot(Class::Link, "cgroup", Holds::To(Class::Cgroup)),
+];
+
+/// What a statistic counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are those of memory.stat and memory.events")]
+pub enum Amount {
+    Anon,
+    File,
+    Shmem,
+    Kernel,
+    SlabReclaimable,
+    InactiveFile,
+    Pgscan,
+    Pgmajfault,
+    Refault,
+    EventsMax,
+    EventsOom,
+    EventsOomKill,
+    /// The kernel counts it, and it is always 0 here: a part of a sum that stands in another row.
+    Nothing,
+}
+
+/// Statistics by their enumerators.
+pub static STATISTICS: &[(&str, &str, Amount)] = &[
+    ("node_stat_item", "NR_ANON_MAPPED", Amount::Anon),
+    ("node_stat_item", "NR_FILE_PAGES", Amount::File),
+    ("node_stat_item", "NR_SHMEM", Amount::Shmem),
+    ("node_stat_item", "NR_SLAB_RECLAIMABLE_B", Amount::SlabReclaimable),
+    ("node_stat_item", "NR_INACTIVE_FILE", Amount::InactiveFile),
+    ("node_stat_item", "WORKINGSET_REFAULT_FILE", Amount::Refault),
+    ("node_stat_item", "WORKINGSET_REFAULT_ANON", Amount::Nothing),
+    ("memcg_stat_item", "MEMCG_KMEM", Amount::Kernel),
+    ("vm_event_item", "PGSCAN_DIRECT", Amount::Pgscan),
+    ("vm_event_item", "PGSCAN_KSWAPD", Amount::Nothing),
+    ("vm_event_item", "PGSCAN_KHUGEPAGED", Amount::Nothing),
+    ("vm_event_item", "PGMAJFAULT", Amount::Pgmajfault),
+    ("memcg_memory_event", "MEMCG_MAX", Amount::EventsMax),
+    ("memcg_memory_event", "MEMCG_OOM", Amount::EventsOom),
+    ("memcg_memory_event", "MEMCG_OOM_KILL", Amount::EventsOomKill),
+];

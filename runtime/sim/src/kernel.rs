@@ -1,0 +1,111 @@
+//! One kernel, as far as a model of a machine depends on it: where members lie, what enumerators are worth.
+//!
+//! Made once from a kernel's types and used for any number of machines and policies.
+
+use std::fmt;
+
+use oomc_abi::members;
+use oomc_abi::model::{Amount, Class, Holds, SLOTS, STATISTICS};
+use oomc_abi::resolve::{KernelView, Missing};
+
+/// A member that is filled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filled {
+    pub(crate) class: Class,
+    pub(crate) offset: u32,
+    pub(crate) size: u32,
+    pub(crate) holds: Holds,
+}
+
+/// A kernel's types, and what was found in them.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    view: KernelView,
+    pub(crate) filled: Vec<Filled>,
+    /// Size of each class's structure, in their order.
+    sizes: Vec<u32>,
+    /// Enumerators of the orders of a walk: pre, post, up.
+    pub(crate) orders: [u64; 3],
+    /// Enumeration, value, and what is counted.
+    statistics: Vec<(&'static str, u64, Amount)>,
+    /// Where `cgroup.self` lies.
+    pub(crate) own_css: u32,
+}
+
+/// What a kernel's types lack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking(pub String);
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a machine with this kernel cannot be modelled: {}", self.0)
+    }
+}
+
+impl std::error::Error for Lacking {}
+
+impl From<Missing> for Lacking {
+    fn from(missing: Missing) -> Self {
+        Self(missing.to_string())
+    }
+}
+
+impl Kernel {
+    /// From a kernel's types.
+    ///
+    /// # Errors
+    /// If they lack a structure or member that every policy reads.
+    pub fn new(view: KernelView) -> Result<Self, Lacking> {
+        let mut filled = Vec::new();
+        for slot in SLOTS {
+            let (offset, size) = match view.lookup(slot.class.tag(), slot.path) {
+                Ok(member) => (member.offset, member.size),
+                Err(missing) => match view.bit_field(slot.class.tag(), slot.path) {
+                    Some(bits) => (bits.offset, bits.size),
+                    None if slot.raw => continue,
+                    None => return Err(missing.into()),
+                },
+            };
+            filled.push(Filled { class: slot.class, offset, size, holds: slot.holds });
+        }
+        let size = |class: &Class| {
+            let btf = view.btf();
+            btf.composite(class.tag()).and_then(|id| btf.size_of(id)).unwrap_or(0)
+        };
+        let order = |row: &members::Enumerator| {
+            let lacks = || Lacking(format!("it has no {}", row.name));
+            view.enumerator(row.enumeration, row.name).map(|value| value as u64).ok_or_else(lacks)
+        };
+        let statistics = STATISTICS.iter().filter_map(|(enumeration, name, amount)| {
+            view.enumerator(enumeration, name).map(|value| (*enumeration, value as u64, *amount))
+        });
+        Ok(Self {
+            sizes: Class::ALL.iter().map(size).collect(),
+            orders: [order(&members::WALK_PRE)?, order(&members::WALK_POST)?, order(&members::WALK_UP)?],
+            statistics: statistics.collect(),
+            own_css: view.lookup(members::CGROUP_SELF.container, members::CGROUP_SELF.path)?.offset,
+            filled,
+            view,
+        })
+    }
+
+    /// Its types.
+    #[must_use]
+    pub fn view(&self) -> &KernelView {
+        &self.view
+    }
+
+    /// Bytes of a class's structure.
+    pub(crate) fn size(&self, class: Class) -> u32 {
+        self.sizes.get(class as usize).copied().unwrap_or(0)
+    }
+
+    /// What an index of an enumeration counts; none if the model does not have it.
+    pub(crate) fn statistic(&self, enumerations: &[&str], index: u64) -> Option<Amount> {
+        let found = self
+            .statistics
+            .iter()
+            .find(|(enumeration, value, _)| *value == index && enumerations.contains(enumeration));
+        found.map(|(.., amount)| *amount)
+    }
+}

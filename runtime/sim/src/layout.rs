@@ -1,0 +1,420 @@
+//! Lays a machine out in memory, as a kernel's types say.
+//!
+//! Takes a [`Machine`] and fills the members that [`oomc_abi::model`] lists, and those that the machine names itself.
+//! What a machine has is turned into what the kernel keeps here, and only here.
+
+use oomc_abi::consts::{
+    CSS_ONLINE, MMF_OOM_SKIP, PAGE_COUNTER_MAX, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, TASK_COMM_LEN,
+};
+use oomc_abi::members;
+use oomc_abi::model::{Class, Holds};
+
+use crate::kernel::{Filled, Kernel, Lacking};
+use crate::machine::{CgroupIndex, Event, Life, Machine, Process, ProcessIndex};
+use crate::memory::{Memory, Place, Region};
+use crate::tree::{Tree, get};
+
+/// A machine in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) memory: Memory,
+    /// Of each process, the number of its second thread; its leader has the process's own number.
+    pub(crate) threads: Vec<usize>,
+    /// Of each text of a cgroup, where it lies.
+    names: Vec<u64>,
+    /// Processes whose address space is another's: that one first.
+    sharers: Vec<(ProcessIndex, ProcessIndex)>,
+    /// Members that the machine names itself.
+    extra: Vec<Extra>,
+}
+
+/// A member of one object that the machine names itself.
+#[derive(Clone, Debug)]
+struct Extra {
+    class: Class,
+    /// A process or a cgroup.
+    object: usize,
+    offset: u32,
+    size: u32,
+    /// Of a bit-field: how far its lowest bit is from the lowest of the load, and how many it has.
+    bits: Option<(u32, u32)>,
+    value: i64,
+}
+
+/// Which object of a class is filled.
+#[derive(Clone, Copy)]
+enum Object {
+    /// A thread: its process, and whether it is the leader.
+    Thread(ProcessIndex, usize),
+    Process(ProcessIndex),
+    Cgroup(CgroupIndex),
+    /// There is one.
+    Only,
+}
+
+impl Layout {
+    pub(crate) fn new(kernel: &Kernel, machine: &Machine, tree: &Tree) -> Result<Self, Lacking> {
+        let extra = extra(kernel, machine)?;
+        let mut memory = Memory::default();
+        for class in Class::ALL {
+            let filled = kernel.filled.iter().filter(|row| row.class == *class);
+            let named = extra.iter().filter(|row| row.class == *class);
+            let members = filled.map(|row| (row.offset, row.size));
+            let members = members.chain(named.map(|row| (row.offset, row.size)));
+            let region = Region::sparse(u64::from(kernel.size(*class)), members);
+            *memory.region_mut(Place::of_class(*class)) = region;
+        }
+        let (processes, cgroups) = (machine.processes.len(), machine.cgroups.len());
+        let mut threads = Vec::with_capacity(processes);
+        let mut tasks = processes;
+        for process in &machine.processes {
+            threads.push(tasks);
+            tasks += (process.threads.max(1) - 1) as usize;
+        }
+        for class in Class::ALL {
+            let count = match class {
+                Class::Task => tasks,
+                Class::Signal | Class::Mm | Class::Cred | Class::CssSet => processes,
+                Class::Memcg | Class::Cgroup | Class::Node | Class::Psi => cgroups,
+                Class::Css | Class::Subsys | Class::Event | Class::Link => 1,
+            };
+            memory.region_mut(Place::of_class(*class)).resize(count);
+        }
+        let mut texts = Vec::new();
+        let mut names = Vec::with_capacity(cgroups);
+        for cgroup in &machine.cgroups {
+            names.push(texts.len() as u64);
+            texts.extend(cgroup.name.bytes());
+            texts.push(0);
+        }
+        *memory.region_mut(Place::TEXTS) = Region::whole(texts.len() as u64, 1, false);
+        memory.fill(Place::TEXTS, 0, 0, &texts);
+        *memory.region_mut(Place::VARIABLES) = Region::whole(8, 1, false);
+        memory.fill(Place::VARIABLES, 0, 0, &machine.memory.to_le_bytes());
+        *memory.region_mut(Place::CONTEXT) = Region::whole(16, 1, false);
+        let context = [Class::Event, Class::Link]
+            .map(|class| memory.address(Place::of_class(class), 0, 0).to_le_bytes())
+            .concat();
+        memory.fill(Place::CONTEXT, 0, 0, &context);
+
+        let sharers = (0..processes).filter_map(|at| Some((machine.process(at).shares_with?, at))).collect();
+        let mut layout = Self { memory, threads, names, sharers, extra };
+        for index in 0..cgroups {
+            layout.fill_cgroup(kernel, machine, tree, index);
+        }
+        for index in 0..processes {
+            layout.fill_process(kernel, machine, index);
+        }
+        for row in kernel.filled.iter().filter(|row| matches!(row.class, Class::Css | Class::Subsys)) {
+            layout.fill(row, 0, value(&layout, machine, tree, row, Object::Only, &Event::default()));
+        }
+        Ok(layout)
+    }
+
+    /// Writes down how a process is now.
+    pub(crate) fn fill_process(&mut self, kernel: &Kernel, machine: &Machine, index: ProcessIndex) {
+        let no_tree = Tree::default();
+        let event = Event::default();
+        for row in &kernel.filled {
+            match row.class {
+                Class::Task => {
+                    let others = (machine.process(index).threads.max(1) - 1) as usize;
+                    let first = self.threads.get(index).copied().unwrap_or(index);
+                    for thread in 0..=others {
+                        let object = if thread == 0 { index } else { first + thread - 1 };
+                        let subject = Object::Thread(index, thread);
+                        self.fill(row, object, value(self, machine, &no_tree, row, subject, &event));
+                    }
+                }
+                // A shared address space belongs to one of them.
+                Class::Mm if machine.process(index).shares_with.is_some() => {}
+                Class::Signal | Class::Mm | Class::Cred | Class::CssSet => {
+                    let subject = Object::Process(index);
+                    self.fill(row, index, value(self, machine, &no_tree, row, subject, &event));
+                }
+                _ => {}
+            }
+        }
+        self.fill_extra(|class| {
+            matches!(class, Class::Task | Class::Signal | Class::Mm | Class::Cred | Class::CssSet)
+                .then_some(index)
+        });
+    }
+
+    /// Writes down how a cgroup is now.
+    pub(crate) fn fill_cgroup(
+        &mut self,
+        kernel: &Kernel,
+        machine: &Machine,
+        tree: &Tree,
+        index: CgroupIndex,
+    ) {
+        for row in &kernel.filled {
+            if matches!(row.class, Class::Memcg | Class::Cgroup | Class::Node | Class::Psi) {
+                let subject = Object::Cgroup(index);
+                self.fill(row, index, value(self, machine, tree, row, subject, &Event::default()));
+            }
+        }
+        self.fill_extra(|class| {
+            matches!(class, Class::Memcg | Class::Cgroup | Class::Node | Class::Psi).then_some(index)
+        });
+    }
+
+    /// Writes down what happens.
+    pub(crate) fn fill_event(&mut self, kernel: &Kernel, machine: &Machine, event: &Event) {
+        for row in &kernel.filled {
+            if matches!(row.class, Class::Event | Class::Link) {
+                self.fill(row, 0, value(self, machine, &Tree::default(), row, Object::Only, event));
+            }
+        }
+    }
+
+    fn fill(&mut self, row: &Filled, object: usize, value: Value) {
+        let place = Place::of_class(row.class);
+        match value {
+            Value::Number(number) => {
+                let bytes = number.to_le_bytes();
+                let bytes = bytes.get(..(row.size as usize).min(8)).unwrap_or_default();
+                self.memory.fill(place, object, row.offset, bytes);
+            }
+            Value::Text(text) => self.memory.fill(place, object, row.offset, &text),
+        }
+    }
+
+    fn fill_extra(&mut self, object_of: impl Fn(Class) -> Option<usize>) {
+        for row in &self.extra {
+            if object_of(row.class) != Some(row.object) {
+                continue;
+            }
+            let value = match row.bits {
+                Some((shift, width)) => (row.value as u64 & (u64::MAX >> (64 - width))) << shift,
+                None => row.value as u64,
+            };
+            let bytes = value.to_le_bytes();
+            let bytes = bytes.get(..(row.size as usize).min(8)).unwrap_or_default();
+            self.memory.fill(Place::of_class(row.class), row.object, row.offset, bytes);
+        }
+    }
+
+    /// The address of an object.
+    pub(crate) fn address(&self, class: Class, object: usize) -> u64 {
+        self.memory.address(Place::of_class(class), object, 0)
+    }
+
+    /// The process that a thread belongs to.
+    pub(crate) fn process_of(&self, task: usize) -> ProcessIndex {
+        if task < self.threads.len() {
+            return task;
+        }
+        // Threads lie in the order of their processes; of several that begin here, the last one has it.
+        self.threads.partition_point(|first| *first <= task).saturating_sub(1)
+    }
+}
+
+/// Members that the machine names itself.
+fn extra(kernel: &Kernel, machine: &Machine) -> Result<Vec<Extra>, Lacking> {
+    let mut found = Vec::new();
+    for (object, process) in machine.processes.iter().enumerate() {
+        for (path, value) in &process.members {
+            found.push(named(kernel, members::TASK, path, object, *value)?);
+        }
+    }
+    for (object, cgroup) in machine.cgroups.iter().enumerate() {
+        for (path, value) in &cgroup.members {
+            found.push(named(kernel, members::MEMCG, path, object, *value)?);
+        }
+    }
+    Ok(found)
+}
+
+fn named(kernel: &Kernel, from: &str, path: &str, object: usize, value: i64) -> Result<Extra, Lacking> {
+    let view = kernel.view();
+    let (container, inside) = match path.rsplit_once("->") {
+        Some((before, inside)) => {
+            let steps = view.path_steps(from, before)?;
+            let to = steps.last().and_then(|step| step.member.pointee.clone());
+            (to.unwrap_or_default(), inside)
+        }
+        None => (from.to_owned(), path),
+    };
+    let class = Class::ALL.iter().copied().find(|class| class.tag() == container);
+    let class = class.ok_or_else(|| Lacking(format!("it has no `{container}`, in which `{path}` ends")))?;
+    if let Some(bits) = view.bit_field(&container, inside) {
+        let width = 64 - bits.right;
+        let shift = bits.right - bits.left;
+        let (offset, size) = (bits.offset, bits.size);
+        return Ok(Extra { class, object, offset, size, bits: Some((shift, width)), value });
+    }
+    let member = view.lookup(&container, inside)?;
+    Ok(Extra { class, object, offset: member.offset, size: member.size, bits: None, value })
+}
+
+/// What a member is filled with.
+enum Value {
+    Number(u64),
+    Text(Vec<u8>),
+}
+
+fn value(
+    layout: &Layout,
+    machine: &Machine,
+    tree: &Tree,
+    row: &Filled,
+    object: Object,
+    event: &Event,
+) -> Value {
+    let number = match object {
+        Object::Thread(process, thread) => {
+            if row.holds == Holds::Comm {
+                let mut text = machine.process(process).comm.clone().into_bytes();
+                text.resize(TASK_COMM_LEN, 0);
+                text.truncate(TASK_COMM_LEN - 1);
+                return Value::Text(text);
+            }
+            of_thread(layout, machine, row.holds, process, thread)
+        }
+        Object::Process(process) => of_process(layout, machine, row.holds, process),
+        Object::Cgroup(cgroup) => of_cgroup(layout, machine, tree, row, cgroup),
+        Object::Only => of_event(layout, row, event),
+    };
+    Value::Number(number)
+}
+
+fn has_memory(process: &Process) -> bool {
+    !process.kernel && !matches!(process.life, Life::Gone { .. })
+}
+
+fn of_thread(
+    layout: &Layout,
+    machine: &Machine,
+    holds: Holds,
+    index: ProcessIndex,
+    thread: usize,
+) -> u64 {
+    let process = machine.process(index);
+    let left = process.life == Life::LeaderGone && thread == 0;
+    match holds {
+        Holds::Pid => process.pid as u64,
+        Holds::ThreadId if thread == 0 => process.pid as u64,
+        Holds::ThreadId => {
+            // Above all processes, so that no number is there twice.
+            let first = layout.threads.get(index).copied().unwrap_or(0);
+            (1 << 22) + (first + thread - 1) as u64
+        }
+        Holds::TaskFlags => {
+            let exiting = left || matches!(process.life, Life::Gone { .. });
+            let flags = if process.kernel { PF_KTHREAD } else { 0 } | if exiting { PF_EXITING } else { 0 };
+            flags as u64
+        }
+        Holds::Start => process.start as u64,
+        Holds::To(Class::Mm) if !has_memory(process) || left => 0,
+        Holds::To(Class::Mm) => layout.address(Class::Mm, process.shares_with.unwrap_or(index)),
+        Holds::To(class) => layout.address(class, index),
+        other => unfit(other),
+    }
+}
+
+fn of_process(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessIndex) -> u64 {
+    let process = machine.process(index);
+    let living = |process: &Process| match process.life {
+        Life::LeaderGone => process.threads - 1,
+        Life::Gone { .. } => 0,
+        Life::Lives | Life::Dying { .. } => process.threads,
+    };
+    let (dying, chosen, reaped) = match process.life {
+        Life::Lives | Life::LeaderGone => (false, false, false),
+        Life::Dying { chosen, reaped } | Life::Gone { chosen, reaped } => (true, chosen, reaped),
+    };
+    match holds {
+        Holds::Adj => process.adj as u64,
+        Holds::LiveThreads => living(process) as u64,
+        Holds::Threads => process.threads as u64,
+        Holds::SignalFlags => {
+            if dying {
+                SIGNAL_GROUP_EXIT as u64
+            } else {
+                0
+            }
+        }
+        Holds::VictimMm if chosen => layout.address(Class::Mm, process.shares_with.unwrap_or(index)),
+        Holds::VictimMm => 0,
+        Holds::NoLimit => u64::MAX,
+        Holds::FilePages => process.file as u64,
+        Holds::AnonPages => process.anon as u64,
+        Holds::SwapEntries => process.swap as u64,
+        Holds::ShmemPages => process.shmem as u64,
+        Holds::PgtableBytes => process.pgtables as u64,
+        Holds::MmUsers => {
+            let sharers = layout.sharers.iter().filter(|(owner, _)| *owner == index);
+            let users = sharers.map(|(_, other)| machine.process(*other)).chain([process]);
+            let threads = users.filter(|one| has_memory(one)).map(living);
+            threads.sum::<i64>() as u64
+        }
+        Holds::MmFlags => u64::from(reaped) << MMF_OOM_SKIP,
+        Holds::Uid => process.uid as u64,
+        Holds::To(Class::Cgroup) => layout.address(Class::Cgroup, process.cgroup),
+        Holds::To(class) => layout.address(class, 0),
+        other => unfit(other),
+    }
+}
+
+fn of_cgroup(layout: &Layout, machine: &Machine, tree: &Tree, row: &Filled, index: CgroupIndex) -> u64 {
+    let cgroup = machine.cgroup(index);
+    let limit = |pages: Option<i64>| pages.unwrap_or(PAGE_COUNTER_MAX) as u64;
+    match row.holds {
+        Holds::Above if row.class == Class::Node => {
+            cgroup.parent.map_or(0, |parent| layout.address(row.class, parent))
+        }
+        Holds::Above => get(&tree.parent, index).map_or(0, |parent| layout.address(row.class, parent)),
+        Holds::NameText => {
+            layout.memory.address(Place::TEXTS, 0, layout.names.get(index).copied().unwrap_or(0))
+        }
+        Holds::Serial => cgroup.serial as u64,
+        Holds::CssFlags => {
+            if cgroup.removed {
+                0
+            } else {
+                CSS_ONLINE as u64
+            }
+        }
+        Holds::Usage => get(&tree.sums, index).charged as u64,
+        Holds::SwapUsage => get(&tree.sums, index).swapped as u64,
+        Holds::Max => limit(cgroup.max),
+        Holds::High => limit(cgroup.high),
+        Holds::SwapMax => limit(cgroup.swap_max),
+        Holds::Low => cgroup.low as u64,
+        Holds::Min => cgroup.min as u64,
+        Holds::OomGroup => u64::from(cgroup.group),
+        Holds::Level => get(&tree.level, index) as u64,
+        Holds::Descendants => get(&tree.below, index).0 as u64,
+        Holds::DyingDescendants => get(&tree.below, index).1 as u64,
+        Holds::Id => cgroup.id as u64,
+        Holds::Average(state, window) => {
+            let average =
+                cgroup.pressure.as_ref().and_then(|pressure| pressure.get(state)?.get(window).copied());
+            average.unwrap_or(0) as u64
+        }
+        Holds::To(Class::Psi) if cgroup.pressure.is_none() => 0,
+        Holds::To(class) => layout.address(class, index),
+        other => unfit(other),
+    }
+}
+
+fn of_event(layout: &Layout, row: &Filled, event: &Event) -> u64 {
+    match row.holds {
+        Holds::To(Class::Memcg) => event.cgroup.map_or(0, |cgroup| layout.address(Class::Memcg, cgroup)),
+        Holds::To(Class::Cgroup) => layout.address(Class::Cgroup, event.attached),
+        Holds::To(class) => layout.address(class, 0),
+        Holds::Order => event.order as u64,
+        Holds::TotalPages => event.total as u64,
+        Holds::GfpMask => event.gfp_mask as u64,
+        Holds::Constraint => event.constraint as u64,
+        Holds::One => 1,
+        other => unfit(other),
+    }
+}
+
+/// A row of the table that stands at a class which has no such thing.
+fn unfit(holds: Holds) -> u64 {
+    unreachable!("{holds:?} is held by another class")
+}

@@ -1,0 +1,153 @@
+//! What is worth knowing in advance of a machine's tree: orders of walks, sums, and who is where.
+//!
+//! Everything that a program asks for while it walks is found here without a search. Knows no addresses.
+
+use crate::machine::{Amounts, CgroupIndex, Machine, ProcessIndex, ROOT};
+
+/// A machine's tree of memory cgroups.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tree {
+    /// The nearest memory cgroup above; none at the root. Cgroups without a memory controller have one, too.
+    pub(crate) parent: Vec<Option<CgroupIndex>>,
+    /// Parents first.
+    pub(crate) pre: Vec<CgroupIndex>,
+    /// Children first.
+    pub(crate) post: Vec<CgroupIndex>,
+    /// Where each stands in `pre`.
+    pub(crate) at_pre: Vec<usize>,
+    /// Where each stands in `post`.
+    pub(crate) at_post: Vec<usize>,
+    /// How many each has below, itself included.
+    pub(crate) size: Vec<usize>,
+    /// What is charged to each and everything below.
+    pub(crate) sums: Vec<Amounts>,
+    /// Processes that count with each.
+    pub(crate) members: Vec<Vec<ProcessIndex>>,
+    /// Cgroups below each, those without a memory controller included: living, and removed.
+    pub(crate) below: Vec<(i64, i64)>,
+    /// Steps from the root.
+    pub(crate) level: Vec<i64>,
+}
+
+impl Tree {
+    pub(crate) fn new(machine: &Machine) -> Self {
+        let count = machine.cgroups.len();
+        let mut tree = Self {
+            parent: vec![None; count],
+            at_pre: vec![usize::MAX; count],
+            at_post: vec![usize::MAX; count],
+            size: vec![1; count],
+            sums: machine.cgroups.iter().map(|cgroup| cgroup.own).collect(),
+            members: vec![Vec::new(); count],
+            below: vec![(0, 0); count],
+            level: vec![0; count],
+            ..Self::default()
+        };
+        let mut children = vec![Vec::new(); count];
+        for (index, cgroup) in machine.cgroups.iter().enumerate() {
+            let Some(parent) = cgroup.parent.filter(|parent| *parent < index) else { continue };
+            let level = get(&tree.level, parent) + 1;
+            set(&mut tree.level, index, level);
+            let home = if machine.cgroup(parent).bare { get(&tree.parent, parent) } else { Some(parent) };
+            set(&mut tree.parent, index, home);
+            if let Some(list) = children.get_mut(parent).filter(|_| !cgroup.bare) {
+                list.push(index);
+            }
+        }
+        // Each stands behind its parent: from the end on, whoever is below is complete.
+        for index in (1..count).rev() {
+            let cgroup = machine.cgroup(index);
+            let Some(parent) = cgroup.parent.filter(|parent| *parent < index) else { continue };
+            let (living, removed) = get(&tree.below, index);
+            if let Some(above) = tree.below.get_mut(parent) {
+                above.0 += living + i64::from(!cgroup.removed);
+                above.1 += removed + i64::from(cgroup.removed);
+            }
+            if cgroup.bare {
+                continue;
+            }
+            let (size, sums) = (get(&tree.size, index), get(&tree.sums, index));
+            if let Some(above) = tree.size.get_mut(parent) {
+                *above += size;
+            }
+            if let Some(above) = tree.sums.get_mut(parent) {
+                add(above, &sums);
+            }
+        }
+        tree.order(&children);
+        for (index, process) in machine.processes.iter().enumerate() {
+            let here = process.cgroup;
+            let home = if machine.cgroup(here).bare { get(&tree.parent, here) } else { Some(here) };
+            if let Some(list) = tree.members.get_mut(home.unwrap_or(ROOT)) {
+                list.push(index);
+            }
+        }
+        tree
+    }
+
+    /// Both orders, without recursion: a tree may be as deep as it likes.
+    fn order(&mut self, children: &[Vec<CgroupIndex>]) {
+        let mut open = vec![(ROOT, 0)];
+        while let Some((index, next)) = open.pop() {
+            if next == 0 {
+                set(&mut self.at_pre, index, self.pre.len());
+                self.pre.push(index);
+            }
+            match children.get(index).and_then(|list| list.get(next)) {
+                Some(child) => open.extend([(index, next + 1), (*child, 0)]),
+                None => {
+                    set(&mut self.at_post, index, self.post.len());
+                    self.post.push(index);
+                }
+            }
+        }
+    }
+}
+
+/// An element of a list that has one for each cgroup.
+pub(crate) fn get<T: Copy + Default>(list: &[T], at: usize) -> T {
+    list.get(at).copied().unwrap_or_default()
+}
+
+fn set<T>(list: &mut [T], at: usize, value: T) {
+    if let Some(place) = list.get_mut(at) {
+        *place = value;
+    }
+}
+
+fn add(to: &mut Amounts, more: &Amounts) {
+    let Amounts {
+        charged,
+        swapped,
+        anon,
+        file,
+        shmem,
+        kernel,
+        slab_reclaimable,
+        inactive_file,
+        pgscan,
+        pgmajfault,
+        refault,
+        events_max,
+        events_oom,
+        events_oom_kill,
+    } = more;
+    for (sum, one) in [
+        (&mut to.charged, charged),
+        (&mut to.swapped, swapped),
+        (&mut to.anon, anon),
+        (&mut to.file, file),
+        (&mut to.shmem, shmem),
+        (&mut to.kernel, kernel),
+        (&mut to.slab_reclaimable, slab_reclaimable),
+        (&mut to.inactive_file, inactive_file),
+        (&mut to.pgscan, pgscan),
+        (&mut to.pgmajfault, pgmajfault),
+        (&mut to.refault, refault),
+        (&mut to.events_max, events_max),
+        (&mut to.events_oom, events_oom),
+        (&mut to.events_oom_kill, events_oom_kill),
+    ] {
+        *sum += one;
+    }
+}

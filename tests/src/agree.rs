@@ -1,0 +1,184 @@
+//! The bytes of a policy in the simulator against the oracle: whether both decide alike.
+//!
+//! Compares all that can be seen: what is returned, what the kernel is asked for, the machine afterwards, and the
+//! record.
+
+use std::fmt::Write as _;
+
+use oomc_abi::account::Account;
+use oomc_abi::declared::Part;
+use oomc_abi::fields::Unit;
+use oomc_abi::record::{Action, Candidate, MAX_CANDIDATES, MAX_KEYS, Message, NAME_BYTES, Record};
+use oomc_compiler::hir;
+use oomc_oracle::{Decision, Settings, decide};
+use oomc_sim::machine::Machine;
+use oomc_sim::{Attached, Call, Kernel, Policy, Run, Simulation};
+
+use crate::generate::Scene;
+
+/// A policy in both forms.
+#[derive(Debug)]
+pub struct Both {
+    /// Its text.
+    pub text: String,
+    /// As it was checked.
+    pub checked: hir::Policy,
+    /// As it was compiled.
+    pub policy: Policy,
+}
+
+/// Compiles a policy. None: it is too large for the kernel's limits.
+///
+/// # Panics
+/// If it cannot be compiled, or its object cannot be read.
+#[must_use]
+pub fn both(text: &str, kernel: &Kernel) -> Option<Both> {
+    let source = oomc_compiler::Source::new("random.oom", text);
+    let compiled = oomc_compiler::compile(&source, kernel.view());
+    let object = compiled.object?;
+    let checked = oomc_compiler::check(&source, kernel.view()).policy?;
+    let object = oomc_object::Object::parse(&object);
+    let object = object.unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let policy = Policy::new(kernel, &object).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    Some(Both { text: text.to_owned(), checked, policy })
+}
+
+/// What a policy is set to in a scene.
+fn settings(both: &Both, scene: &Scene) -> Settings {
+    let mut settings = Settings::of(&both.checked);
+    if let Some(audit) = scene.audit {
+        settings.audit = audit;
+    }
+    settings
+}
+
+/// Asks both.
+///
+/// # Errors
+/// In what they differ, or what the program does that the verifier would have refused.
+pub fn agree(both: &Both, kernel: &Kernel, scene: &Scene) -> Result<Decision, String> {
+    let settings = settings(both, scene);
+    let decision = decide(&both.checked, &settings, &scene.machine, &scene.event);
+    let mut simulation =
+        Simulation::new(kernel, scene.machine.clone()).map_err(|lacking| lacking.to_string())?;
+    let mut attached = Attached::new(&both.policy, &scene.machine, scene.event.attached);
+    attached.set_audit(settings.audit);
+    let run = simulation.ask(&mut attached, &scene.event).map_err(|refusal| refusal.to_string())?;
+    let mut found = Differences::default();
+    compare(&mut found, both, &decision, &run, &attached, simulation.machine());
+    if found.0.is_empty() {
+        return Ok(decision);
+    }
+    let mut text = found.0;
+    if let Some(record) = attached.records().last() {
+        let declared = &both.policy.declared;
+        let account = Account { record, declared, cgroup: &|id| format!("cgroup {id}") };
+        _ = writeln!(text, "the program's account: {}", account.summary());
+        let lines = account.candidates().chain(account.rules()).chain(account.remarks());
+        lines.for_each(|line| _ = writeln!(text, "  {line}"));
+    }
+    Err(text)
+}
+
+/// Lines: what, by the program, by the oracle.
+#[derive(Default)]
+struct Differences(String);
+
+impl Differences {
+    fn compare<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, program: &T, oracle: &T) {
+        if program != oracle {
+            _ = writeln!(self.0, "{what}: {program:?} by the program, {oracle:?} by the oracle");
+        }
+    }
+}
+
+fn compare(
+    found: &mut Differences,
+    both: &Both,
+    decision: &Decision,
+    run: &Run,
+    attached: &Attached,
+    machine: &Machine,
+) {
+    found.compare("answer", &i64::from(run.answer), &decision.answer);
+    let calls: Vec<Call> = decision
+        .calls
+        .iter()
+        .map(|call| match call {
+            // The kernel is asked in the same way.
+            oomc_oracle::Call::Kill(pid) | oomc_oracle::Call::Wait(pid) => Call::Kill(*pid),
+            oomc_oracle::Call::Raise(bytes) => Call::Raise(*bytes),
+        })
+        .collect();
+    found.compare("calls", &run.calls, &calls);
+    for (index, (one, other)) in machine.processes.iter().zip(&decision.machine.processes).enumerate() {
+        found.compare(&format!("process {index}"), &one.life, &other.life);
+    }
+    for (index, (one, other)) in machine.cgroups.iter().zip(&decision.machine.cgroups).enumerate() {
+        found.compare(&format!("memory.max of cgroup {index}"), &one.max, &other.max);
+        for (name, counter) in attached.counters(index) {
+            let theirs = other.counters.iter().find(|(of, _)| *of == name).map(|(_, counter)| *counter);
+            found.compare(&format!("{name} of cgroup {index}"), &counter, &theirs.unwrap_or_default());
+        }
+    }
+    let records = attached.records();
+    found.compare("records kept and sent", &records, &attached.sent().collect());
+    if let Some(record) = records.last() {
+        compare_records(found, both, decision, record);
+    }
+}
+
+fn compare_records(found: &mut Differences, both: &Both, decision: &Decision, record: &Record) {
+    found.compare("recorded answer", &(record.answer as i64), &decision.answer);
+    found.compare("action", &record.action, &u64::from(decision.action.code()));
+    found.compare("rule", &record.rule, &decision.rule.map(|rule| rule as u64));
+    let ends: Vec<u8> = decision.ends.iter().map(|end| end.code()).collect();
+    let told = record.ends.get(..ends.len()).unwrap_or_default().to_vec();
+    found.compare("ends of rules", &told, &ends);
+    let kills = matches!(decision.action, Action::KillProcess | Action::KillCgroup | Action::KillAll);
+    if kills || decision.action == Action::RaiseLimit {
+        found.compare("expected", &record.expected, &decision.expected);
+    }
+    if decision.action == Action::RaiseLimit {
+        found.compare("limit", &Some(record.result), &decision.limit);
+    }
+    let candidates: Vec<Candidate> = decision
+        .candidates
+        .iter()
+        .take(MAX_CANDIDATES)
+        .map(|ranked| {
+            let mut keys: Vec<Option<i64>> = ranked.keys.iter().copied().take(MAX_KEYS).collect();
+            keys.resize(MAX_KEYS, Some(0));
+            Candidate { id: ranked.id as u64, name: String::new(), class: ranked.class.into(), keys }
+        })
+        .collect();
+    let told: Vec<Candidate> =
+        record.candidates.iter().map(|one| Candidate { name: String::new(), ..one.clone() }).collect();
+    found.compare("candidates", &told, &candidates);
+    for (what, told, meant) in
+        [("reason", &record.reason, &decision.reason), ("notice", &record.notice, &decision.notice)]
+    {
+        let told = told.as_ref().map(|message| values(both, message));
+        found.compare(what, &told, &meant.as_ref().map(|values| values.iter().map(cut).collect()));
+    }
+}
+
+/// A name has its place in a record, and is cut there.
+fn cut(value: &Option<String>) -> Option<String> {
+    let text = value.as_ref()?;
+    let end = (0..NAME_BYTES).rev().find(|at| text.is_char_boundary(*at) && *at <= text.len())?;
+    text.get(..end).map(str::to_owned)
+}
+
+fn values(both: &Both, message: &Message) -> Vec<Option<String>> {
+    let parts = both.policy.declared.messages.get(message.index as usize).cloned().unwrap_or_default();
+    let units = parts.into_iter().filter_map(|part| match part {
+        Part::Value(unit) => Some(unit),
+        Part::Text(_) => None,
+    });
+    let values = units.zip(&message.values).map(|(unit, value)| match (unit, value.number) {
+        (Unit::Text, _) => Some(value.name.clone()),
+        (_, number) => number.map(|number| number.to_string()),
+    });
+    values.collect()
+}
