@@ -26,6 +26,9 @@ fn explore() {
         let Some(both) = both(text, &kernel) else { continue };
         compile += t.elapsed();
         let t = std::time::Instant::now();
+        if number("OOMC_ONLY", u64::MAX) != u64::MAX && number("OOMC_ONLY", 0) != at as u64 {
+            continue;
+        }
         for (m, scene) in generate::scenes(seed * 1000 + at as u64, machines).iter().enumerate() {
             match std::panic::catch_unwind(|| agree(&both, &kernel, scene)) {
                 Ok(Ok(decision)) => *actions.entry(decision.action.to_string()).or_default() += 1,
@@ -34,7 +37,39 @@ fn explore() {
                     if bad < number("OOMC_SHOW", 3) {
                         eprintln!("--- {at}/{m}\n{}\n{text}", both.text);
                         if number("OOMC_VERBOSE", 0) > 0 {
-                            eprintln!("{scene:#?}");
+                            for (i, c) in scene.machine.cgroups.iter().enumerate() {
+                                eprintln!(
+                                    "c{i} {} parent {:?} id {} serial {}{}{}{}{} max {:?} own {} {:?}",
+                                    scene.machine.path(i),
+                                    c.parent,
+                                    c.id,
+                                    c.serial,
+                                    if c.removed { " removed" } else { "" },
+                                    if c.bare { " bare" } else { "" },
+                                    if c.group { " group" } else { "" },
+                                    if c.no_walk { " no_walk" } else { "" },
+                                    c.max,
+                                    c.own.charged,
+                                    c.labels
+                                );
+                            }
+                            for (i, p) in scene.machine.processes.iter().enumerate() {
+                                eprintln!(
+                                    "p{i} in c{} pid {} {:?} adj {} anon {} file {} start {} threads {} {:?} kernel {} shares {:?}",
+                                    p.cgroup,
+                                    p.pid,
+                                    p.comm,
+                                    p.adj,
+                                    p.anon,
+                                    p.file,
+                                    p.start,
+                                    p.threads,
+                                    p.life,
+                                    p.kernel,
+                                    p.shares_with
+                                );
+                            }
+                            eprintln!("{:?} audit {:?}", scene.event, scene.audit);
                         }
                     } else if bad < 40 {
                         eprintln!("--- {at}/{m} {}", text.lines().next().unwrap_or(""));

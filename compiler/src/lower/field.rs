@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, SIGNAL_GROUP_EXIT};
+use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT};
 use oomc_abi::fields::{self, FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
@@ -86,6 +86,9 @@ impl Lower<'_> {
             Subject::Candidate(binder) => {
                 let object = self.candidates.get(&binder).copied().unwrap_or(self.domain);
                 match item {
+                    Item::Field(field) if self.may_be_root.contains(&binder) => {
+                        self.read_anchor_field(object, field, missing)
+                    }
                     Item::Field(field) => self.read_field(object, field, missing),
                     Item::Raw(raw) => self.read_raw(object, raw, missing),
                     Item::Label(label) => self.label_of(object, label),
@@ -474,9 +477,14 @@ impl Lower<'_> {
         let mm = self.pointer(task, members::TASK_MM);
         self.b.branch(Cond::Ne, mm, imm(0), has, hasnt);
         self.b.switch_to(hasnt);
-        // A leader without memory: either its threads still have it, or all of it is gone.
+        // A leader without memory: either its threads still have it, or all of it is gone. The kernel's own
+        // threads never had any.
+        let none = self.b.create_block();
+        let flags = self.field(task, members::TASK_FLAGS);
+        self.leave_if(Cond::Test, flags, imm(PF_KTHREAD), none);
         let live = self.read(task, members::TASK_LIVE);
-        self.leave_if(Cond::Sgt, live, imm(0), missing);
+        self.b.branch(Cond::Sgt, live, imm(0), missing, none);
+        self.b.switch_to(none);
         let zero = self.int(0);
         self.b.jump(join, &[zero]);
         self.b.switch_to(has);

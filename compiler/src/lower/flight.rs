@@ -17,13 +17,14 @@ use crate::ir::{Block, Cond, Operand, Type, Value};
 const ESRCH: i64 = -3;
 
 impl Lower<'_> {
-    /// `wait`: if a victim is in flight, asks the kernel to hurry it on, which notes progress. If the kernel
-    /// says that there is nothing to gain although the process is still there, the policy ends: another
-    /// victim now would be one too many.
+    /// `wait`: if a victim is in flight, asks the kernel to hurry it on, which notes progress. If there are only
+    /// victims that the kernel will not hurry (it says that there is nothing to gain, or that they are not to be
+    /// killed), the policy ends: another victim now would be one too many.
     pub(super) fn wait_in_flight(&mut self, on_victim: Block, on_none: Block) {
         let none = self.null();
-        let judged = self.cell();
+        let (judged, stuck) = (self.cell(), self.cell());
         self.put_imm(judged, 0);
+        self.put_imm(stuck, 0);
         let victim = self.with_rcu(|s| {
             let css = s.css_of(s.domain);
             let found = s.walk_css(css, Order::Pre, &[none], |s, walk| {
@@ -32,11 +33,15 @@ impl Lower<'_> {
                 s.leave_if(Cond::Eq, memcg, imm(0), skip);
                 let css = s.css_of(memcg);
                 let found = s.walk_tasks(css, Tasks::Threads, None, &walk.carried, |s, tasks| {
-                    let other = s.b.create_block();
-                    s.judge(tasks.item, judged, other);
+                    let (other, lost) = (s.b.create_block(), s.b.create_block());
+                    s.judge(tasks.item, judged, lost, other);
+                    s.exclude_unkillable(tasks.item, lost);
                     let victim = s.call_ptr(kfuncs::TASK_ACQUIRE, &[tasks.item]);
                     s.leave_if(Cond::Eq, victim, imm(0), other);
                     s.b.jump(tasks.done, &[victim]);
+                    s.b.switch_to(lost);
+                    s.put_imm(stuck, 1);
+                    s.b.jump(other, &[]);
                     s.b.switch_to(other);
                     s.b.jump(tasks.next, &tasks.carried);
                 });
@@ -52,7 +57,13 @@ impl Lower<'_> {
             });
             found.first().copied().unwrap_or(none)
         });
-        self.leave_if(Cond::Eq, victim, imm(0), on_none);
+        let (hurried, not_hurried) = (self.b.create_block(), self.b.create_block());
+        self.b.branch(Cond::Ne, victim, imm(0), hurried, not_hurried);
+        self.b.switch_to(not_hurried);
+        let stuck = self.get(stuck);
+        let defer = self.nothing;
+        self.b.branch(Cond::Ne, stuck, imm(0), defer, on_none);
+        self.b.switch_to(hurried);
         let (ask, pretend) = (self.b.create_block(), self.b.create_block());
         let audit = self.audit();
         self.b.branch(Cond::Ne, audit, imm(0), pretend, ask);
@@ -91,8 +102,9 @@ impl Lower<'_> {
         self.b.jump(on_none, &[]);
     }
 
-    /// Leaves to `other` unless the thread belongs to a victim in flight.
-    fn judge(&mut self, thread: Value, judged: super::scratch::Cell, other: Block) {
+    /// Leaves to `other` unless the thread belongs to a victim in flight, and to `lost` if it has given its memory
+    /// up: the kernel does not hurry it any more.
+    fn judge(&mut self, thread: Value, judged: super::scratch::Cell, lost: Block, other: Block) {
         let (with_memory, without, exiting) =
             (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let (alone, shared) = (self.b.create_block(), self.b.create_block());
@@ -102,7 +114,7 @@ impl Lower<'_> {
         // on a victim tells. Seen in the machine: without this a second process died within 10 ms.
         self.b.switch_to(without);
         self.chosen_and_not_reaped(thread, other);
-        self.b.jump(alone, &[]);
+        self.b.jump(lost, &[]);
         self.b.switch_to(with_memory);
         self.exiting_as_a_whole(thread, exiting, other);
         self.b.switch_to(exiting);

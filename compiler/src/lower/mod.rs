@@ -52,7 +52,7 @@ mod outline;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use oomc_abi::consts::ORDER_SYSRQ;
@@ -100,6 +100,8 @@ struct Lower<'a> {
     candidates: HashMap<BinderId, Value>,
     /// Where the fields of the event's cgroups lie while candidates are walked.
     prefetched: HashMap<(Subject, field::Item), scratch::Fetched>,
+    /// Candidates that may be the root cgroup.
+    may_be_root: HashSet<BinderId>,
     /// The memcg of each candidate that is a process, where it is at hand.
     homes: HashMap<BinderId, Value>,
     /// The memcg whose processes are walked.
@@ -149,6 +151,7 @@ impl<'a> Lower<'a> {
             nothing,
             candidates: HashMap::new(),
             prefetched: HashMap::new(),
+            may_be_root: place::may_be_root(policy),
             homes: HashMap::new(),
             home: None,
             lists: HashMap::new(),
@@ -322,8 +325,11 @@ impl<'a> Lower<'a> {
                 self.raise_limit(*by, *up_to, on_progress, on_nothing);
             }
             ActionKind::Wait => {
+                let nobody = self.b.create_block();
+                self.in_flight(on_progress, nobody);
+                self.b.switch_to(nobody);
                 self.note_end(End::NoVictim);
-                self.in_flight(on_progress, on_nothing);
+                self.b.jump(on_nothing, &[]);
             }
             ActionKind::Defer => {
                 self.note_end(End::Deferred);

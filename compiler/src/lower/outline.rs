@@ -12,6 +12,8 @@ use std::collections::HashMap;
 use oomc_abi::kfuncs;
 use oomc_abi::members;
 
+use oomc_abi::record::End;
+
 use super::list::List;
 use super::rank::Ranking;
 use super::scratch::Cell;
@@ -169,8 +171,10 @@ impl Lower<'_> {
         }
     }
 
-    /// Looks for a victim in flight, and waits for it.
+    /// Looks for a victim in flight, and waits for it. Who goes on with `on_none` says how the rule ends there.
     pub(super) fn in_flight(&mut self, on_victim: Block, on_none: Block) {
+        // If the search ends the policy.
+        self.note_end(End::Deferred);
         if !self.outline.large {
             return self.wait_in_flight(on_victim, on_none);
         }

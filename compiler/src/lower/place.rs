@@ -4,13 +4,15 @@
 //! back however the body goes on. What a place means for processes follows: those of each cgroup that is handed
 //! out.
 
+use std::collections::HashSet;
+
 use oomc_abi::kfuncs;
 use oomc_abi::members;
 
 use super::scratch::Cell;
 use super::walk::{Order, Walk};
 use super::{Lower, imm};
-use crate::hir::{Anchor, Place, Subject};
+use crate::hir::{Anchor, BinderId, ExprKind, Place, Policy, Subject};
 use crate::ir::{Block, BlockCall, Cond, InstData, Operand, Type, Value};
 
 /// Which cgroups of a subtree are handed out.
@@ -29,6 +31,17 @@ pub(super) enum Cut {
     Domain,
     /// The whole place.
     Nothing,
+}
+
+/// Binders of candidates that may be the root cgroup. It is nobody's child and no kill unit, and no `kill` takes it.
+pub(super) fn may_be_root(policy: &Policy) -> HashSet<BinderId> {
+    let reaches = |place: Place| matches!(place, Place::Cgroup(_) | Place::Leaves(_));
+    let picks = policy.picks.values().map(|pick| (pick.selection.place, pick.selection.binder));
+    let quantifiers = policy.exprs.values().filter_map(|expr| match &expr.kind {
+        ExprKind::Quantifier(quantifier) => Some((quantifier.place, quantifier.binder)),
+        _ => None,
+    });
+    picks.chain(quantifiers).filter(|(place, _)| reaches(*place)).map(|(_, binder)| binder).collect()
 }
 
 impl Lower<'_> {
@@ -263,14 +276,35 @@ impl Lower<'_> {
                 Some(home) => (*home, false),
                 None => {
                     let task = self.candidates.get(&binder).copied().unwrap_or(self.oc);
-                    let cgroups = self.pointer(task, members::TASK_CGROUPS);
-                    let cgroup = self.pointer(cgroups, members::CSS_SET_CGROUP);
-                    let css = self.member_addr(cgroup, members::CGROUP_SELF);
-                    let memcg = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
-                    self.leave_if(Cond::Eq, memcg, imm(0), gone);
-                    (memcg, true)
+                    (self.home_of(task, gone), true)
                 }
             },
         }
+    }
+
+    /// The memcg that a process counts with, referenced; `gone` if there is none. The process may be in a cgroup
+    /// without the memory controller: then it is one above.
+    fn home_of(&mut self, task: Value, gone: Block) -> Value {
+        let cgroups = self.pointer(task, members::TASK_CGROUPS);
+        let cgroup = self.pointer(cgroups, members::CSS_SET_CGROUP);
+        let id = self.read(cgroup, members::CGROUP_ID);
+        let cgroup = self.call_ptr(kfuncs::CGROUP_FROM_ID, &[id]);
+        self.leave_if(Cond::Eq, cgroup, imm(0), gone);
+        let none = self.null();
+        let found = self.with_rcu(|s| {
+            let css = s.member_addr(cgroup, members::CGROUP_SELF);
+            s.walk_css(css, Order::Up, &[none], |s, walk| {
+                let here = s.b.create_block();
+                let memcg = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+                s.leave_if(Cond::Ne, memcg, imm(0), here);
+                s.b.jump(walk.next, &[memcg]);
+                s.b.switch_to(here);
+                s.b.jump(walk.done, &[memcg]);
+            })
+        });
+        self.call(kfuncs::CGROUP_RELEASE, &[cgroup]);
+        let memcg = found.first().copied().unwrap_or(none);
+        self.leave_if(Cond::Eq, memcg, imm(0), gone);
+        memcg
     }
 }

@@ -37,7 +37,9 @@ impl Lower<'_> {
         self.leave_if(Cond::Sle, by, imm(0), on_nothing);
         let mut wanted = self.add_sat(own, by);
         if let Some(up_to) = up_to {
+            // A negative amount is 0; and from here on nothing is so small that a difference wraps.
             let cap = self.expr(up_to, on_nothing);
+            let cap = self.at_least_zero(cap);
             wanted = self.min(wanted, cap);
         }
 

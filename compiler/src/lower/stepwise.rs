@@ -188,8 +188,10 @@ impl Lower<'_> {
         self.b.switch_to(gone);
     }
 
-    /// Whether a memcg is a kill unit: no online child, or `memory.oom.group`. Ends the block.
+    /// Whether a memcg is a kill unit: no online child, or `memory.oom.group`. The root is none. Ends the block.
     fn is_unit(&mut self, memcg: Value, yes: Block, no: Block) {
+        let parent = self.pointer(memcg, members::MEMCG_PARENT);
+        self.leave_if(Cond::Eq, parent, imm(0), no);
         let group = self.field(memcg, members::MEMCG_OOM_GROUP);
         self.leave_if(Cond::Ne, group, imm(0), yes);
         let leaf = self.is_leaf(memcg);

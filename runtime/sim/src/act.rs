@@ -94,12 +94,7 @@ pub(crate) fn oom_kill_process(
 }
 
 /// `mem_cgroup_get_oom_group()`: the highest cgroup with `memory.oom.group` from a process's own up to the domain.
-fn group_of(
-    machine: &Machine,
-    tree: &Tree,
-    domain: CgroupIndex,
-    index: ProcessIndex,
-) -> Option<CgroupIndex> {
+fn group_of(machine: &Machine, tree: &Tree, domain: CgroupIndex, index: ProcessIndex) -> Option<CgroupIndex> {
     let here = machine.process(index).cgroup;
     let mut at = if machine.cgroup(here).bare { tree.parent.get(here).copied()? } else { Some(here) };
     let mut found = None;

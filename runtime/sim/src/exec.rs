@@ -114,7 +114,9 @@ impl Run<'_, '_> {
         self.instructions += 1;
         self.since_step += 1;
         if self.since_step > MOST_WITHOUT_STEP {
-            return Err(Fault(format!("a loop without end: {MOST_WITHOUT_STEP} instructions without a step")));
+            return Err(Fault(format!(
+                "a loop without end: {MOST_WITHOUT_STEP} instructions without a step"
+            )));
         }
         match insn.op & 7 {
             4 | 7 => self.alu(insn)?,

@@ -284,13 +284,7 @@ fn has_memory(process: &Process) -> bool {
     !process.kernel && !matches!(process.life, Life::Gone { .. })
 }
 
-fn of_thread(
-    layout: &Layout,
-    machine: &Machine,
-    holds: Holds,
-    index: ProcessIndex,
-    thread: usize,
-) -> u64 {
+fn of_thread(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessIndex, thread: usize) -> u64 {
     let process = machine.process(index);
     let left = process.life == Life::LeaderGone && thread == 0;
     match holds {

@@ -68,11 +68,9 @@ impl Map {
         let entries = definition.max_entries;
         let index = match definition.kind {
             ARRAY => Index::Array { entries },
-            HASH => Index::Hash {
-                key: definition.key.0 as usize,
-                most: entries as usize,
-                found: HashMap::new(),
-            },
+            HASH => {
+                Index::Hash { key: definition.key.0 as usize, most: entries as usize, found: HashMap::new() }
+            }
             RINGBUF => Index::Ring { sent: Vec::new() },
             CGRP_STORAGE => Index::Cgroups(HashMap::new()),
             _ => return None,

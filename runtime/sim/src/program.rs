@@ -122,11 +122,7 @@ impl Program {
     }
 }
 
-fn callee(
-    insn: Insn,
-    kernel: &Btf,
-    jump: impl Fn(i64) -> Result<u32, String>,
-) -> Result<Callee, String> {
+fn callee(insn: Insn, kernel: &Btf, jump: impl Fn(i64) -> Result<u32, String>) -> Result<Callee, String> {
     match insn.src {
         PSEUDO_CALL => Ok(Callee::Local(jump(insn.imm as i64)?)),
         PSEUDO_KFUNC => {

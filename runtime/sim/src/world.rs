@@ -35,8 +35,8 @@ pub enum Call {
 enum Iterator {
     /// Places in a list of cgroups, up to the last one.
     Listed { post: bool, at: usize, end: usize },
-    /// A cgroup and those above.
-    Up(Option<CgroupIndex>),
+    /// A cgroup and those above: their memcgs, or the csses of their own.
+    Up { own: bool, cgroup: Option<CgroupIndex> },
     /// Processes of a cgroup, or their threads: the process's place in its list, and the thread.
     TasksOf { cgroup: CgroupIndex, leaders: bool, at: usize, thread: usize },
     /// All of the machine.
@@ -203,7 +203,8 @@ impl World for Model<'_> {
             (false, false) => Err(Fault("the program leaves an RCU section that it is not in".to_owned())),
             (_, inside) => {
                 // Cgroups that a walk shows are there only inside of the section.
-                let walks = |iterator: &Iterator| matches!(iterator, Iterator::Listed { .. } | Iterator::Up(_));
+                let walks =
+                    |iterator: &Iterator| matches!(iterator, Iterator::Listed { .. } | Iterator::Up { .. });
                 if !inside && self.iterators.iter().any(|(_, iterator)| walks(iterator)) {
                     return Err(Fault("the RCU section ends inside a walk over cgroups".to_owned()));
                 }
@@ -221,8 +222,12 @@ impl World for Model<'_> {
         let mut answer = 0;
         let started = match walk {
             Walk::Cgroups { start, order } => {
-                let cgroup = self.object(Class::Memcg, start).ok_or_else(nowhere)?;
+                let cgroup = self.cgroup_of_css(start).ok_or_else(nowhere)?;
+                let own = self.object(Class::Memcg, start).is_none();
                 let [pre, post, up] = self.kernel.orders;
+                if own && order != up {
+                    return Err(Fault("the model walks down memory cgroups only".to_owned()));
+                }
                 let size = get(&self.tree.size, cgroup);
                 if order == pre {
                     let at = get(&self.tree.at_pre, cgroup);
@@ -231,7 +236,7 @@ impl World for Model<'_> {
                     let end = get(&self.tree.at_post, cgroup) + 1;
                     Iterator::Listed { post: true, at: end - size, end }
                 } else if order == up {
-                    Iterator::Up(Some(cgroup))
+                    Iterator::Up { own, cgroup: Some(cgroup) }
                 } else {
                     answer = EINVAL;
                     Iterator::Nothing
@@ -272,9 +277,13 @@ impl World for Model<'_> {
                 let found = self.layout.address(Class::Memcg, get(list, at));
                 (Iterator::Listed { post, at: at + 1, end }, found)
             }
-            Iterator::Up(Some(cgroup)) => {
+            Iterator::Up { own: false, cgroup: Some(cgroup) } => {
                 let above = self.tree.parent.get(cgroup).copied().flatten();
-                (Iterator::Up(above), self.layout.address(Class::Memcg, cgroup))
+                (Iterator::Up { own: false, cgroup: above }, self.layout.address(Class::Memcg, cgroup))
+            }
+            Iterator::Up { own: true, cgroup: Some(cgroup) } => {
+                let css = self.layout.address(Class::Cgroup, cgroup) + u64::from(self.kernel.own_css);
+                (Iterator::Up { own: true, cgroup: self.machine.cgroup(cgroup).parent }, css)
             }
             Iterator::TasksOf { cgroup, leaders, at, thread } => {
                 let (found, at, thread) = self.next_task_of(cgroup, leaders, at, thread);
@@ -440,7 +449,8 @@ impl World for Model<'_> {
                     .to_owned(),
             ));
         }
-        let cgroup = self.object(Class::Cgroup, cgroup).ok_or_else(|| Fault("there is no cgroup".to_owned()))?;
+        let cgroup =
+            self.object(Class::Cgroup, cgroup).ok_or_else(|| Fault("there is no cgroup".to_owned()))?;
         let map = map_of(map)?;
         let there = match &self.map(map)?.index {
             Index::Cgroups(found) => found.get(&cgroup).copied(),

@@ -58,8 +58,9 @@ impl Oracle<'_> {
             ActionKind::Kill(kill) => self.kill(kill),
             ActionKind::RaiseLimit { by, up_to } => Ok(self.raise(*by, *up_to)),
             ActionKind::Wait => {
+                let waits = self.wait()?;
                 self.end(End::NoVictim);
-                self.wait()
+                Ok(waits)
             }
             ActionKind::Defer => {
                 self.end(End::Deferred);
@@ -95,17 +96,23 @@ impl Oracle<'_> {
         Ok(progress)
     }
 
-    /// Progress if a victim is in flight.
+    /// Progress if a victim is in flight that the kernel hurries on. If there are only others, the policy ends:
+    /// another victim would be one too many.
     fn wait(&mut self) -> Outcome {
-        let Some(victim) = self.in_flight().first().copied() else { return Ok(false) };
+        let victims = self.in_flight();
+        let Some(victim) = victims.iter().copied().find(|at| kernel::can_be_hurried(&self.machine, *at))
+        else {
+            if victims.is_empty() {
+                return Ok(false);
+            }
+            self.end(End::Deferred);
+            return Err(Deferred);
+        };
         if !self.settings.audit {
             self.decision.calls.push(Call::Wait(self.machine.process(victim).pid));
             let domain = self.domain();
-            if kernel::kill(&mut self.machine, domain, victim).is_err() {
-                // It is still there, but there is nothing to gain: another victim would be one too many.
-                self.decision.action = Action::None;
-                return Err(Deferred);
-            }
+            let done = kernel::kill(&mut self.machine, domain, victim);
+            assert_eq!(done, Ok(()), "the kernel hurries on whom it can");
         }
         self.decision.action = Action::Wait;
         Ok(true)
@@ -124,11 +131,22 @@ impl Oracle<'_> {
             None => 1,
         };
         let tries = if kill.selection.all { usize::MAX } else { TRIES };
-        self.decision.candidates = if kill.selection.all { Vec::new() } else { candidates.clone() };
-        let (mut victims, mut freed) = (0, 0_i128);
+        if kill.selection.all {
+            self.decision.in_any_order |= candidates.len() > 1;
+        } else {
+            self.decision.candidates = Vec::new();
+        }
+        let (mut victims, mut freed, mut done) = (0, 0_i128, false);
         for candidate in candidates.iter().take(tries) {
             // It may have died with one before it.
             if victims > 0 && !self.settings.audit && !self.is_alive(candidate.object) {
+                continue;
+            }
+            if !kill.selection.all {
+                self.decision.candidates.push(candidate.clone());
+            }
+            // Looked at for the record alone.
+            if done {
                 continue;
             }
             let expected = match candidate.object {
@@ -149,14 +167,9 @@ impl Oracle<'_> {
             }
             victims += 1;
             freed += i128::from(expected.unwrap_or(0));
-            if victims >= most {
-                break;
-            }
-            match enough {
-                // Where the amount is missing, one victim is what can be justified.
-                Some(enough) if freed >= i128::from(enough.unwrap_or(0)) => break,
-                _ => {}
-            }
+            // Where the amount is missing, one victim is what can be justified.
+            let is_enough = enough.is_some_and(|enough| freed >= i128::from(enough.unwrap_or(0)));
+            done = victims >= most || is_enough;
         }
         if victims == 0 {
             return Ok(false);

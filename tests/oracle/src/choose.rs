@@ -105,6 +105,21 @@ impl Oracle<'_> {
         Some(self.elements_of(&cgroups, unit))
     }
 
+    /// Those of a place that are in the domain. Of a subtree that reaches above the domain only the part counts
+    /// that is in it: a `memory.oom.group` above joins nothing, because no kill is extended beyond the domain.
+    fn elements_in_domain(&self, selection: &Selection) -> Option<Elements> {
+        let Selection { place, unit, .. } = *selection;
+        let of = self.cgroup_of(None, place.of())?;
+        let mut elements = match (place, unit) {
+            (Place::Subtree(_), Unit::Cgroup) if self.machine.is_within(self.domain(), of) => {
+                self.elements_of(&self.units(self.domain()), unit)
+            }
+            _ => self.elements(None, place, unit)?,
+        };
+        elements.objects.retain(|object| self.in_domain(*object));
+        Some(elements)
+    }
+
     fn elements_of(&self, cgroups: &[CgroupIndex], unit: Unit) -> Elements {
         if unit == Unit::Cgroup {
             let objects = cgroups.iter().map(|at| Object::Cgroup(*at)).collect();
@@ -267,10 +282,8 @@ impl Oracle<'_> {
 
     /// The candidates of a selection, the best one first.
     pub(crate) fn candidates(&self, selection: &Selection, kill: bool) -> Vec<Ranked> {
-        let Some(elements) = self.elements(None, selection.place, selection.unit) else { return Vec::new() };
-        let can = |object: &Object| {
-            self.in_domain(*object) && (!kill || self.may_die(*object)) && self.passes(selection, *object)
-        };
+        let Some(elements) = self.elements_in_domain(selection) else { return Vec::new() };
+        let can = |object: &Object| (!kill || self.may_die(*object)) && self.passes(selection, *object);
         let found: Vec<Object> = elements.objects.into_iter().filter(can).collect();
         if selection.stepwise {
             return self.stepwise(selection, found, kill);
@@ -326,10 +339,23 @@ impl Oracle<'_> {
             .collect()
     }
 
-    /// Victims in flight: processes of the domain whose memory is about to come free.
+    /// Victims in flight: processes of the domain whose memory is about to come free; in the order in which the
+    /// kernel shows them, because any of them is as good as another.
     pub(crate) fn in_flight(&self) -> Vec<ProcessIndex> {
-        let (processes, _) = self.processes_below(self.domain());
-        processes.into_iter().filter(|at| kernel::is_in_flight(&self.machine, *at)).collect()
+        let shown = self.elements_of(&self.parents_first(self.domain()), Unit::Process);
+        let processes = shown.objects.into_iter().filter_map(|object| match object {
+            Object::Process(process) => Some(process),
+            _ => None,
+        });
+        processes.filter(|at| kernel::is_in_flight(&self.machine, *at)).collect()
+    }
+
+    /// A cgroup and those below it: each behind its parent, before its parent's next child.
+    fn parents_first(&self, top: CgroupIndex) -> Vec<CgroupIndex> {
+        let cgroups = &self.machine.cgroups;
+        let below = (0..cgroups.len())
+            .filter(|at| self.machine.cgroup(*at).parent == Some(top) && !self.machine.cgroup(*at).bare);
+        core::iter::once(top).chain(below.flat_map(|child| self.parents_first(child))).collect()
     }
 
     /// Picks that a rule uses, those that they use themselves before them.

@@ -37,6 +37,12 @@ pub(crate) fn is_in_flight(machine: &Machine, index: ProcessIndex) -> bool {
     }
 }
 
+/// Whether a victim in flight still has memory that the kernel can take, and is one that it may kill.
+pub(crate) fn can_be_hurried(machine: &Machine, index: ProcessIndex) -> bool {
+    let process = machine.process(index);
+    !is_unkillable(process) && matches!(process.life, Life::Dying { .. })
+}
+
 /// Other processes with the same memory.
 fn sharers(machine: &Machine, index: ProcessIndex) -> impl Iterator<Item = ProcessIndex> {
     let memory = |at: ProcessIndex| machine.process(at).shares_with.unwrap_or(at);

@@ -22,9 +22,9 @@ use oomc_abi::record::{Action, End};
 use oomc_compiler::hir::{Mode, PickId, Policy};
 
 pub use choose::Ranked;
+use machine::{CgroupIndex, Event, Machine, ROOT};
 /// The machine is plain data, the same for all who decide about it.
 pub use oomc_sim::machine;
-use machine::{CgroupIndex, Event, Machine, ROOT};
 
 /// What can be set while a policy is loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct Decision {
     pub calls: Vec<Call>,
     /// Ids of the processes or cgroups that were chosen, in order.
     pub victims: Vec<i64>,
+    /// Several died with no order among them: who was the first, and who died with whom, is not said.
+    pub in_any_order: bool,
     /// The limit after a rise, in bytes.
     pub limit: Option<i64>,
     /// Bytes that the victims, or the rise, were expected to bring.
@@ -113,6 +115,7 @@ pub fn decide(policy: &Policy, settings: &Settings, machine: &Machine, event: &E
         ends: vec![End::NotReached; policy.rules.len()],
         calls: Vec::new(),
         victims: Vec::new(),
+        in_any_order: false,
         limit: None,
         expected: 0,
         candidates: Vec::new(),

@@ -174,8 +174,11 @@ impl Oracle<'_> {
         let machine = &self.machine;
         Some(match (field.row().name, self.object(scope, subject)?) {
             ("comm", Object::Process(process)) => Text::plain(&machine.process(process).comm),
-            ("name", Object::Cgroup(cgroup)) => Text::plain(&machine.cgroup(cgroup).name),
+            ("name", Object::Cgroup(cgroup)) => {
+                Text::plain(&machine.cgroup(self.where_it_is(scope, subject, cgroup)).name)
+            }
             ("path", Object::Cgroup(cgroup)) => {
+                let cgroup = self.where_it_is(scope, subject, cgroup);
                 let whole = machine.path(cgroup);
                 let attached = machine.path(self.event.attached);
                 let relative = if machine.is_within(cgroup, self.event.attached) {
@@ -192,6 +195,15 @@ impl Oracle<'_> {
             ("constraint", Object::Event) => Text::plain(CONSTRAINTS.get(self.event.constraint)?),
             (name, object) => panic!("the oracle does not know `{name}` of {object:?}"),
         })
+    }
+
+    /// The cgroup that a name is asked of: of a process, the one that it is in, with or without a memory controller.
+    fn where_it_is(&self, scope: Option<&Scope<'_>>, subject: Subject, cgroup: CgroupIndex) -> CgroupIndex {
+        let Subject::Home(binder) = subject else { return cgroup };
+        match self.object(scope, Subject::Candidate(binder)) {
+            Some(Object::Process(process)) => self.machine.process(process).cgroup,
+            _ => cgroup,
+        }
     }
 
     /// A member of a kernel structure, as a number.

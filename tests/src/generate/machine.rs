@@ -30,7 +30,7 @@ type Choices = [u32; 32];
 /// Machines with an event.
 pub fn scene() -> BoxedStrategy<Scene> {
     let choices = || prop::array::uniform32(0_u32..10_000);
-    (vec(choices(), 0..CGROUPS), vec(choices(), 0..PROCESSES), choices())
+    (vec(choices(), 1..CGROUPS), vec(choices(), 1..PROCESSES), choices())
         .prop_map(|(cgroups, processes, event)| scene_of(&cgroups, &processes, &event))
         .boxed()
 }
@@ -121,7 +121,8 @@ fn cgroup(machine: &Machine, take: &mut Taker<'_>) -> Cgroup {
 }
 
 fn labels(take: &mut Taker<'_>) -> Vec<(String, i64)> {
-    let values = [("tier", 7), ("budgeted", 20 << 20), ("part", 900_000), ("notice", 1_000_000_000), ("kept", 0)];
+    let values =
+        [("tier", 7), ("budgeted", 20 << 20), ("part", 900_000), ("notice", 1_000_000_000), ("kept", 0)];
     let chosen = take.below(64);
     let each = values.into_iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1 && chosen > 31);
     each.map(|(_, (name, value))| (name.to_owned(), value)).collect()
@@ -164,8 +165,7 @@ fn amounts(take: &mut Taker<'_>) -> Amounts {
 
 fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
     let number = machine.processes.len() as i64;
-    let places: Vec<usize> =
-        (0..machine.cgroups.len()).filter(|at| !machine.cgroup(*at).removed).collect();
+    let places: Vec<usize> = (0..machine.cgroups.len()).filter(|at| !machine.cgroup(*at).removed).collect();
     let cgroup = take.one(&places);
     let kernel = cgroup == ROOT && take.below(3) == 2;
     let pid = if take.rarely(12) && machine.processes.iter().all(|other| other.pid != 1) {
@@ -175,7 +175,7 @@ fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
     };
     let threads = if kernel { 1 } else { take.one(&[1, 1, 1, 2, 3]) };
     let chosen = take.below(2) == 1;
-    let life = match take.below(12) {
+    let life = match take.below(30) {
         _ if kernel => Life::Lives,
         11 if threads > 1 => Life::LeaderGone,
         10 => Life::Dying { chosen, reaped: false },
@@ -228,7 +228,7 @@ fn what_happens(machine: &Machine, take: &mut Taker<'_>) -> Event {
     Event {
         cgroup,
         attached: take.one(&above),
-        order: take.one(&[0, 0, 0, 2, 9, -1]),
+        order: take.one(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 9, -1]),
         gfp_mask: take.one(&[0, 0x1400_dc0, 0xcc0]),
         constraint: if cgroup.is_some() { 3 } else { take.below(3) },
         total: take.one(&[1024 * MIB, 80 * MIB, 999]),
