@@ -23,7 +23,12 @@ fn explore() {
     let mut bad = 0;
     for (at, text) in texts.iter().enumerate() {
         let t = std::time::Instant::now();
-        let Some(both) = both(text, &kernel) else { continue };
+        let Ok(made) = std::panic::catch_unwind(|| both(text, &kernel)) else {
+            eprintln!("--- {at} COMPILER PANIC\n{text}");
+            bad += 1;
+            continue;
+        };
+        let Some(both) = made else { continue };
         compile += t.elapsed();
         let t = std::time::Instant::now();
         if number("OOMC_ONLY", u64::MAX) != u64::MAX && number("OOMC_ONLY", 0) != at as u64 {

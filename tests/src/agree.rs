@@ -102,26 +102,7 @@ fn compare(
     machine: &Machine,
 ) {
     found.compare("answer", &i64::from(run.answer), &decision.answer);
-    // In which order the members of a cgroup die is nobody's business.
-    let sorted = |mut calls: Vec<Call>| {
-        calls.sort_unstable();
-        calls
-    };
-    let calls: Vec<Call> = decision
-        .calls
-        .iter()
-        .map(|call| match call {
-            // The kernel is asked in the same way.
-            oomc_oracle::Call::Kill(pid) | oomc_oracle::Call::Wait(pid) => Call::Kill(*pid),
-            oomc_oracle::Call::Raise(bytes) => Call::Raise(*bytes),
-        })
-        .collect();
-    // Nor is it whom the kernel is asked to kill if others die with him.
-    let before = scene.machine.processes.iter();
-    let died = before.zip(&decision.machine.processes).filter(|(one, other)| one.life != other.life).count();
-    if calls.len() >= died {
-        found.compare("calls", &sorted(run.calls.clone()), &sorted(calls));
-    }
+    compare_calls(found, scene, decision, run);
     for (index, (one, other)) in machine.processes.iter().zip(&decision.machine.processes).enumerate() {
         let life = |life: Life| match life {
             // Of two that share their memory, who is killed first takes the other with him.
@@ -144,6 +125,36 @@ fn compare(
     }
 }
 
+/// In which order the members of a cgroup die is nobody's business, nor whom the kernel is asked to kill if others
+/// die with him, nor which of many that die is hurried on.
+fn compare_calls(found: &mut Differences, scene: &Scene, decision: &Decision, run: &Run) {
+    let (mut killed, mut rises, mut waits) = (Vec::new(), Vec::new(), 0);
+    for call in &run.calls {
+        match call {
+            Call::Kill(pid) => killed.push(*pid),
+            Call::Hurry(_) => waits += 1,
+            Call::Raise(bytes) => rises.push(*bytes),
+        }
+    }
+    let (mut to_kill, mut to_raise, mut to_wait) = (Vec::new(), Vec::new(), 0);
+    for call in &decision.calls {
+        match call {
+            oomc_oracle::Call::Kill(pid) => to_kill.push(*pid),
+            oomc_oracle::Call::Wait(_) => to_wait += 1,
+            oomc_oracle::Call::Raise(bytes) => to_raise.push(*bytes),
+        }
+    }
+    found.compare("waits", &waits, &to_wait);
+    found.compare("rises", &rises, &to_raise);
+    let before = scene.machine.processes.iter();
+    let died = before.zip(&decision.machine.processes).filter(|(one, other)| one.life != other.life).count();
+    if to_kill.len() >= died {
+        killed.sort_unstable();
+        to_kill.sort_unstable();
+        found.compare("killed", &killed, &to_kill);
+    }
+}
+
 fn compare_records(found: &mut Differences, both: &Both, decision: &Decision, record: &Record) {
     found.compare("recorded answer", &(record.answer as i64), &decision.answer);
     found.compare("action", &record.action, &u64::from(decision.action.code()));
@@ -163,13 +174,20 @@ fn compare_records(found: &mut Differences, both: &Both, decision: &Decision, re
         .iter()
         .take(MAX_CANDIDATES)
         .map(|ranked| {
-            let mut keys: Vec<Option<i64>> = ranked.keys.iter().copied().take(MAX_KEYS).collect();
-            keys.resize(MAX_KEYS, Some(0));
+            let keys = ranked.keys.iter().copied().take(MAX_KEYS).collect();
             Candidate { id: ranked.id as u64, name: String::new(), class: ranked.class.into(), keys }
         })
         .collect();
-    let told: Vec<Candidate> =
-        record.candidates.iter().map(|one| Candidate { name: String::new(), ..one.clone() }).collect();
+    // Behind the keys of a selection there may be those of one before.
+    let count = decision.candidates.first().map_or(0, |ranked| ranked.keys.len());
+    let told: Vec<Candidate> = record
+        .candidates
+        .iter()
+        .map(|one| {
+            let keys = one.keys.iter().copied().take(count).collect();
+            Candidate { name: String::new(), keys, ..one.clone() }
+        })
+        .collect();
     found.compare("candidates", &told, &candidates);
     if decision.in_any_order {
         return;

@@ -380,11 +380,11 @@ impl Lower<'_> {
     /// A field of a memcg that may be the root.
     fn read_anchor_field(&mut self, memcg: Value, field: FieldId, missing: Block) -> Value {
         match field.row().recipe {
-            Recipe::Usage(terms) => self.usage_of_any(memcg, terms, missing),
+            Recipe::Usage(terms) => self.usage_of_any(memcg, terms),
             Recipe::UsageLess(less) => {
                 let Some(usage) = fields::find(Owner::Cgroup, "usage") else { return self.int(0) };
                 let usage = match usage.row().recipe {
-                    Recipe::Usage(terms) => self.usage_of_any(memcg, terms, missing),
+                    Recipe::Usage(terms) => self.usage_of_any(memcg, terms),
                     _ => self.int(0),
                 };
                 let less = self.statistics(memcg, less, missing);
@@ -395,21 +395,22 @@ impl Lower<'_> {
         }
     }
 
-    fn usage_of_any(&mut self, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
+    /// Usage is never missing: a kernel that does not count what the root's is made of has the page counter.
+    fn usage_of_any(&mut self, memcg: Value, terms: &[StatTerm]) -> Value {
         let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let usage = self.b.block_param(join, Type::I64);
         let parent = self.pointer(memcg, members::MEMCG_PARENT);
         self.b.branch(Cond::Eq, parent, imm(0), root, below);
-        self.b.switch_to(below);
-        let counted = self.usage(memcg);
-        self.b.jump(join, &[counted]);
         // The root has no counter of its own. Its statistics are as they were flushed last inside of a walk.
         self.b.switch_to(root);
         if !self.in_rcu {
             self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
         }
-        let sum = self.statistics(memcg, terms, missing);
+        let sum = self.statistics(memcg, terms, below);
         self.b.jump(join, &[sum]);
+        self.b.switch_to(below);
+        let counted = self.usage(memcg);
+        self.b.jump(join, &[counted]);
         self.b.switch_to(join);
         usage
     }

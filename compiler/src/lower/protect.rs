@@ -129,6 +129,8 @@ impl Lower<'_> {
         let css = self.css_of(unit);
         self.walk_css(css, Order::Pre, &[], |s, walk| {
             let (mark, out) = (s.b.create_block(), s.b.create_block());
+            // A removed one holds charges, but nobody: there is nothing to protect.
+            s.skip_offline(walk.item, walk.next);
             let below = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
             s.leave_if(Cond::Eq, below, imm(0), walk.next);
             s.never(Unit::Cgroup, below, mark);

@@ -63,6 +63,11 @@ pub(crate) fn raise(model: &mut Model<'_>, cgroup: CgroupIndex, bytes: u64) -> i
     0
 }
 
+/// `task_will_free_mem()`: it dies, and so does whoever has the same address space.
+pub(crate) fn will_free_its_memory(machine: &Machine, index: ProcessIndex) -> bool {
+    is_dying(machine.process(index)) && !sharers(machine, index).any(|at| !is_dying(machine.process(at)))
+}
+
 /// `oom_kill_process()`: gives the processes that are not what they were.
 pub(crate) fn oom_kill_process(
     machine: &mut Machine,
@@ -71,8 +76,8 @@ pub(crate) fn oom_kill_process(
     index: ProcessIndex,
 ) -> Vec<ProcessIndex> {
     let mut changed = Vec::new();
-    // `task_will_free_mem()`: a victim in flight only gets the mark.
-    if is_dying(machine.process(index)) && !sharers(machine, index).any(|at| !is_dying(machine.process(at))) {
+    // A victim in flight only gets the mark.
+    if will_free_its_memory(machine, index) {
         mark(machine, index, &mut changed);
         return changed;
     }

@@ -24,8 +24,10 @@ pub(crate) const E2BIG: i64 = -7;
 /// What a program asked the kernel to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
-    /// To kill the process of this id; of a victim in flight, to hurry it on.
+    /// To kill the process of this id.
     Kill(i64),
+    /// To hurry the process of this id on, which was in flight already.
+    Hurry(i64),
     /// To raise the limit to so many bytes.
     Raise(i64),
 }
@@ -361,7 +363,9 @@ impl World for Model<'_> {
         self.event_at(event)?;
         self.text_at(message)?;
         let process = self.process_of(task).ok_or_else(|| Fault("nobody is killed".to_owned()))?;
-        self.calls.push(Call::Kill(self.machine.process(process).pid));
+        let pid = self.machine.process(process).pid;
+        let in_flight = crate::act::will_free_its_memory(self.machine, process);
+        self.calls.push(if in_flight { Call::Hurry(pid) } else { Call::Kill(pid) });
         Ok(crate::act::kill(self, process) as u64)
     }
 

@@ -192,7 +192,9 @@ impl Oracle<'_> {
     fn is_unit_victim(&self, unit: CgroupIndex) -> bool {
         let (processes, blind) = self.processes_below(unit);
         let mut processes = processes.iter().map(|at| self.machine.process(*at));
+        let group = kernel::group_above(&self.machine, unit, self.domain());
         unit != ROOT
+            && !group.is_some_and(|group| self.holds_protected(group))
             && !blind
             && !self.is_protected_from_above(unit)
             && !self.holds_protected(unit)

@@ -14,12 +14,16 @@ pub(crate) fn is_unkillable(process: &Process) -> bool {
 /// The cgroup to which the kernel extends the kill of a process: the highest one with `memory.oom.group` from its own
 /// up to the domain.
 pub(crate) fn group_of(machine: &Machine, victim: ProcessIndex, domain: CgroupIndex) -> Option<CgroupIndex> {
-    let home = machine.home(victim);
-    if home == ROOT {
+    group_above(machine, machine.home(victim), domain)
+}
+
+/// The highest cgroup with `memory.oom.group` from a cgroup up to the domain.
+pub(crate) fn group_above(machine: &Machine, from: CgroupIndex, domain: CgroupIndex) -> Option<CgroupIndex> {
+    if from == ROOT {
         return None;
     }
     machine
-        .ancestors(home)
+        .ancestors(from)
         .take_while(|at| machine.is_within(*at, domain))
         .filter(|at| machine.cgroup(*at).group)
         .last()
