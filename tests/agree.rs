@@ -1,90 +1,104 @@
 //! The bytes of random policies in the simulator against the oracle, on random machines.
+//!
+//! `OOMC_SEED` and `OOMC_PAIRS` change what is looked at; `cargo xtask fuzz` runs it for long.
 
 use std::collections::BTreeMap;
+use std::thread;
 
+use oomc_abi::record::Action;
+use oomc_abi::resolve::KernelView;
 use oomc_sim::Kernel;
-use oomc_tests::agree::{agree, both};
-use oomc_tests::generate;
+use oomc_sim::machine::{Event, Machine};
+use oomc_tests::agree::{Batch, Both, agree, both};
+use oomc_tests::generate::Scene;
+
+/// Of the ordinary run.
+const SEED: u64 = 1;
+const PAIRS: u64 = 20_000;
+
+/// Machines for each policy: a machine costs a hundredth of a policy.
+const MACHINES: usize = 20;
+
+/// How often each action is decided at least, in a hundred thousand pairs.
+const LEAST: usize = 500;
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+fn kernel() -> Kernel {
+    Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled")
+}
 
 #[test]
-fn explore() {
-    let kernel = Kernel::new(oomc_abi::resolve::KernelView::embedded()).unwrap();
-    let number = |name: &str, default: u64| {
-        std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-    };
-    let seed = number("OOMC_SEED", 1);
-    let policies = number("OOMC_POLICIES", 100) as usize;
-    let machines = number("OOMC_MACHINES", 10) as usize;
-    let start = std::time::Instant::now();
-    let texts = generate::policies(seed, policies);
-    eprintln!("generated {policies} policies in {:?}", start.elapsed());
-    let (mut compile, mut decide) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
-    let mut actions: BTreeMap<String, usize> = BTreeMap::new();
-    let mut bad = 0;
-    for (at, text) in texts.iter().enumerate() {
-        let t = std::time::Instant::now();
-        let Ok(made) = std::panic::catch_unwind(|| both(text, &kernel)) else {
-            eprintln!("--- {at} COMPILER PANIC\n{text}");
-            bad += 1;
-            continue;
-        };
-        let Some(both) = made else { continue };
-        compile += t.elapsed();
-        let t = std::time::Instant::now();
-        if number("OOMC_ONLY", u64::MAX) != u64::MAX && number("OOMC_ONLY", 0) != at as u64 {
-            continue;
+fn bytes_and_oracle_decide_alike() {
+    let kernel = kernel();
+    let pairs = number("OOMC_PAIRS", PAIRS);
+    let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
+    let policies = pairs.div_ceil(MACHINES as u64).div_ceil(threads);
+    let seed = number("OOMC_SEED", SEED);
+    let mut actions: BTreeMap<Action, usize> = BTreeMap::new();
+    let (mut wrong, mut too_large) = (Vec::new(), 0);
+    thread::scope(|scope| {
+        let kernel = &kernel;
+        let parts: Vec<_> = (0..threads)
+            .map(|part| {
+                scope.spawn(move || {
+                    let mut batch = Batch::new(kernel, seed.wrapping_mul(1_000).wrapping_add(part));
+                    let wrong = (0..policies).find_map(|_| batch.policy(MACHINES).err());
+                    (batch, wrong)
+                })
+            })
+            .collect();
+        for part in parts {
+            let (batch, disagreement) = part.join().expect("a part has come to its end");
+            batch.actions.iter().for_each(|(action, count)| *actions.entry(*action).or_default() += count);
+            too_large += batch.too_large;
+            wrong.extend(disagreement);
         }
-        for (m, scene) in generate::scenes(seed * 1000 + at as u64, machines).iter().enumerate() {
-            match std::panic::catch_unwind(|| agree(&both, &kernel, scene)) {
-                Ok(Ok(decision)) => *actions.entry(decision.action.to_string()).or_default() += 1,
-                Ok(Err(text)) => {
-                    bad += 1;
-                    if bad < number("OOMC_SHOW", 3) {
-                        eprintln!("--- {at}/{m}\n{}\n{text}", both.text);
-                        if number("OOMC_VERBOSE", 0) > 0 {
-                            for (i, c) in scene.machine.cgroups.iter().enumerate() {
-                                eprintln!(
-                                    "c{i} {} parent {:?} id {} serial {}{}{}{}{} max {:?} own {} {:?}",
-                                    scene.machine.path(i),
-                                    c.parent,
-                                    c.id,
-                                    c.serial,
-                                    if c.removed { " removed" } else { "" },
-                                    if c.bare { " bare" } else { "" },
-                                    if c.group { " group" } else { "" },
-                                    if c.no_walk { " no_walk" } else { "" },
-                                    c.max,
-                                    c.own.charged,
-                                    c.labels
-                                );
-                            }
-                            for (i, p) in scene.machine.processes.iter().enumerate() {
-                                eprintln!(
-                                    "p{i} in c{} pid {} {:?} adj {} anon {} file {} start {} threads {} {:?} kernel {} shares {:?}",
-                                    p.cgroup,
-                                    p.pid,
-                                    p.comm,
-                                    p.adj,
-                                    p.anon,
-                                    p.file,
-                                    p.start,
-                                    p.threads,
-                                    p.life,
-                                    p.kernel,
-                                    p.shares_with
-                                );
-                            }
-                            eprintln!("{:?} audit {:?}", scene.event, scene.audit);
-                        }
-                    } else if bad < 40 {
-                        eprintln!("--- {at}/{m} {}", text.lines().next().unwrap_or(""));
-                    }
-                }
-                Err(_) => eprintln!("--- {at}/{m} PANIC\n{}", both.text),
-            }
-        }
-        decide += t.elapsed();
+    });
+    let agreed: usize = actions.values().sum();
+    let each: Vec<String> = actions.iter().map(|(action, count)| format!("{action}: {count}")).collect();
+    eprintln!("{agreed} pairs decided alike; {too_large} policies were too large; {}", each.join(", "));
+    if let Some(first) = wrong.first() {
+        panic!("{first}");
     }
-    eprintln!("compile {compile:?} decide {decide:?} bad {bad} {actions:?}");
-    assert!(bad == 0);
+    assert!(agreed as u64 * 10 >= pairs * 9, "only {agreed} of {pairs} pairs were decided");
+    let acts = [
+        Action::None,
+        Action::KillProcess,
+        Action::KillCgroup,
+        Action::KillAll,
+        Action::RaiseLimit,
+        Action::Wait,
+        Action::Defer,
+    ];
+    for action in acts {
+        let count = actions.get(&action).copied().unwrap_or(0);
+        assert!(count * 100_000 >= LEAST * agreed, "{action}: decided {count} times only");
+    }
+}
+
+/// What is compared would tell: the bytes of one policy against the meaning of another.
+#[test]
+fn a_wrong_program_is_found() {
+    use oomc_sim::machine::{Cgroup, Process};
+    let kernel = kernel();
+    let made = |text| both(text, &kernel).expect("it is small");
+    let cgroup = Cgroup { name: "job".to_owned(), parent: Some(0), id: 7, serial: 2, ..Cgroup::default() };
+    let process = |pid, anon| Process { cgroup: 1, pid, anon, threads: 1, ..Process::default() };
+    let machine = Machine {
+        memory: 1 << 18,
+        now: 1_000_000_000,
+        cgroups: vec![Cgroup { id: 1, serial: 1, ..Cgroup::default() }, cgroup],
+        processes: vec![process(10, 100), process(11, 200)],
+    };
+    let event = Event { cgroup: Some(1), attached: 1, total: 1 << 18, ..Event::default() };
+    let scene = Scene { machine, event, audit: None };
+    let (largest, smallest) = (made("kill largest in subtree"), made("kill smallest in subtree"));
+    assert!(agree(&largest, &kernel, &scene).is_ok());
+    let mixed = Both { policy: smallest.policy, ..largest };
+    let what = agree(&mixed, &kernel, &scene).expect_err("another one dies");
+    assert!(what.contains("killed: [10] by the program, [11] by the oracle"), "{what}");
+    assert!(what.contains("candidates"), "{what}");
 }

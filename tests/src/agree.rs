@@ -1,8 +1,9 @@
 //! The bytes of a policy in the simulator against the oracle: whether both decide alike.
 //!
 //! Compares all that can be seen: what is returned, what the kernel is asked for, the machine afterwards, and the
-//! record.
+//! record. A pair that disagrees is made smaller as long as it still does.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use oomc_abi::account::Account;
@@ -11,10 +12,13 @@ use oomc_abi::fields::Unit;
 use oomc_abi::record::{Action, Candidate, MAX_CANDIDATES, MAX_KEYS, Message, NAME_BYTES, Record};
 use oomc_compiler::hir;
 use oomc_oracle::{Decision, Settings, decide};
-use oomc_sim::machine::{Life, Machine};
+use oomc_sim::machine::{Event, Life, Machine};
 use oomc_sim::{Attached, Call, Kernel, Policy, Run, Simulation};
 
-use crate::generate::Scene;
+use proptest::strategy::{Strategy as _, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use crate::generate::{self, Scene};
 
 /// A policy in both forms.
 #[derive(Debug)]
@@ -66,6 +70,9 @@ pub fn agree(both: &Both, kernel: &Kernel, scene: &Scene) -> Result<Decision, St
     let run = simulation.ask(&mut attached, &scene.event).map_err(|refusal| refusal.to_string())?;
     let mut found = Differences::default();
     compare(&mut found, both, scene, &decision, &run, &attached, simulation.machine());
+    for (container, offset) in simulation.unfilled() {
+        _ = writeln!(found.0, "the model does not fill what lies at byte {offset} of `{container}`");
+    }
     if found.0.is_empty() {
         return Ok(decision);
     }
@@ -78,6 +85,121 @@ pub fn agree(both: &Both, kernel: &Kernel, scene: &Scene) -> Result<Decision, St
         lines.for_each(|line| _ = writeln!(text, "  {line}"));
     }
     Err(text)
+}
+
+/// A pair that disagrees.
+#[derive(Clone, Debug)]
+pub struct Disagreement {
+    /// The policy.
+    pub text: String,
+    /// The machine and the event.
+    pub scene: Scene,
+    /// In what.
+    pub what: String,
+}
+
+impl std::fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\n{}\n{}", self.text, self.what, self.scene)
+    }
+}
+
+/// A policy and its machines.
+#[derive(Debug)]
+pub struct Batch<'k> {
+    kernel: &'k Kernel,
+    runner: TestRunner,
+    /// What was decided, each with how often.
+    pub actions: BTreeMap<Action, usize>,
+    /// Policies that are too large for the kernel's limits.
+    pub too_large: usize,
+}
+
+/// How often a pair is made smaller.
+const STEPS: usize = 300;
+
+impl<'k> Batch<'k> {
+    /// The same seed gives the same pairs.
+    #[must_use]
+    pub fn new(kernel: &'k Kernel, seed: u64) -> Self {
+        Self { kernel, runner: generate::runner(seed), actions: BTreeMap::new(), too_large: 0 }
+    }
+
+    /// A random policy on so many random machines.
+    ///
+    /// # Errors
+    /// The first pair that disagrees, made smaller.
+    pub fn policy(&mut self, machines: usize) -> Result<(), Box<Disagreement>> {
+        let policy = generate::policy().new_tree(&mut self.runner);
+        let mut policy = policy.unwrap_or_else(|reason| panic!("no policy can be made: {reason}"));
+        let text = policy.current();
+        let both = match made(&text, self.kernel) {
+            Ok(Some(both)) => both,
+            Ok(None) => {
+                self.too_large += 1;
+                return Ok(());
+            }
+            Err(what) => {
+                let scene = Scene { machine: Machine::default(), event: Event::default(), audit: None };
+                return Err(Box::new(Disagreement { text, scene, what }));
+            }
+        };
+        let scenes = generate::scene();
+        for _ in 0..machines {
+            let scene = scenes.new_tree(&mut self.runner);
+            let mut scene = scene.unwrap_or_else(|reason| panic!("no machine can be made: {reason}"));
+            match asked(&both, self.kernel, &scene.current()) {
+                Ok(decision) => *self.actions.entry(decision.action).or_default() += 1,
+                Err(what) => return Err(self.smaller(&mut policy, &mut scene, what)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a pair smaller as long as it disagrees: the policy, then the machine.
+    fn smaller(
+        &self,
+        policy: &mut impl ValueTree<Value = String>,
+        scene: &mut impl ValueTree<Value = Scene>,
+        what: String,
+    ) -> Box<Disagreement> {
+        let mut least = Disagreement { text: policy.current(), scene: scene.current(), what };
+        for _ in 0..STEPS {
+            if !policy.simplify() {
+                break;
+            }
+            let text = policy.current();
+            let failed = made(&text, self.kernel).ok().flatten();
+            match failed.and_then(|both| asked(&both, self.kernel, &least.scene).err()) {
+                Some(what) => least = Disagreement { text, what, ..least },
+                None if !policy.complicate() => break,
+                None => {}
+            }
+        }
+        let Ok(Some(both)) = made(&least.text, self.kernel) else { return Box::new(least) };
+        for _ in 0..STEPS {
+            if !scene.simplify() {
+                break;
+            }
+            match asked(&both, self.kernel, &scene.current()) {
+                Err(what) => least = Disagreement { scene: scene.current(), what, ..least },
+                Ok(_) if !scene.complicate() => break,
+                Ok(_) => {}
+            }
+        }
+        Box::new(least)
+    }
+}
+
+/// As [`both`]; a panic is a disagreement, too.
+fn made(text: &str, kernel: &Kernel) -> Result<Option<Both>, String> {
+    std::panic::catch_unwind(|| both(text, kernel)).map_err(|_| "the compiler panics".to_owned())
+}
+
+/// As [`agree`]; a panic is a disagreement, too.
+fn asked(both: &Both, kernel: &Kernel, scene: &Scene) -> Result<Decision, String> {
+    let asked = std::panic::catch_unwind(|| agree(both, kernel, scene));
+    asked.unwrap_or_else(|_| Err("the simulator or the oracle panics".to_owned()))
 }
 
 /// Lines: what, by the program, by the oracle.
@@ -102,11 +224,14 @@ fn compare(
     machine: &Machine,
 ) {
     found.compare("answer", &i64::from(run.answer), &decision.answer);
-    compare_calls(found, scene, decision, run);
+    let alone = compare_calls(found, scene, decision, run);
     for (index, (one, other)) in machine.processes.iter().zip(&decision.machine.processes).enumerate() {
         let life = |life: Life| match life {
-            // Of two that share their memory, who is killed first takes the other with him.
-            Life::Dying { reaped, .. } if decision.in_any_order => Life::Dying { chosen: true, reaped },
+            // Of two that share their memory, who is killed first takes the other with him; and any of those that
+            // die may be the one that is hurried on.
+            Life::Dying { reaped, .. } if !alone || decision.in_any_order => {
+                Life::Dying { chosen: true, reaped }
+            }
             life => life,
         };
         found.compare(&format!("process {index}"), &life(one.life), &life(other.life));
@@ -127,7 +252,9 @@ fn compare(
 
 /// In which order the members of a cgroup die is nobody's business, nor whom the kernel is asked to kill if others
 /// die with him, nor which of many that die is hurried on.
-fn compare_calls(found: &mut Differences, scene: &Scene, decision: &Decision, run: &Run) {
+///
+/// Gives whether each died by a call of its own.
+fn compare_calls(found: &mut Differences, scene: &Scene, decision: &Decision, run: &Run) -> bool {
     let (mut killed, mut rises, mut waits) = (Vec::new(), Vec::new(), 0);
     for call in &run.calls {
         match call {
@@ -148,11 +275,13 @@ fn compare_calls(found: &mut Differences, scene: &Scene, decision: &Decision, ru
     found.compare("rises", &rises, &to_raise);
     let before = scene.machine.processes.iter();
     let died = before.zip(&decision.machine.processes).filter(|(one, other)| one.life != other.life).count();
-    if to_kill.len() >= died {
+    let alone = to_kill.len() >= died;
+    if alone {
         killed.sort_unstable();
         to_kill.sort_unstable();
         found.compare("killed", &killed, &to_kill);
     }
+    alone
 }
 
 fn compare_records(found: &mut Differences, both: &Both, decision: &Decision, record: &Record) {

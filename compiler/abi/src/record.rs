@@ -133,7 +133,7 @@ pub const SYSTEM: u64 = 2;
 macro_rules! codes {
     ($(#[doc = $doc:literal])* $name:ident { $( $variant:ident = $code:literal, $text:literal; )* }) => {
         $(#[doc = $doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum $name {
             $( #[doc = $text] $variant = $code, )*

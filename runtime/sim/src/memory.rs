@@ -134,11 +134,6 @@ impl Region {
         &mut self.data
     }
 
-    /// Bytes that are kept of each object.
-    pub(crate) fn record(&self) -> usize {
-        self.record
-    }
-
     /// Where an object's bytes begin that start at an offset, if they are kept in one piece.
     #[inline]
     fn find(&self, rest: u64, bytes: u64) -> Found {

@@ -4,6 +4,8 @@
 //! who shares memory shares all of it, and the event is one that the kernel would report. Cgroups and processes
 //! stand in random order, and that is the order in which the kernel's walks show them.
 
+use std::fmt;
+
 use oomc_sim::machine::{Amounts, Cgroup, Counter, Event, Life, Machine, PAGE, Process, ROOT};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -22,6 +24,33 @@ pub struct Scene {
     pub event: Event,
     /// Nobody acts, but all is recorded.
     pub audit: Option<bool>,
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flag = |set: bool, word: &'static str| if set { word } else { "" };
+        for (index, cgroup) in self.machine.cgroups.iter().enumerate() {
+            let (path, Cgroup { id, serial, max, own, .. }) = (self.machine.path(index), cgroup);
+            write!(f, "cgroup {index} {path} id {id} serial {serial} max {max:?} charged {}", own.charged)?;
+            let flags = [
+                flag(cgroup.removed, " removed"),
+                flag(cgroup.bare, " bare"),
+                flag(cgroup.group, " group"),
+                flag(cgroup.no_walk, " no_walk"),
+            ];
+            writeln!(f, "{} {:?} {:?}", flags.concat(), cgroup.labels, cgroup.counters)?;
+        }
+        for Process { cgroup, pid, comm, uid, adj, anon, file, shmem, swap, threads, start, life, .. } in
+            &self.machine.processes
+        {
+            write!(
+                f,
+                "process {pid} {comm:?} in cgroup {cgroup} uid {uid} adj {adj} threads {threads} start {start}"
+            )?;
+            writeln!(f, " anon {anon} file {file} shmem {shmem} swap {swap} {life:?}")?;
+        }
+        writeln!(f, "{:?} audit {:?}", self.event, self.audit)
+    }
 }
 
 /// Numbers from which one is made: each choice takes the next, and smaller ones are simpler.

@@ -98,14 +98,6 @@ pub fn policies(seed: u64, count: usize) -> Vec<String> {
     (0..count).filter_map(|_| strategy.new_tree(&mut runner).ok()).map(|tree| tree.current()).collect()
 }
 
-/// Machines with events, from a seed.
-#[must_use]
-pub fn scenes(seed: u64, count: usize) -> Vec<Scene> {
-    let mut runner = runner(seed);
-    let strategy = scene();
-    (0..count).filter_map(|_| strategy.new_tree(&mut runner).ok()).map(|tree| tree.current()).collect()
-}
-
 /// The same seed makes the same choices.
 #[must_use]
 pub fn runner(seed: u64) -> TestRunner {
