@@ -97,6 +97,8 @@ pub enum Holds {
     SignalFlags,
     /// The address space of an OOM killer's victim.
     VictimMm,
+    /// Null: what the model does not have.
+    Nothing,
     /// A limit that nobody has set.
     NoLimit,
     FilePages,
@@ -168,6 +170,7 @@ pub static SLOTS: &[Slot] = &[
     slot(Class::Signal, "nr_threads", Holds::Threads),
     slot(Class::Signal, "flags", Holds::SignalFlags),
     slot(Class::Signal, "oom_mm", Holds::VictimMm),
+    slot(Class::Signal, "core_state", Holds::Nothing),
     raw(Class::Signal, "rlim[3].rlim_cur", Holds::NoLimit),
     slot(Class::Mm, "rss_stat[0].count", Holds::FilePages),
     slot(Class::Mm, "rss_stat[1].count", Holds::AnonPages),
@@ -209,6 +212,7 @@ pub static SLOTS: &[Slot] = &[
     slot(Class::Psi, "avg[10]", Holds::Average(1, 1)),
     slot(Class::Psi, "avg[11]", Holds::Average(1, 2)),
     slot(Class::Event, "memcg", Holds::To(Class::Memcg)),
+    raw(Class::Event, "chosen", Holds::Nothing),
     slot(Class::Event, "order", Holds::Order),
     slot(Class::Event, "totalpages", Holds::TotalPages),
     slot(Class::Event, "gfp_mask", Holds::GfpMask),

@@ -332,6 +332,7 @@ fn of_process(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessIn
         }
         Holds::VictimMm if chosen => layout.address(Class::Mm, process.shares_with.unwrap_or(index)),
         Holds::VictimMm => 0,
+        Holds::Nothing => 0,
         Holds::NoLimit => u64::MAX,
         Holds::FilePages => process.file as u64,
         Holds::AnonPages => process.anon as u64,
@@ -399,6 +400,7 @@ fn of_event(layout: &Layout, row: &Filled, event: &Event) -> u64 {
         Holds::To(Class::Memcg) => event.cgroup.map_or(0, |cgroup| layout.address(Class::Memcg, cgroup)),
         Holds::To(Class::Cgroup) => layout.address(Class::Cgroup, event.attached),
         Holds::To(class) => layout.address(class, 0),
+        Holds::Nothing => 0,
         Holds::Order => event.order as u64,
         Holds::TotalPages => event.total as u64,
         Holds::GfpMask => event.gfp_mask as u64,

@@ -5,6 +5,7 @@ use oomc_compiler::hir::{
     ActionId, ActionKind, ExprId, ExprKind, Kill, Message, Part, Rule, Selection, Subject, Unit,
 };
 
+use crate::choose::Ranked;
 use crate::machine::{PAGE, ProcessIndex};
 use crate::scope::{Object, Scope};
 use crate::value::clamp;
@@ -123,26 +124,30 @@ impl Oracle<'_> {
             return Ok(true);
         }
         self.end(End::NoCandidate);
-        let candidates = self.candidates(&kill.selection, true);
+        let selection = &kill.selection;
         let enough = kill.until.map(|until| self.value(None, until.freed));
         let most = match kill.until {
-            _ if kill.selection.all => usize::MAX,
+            _ if selection.all => usize::MAX,
             Some(until) => until.at_most.into(),
             None => 1,
         };
-        let tries = if kill.selection.all { usize::MAX } else { TRIES };
-        if kill.selection.all {
-            self.decision.in_any_order |= candidates.len() > 1;
+        let mut left = self.candidates(selection, true, &[]);
+        let tries = if selection.all { left.len() } else { TRIES };
+        if selection.all {
+            self.decision.in_any_order |= left.len() > 1;
         } else {
             self.decision.candidates = Vec::new();
         }
         let (mut victims, mut freed, mut done) = (0, 0_i128, false);
-        for candidate in candidates.iter().take(tries) {
+        let mut tried: Vec<Ranked> = Vec::new();
+        while !left.is_empty() && tried.len() < tries {
+            let candidate = left.remove(0);
+            tried.push(candidate.clone());
             // It may have died with one before it.
-            if victims > 0 && !self.settings.audit && !self.is_alive(candidate.object) {
+            if selection.all && !self.settings.audit && !self.is_alive(candidate.object) {
                 continue;
             }
-            if !kill.selection.all {
+            if !selection.all {
                 self.decision.candidates.push(candidate.clone());
             }
             // Looked at for the record alone.
@@ -155,7 +160,7 @@ impl Oracle<'_> {
                 Object::Event => None,
             };
             let reason = kill.reason.as_ref().filter(|_| victims == 0).map(|message| {
-                let scope = Scope { binder: kill.selection.binder, object: candidate.object, outer: None };
+                let scope = Scope { binder: selection.binder, object: candidate.object, outer: None };
                 self.message(Some(&scope), message)
             });
             if reason.is_some() {
@@ -170,6 +175,10 @@ impl Oracle<'_> {
             // Where the amount is missing, one victim is what can be justified.
             let is_enough = enough.is_some_and(|enough| freed >= i128::from(enough.unwrap_or(0)));
             done = victims >= most || is_enough;
+            // Whoever comes next is looked for on the machine as it is now, below the one before.
+            if !selection.all {
+                left = self.candidates(selection, true, &tried);
+            }
         }
         if victims == 0 {
             return Ok(false);

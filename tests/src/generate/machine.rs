@@ -230,9 +230,7 @@ fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
         shares_with: None,
         members: Vec::new(),
     };
-    if take.below(2) == 1 {
-        process.members.push(("sched_reset_on_fork".to_owned(), 1));
-    }
+    process.members.push(("sched_reset_on_fork".to_owned(), take.one(&[0, 1])));
     let memory_of = take.below(machine.processes.len().max(1));
     if take.rarely(10)
         && let Some(owner) = machine.processes.get(memory_of)
