@@ -170,7 +170,7 @@ enum Found {
 
 /// The distance between two objects; one more byte, so that the end of one is not the start of the next.
 fn shift(size: u64) -> u32 {
-    size.max(1).next_power_of_two().trailing_zeros()
+    (size + 1).next_power_of_two().trailing_zeros()
 }
 
 /// All of it.
@@ -283,10 +283,10 @@ impl Memory {
         let Some(place) = Place::of(address) else { return Err(wild("writes", address)) };
         let region = self.region_mut(place);
         let rest = address - place.base();
-        let Found::At(at) = region.find(rest, bytes) else { return Err(wild("writes", address)) };
-        if !region.writable {
+        if !region.writable && !region.data.is_empty() {
             return Err(Fault(format!("the program writes at {address:#x}, where it may only read")));
         }
+        let Found::At(at) = region.find(rest, bytes) else { return Err(wild("writes", address)) };
         let number = number.to_le_bytes();
         match (region.data.get_mut(at..at + bytes as usize), number.get(..bytes as usize)) {
             (Some(to), Some(from)) => {

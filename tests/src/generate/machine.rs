@@ -256,7 +256,7 @@ fn what_happens(machine: &Machine, take: &mut Taker<'_>) -> Event {
         cgroup,
         attached: take.one(&above),
         order: take.one(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 9, -1]),
-        gfp_mask: take.one(&[0, 0x1400_dc0, 0xcc0]),
+        gfp_mask: take.one(&[0, 0x0014_0dc0, 0xcc0]),
         constraint: if cgroup.is_some() { 3 } else { take.below(3) },
         total: take.one(&[1024 * MIB, 80 * MIB, 999]),
         trigger: None,
