@@ -1,36 +1,122 @@
-//! Every construct and every field has a case that runs in the machine: a new row without one fails here.
+//! Every construct has a case at every stage that knows it: a new row without one fails here.
+//!
+//! | stage | what must stand in a case |
+//! |---|---|
+//! | `parse`, `fmt` | each word and each sign of the language |
+//! | `hir` | each construct |
+//! | `ir` | each construct, and each way in which a field is read |
+//! | `vcode`, `regalloc`, `asm` together | each kind of instruction of the IR, of which all code is made |
+//! | `run` | each word, sign, construct and field |
+//!
+//! A field has its case in `run` and nowhere else: before, fields that are read in one way differ in nothing but the
+//! name, and `tests/abi.rs` compares that with the kernel. Code does not know constructs any more, so its cases are
+//! about instructions. `check` is about diagnostics, `opt` about passes, `object` about sections, symbols and types.
 
 use std::collections::HashSet;
 
-use oomc_compiler::{KernelView, Source};
+use oomc_compiler::hir::Policy;
+use oomc_compiler::ir::{self, Module};
+use oomc_compiler::{KernelView, Source, lower, passes};
 use oomc_tests::{constructs, files, read, root};
 
 /// What happens to no policy in a machine: parts of `test` blocks, which say what a model does.
 const IN_TESTS: [&str; 7] = ["`test`", "`given`", "`on`", "`system`", "`oom`", "`expect`", "`nobody`"];
 
+/// The texts of the cases that a stage runs: policies, or with `end` `ir` files of IR.
+fn cases(stage: &str, end: &str) -> Vec<String> {
+    let asks = |case: &str| {
+        let tests = case.lines().find_map(|line| line.strip_prefix("#! test:")).unwrap_or_default();
+        tests.split(',').any(|test| test.trim() == stage)
+    };
+    let paths = files(&root().join("tests/cases")).into_iter();
+    let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == end));
+    paths.map(|path| read(&path)).filter(|case| asks(case)).collect()
+}
+
+/// What a policy is made of, if it can be compiled.
+fn checked(text: &str, view: &KernelView) -> Option<Policy> {
+    oomc_compiler::check(&Source::new("case.oom", text), view).policy
+}
+
+fn words(text: &str) -> Vec<String> {
+    let without: Vec<&str> = text.lines().map(|line| line.split('#').next().unwrap_or("")).collect();
+    constructs::words(&without.join("\n"))
+}
+
+/// Fails with what is wanted and not seen.
+fn demand(stage: &str, wanted: Vec<String>, seen: &HashSet<String>) {
+    let missing: Vec<String> = wanted.into_iter().filter(|name| !seen.contains(name)).collect();
+    assert!(missing.is_empty(), "no case of `{stage}` in tests/cases for:\n{}", missing.join("\n"));
+}
+
 #[test]
 fn every_construct_has_a_case_in_the_machine() {
     let view = KernelView::embedded();
     let mut seen = HashSet::new();
-    for path in files(&root().join("tests/cases/run")) {
-        if path.extension().is_none_or(|end| end != "oom") {
-            continue;
-        }
-        let case = read(&path);
+    for case in cases("run", "oom") {
         // A case may have more policies than the file itself, each in one line.
         let others = case.lines().filter_map(|line| line.strip_prefix("#> policy ")?.split_once(':'));
-        for policy in others.map(|(_, policy)| policy).chain([case.as_str()]) {
-            let source = Source::new("case.oom", policy);
-            let Some(policy) = oomc_compiler::check(&source, &view).policy else { continue };
+        for text in others.map(|(_, policy)| policy).chain([case.as_str()]) {
+            let Some(policy) = checked(text, &view) else { continue };
             seen.extend(constructs::of(&policy));
-            let without: Vec<&str> =
-                source.text.lines().map(|line| line.split('#').next().unwrap_or("")).collect();
-            seen.extend(constructs::words(&without.join("\n")));
+            seen.extend(words(text));
         }
     }
-    let missing: Vec<String> = constructs::all()
-        .into_iter()
-        .filter(|construct| !seen.contains(construct) && !IN_TESTS.contains(&construct.as_str()))
-        .collect();
-    assert!(missing.is_empty(), "no case in tests/cases/run for:\n{}", missing.join("\n"));
+    let mut wanted = constructs::all();
+    wanted.retain(|construct| !IN_TESTS.contains(&construct.as_str()));
+    demand("run", wanted, &seen);
+}
+
+#[test]
+fn every_word_is_parsed() {
+    let seen = cases("parse", "oom").iter().flat_map(|case| words(case)).collect();
+    demand("parse", constructs::all_words(), &seen);
+}
+
+#[test]
+fn every_word_is_laid_out() {
+    let seen = cases("fmt", "oom").iter().flat_map(|case| words(case)).collect();
+    demand("fmt", constructs::all_words(), &seen);
+}
+
+#[test]
+fn every_construct_is_checked() {
+    let view = KernelView::embedded();
+    let policies = cases("hir", "oom").into_iter().filter_map(|case| checked(&case, &view));
+    let seen = policies.flat_map(|policy| constructs::of(&policy)).collect();
+    demand("hir", constructs::all_constructs(), &seen);
+}
+
+#[test]
+fn every_construct_is_lowered() {
+    let view = KernelView::embedded();
+    let mut seen = HashSet::new();
+    for policy in cases("ir", "oom").into_iter().filter_map(|case| checked(&case, &view)) {
+        seen.extend(constructs::of(&policy));
+        seen.extend(constructs::ways(&policy));
+    }
+    let mut wanted = constructs::all_constructs();
+    wanted.extend(constructs::all_ways());
+    demand("ir", wanted, &seen);
+}
+
+#[test]
+fn every_instruction_becomes_code() {
+    let view = KernelView::embedded();
+    let stages = ["vcode", "regalloc", "asm"];
+    let policies = stages.iter().flat_map(|stage| cases(stage, "oom"));
+    let lowered = policies.filter_map(|case| checked(&case, &view)).map(|policy| {
+        let mut module = lower::lower(&policy, &view);
+        passes::run_all(&mut module);
+        module
+    });
+    let written = stages.iter().flat_map(|stage| cases(stage, "ir"));
+    let modules: Vec<Module> = lowered.chain(written.filter_map(|case| ir::read::read(&case).ok())).collect();
+    // Passes leave instructions behind that stand in no block.
+    let functions = modules.iter().flat_map(|module| &module.functions);
+    let insts = functions.flat_map(|func| {
+        let blocks = func.layout.iter().flat_map(|block| &func.blocks[*block].insts);
+        blocks.map(|inst| constructs::instruction(&func.insts[*inst]))
+    });
+    demand("vcode, regalloc or asm", constructs::all_instructions(), &insts.collect());
 }

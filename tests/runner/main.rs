@@ -84,4 +84,4 @@ fn run_case(case: &Case) -> Result<(), String> {
 }
 
 /// Keys that a header may have.
-const KEYS: &[&str] = &["test", "btf", "emit", "pass"];
+const KEYS: &[&str] = &["test", "btf", "emit", "part", "pass"];

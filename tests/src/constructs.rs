@@ -2,10 +2,11 @@
 //!
 //! The list is for tests that say that each occurs somewhere. Fields come from their table.
 
-use oomc_abi::fields;
+use oomc_abi::fields::{self, FieldId};
 use oomc_compiler::hir::{
     ActionKind, ExprId, ExprKind, Part, Pattern, Place, Policy, Quant, Selection, Subject,
 };
+use oomc_compiler::ir::{BinOp, Cond, InstData};
 
 /// Words and signs of the language; what the checked policy no longer shows.
 const WORDS: &str = "policy mode audit enforce const param range label trust root owner any state counter per cgroup \
@@ -34,16 +35,58 @@ pub fn words(text: &str) -> Vec<String> {
     found
 }
 
+/// The words and signs of the language.
+#[must_use]
+pub fn all_words() -> Vec<String> {
+    WORDS.split_whitespace().chain(SIGNS).map(|word| format!("`{word}`")).collect()
+}
+
+/// What a checked policy can be made of, besides fields.
+#[must_use]
+pub fn all_constructs() -> Vec<String> {
+    let (actions, others) = CONSTRUCTS.split_once(';').unwrap_or_default();
+    let actions = actions.split_whitespace().map(|action| format!("action {action}"));
+    actions.chain(others.split([',', ';']).map(|construct| construct.trim().to_owned())).collect()
+}
+
 /// All that there is: words, signs, constructs and fields.
 #[must_use]
 pub fn all() -> Vec<String> {
-    let mut all: Vec<String> =
-        WORDS.split_whitespace().chain(SIGNS).map(|word| format!("`{word}`")).collect();
-    let (actions, others) = CONSTRUCTS.split_once(';').unwrap_or_default();
-    all.extend(actions.split_whitespace().map(|action| format!("action {action}")));
-    all.extend(others.split([',', ';']).map(|construct| construct.trim().to_owned()));
-    all.extend(fields::all().map(|field| format!("field {}.{}", field.row().owner.name(), field.row().name)));
+    let mut all = all_words();
+    all.extend(all_constructs());
+    all.extend(fields::all().map(field));
     all
+}
+
+fn field(field: FieldId) -> String {
+    format!("field {}.{}", field.row().owner.name(), field.row().name)
+}
+
+/// How a field is read, whatever it is read from.
+#[must_use]
+pub fn way(field: FieldId) -> String {
+    let recipe = format!("{:?}", field.row().recipe);
+    let name = recipe.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    format!("{} read by {name}", field.row().owner.name())
+}
+
+/// Each way in which a field is read.
+#[must_use]
+pub fn all_ways() -> Vec<String> {
+    let mut ways: Vec<String> = fields::all().map(way).collect();
+    ways.sort();
+    ways.dedup();
+    ways
+}
+
+/// The ways in which a policy's fields are read.
+#[must_use]
+pub fn ways(policy: &Policy) -> Vec<String> {
+    let fields = policy.exprs.values().filter_map(|expr| match expr.kind {
+        ExprKind::Field(_, field) => Some(way(field)),
+        _ => None,
+    });
+    fields.collect()
 }
 
 /// What a checked policy is made of.
@@ -89,7 +132,7 @@ pub fn of(policy: &Policy) -> Vec<String> {
         found.extend(match &expr.kind {
             ExprKind::Int(_) => Vec::new(),
             ExprKind::Field(of, field) => {
-                vec![subject(*of), format!("field {}.{}", field.row().owner.name(), field.row().name)]
+                vec![subject(*of), self::field(*field)]
             }
             ExprKind::Raw(of, _) => vec![subject(*of), "raw".to_owned()],
             ExprKind::Param(_) => vec!["param".to_owned()],
@@ -152,4 +195,51 @@ fn subject(subject: Subject) -> String {
         Subject::Event => "event",
     };
     format!("subject {name}")
+}
+
+/// All that [`instruction`] can say.
+#[must_use]
+pub fn all_instructions() -> Vec<String> {
+    let others = "iconst, sign_extend, load.ctx, param, load, store, load.field, load.ptr, field.addr, field.fact, \
+        field.exists, enum.value, enum.exists, type.id, ksym.addr, kfunc.addr, stack.addr, map.addr, global.addr, \
+        ptr.add, call, call of a helper, call of a function, jump, return";
+    let mut all: Vec<String> = others.split(',').map(|name| name.trim().to_owned()).collect();
+    all.extend(BinOp::ALL.iter().map(|op| format!("{op:?}")));
+    all.extend(Cond::ALL.iter().map(|cond| format!("branch {cond:?}")));
+    all
+}
+
+/// The kind of an instruction of the IR.
+#[must_use]
+pub fn instruction(inst: &InstData) -> String {
+    let name = match inst {
+        InstData::Iconst(_) => "iconst",
+        InstData::Binary(op, ..) => return format!("{op:?}"),
+        InstData::SignExtend(..) => "sign_extend",
+        InstData::LoadCtx(_) => "load.ctx",
+        InstData::Param(_) => "param",
+        InstData::Load { .. } => "load",
+        InstData::Store { .. } => "store",
+        InstData::LoadField { .. } => "load.field",
+        InstData::LoadPtr { .. } => "load.ptr",
+        InstData::FieldAddr { .. } => "field.addr",
+        InstData::FieldFact(..) => "field.fact",
+        InstData::FieldExists(_) => "field.exists",
+        InstData::EnumValue(_) => "enum.value",
+        InstData::EnumExists(_) => "enum.exists",
+        InstData::TypeId(_) => "type.id",
+        InstData::KsymAddr(_) => "ksym.addr",
+        InstData::KfuncAddr(_) => "kfunc.addr",
+        InstData::StackAddr(_) => "stack.addr",
+        InstData::MapAddr(_) => "map.addr",
+        InstData::GlobalAddr { .. } => "global.addr",
+        InstData::PtrAdd(..) => "ptr.add",
+        InstData::Call { .. } => "call",
+        InstData::CallHelper { .. } => "call of a helper",
+        InstData::CallFunc { .. } => "call of a function",
+        InstData::Jump(_) => "jump",
+        InstData::Branch { cond, .. } => return format!("branch {cond:?}"),
+        InstData::Return(_) => "return",
+    };
+    name.to_owned()
 }

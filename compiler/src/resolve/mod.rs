@@ -370,6 +370,18 @@ impl Scope {
                 (Unit::Process, [home, rest @ ..]) if home.text == "home" && !rest.is_empty() => {
                     self.of_cgroup(Subject::Home(binder), path, rest, &format!("{}.home", head.text))
                 }
+                (Unit::Process, [name]) if self.belongs_to_cgroups(&name.text) => {
+                    // The declaration is meant, whatever is wrong with its use.
+                    if let Some(declared) = self.declared.get_mut(&name.text) {
+                        declared.used = true;
+                    }
+                    Err(Diagnostic::new(
+                        codes::UNKNOWN_FIELD,
+                        format!("a process has no field `{}`", name.text),
+                    )
+                    .label(name.span, "labels and counters belong to cgroups")
+                    .help(format!("write `{}.home.{}` for the process's own cgroup", head.text, name.text)))
+                }
                 (Unit::Process, _) => {
                     let field = find(Owner::Process, path, rest, Some(&head.text))?;
                     Ok(Resolved::Field(Subject::Candidate(binder), field))
@@ -404,6 +416,13 @@ impl Scope {
             }
             Err(diagnostic) => Err(diagnostic),
         }
+    }
+
+    /// Whether it is the name of a label or of a counter.
+    fn belongs_to_cgroups(&self, name: &str) -> bool {
+        self.declared
+            .get(name)
+            .is_some_and(|declared| matches!(declared.what, What::Label(_) | What::State(_)))
     }
 
     /// What a cgroup has: a label, a counter, a field.

@@ -1,0 +1,174 @@
+//! A field, or a kernel function, is one row of a table: shown by adding one of each.
+//!
+//! The repository is copied beside the build, a row is inserted into the copy's table, and the copy's own case
+//! runner runs a case that uses it. Nothing else of the copy is changed. It lies in the target directory, which it
+//! shares: what others wrote is built already, and a second run of the test builds nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs};
+
+use oomc_tests::{child, files, read, root};
+
+/// The text from one mark up to another, which is left out.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let start = text.find(from).unwrap_or_else(|| panic!("no `{from}`"));
+    let rest = &text[start..];
+    &rest[..rest.find(to).unwrap_or_else(|| panic!("no `{to}` behind `{from}`"))]
+}
+
+/// A table with one row more, which is a row of its own with other words.
+fn add(table: &str, row: &str, words: &[(&str, &str)]) -> String {
+    let mut added = row.to_owned();
+    for (old, new) in words {
+        assert!(added.contains(old), "the row that is copied has no `{old}`:\n{added}");
+        added = added.replace(old, new);
+    }
+    table.replacen(row, &format!("{row}{added}"), 1)
+}
+
+/// A field needs nothing but its row: from the policy down to the record by which a loader finds the member.
+const FIELD: &str = r#"#! test: check, hir, ir, asm, object
+#! emit: btf
+
+kill largest process in subtree where minor_faults > 1000
+"#;
+
+/// No construct calls a new function, so its case is IR: the row is all that reading, checking and register allocation
+/// need. The embedded BTF lacks the function; `cargo xtask btf` would mend that.
+const ACQUIRE: &str = r#"#! test: ir, regalloc
+
+function %f {
+    fd0 = mem_cgroup.css.cgroup
+block0:
+    v0 = call bpf_get_root_mem_cgroup()
+    br ne v0, 0, block1, block4
+block1:
+    v1 = load.ptr v0, fd0
+    v2 = call bpf_cgroup_acquire(v1)
+    br ne v2, 0, block2, block3
+block2:
+    call bpf_cgroup_release(v2)
+    jump block3
+block3:
+    call bpf_put_mem_cgroup(v0)
+    return 1
+block4:
+    return 0
+}
+"#;
+
+/// The tables of the copy, by path, and the cases that use their new rows.
+fn changes() -> Vec<(PathBuf, String)> {
+    let path = |name: &str| PathBuf::from(name);
+    let fields = read(&root().join("compiler/abi/src/fields.rs"));
+    let start = fields.find("pub static FIELDS").unwrap_or_else(|| panic!("no table of fields"));
+    // Rows are told apart by how they begin; this one is of a number in `task_struct`.
+    let row = fields[start..].split_inclusive("\n    },\n").find(|row| row.contains("name: \"pid\""));
+    let row = row.unwrap_or_else(|| panic!("no row of `pid`"));
+    let fields =
+        add(&fields, row, &[("name: \"pid\"", "name: \"minor_faults\""), ("\"tgid\"", "\"min_flt\"")]);
+
+    let kfuncs = read(&root().join("compiler/abi/src/kfuncs.rs"));
+    let row = between(&kfuncs, "    /// Takes a reference on a task.\n", "    /// Gives it back.\n");
+    let kfuncs = add(
+        &kfuncs,
+        row,
+        &[
+            ("TASK_ACQUIRE =", "CGROUP_ACQUIRE ="),
+            ("\"bpf_task_acquire\"", "\"bpf_cgroup_acquire\""),
+            (
+                "struct task_struct *bpf_task_acquire(struct task_struct *p)",
+                "struct cgroup *bpf_cgroup_acquire(struct cgroup *cgrp)",
+            ),
+        ],
+    );
+    vec![
+        (path("compiler/abi/src/fields.rs"), fields),
+        (path("compiler/abi/src/kfuncs.rs"), kfuncs),
+        (path("tests/cases/hir/added_row_field.oom"), FIELD.to_owned()),
+        (path("tests/cases/ir/added_row_acquire.ir"), ACQUIRE.to_owned()),
+    ]
+}
+
+/// Writes what differs and no more: cargo builds again what is younger than its build.
+fn write(path: &Path, content: &[u8]) {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return;
+    }
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(path, content))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// The repository in a folder, with what is changed.
+fn copy(to: &Path, changes: &[(PathBuf, String)]) {
+    let mut wanted: Vec<PathBuf> = changes.iter().map(|(path, _)| to.join(path)).collect();
+    for from in files(&root()) {
+        let path = from.strip_prefix(root()).unwrap_or(&from);
+        if !changes.iter().any(|(changed, _)| changed == path) {
+            let content = fs::read(&from).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+            write(&to.join(path), &content);
+            wanted.push(to.join(path));
+        }
+    }
+    for (path, text) in changes {
+        write(&to.join(path), text.as_bytes());
+    }
+    for path in files(to).into_iter().filter(|path| !wanted.contains(path)) {
+        fs::remove_file(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+/// Builds the copy's case runner and runs the new cases with it: they are blessed, so that there is something to read.
+fn run(copy: &Path) {
+    let place = copy.parent().and_then(Path::parent).unwrap_or(copy);
+    // A build for a named target has a folder of its own in the target directory, and only what lies there is built
+    // already. What cargo knows of the compiler lies on top.
+    let above = place.parent().filter(|above| above.join(".rustc_info.json").exists());
+    let (shared, target) = (above.unwrap_or(place), above.and_then(|_| place.file_name()));
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // The compiler runs for a moment only, so it need not be fast.
+    for package in ["oomc-abi", "oomc-grammar", "oomc-compiler"] {
+        cargo.arg("--config").arg(format!("profile.dev.package.{package}.opt-level=0"));
+    }
+    // The whole workspace, although one test is meant: so the packages of others have the features that the gate built
+    // them with.
+    cargo.args(["test", "--offline", "--locked", "--workspace", "--test", "cases"]);
+    if let Some(target) = target {
+        cargo.arg("--target").arg(target);
+    }
+    cargo.args(["--", "added_row"]).env("CARGO_TARGET_DIR", shared).env("OOMC_BLESS", "1");
+    let output =
+        child::run(&mut cargo, copy, Duration::from_secs(600)).unwrap_or_else(|error| panic!("{error}"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains(" 2 passed"), "{said}{errors}");
+}
+
+#[test]
+fn a_row_and_a_case_are_all_that_a_field_or_a_function_needs() {
+    let copy_of = Path::new(env!("CARGO_TARGET_TMPDIR")).join("add_row");
+    copy(&copy_of, &changes());
+    run(&copy_of);
+
+    let case = |name: &str| read(&copy_of.join("tests/cases").join(name));
+    let part = |case: &str, name: &str| {
+        let part = case.split("#== ").find(|part| part.starts_with(name));
+        part.unwrap_or_else(|| panic!("nothing of `{name}`:\n{case}")).to_owned()
+    };
+    let field = case("hir/added_row_field.oom");
+    for (stage, wanted) in [
+        ("hir", "where (candidate0.minor_faults > 1000)"),
+        ("ir", "= task_struct.min_flt"),
+        ("asm", "; task_struct.min_flt"),
+        ("object", "FieldByteOffset task_struct.min_flt"),
+    ] {
+        assert!(part(&field, stage).contains(wanted), "{stage}: no `{wanted}`:\n{field}");
+    }
+    let acquire = case("ir/added_row_acquire.ir");
+    assert!(part(&acquire, "ir").contains("v2 = call bpf_cgroup_acquire(v1)"), "{acquire}");
+    assert!(part(&acquire, "regalloc").contains("call bpf_cgroup_acquire\n"), "{acquire}");
+}
