@@ -161,9 +161,8 @@ impl Lower<'_> {
         self.add_sat(quotient, rest)
     }
 
-    /// `a / b` in parts per million, truncating, saturating; by zero is missing.
-    pub(super) fn ratio(&mut self, a: Value, b: Value, missing: Block) -> Value {
-        self.leave_if(Cond::Eq, b, imm(0), missing);
+    /// `a / b` in parts per million, truncating, saturating; `b` is not 0.
+    pub(super) fn ratio(&mut self, a: Value, b: Value) -> Value {
         let (ua, ub) = (self.magnitude(a), self.magnitude(b));
         let (large, small, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let (a_in, b_in) = (self.b.block_param(join, Type::I64), self.b.block_param(join, Type::I64));

@@ -55,7 +55,10 @@ impl Lower<'_> {
             }
             ArithOp::Div if expr.ty == Ty::Ratio => {
                 let b = self.expr(right, missing);
-                self.ratio(a, b, missing)
+                if constant.is_none_or(|constant| constant == 0) {
+                    self.leave_if(Cond::Eq, b, imm(0), missing);
+                }
+                self.ratio(a, b)
             }
             _ => {
                 let b = self.expr(right, missing);
