@@ -2,7 +2,7 @@
 //!
 //! Measures the whole process that makes an object, interleaved so that both see the same machine, and what
 //! comes out: instructions, and the verifier's work in the machine. Then builds policies of ever more rules,
-//! whose time per rule may not grow. Prints what it measured, also where it falls short of the goals. Knows no
+//! whose time per rule may not grow, and simulates decisions on ever larger trees. Prints what it measured, also where it falls short of the goals. Knows no
 //! policy but the headline, its hand-written twin, and rules by the thousand.
 
 use std::path::{Path, PathBuf};
@@ -105,7 +105,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     for (kind, rule) in LONG {
         say(&growth(kind, &lengths(&oomc, &folder, rule)?));
     }
-    Ok(())
+    say("\nSimulating decisions …");
+    let mut decisions = build::cargo("run");
+    decisions.args(["--release", "--quiet", "-p", "oomc-sim", "--example", "decisions"]);
+    build::loud(&mut decisions, "the simulation of decisions")
 }
 
 /// A rule by its number.

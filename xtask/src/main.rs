@@ -17,6 +17,8 @@ mod demo;
 
 mod bench;
 
+mod fuzz;
+
 mod btf;
 
 use std::env;
@@ -28,7 +30,9 @@ cargo xtask COMMAND
   test            everything: format, lints, unit tests, cases, and the cases in the machine
   vm [FILTER…]    the cases in the machine; arguments go to the test program
   demo            compiles an example and shows it acting in the machine
-  bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work
+  bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
+  fuzz [PAIRS] [SEED]
+                  random policies on random machines: the bytes against the oracle
   kernel          builds the kernel under test, or says where it is
   btf             makes the embedded BTF anew
 ";
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         "vm" => vm::run(rest),
         "demo" => demo::run(rest),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         bench::ONE_RUN => bench::one_run(rest),
         "kernel" => kernel::run(rest),
         "btf" => btf::run(rest),

@@ -1,0 +1,29 @@
+//! `cargo xtask fuzz`: random policies on random machines for long, the bytes against the oracle.
+//!
+//! The same test as in the ordinary run, with other numbers. A pair that disagrees is printed, as small as it gets;
+//! what was wrong becomes a case.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::{build, packages, say};
+
+/// About an hour on two processors.
+const PAIRS: &str = "3000000";
+
+/// `cargo xtask fuzz [PAIRS] [SEED]`; another seed each time unless one is given.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    packages::need(&packages::BUILD)?;
+    let clock =
+        || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_string();
+    let pairs = args.first().map_or(PAIRS, String::as_str);
+    let seed = args.get(1).cloned().unwrap_or_else(clock);
+    for (what, word) in [("pairs", pairs), ("a seed", seed.as_str())] {
+        word.parse::<u64>().map_err(|_| format!("`{word}` is no number of {what}"))?;
+    }
+    say(&format!("{pairs} pairs from seed {seed}; the same again: cargo xtask fuzz {pairs} {seed}"));
+    let mut cargo = build::cargo("test");
+    cargo
+        .args(["-p", "oomc-tests", "--test", "agree", "--", "--nocapture", "bytes_and_oracle_decide_alike"])
+        .envs([("OOMC_PAIRS", pairs), ("OOMC_SEED", seed.as_str())]);
+    build::loud(&mut cargo, "the comparison")
+}
