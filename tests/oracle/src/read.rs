@@ -1,8 +1,9 @@
 //! What fields, labels, counters and members of kernel structures say of a machine.
 //!
 //! Fields are known by their names: the table tells how the compiler reads them, and the compiler is what is tested.
+//! Only a field that a machine has no word for is looked up there, as the member that it is.
 
-use oomc_abi::fields::{FieldId, Owner};
+use oomc_abi::fields::{self, FieldId, Owner, Recipe, Scale};
 use oomc_compiler::hir::{LabelId, RawId, StateId, Subject};
 
 use crate::Oracle;
@@ -80,7 +81,7 @@ impl Oracle<'_> {
             "age" => Some(self.machine.now - process.start),
             "nr_threads" => Some(process.threads),
             "dying" => Some(i64::from(is_dying(process))),
-            other => panic!("the oracle does not know `{other}` of a process"),
+            other => Some(named(Owner::Process, other, &process.members)),
         }
     }
 
@@ -160,7 +161,7 @@ impl Oracle<'_> {
             "pressure.full.avg10" => pressure(1, 0),
             "pressure.full.avg60" => pressure(1, 1),
             "pressure.full.avg300" => pressure(1, 2),
-            other => panic!("the oracle does not know `{other}` of a cgroup"),
+            other => Some(named(Owner::Cgroup, other, &cgroup.members)),
         }
     }
 
@@ -218,10 +219,7 @@ impl Oracle<'_> {
                     "mm->rss_stat[1].count" => has_memory.then_some(process.anon),
                     // Unlimited, and an unsigned number: the largest that the language has.
                     "signal->rlim[3].rlim_cur" => Some(i64::MAX),
-                    "sched_reset_on_fork" => {
-                        let named = process.members.iter().find(|(path, _)| path == "sched_reset_on_fork");
-                        Some(named.map_or(0, |(_, value)| *value))
-                    }
+                    "sched_reset_on_fork" => Some(member(&process.members, path)),
                     "cgroups->subsys[0]->ss->early_init" => Some(1),
                     other => panic!("the oracle's processes have no `{other}`"),
                 }
@@ -299,6 +297,19 @@ impl Oracle<'_> {
             *copy = if before == 0 { (1, now) } else { (clamp(i128::from(before) + 1), copy.1) };
         }
     }
+}
+
+/// A field that is a member of a kernel structure and nothing else: what the machine names, or 0.
+fn named(owner: Owner, name: &str, members: &[(String, i64)]) -> i64 {
+    match fields::find(owner, name).map(|field| field.row().recipe) {
+        Some(Recipe::Member { path, scale: Scale::One }) => member(members, path),
+        Some(Recipe::Member { path, scale: Scale::Pages }) => pages(member(members, path)),
+        _ => panic!("the oracle does not know `{name}` of a {}", owner.name()),
+    }
+}
+
+fn member(members: &[(String, i64)], path: &str) -> i64 {
+    members.iter().find(|(named, _)| named == path).map_or(0, |(_, value)| *value)
 }
 
 fn pages(pages: i64) -> i64 {
