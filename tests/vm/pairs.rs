@@ -40,6 +40,9 @@ const TRIES: usize = 2_000;
 /// only the record tells.
 const IDLE: usize = 15;
 
+/// By how many percent what a kill brings may differ from what the plan says.
+const TOLERANCE: i64 = 15;
+
 /// How many of a hundred pairs at least kill a process, kill a cgroup, kill all, raise the limit, do nothing.
 const LEAST: [(Action, usize); 4] =
     [(Action::KillProcess, 20), (Action::KillCgroup, 15), (Action::KillAll, 2), (Action::RaiseLimit, 5)];
@@ -52,6 +55,8 @@ struct Pair {
     checked: hir::Policy,
     object: Vec<u8>,
     decision: Decision,
+    /// Which keys of each candidate are the same whatever the sizes are exactly.
+    exact: Vec<Vec<bool>>,
 }
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -86,12 +91,13 @@ fn pair(view: &KernelView, at: usize, dice: &mut Dice) -> Result<Pair, String> {
         if decision.answer == 0 && !settings.audit && !dice.chance(IDLE) {
             continue;
         }
-        let known = (0..VARIATIONS).all(|_| seen(&decided(&plan.varied(dice))) == seen(&decision));
-        if !known {
+        let variations: Vec<Decision> = (0..VARIATIONS).map(|_| decided(&plan.varied(dice))).collect();
+        if variations.iter().any(|varied| seen(varied) != seen(&decision)) {
             continue;
         }
         if let Some(object) = oomc_compiler::compile(&source, view).object {
-            return Ok(Pair { name, text, plan, checked, object, decision });
+            let exact = exact(&decision, &variations);
+            return Ok(Pair { name, text, plan, checked, object, decision, exact });
         }
     }
     Err(format!("{name}: no pair of this kind depends only on what is known"))
@@ -105,6 +111,18 @@ fn seen(decision: &Decision) -> impl PartialEq + use<> {
         decision.machine.processes.iter().map(|process| process.life != Life::Lives).collect();
     let lists = (decision.ends.clone(), decision.victims.clone(), candidates, died);
     (answer, action, rule, limit, lists, decision.reason.clone(), decision.notice.clone())
+}
+
+/// Which keys of each candidate have the same value in all variations.
+fn exact(decision: &Decision, variations: &[Decision]) -> Vec<Vec<bool>> {
+    let same = |at: usize, key: usize, value: Option<i64>| {
+        let mut others = variations.iter().map(|varied| varied.candidates.get(at)?.keys.get(key).copied());
+        others.all(|other| other == Some(value))
+    };
+    let candidates = decision.candidates.iter().enumerate();
+    candidates
+        .map(|(at, one)| one.keys.iter().enumerate().map(|(key, value)| same(at, key, *value)).collect())
+        .collect()
 }
 
 impl Pair {
@@ -171,6 +189,11 @@ impl Pair {
             let victim = decision.victims.first().map(|id| self.name_of(*id)).unwrap_or_default();
             compare("victim", record.pointer("/victim/name").unwrap_or(&Value::Null), text(&victim));
         }
+        let kills = matches!(decision.action, Action::KillProcess | Action::KillCgroup | Action::KillAll);
+        let told = record["expected_bytes"].as_i64().unwrap_or_default();
+        if kills && (told - decision.expected).abs() * 100 > decision.expected * TOLERANCE {
+            compare("expected bytes", &record["expected_bytes"], Value::from(decision.expected));
+        }
         if decision.action == Action::RaiseLimit {
             compare("new limit", &record["result"], Value::from(decision.limit));
             compare("rise", &record["expected_bytes"], Value::from(decision.expected));
@@ -181,13 +204,23 @@ impl Pair {
             .take(MAX_CANDIDATES)
             .map(|one| serde_json::json!({ "name": self.name_of(one.id), "class": one.class }))
             .collect();
-        let told: Vec<Value> = record["candidates"]
-            .as_array()
-            .into_iter()
-            .flatten()
+        let told: Vec<&Value> = record["candidates"].as_array().into_iter().flatten().collect();
+        let named: Vec<Value> = told
+            .iter()
             .map(|one| serde_json::json!({ "name": one["name"], "class": one["class"] }))
             .collect();
-        compare("candidates", &Value::from(told), Value::from(candidates));
+        compare("candidates", &Value::from(named), Value::from(candidates));
+        for (told, (one, exact)) in told.iter().zip(decision.candidates.iter().zip(&self.exact)) {
+            let keys = told["keys"].as_array().into_iter().flatten();
+            for (told, (meant, exact)) in keys.zip(one.keys.iter().zip(exact)) {
+                // Numbers that the kernel gives to what is made.
+                let given = told["key"].as_str().is_some_and(|key| ["pid", "age_rank"].contains(&key));
+                if *exact && !given {
+                    let what = format!("{} of {}", told["key"], self.name_of(one.id));
+                    compare(&what, &told["value"], Value::from(*meant));
+                }
+            }
+        }
         for (what, told, meant) in
             [("reason", &record["reason"], &decision.reason), ("note", &record["note"], &decision.notice)]
         {

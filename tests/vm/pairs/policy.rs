@@ -27,8 +27,8 @@ impl Writer<'_> {
         match kind {
             0 => {
                 let place = self.process_place();
-                let rank = self.dice.one(&["largest", "smallest", "youngest", "oldest", "worst", ""]);
-                self.rules(&format!("kill {rank} process in {place}"))
+                let rank = self.dice.one(&["largest ", "smallest ", "youngest ", "oldest ", "worst ", ""]);
+                self.rules(&format!("kill {rank}process in {place}"))
             }
             1 => {
                 let kill = self.process_kill();
@@ -40,9 +40,9 @@ impl Writer<'_> {
                 self.rules(&format!("kill {rank}process in {place} by {keys}"))
             }
             3 => {
-                let rank = self.dice.one(&["largest", "smallest", "youngest", "oldest", ""]);
+                let rank = self.dice.one(&["largest ", "smallest ", "youngest ", "oldest ", ""]);
                 let place = self.cgroup_place();
-                self.rules(&format!("kill {rank} cgroup in {place}"))
+                self.rules(&format!("kill {rank}cgroup in {place}"))
             }
             4 => {
                 let kill = self.cgroup_kill();
@@ -347,7 +347,7 @@ impl Writer<'_> {
     /// A condition on a process, with so many more inside.
     fn of_process(&mut self, depth: usize) -> String {
         let comparison = |dice: &mut Dice| dice.one(&["<", "<=", ">", ">="]);
-        match self.dice.below(if depth == 0 { 14 } else { 18 }) {
+        match self.dice.below(if depth == 0 { 14 } else { 19 }) {
             0 => format!("comm == \"{}\"", self.comm()),
             1 => format!("comm != \"{}\"", self.comm()),
             2 => format!("comm in [\"{}\", \"{}\"]", self.comm(), self.comm()),
@@ -366,7 +366,10 @@ impl Writer<'_> {
             13 => format!("rss > {} of cgroup.limit", self.dice.one(&["15%", "25%", "40%"])),
             14 => format!("not ({})", self.of_process(depth - 1)),
             15 => format!("home.nr_processes {} {}", self.dice.one(&["==", ">"]), self.dice.one(&[1, 2])),
-            16 => format!("({} and {})", self.of_process(depth - 1), self.of_process(depth - 1)),
+            16 => {
+                format!("task.signal.nr_threads {} {}", self.dice.one(&["==", ">"]), self.dice.one(&[1, 2]))
+            }
+            17 => format!("({} and {})", self.of_process(depth - 1), self.of_process(depth - 1)),
             _ => format!("({} or {})", self.of_process(depth - 1), self.of_process(depth - 1)),
         }
     }
@@ -374,7 +377,7 @@ impl Writer<'_> {
     /// A condition on a cgroup, with so many more inside.
     fn of_cgroup(&mut self, depth: usize) -> String {
         let comparison = |dice: &mut Dice| dice.one(&["<", "<=", ">", ">="]);
-        match self.dice.below(if depth == 0 { 13 } else { 18 }) {
+        match self.dice.below(if depth == 0 { 14 } else { 19 }) {
             0 => format!("name {} \"{}\"", self.dice.one(&["==", "!="]), self.cgroup_name()),
             1 => format!("name == \"{}\"", self.dice.one(&["*.slice", "?", "*b", "job-*"])),
             2 => format!("path == \"{}\"", self.cgroup_pattern()),
@@ -389,9 +392,10 @@ impl Writer<'_> {
             11 => format!("nr_descendants {} {}", self.dice.one(&["==", ">"]), self.dice.one(&[0, 1])),
             12 if self.tier => format!("tier {} {}", comparison(self.dice), self.dice.one(&[20, 100, 200])),
             12 => "swap == 0B".to_owned(),
-            13 => format!("not ({})", self.of_cgroup(depth - 1)),
-            14 => format!("({} and {})", self.of_cgroup(depth - 1), self.of_cgroup(depth - 1)),
-            15 => format!("({} or {})", self.of_cgroup(depth - 1), self.of_cgroup(depth - 1)),
+            13 => self.dice.one(&["memcg.oom_group", "not memcg.oom_group"]).to_owned(),
+            14 => format!("not ({})", self.of_cgroup(depth - 1)),
+            15 => format!("({} and {})", self.of_cgroup(depth - 1), self.of_cgroup(depth - 1)),
+            16 => format!("({} or {})", self.of_cgroup(depth - 1), self.of_cgroup(depth - 1)),
             _ => self.quantified(),
         }
     }
