@@ -74,6 +74,7 @@ fn main() -> ExitCode {
     let judge = Arc::clone(&board);
     let trial = Trial::test(pairs::NAME, move || pairs::judge(|name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
+    trials.push(Trial::test(pairs::COMPARED, pairs::wrong_records_are_found));
     let boots = !arguments.list && !wanted.is_empty();
     let runner = tools.filter(|_| boots).map(|tools| {
         let board = Arc::clone(&board);
