@@ -51,7 +51,7 @@ const SLACK: i64 = 512;
 
 /// Which actions how many of a hundred pairs at least end in.
 const LEAST: [(Action, usize); 4] =
-    [(Action::KillProcess, 20), (Action::KillCgroup, 15), (Action::KillAll, 2), (Action::RaiseLimit, 5)];
+    [(Action::KillProcess, 20), (Action::KillCgroup, 15), (Action::KillAll, 1), (Action::RaiseLimit, 5)];
 
 /// A policy, a tree, and what is to happen.
 struct Pair {
@@ -134,8 +134,8 @@ fn ranges(decision: &Decision, variations: &[Decision]) -> Vec<Vec<Range>> {
         .collect()
 }
 
-/// Whether a key that the machine tells can be the one that is meant. What is never the same twice, and what is the
-/// same whatever the sizes are, is known exactly.
+/// Whether a key that the machine tells can be the one that is meant. One that is the same whatever the sizes are is
+/// known exactly.
 fn fits(key: &str, told: Option<i64>, (least, most): Range) -> bool {
     match (told, least, most) {
         // Numbers that the kernel gives to what is made, and the time that passes.

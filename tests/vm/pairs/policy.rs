@@ -166,7 +166,8 @@ impl Writer<'_> {
                     0 => format!("all process in {} where {}", self.process_place(), self.of_process(1)),
                     _ => format!("all cgroup in {} where {}", self.cgroup_place(), self.of_cgroup(1)),
                 };
-                self.rules(&format!("kill {kill}"))
+                // Without a rule behind it, it is `all` that acts.
+                format!("kill {kill}\n")
             }
             23 => {
                 let rank = self.dice.one(&["largest", "smallest", "youngest", "oldest"]);
