@@ -266,15 +266,22 @@ fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
 }
 
 fn what_happens(machine: &Machine, take: &mut Taker<'_>) -> Event {
-    let limited: Vec<usize> = (1..machine.cgroups.len())
+    let mut limited: Vec<usize> = (1..machine.cgroups.len())
         .filter(|at| !machine.cgroup(*at).bare && !machine.cgroup(*at).removed)
         .collect();
+    // Mostly one in which somebody lives.
+    let lives = |at: usize| {
+        (0..machine.processes.len()).any(|process| machine.is_within(machine.process(process).cgroup, at))
+    };
+    if !take.rarely(8) && limited.iter().any(|at| lives(*at)) {
+        limited.retain(|at| lives(*at));
+    }
     let cgroup = if limited.is_empty() || take.rarely(5) { None } else { Some(take.one(&limited)) };
     let above: Vec<usize> = machine.ancestors(cgroup.unwrap_or(ROOT)).collect();
     Event {
         cgroup,
         attached: take.one(&above),
-        order: take.one(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 9, -1]),
+        order: if take.rarely(30) { -1 } else { take.one(&[0, 0, 2, 9]) },
         gfp_mask: take.one(&[0, 0x0014_0dc0, 0xcc0]),
         constraint: if cgroup.is_some() { 3 } else { take.below(3) },
         total: take.one(&[1024 * MIB, 80 * MIB, 999]),
