@@ -5,6 +5,7 @@
 //! script fails, and count as ignored.
 
 mod large;
+mod pairs;
 mod random;
 
 use std::collections::HashMap;
@@ -66,6 +67,12 @@ fn main() -> ExitCode {
     }
     let judge = Arc::clone(&board);
     let trial = Trial::test(random::NAME, move || random::judge(|name| judge.report(name)));
+    trials.push(trial.with_ignored_flag(tools.is_none()));
+    if selected(&arguments, pairs::NAME) && tools.is_some() {
+        wanted.extend(pairs::cases());
+    }
+    let judge = Arc::clone(&board);
+    let trial = Trial::test(pairs::NAME, move || pairs::judge(|name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
     let boots = !arguments.list && !wanted.is_empty();
     let runner = tools.filter(|_| boots).map(|tools| {
