@@ -71,7 +71,7 @@ impl Lower<'_> {
 
     fn definition(&self, value: Value) -> Option<&InstData> {
         let func = &*self.b.func;
-        let inst = func.insts.keys().rev().find(|inst| func.results[*inst] == Some(value))?;
+        let inst = func.insts.keys().rev().find(|inst| func.results.get(*inst) == Some(&Some(value)))?;
         func.insts.get(inst)
     }
 

@@ -139,8 +139,12 @@ impl Lower<'_> {
             let zero = self.int(0);
             self.b.jump(join, &[zero, zero]);
             self.b.switch_to(join);
-            // As constants in registers these would double the verifier's states, each time anew.
-            let there = if optional > FEW { self.hidden(there) } else { there };
+            // A constant on one of the two ways would double the verifier's states, for each key anew.
+            if optional > FEW {
+                let (there, value) = (self.hidden(there), self.hidden(value));
+                numbers.extend([there, value]);
+                continue;
+            }
             numbers.extend([there, value]);
         }
         numbers
