@@ -8,6 +8,7 @@ use oomc_abi::fields::{self, Owner, Recipe};
 use oomc_abi::hooks::OOM;
 use oomc_abi::kfuncs::{KFUNCS, KfuncId, Ret};
 use oomc_abi::members;
+use oomc_abi::model::{Holds, SLOTS, STATISTICS};
 use oomc_abi::proto::{self, Base, CType};
 use oomc_abi::resolve::{KernelView, Shape};
 
@@ -273,4 +274,35 @@ fn fixtures_lack_what_they_say_and_nothing_else() {
             assert!(view.kfunc(id).is_some(), "{name}: no {}", row.name);
         }
     }
+}
+
+/// What a model of a machine fills in is there to be filled, and holds what the kernel's types allow.
+#[test]
+fn a_model_can_be_laid_out() {
+    let mut wrong = Vec::new();
+    for (kernel, view) in kernels() {
+        for slot in SLOTS {
+            let (tag, path) = (slot.class.tag(), slot.path);
+            match view.lookup(tag, path) {
+                Err(_) if view.bit_field(tag, path).is_some() => {}
+                Err(missing) => wrong.push(format!("{kernel}: {missing}")),
+                Ok(member) => {
+                    if let Holds::To(class) = slot.holds
+                        && member.pointee.as_deref() != Some(class.tag())
+                    {
+                        wrong.push(format!("{kernel}: `{tag}.{path}` does not point to a `{}`", class.tag()));
+                    }
+                }
+            }
+        }
+        for (enumeration, name, _) in STATISTICS {
+            if view.enumerator(enumeration, name).is_none() {
+                wrong.push(format!("{kernel}: no {name} in `enum {enumeration}`"));
+            }
+        }
+        if let Err(lacking) = oomc_sim::Kernel::new(view) {
+            wrong.push(format!("{kernel}: {lacking}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

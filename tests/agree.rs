@@ -1,6 +1,6 @@
 //! The bytes of random policies in the simulator against the oracle, on random machines.
 //!
-//! `OOMC_SEED` and `OOMC_PAIRS` change what is looked at; `cargo xtask fuzz` runs it for long.
+//! `OOMC_SEED` and `OOMC_FUZZ` change what is looked at; `cargo xtask fuzz` runs it for long.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -33,7 +33,7 @@ fn kernel() -> Kernel {
 #[test]
 fn bytes_and_oracle_decide_alike() {
     let kernel = kernel();
-    let pairs = number("OOMC_PAIRS", PAIRS);
+    let pairs = number("OOMC_FUZZ", PAIRS);
     let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
     let policies = pairs.div_ceil(MACHINES as u64).div_ceil(threads);
     let seed = number("OOMC_SEED", SEED);

@@ -4,6 +4,7 @@
 //! environment; with `OOMC_VM_VERBOSE` the steps of passing cases are shown, too. Without them there is no machine to boot: the cases are read, so that a wrong
 //! script fails, and count as ignored.
 
+mod dead;
 mod large;
 mod pairs;
 mod random;
@@ -62,11 +63,14 @@ fn main() -> ExitCode {
             Err(error) => trials.push(Trial::test(name, move || Err(Failed::from(error)))),
         }
     }
+    let mut dead = HashMap::new();
     if selected(&arguments, random::NAME) && tools.is_some() {
-        wanted.extend(random::cases());
+        let random = random::cases();
+        wanted.extend(random.cases);
+        dead = random.dead;
     }
     let judge = Arc::clone(&board);
-    let trial = Trial::test(random::NAME, move || random::judge(|name| judge.report(name)));
+    let trial = Trial::test(random::NAME, move || random::judge(&dead, |name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
     if selected(&arguments, pairs::NAME) && tools.is_some() {
         wanted.extend(pairs::cases());

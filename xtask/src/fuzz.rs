@@ -24,6 +24,6 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut cargo = build::cargo("test");
     cargo
         .args(["-p", "oomc-tests", "--test", "agree", "--", "--nocapture", "bytes_and_oracle_decide_alike"])
-        .envs([("OOMC_PAIRS", pairs), ("OOMC_SEED", seed.as_str())]);
+        .envs([("OOMC_FUZZ", pairs), ("OOMC_SEED", seed.as_str())]);
     build::loud(&mut cargo, "the comparison")
 }

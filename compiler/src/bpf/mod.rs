@@ -18,6 +18,8 @@ pub mod select;
 pub mod survivors;
 
 pub mod regalloc;
+
+mod crowded;
 pub mod stale;
 
 pub mod emit;

@@ -1,18 +1,22 @@
-//! Clears what registers and spills hold by chance when an iterator goes on.
+//! Clears what registers and spills hold by chance where the verifier compares its states.
 //!
 //! At a call of an iterator's `next` the verifier asks whether it was there before in an equal state, and
 //! at this place it compares dead registers and stack slots too (`regsafe` and `stacksafe` in
 //! `kernel/bpf/verifier.c`, 6.12: liveness counts only where states need not be exact). What the last
 //! comparison in a loop's body left in R2 would then multiply the states of the whole loop. So whatever is
 //! dead here and does not hold the same on every way to this place is set to 0.
+//!
+//! In the body of such a loop the same holds wherever ways meet, as long as the loop is looked at (`force_exact` in
+//! `is_state_visited`): without more, each way through one condition is followed through all conditions behind
+//! it. So what is dead is also cleared where many ways meet; where few do, the clearing would cost more.
 
 use oomc_abi::helpers;
 use oomc_abi::kfuncs::Ret;
 
-use super::RelocTarget;
 use super::frame::Frame;
 use super::insn::{Callee, Insn, Reg, Src, Width};
 use super::regalloc::{Allocated, End, Placed};
+use super::{RelocTarget, crowded};
 use crate::ir::{Function, Size};
 
 /// Places: bits 0–9 the registers, from bit 10 the spills.
@@ -25,19 +29,28 @@ const R0: Set = 1;
 
 /// Inserts the clearing instructions.
 pub fn clear(blocks: &mut [Allocated], frame: &Frame, func: &Function) {
-    let pass = Stale { frame, func };
+    let pass = Stale { frame, func, crowded: crowded::crowded(blocks) };
     let live_out = pass.live(blocks);
     let held_in = pass.held(blocks, &live_out);
-    for ((block, live), mut held) in blocks.iter_mut().zip(live_out).zip(held_in) {
+    for (((block, live), mut held), crowded) in
+        blocks.iter_mut().zip(live_out).zip(held_in).zip(&pass.crowded)
+    {
         let live_before = pass.live_before_each(block, live);
+        let at_start = live_before.first().copied().unwrap_or(live | end_reads(&block.end));
         let body = core::mem::take(&mut block.body);
+        let clear = |body: &mut Vec<Placed>, stale: Set, span| {
+            for place in (0..Set::BITS).filter(|place| stale >> place & 1 == 1) {
+                body.push(Placed { insn: pass.zero(place), span, reloc: None, core: None });
+            }
+        };
+        if *crowded {
+            let span = body.first().map_or(block.end_span, |placed| placed.span);
+            clear(&mut block.body, held.uneven() & !at_start, span);
+            held = held.cleared(at_start);
+        }
         for (placed, live) in body.into_iter().zip(live_before) {
             if is_next(&placed) {
-                let stale = held.uneven() & !live;
-                for place in (0..Set::BITS).filter(|place| stale >> place & 1 == 1) {
-                    let insn = pass.zero(place);
-                    block.body.push(Placed { insn, span: placed.span, reloc: None, core: None });
-                }
+                clear(&mut block.body, held.uneven() & !live, placed.span);
             }
             held = pass.held_after(&placed, live, held);
             block.body.push(placed);
@@ -62,6 +75,13 @@ impl Held {
         self.other | self.nothing & self.zero
     }
 
+    /// Once what is dead and uneven was set to 0.
+    fn cleared(self, live: Set) -> Self {
+        let cleared = self.uneven() & !live;
+        let held = self.without(cleared);
+        Self { zero: held.zero | cleared, ..held }
+    }
+
     fn join(self, with: Self) -> Self {
         Self {
             nothing: self.nothing | with.nothing,
@@ -75,7 +95,7 @@ impl Held {
     }
 }
 
-fn is_next(placed: &Placed) -> bool {
+pub(super) fn is_next(placed: &Placed) -> bool {
     matches!(placed.reloc, Some(RelocTarget::Kfunc(id)) if id.row().flags.next)
 }
 
@@ -101,6 +121,8 @@ fn source(src: Src<Reg>) -> Set {
 struct Stale<'a> {
     frame: &'a Frame,
     func: &'a Function,
+    /// Blocks at whose start the dead is cleared.
+    crowded: Vec<bool>,
 }
 
 impl Stale<'_> {
@@ -164,9 +186,7 @@ impl Stale<'_> {
 
     fn held_after(&self, placed: &Placed, live: Set, mut held: Held) -> Held {
         if is_next(placed) {
-            let cleared = held.uneven() & !live;
-            held = held.without(cleared);
-            held.zero |= cleared;
+            held = held.cleared(live);
         }
         let effect = self.effect(placed);
         held = held.without(effect.writes | effect.clobbers);
@@ -232,9 +252,13 @@ impl Stale<'_> {
         loop {
             let mut changed = false;
             for (number, block) in blocks.iter().enumerate() {
+                let mut start = held_in[number];
+                if self.crowded[number] {
+                    let live = live[number].first().copied();
+                    start = start.cleared(live.unwrap_or(live_out[number] | end_reads(&block.end)));
+                }
                 let body = block.body.iter().zip(&live[number]);
-                let held =
-                    body.fold(held_in[number], |held, (placed, live)| self.held_after(placed, *live, held));
+                let held = body.fold(start, |held, (placed, live)| self.held_after(placed, *live, held));
                 for to in block.end.targets() {
                     let joined = held_in[to].join(held);
                     changed |= core::mem::replace(&mut held_in[to], joined) != joined;

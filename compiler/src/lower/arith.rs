@@ -72,6 +72,7 @@ impl Lower<'_> {
 
     /// `a * b`, saturating.
     pub(super) fn mul_sat(&mut self, a: Value, b: Value) -> Value {
+        let (a, b) = (self.hidden_if_narrow(a), self.hidden_if_narrow(b));
         let (ua, ub) = (self.magnitude(a), self.magnitude(b));
         let (full, plain, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, Type::I64);
@@ -95,6 +96,7 @@ impl Lower<'_> {
 
     /// `a / b`, truncating, saturating; by zero is missing.
     pub(super) fn div_sat(&mut self, a: Value, b: Value, missing: Block) -> Value {
+        let b = self.hidden_if_narrow(b);
         self.leave_if(Cond::Eq, b, imm(0), missing);
         let (minus_one, other, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, Type::I64);
@@ -163,6 +165,7 @@ impl Lower<'_> {
 
     /// `a / b` in parts per million, truncating, saturating; `b` is not 0.
     pub(super) fn ratio(&mut self, a: Value, b: Value) -> Value {
+        let (a, b) = (self.hidden_if_narrow(a), self.hidden_if_narrow(b));
         let (ua, ub) = (self.magnitude(a), self.magnitude(b));
         let (large, small, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let (a_in, b_in) = (self.b.block_param(join, Type::I64), self.b.block_param(join, Type::I64));

@@ -55,6 +55,7 @@ impl Lower<'_> {
             }
             ArithOp::Div if expr.ty == Ty::Ratio => {
                 let b = self.expr(right, missing);
+                let b = self.hidden_if_narrow(b);
                 if constant.is_none_or(|constant| constant == 0) {
                     self.leave_if(Cond::Eq, b, imm(0), missing);
                 }

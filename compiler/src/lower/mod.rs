@@ -26,6 +26,7 @@ mod arith;
 mod cond;
 mod expr;
 mod field;
+mod narrow;
 mod text;
 
 mod walk;

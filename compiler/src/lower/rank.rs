@@ -14,6 +14,9 @@ use super::{Lower, imm};
 use crate::hir::{BinderId, Direction, ExprId, ExprKind, Key, Selection, Subject, Unit};
 use crate::ir::{BinOp, Block, Cond, Operand, Type, Value};
 
+/// As many keys that can be missing are carried in registers.
+const FEW: usize = 2;
+
 /// One key of a ranking.
 #[derive(Clone, Copy, Debug)]
 enum Rank {
@@ -118,6 +121,7 @@ impl Lower<'_> {
         object: Value,
     ) -> Vec<Value> {
         let mut numbers = Vec::new();
+        let optional = ranking.ranks.iter().filter(|rank| self.rank_may_miss(rank)).count();
         for rank in &ranking.ranks {
             if !self.rank_may_miss(rank) {
                 // Such a value never goes there: the block is not placed, and the IR's check would see a jump.
@@ -135,6 +139,12 @@ impl Lower<'_> {
             let zero = self.int(0);
             self.b.jump(join, &[zero, zero]);
             self.b.switch_to(join);
+            // A constant on one of the two ways would double the verifier's states, for each key anew.
+            if optional > FEW {
+                let (there, value) = (self.hidden(there), self.hidden(value));
+                numbers.extend([there, value]);
+                continue;
+            }
             numbers.extend([there, value]);
         }
         numbers

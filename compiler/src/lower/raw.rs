@@ -70,7 +70,10 @@ impl Lower<'_> {
         let left = fact(self, FieldFact::LeftShift);
         let number = self.bin(BinOp::Shl, number, left);
         let right = fact(self, FieldFact::RightShift);
-        self.bin(if signed { BinOp::Sshr } else { BinOp::Ushr }, number, right)
+        let number = self.bin(if signed { BinOp::Sshr } else { BinOp::Ushr }, number, right);
+        // The shifts tell the verifier how few bits there are.
+        self.put(cell, number);
+        self.get(cell)
     }
 
     /// Copies a text of an object.

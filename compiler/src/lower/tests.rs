@@ -4,9 +4,9 @@
 
 use oomc_abi::resolve::KernelView;
 
-use super::Lower;
+use super::{Lower, imm};
 use crate::hir::{Policy, RATIO_ONE};
-use crate::ir::{Block, Function, InstData, Operand, Value};
+use crate::ir::{Block, Cond, Function, InstData, Operand, Value};
 use crate::passes::fold::{compute, holds};
 
 /// The numbers at which 64-bit arithmetic goes wrong, and some between.

@@ -105,10 +105,21 @@ impl Fold {
                         None => (cond, a, b, false),
                     },
                 };
-                // Nothing is below zero without a sign. The verifier knows, and would remove the branch.
+                // Nothing is below the smallest number or above the largest one. The verifier knows, and would
+                // remove the branch.
                 match (cond, self.operand(func, b)) {
-                    (Cond::Ult, Some(0)) => return Some(Outcome::Data(InstData::Jump(otherwise.clone()))),
-                    (Cond::Uge, Some(0)) => return Some(Outcome::Data(InstData::Jump(then.clone()))),
+                    (Cond::Ult, Some(0))
+                    | (Cond::Ugt, Some(-1))
+                    | (Cond::Slt, Some(i64::MIN))
+                    | (Cond::Sgt, Some(i64::MAX)) => {
+                        return Some(Outcome::Data(InstData::Jump(otherwise.clone())));
+                    }
+                    (Cond::Uge, Some(0))
+                    | (Cond::Ule, Some(-1))
+                    | (Cond::Sge, Some(i64::MIN))
+                    | (Cond::Sle, Some(i64::MAX)) => {
+                        return Some(Outcome::Data(InstData::Jump(then.clone())));
+                    }
                     _ if !changed => return None,
                     _ => {}
                 }

@@ -22,7 +22,7 @@ fn is_dying(process: &Process) -> bool {
 /// `find_lock_task_mm()` finds an address space, and it was not reaped.
 fn has_something_to_give(process: &Process) -> bool {
     match process.life {
-        Life::Lives | Life::LeaderGone => !process.kernel,
+        Life::Lives => !process.kernel,
         Life::Dying { reaped, .. } => !reaped,
         Life::Gone { .. } => false,
     }
@@ -151,7 +151,7 @@ fn die(machine: &mut Machine, index: ProcessIndex, changed: &mut Vec<ProcessInde
 fn mark(machine: &mut Machine, index: ProcessIndex, changed: &mut Vec<ProcessIndex>) {
     let Some(process) = machine.processes.get_mut(index) else { return };
     process.life = match process.life {
-        Life::Lives | Life::LeaderGone => Life::Dying { chosen: true, reaped: false },
+        Life::Lives => Life::Dying { chosen: true, reaped: false },
         Life::Dying { reaped, .. } => Life::Dying { chosen: true, reaped },
         gone @ Life::Gone { .. } => gone,
     };

@@ -286,7 +286,7 @@ fn has_memory(process: &Process) -> bool {
 
 fn of_thread(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessIndex, thread: usize) -> u64 {
     let process = machine.process(index);
-    let left = process.life == Life::LeaderGone && thread == 0;
+    let left = process.leader_gone && thread == 0;
     match holds {
         Holds::Pid => process.pid as u64,
         Holds::ThreadId if thread == 0 => process.pid as u64,
@@ -311,12 +311,11 @@ fn of_thread(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessInd
 fn of_process(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessIndex) -> u64 {
     let process = machine.process(index);
     let living = |process: &Process| match process.life {
-        Life::LeaderGone => process.threads - 1,
         Life::Gone { .. } => 0,
-        Life::Lives | Life::Dying { .. } => process.threads,
+        Life::Lives | Life::Dying { .. } => process.threads - i64::from(process.leader_gone),
     };
     let (dying, chosen, reaped) = match process.life {
-        Life::Lives | Life::LeaderGone => (false, false, false),
+        Life::Lives => (false, false, false),
         Life::Dying { chosen, reaped } | Life::Gone { chosen, reaped } => (true, chosen, reaped),
     };
     match holds {

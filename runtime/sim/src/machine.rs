@@ -141,6 +141,8 @@ pub struct Process {
     pub start: i64,
     /// A kernel thread: has no memory of its own.
     pub kernel: bool,
+    /// Its leader has exited, and other threads have not.
+    pub leader_gone: bool,
     /// How far it is on its way out.
     pub life: Life,
     /// A process that has the same memory.
@@ -155,8 +157,6 @@ pub enum Life {
     /// It lives.
     #[default]
     Lives,
-    /// Its leader has exited, other threads live.
-    LeaderGone,
     /// Killed, or exiting as a whole; it still has its memory.
     Dying {
         /// By an OOM killer.

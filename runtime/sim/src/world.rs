@@ -9,7 +9,7 @@ use oomc_abi::world::{Answer, Counted, Fault, Walk, World};
 
 use crate::kernel::Kernel;
 use crate::layout::Layout;
-use crate::machine::{Amounts, CgroupIndex, Event, Life, Machine, ProcessIndex, ROOT};
+use crate::machine::{Amounts, CgroupIndex, Event, Machine, ProcessIndex, ROOT};
 use crate::maps::{Index, Map};
 use crate::memory::{Memory, Place, Region, map_of};
 use crate::tree::{Tree, get};
@@ -163,7 +163,7 @@ impl<'m> Model<'m> {
                 continue;
             }
             // A thread that has exited is shown only as the leader of others that live.
-            if thread == 0 && !leaders && self.machine.process(process).life == Life::LeaderGone {
+            if thread == 0 && !leaders && self.machine.process(process).leader_gone {
                 thread = 1;
                 continue;
             }

@@ -33,7 +33,7 @@ pub(crate) fn group_above(machine: &Machine, from: CgroupIndex, domain: CgroupIn
 /// reaper has not taken it. Once it was given up, only the mark of an OOM killer tells.
 pub(crate) fn is_in_flight(machine: &Machine, index: ProcessIndex) -> bool {
     match machine.process(index).life {
-        Life::Lives | Life::LeaderGone => false,
+        Life::Lives => false,
         Life::Dying { reaped, .. } => {
             !reaped && !sharers(machine, index).any(|other| !is_dying(machine.process(other)))
         }
@@ -60,7 +60,7 @@ pub(crate) fn kill(machine: &mut Machine, domain: CgroupIndex, index: ProcessInd
         return Err(-1);
     }
     let reaped = match process.life {
-        Life::Lives | Life::LeaderGone => false,
+        Life::Lives => false,
         Life::Dying { reaped, .. } => reaped,
         Life::Gone { .. } => true,
     };
@@ -104,7 +104,7 @@ fn die(machine: &mut Machine, index: ProcessIndex) {
 fn mark(machine: &mut Machine, index: ProcessIndex) {
     if let Some(process) = machine.processes.get_mut(index) {
         process.life = match process.life {
-            Life::Lives | Life::LeaderGone => Life::Dying { chosen: true, reaped: false },
+            Life::Lives => Life::Dying { chosen: true, reaped: false },
             Life::Dying { reaped, .. } => Life::Dying { chosen: true, reaped },
             gone @ Life::Gone { .. } => gone,
         };

@@ -90,8 +90,8 @@ impl Oracle<'_> {
     fn memory(&self, process: &Process, amount: i64) -> Value {
         match process.life {
             _ if process.kernel => Some(0),
-            Life::LeaderGone => None,
             Life::Gone { .. } => Some(0),
+            _ if process.leader_gone => None,
             Life::Lives | Life::Dying { .. } => Some(amount),
         }
     }
@@ -213,7 +213,9 @@ impl Oracle<'_> {
         match (self.object(scope, subject)?, path) {
             (Object::Process(index), path) => {
                 let process = self.machine.process(index);
-                let has_memory = !process.kernel && matches!(process.life, Life::Lives | Life::Dying { .. });
+                let has_memory = !process.kernel
+                    && !process.leader_gone
+                    && matches!(process.life, Life::Lives | Life::Dying { .. });
                 match path {
                     "signal->nr_threads" => Some(process.threads),
                     "mm->rss_stat[1].count" => has_memory.then_some(process.anon),

@@ -101,7 +101,7 @@ fn a_group_goes_together_and_is_protected_together() {
 #[test]
 fn unknown_protects_and_is_not_true() {
     let mut machine = upstream();
-    machine.processes[2].life = Life::LeaderGone;
+    machine.processes[2].leader_gone = true;
     assert_eq!(run("kill largest in subtree where rss > 1MiB", &machine).calls, [Call::Kill(16)]);
     let never = "never kill process where rss > 100MiB kill oldest in subtree where pid > 14";
     assert_eq!(run(never, &machine).calls, [Call::Kill(16)]);

@@ -40,14 +40,31 @@ impl fmt::Display for Scene {
             ];
             writeln!(f, "{} {:?} {:?}", flags.concat(), cgroup.labels, cgroup.counters)?;
         }
-        for Process { cgroup, pid, comm, uid, adj, anon, file, shmem, swap, threads, start, life, .. } in
-            &self.machine.processes
+        for Process {
+            cgroup,
+            pid,
+            comm,
+            uid,
+            adj,
+            anon,
+            file,
+            shmem,
+            swap,
+            threads,
+            start,
+            life,
+            leader_gone,
+            ..
+        } in &self.machine.processes
         {
             write!(
                 f,
                 "process {pid} {comm:?} in cgroup {cgroup} uid {uid} adj {adj} threads {threads} start {start}"
             )?;
-            writeln!(f, " anon {anon} file {file} shmem {shmem} swap {swap} {life:?}")?;
+            writeln!(
+                f,
+                " anon {anon} file {file} shmem {shmem} swap {swap} {life:?} leader gone {leader_gone}"
+            )?;
         }
         writeln!(f, "{:?} audit {:?}", self.event, self.audit)
     }
@@ -206,7 +223,6 @@ fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
     let chosen = take.below(2) == 1;
     let life = match take.below(30) {
         _ if kernel => Life::Lives,
-        11 if threads > 1 => Life::LeaderGone,
         10 => Life::Dying { chosen, reaped: false },
         9 => Life::Dying { chosen, reaped: take.below(2) == 1 },
         8 => Life::Gone { chosen, reaped: take.below(2) == 1 },
@@ -226,6 +242,7 @@ fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
         threads,
         start: take.one(&[1_000, 1_000, 5_000_000_000, 9_999_000_000_000]),
         kernel,
+        leader_gone: threads > 1 && !matches!(life, Life::Gone { .. }) && take.rarely(8),
         life,
         shares_with: None,
         members: Vec::new(),
@@ -238,6 +255,8 @@ fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
         && !kernel
         && owner.shares_with.is_none()
         && owner.life == Life::Lives
+        && !owner.leader_gone
+        && !process.leader_gone
         && !matches!(process.life, Life::Dying { reaped: true, .. } | Life::Gone { .. })
     {
         let Process { anon, file, shmem, swap, pgtables, .. } = *owner;
@@ -247,15 +266,22 @@ fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
 }
 
 fn what_happens(machine: &Machine, take: &mut Taker<'_>) -> Event {
-    let limited: Vec<usize> = (1..machine.cgroups.len())
+    let mut limited: Vec<usize> = (1..machine.cgroups.len())
         .filter(|at| !machine.cgroup(*at).bare && !machine.cgroup(*at).removed)
         .collect();
+    // Mostly one in which somebody lives.
+    let lives = |at: usize| {
+        (0..machine.processes.len()).any(|process| machine.is_within(machine.process(process).cgroup, at))
+    };
+    if !take.rarely(8) && limited.iter().any(|at| lives(*at)) {
+        limited.retain(|at| lives(*at));
+    }
     let cgroup = if limited.is_empty() || take.rarely(5) { None } else { Some(take.one(&limited)) };
     let above: Vec<usize> = machine.ancestors(cgroup.unwrap_or(ROOT)).collect();
     Event {
         cgroup,
         attached: take.one(&above),
-        order: take.one(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 9, -1]),
+        order: if take.rarely(30) { -1 } else { take.one(&[0, 0, 2, 9]) },
         gfp_mask: take.one(&[0, 0x0014_0dc0, 0xcc0]),
         constraint: if cgroup.is_some() { 3 } else { take.below(3) },
         total: take.one(&[1024 * MIB, 80 * MIB, 999]),

@@ -1,0 +1,175 @@
+//! Finds the places in the bodies of iterator loops where many ways meet.
+//!
+//! Takes the blocks of a function, says of each whether the ways that lead to it from the last place where the
+//! verifier's states became equal are many. Knows which calls make an iterator go on; knows nothing of what
+//! registers hold.
+
+use super::regalloc::Allocated;
+use super::stale::is_next;
+
+/// So many ways through one body are still cheap to follow: such a function stays as it is, short and fast.
+const CHEAP: u64 = 2_000;
+
+/// In any other function, so many ways may meet before the dead is cleared.
+const FEW: u64 = 4;
+
+/// Of each block, whether many ways meet at its start.
+pub(super) fn crowded(blocks: &[Allocated]) -> Vec<bool> {
+    let body = Body::new(blocks);
+    if body.crowded_beyond(CHEAP).contains(&true) {
+        body.crowded_beyond(FEW)
+    } else {
+        vec![false; blocks.len()]
+    }
+}
+
+/// The blocks, in an order in which ways can be counted.
+struct Body<'a> {
+    blocks: &'a [Allocated],
+    order: Vec<usize>,
+    /// Where in the order a block stands.
+    place: Vec<usize>,
+    /// Whether an iterator goes on in a block: there the states become equal.
+    goes_on: Vec<bool>,
+    /// Whether a block lies in a loop of an iterator.
+    looping: Vec<bool>,
+}
+
+#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
+impl<'a> Body<'a> {
+    fn new(blocks: &'a [Allocated]) -> Self {
+        let order = reverse_postorder(blocks);
+        let goes_on: Vec<bool> = blocks.iter().map(|block| block.body.iter().any(is_next)).collect();
+        let looping = looping(blocks, &goes_on);
+        let mut place = vec![usize::MAX; blocks.len()];
+        order.iter().enumerate().for_each(|(at, number)| place[*number] = at);
+        Self { blocks, order, place, goes_on, looping }
+    }
+
+    /// The blocks at which more than so many ways meet, if ways become one there.
+    fn crowded_beyond(&self, many: u64) -> Vec<bool> {
+        let mut ways = vec![0_u64; self.blocks.len()];
+        let mut came = vec![0_usize; self.blocks.len()];
+        let mut crowded = vec![false; self.blocks.len()];
+        for &number in &self.order {
+            // Outside of loops dead registers are not compared.
+            if !self.looping[number] || came[number] == 0 {
+                ways[number] = 1;
+            } else if came[number] > 1 && ways[number] > many {
+                crowded[number] = true;
+                ways[number] = 1;
+            }
+            let out = if self.goes_on[number] { 1 } else { ways[number] };
+            for to in self.blocks[number].end.targets() {
+                if self.place[to] > self.place[number] {
+                    ways[to] = ways[to].saturating_add(out);
+                    came[to] += 1;
+                }
+            }
+        }
+        crowded
+    }
+}
+
+/// Of each block, whether it lies in a loop of an iterator: on a way from a `next` back to it.
+#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
+fn looping(blocks: &[Allocated], goes_on: &[bool]) -> Vec<bool> {
+    let mut before: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
+    for (number, block) in blocks.iter().enumerate() {
+        block.end.targets().into_iter().for_each(|to| before[to].push(number));
+    }
+    let mut looping = vec![false; blocks.len()];
+    for head in (0..blocks.len()).filter(|number| goes_on[*number]) {
+        let below = reached(head, |number| blocks[number].end.targets());
+        let above = reached(head, |number| before[number].clone());
+        for ((looping, below), above) in looping.iter_mut().zip(below).zip(above) {
+            *looping |= below && above;
+        }
+    }
+    looping
+}
+
+/// The blocks that can be reached from one, by at least one step.
+#[expect(clippy::indexing_slicing, reason = "steps are numbers of blocks")]
+fn reached(from: usize, steps: impl Fn(usize) -> Vec<usize>) -> Vec<bool> {
+    let mut work = steps(from);
+    let mut seen = Vec::new();
+    while let Some(number) = work.pop() {
+        if seen.len() <= number {
+            seen.resize(number + 1, false);
+        }
+        if !core::mem::replace(&mut seen[number], true) {
+            work.extend(steps(number));
+        }
+    }
+    seen
+}
+
+#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
+fn reverse_postorder(blocks: &[Allocated]) -> Vec<usize> {
+    let mut order = Vec::new();
+    let mut seen = vec![false; blocks.len()];
+    let mut work = vec![(0, false)];
+    while let Some((number, done)) = work.pop() {
+        if done {
+            order.push(number);
+        } else if number < blocks.len() && !core::mem::replace(&mut seen[number], true) {
+            work.push((number, true));
+            work.extend(blocks[number].end.targets().into_iter().map(|to| (to, false)));
+        }
+    }
+    order.reverse();
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use oomc_abi::kfuncs;
+
+    use super::{Allocated, crowded};
+    use crate::bpf::RelocTarget;
+    use crate::bpf::insn::{Callee, Insn, Reg, Src, Width};
+    use crate::bpf::regalloc::{End, Placed};
+    use crate::ir::Cond;
+    use crate::source::Span;
+
+    fn block(body: Vec<Placed>, end: End) -> Allocated {
+        Allocated { body, end, end_span: Span::default() }
+    }
+
+    fn branch(then: usize, otherwise: usize) -> End {
+        let b = Src::Imm(0);
+        End::Branch { cond: Cond::Eq, width: Width::W64, a: Reg::FRAME, b, then, otherwise }
+    }
+
+    /// A loop whose body is so many conditions, each with two ways that meet again.
+    fn body_of(conditions: usize) -> Vec<Allocated> {
+        let next = Placed {
+            insn: Insn::Call(Callee::Unresolved),
+            span: Span::default(),
+            reloc: Some(RelocTarget::Kfunc(kfuncs::ITER_CSS_NEXT)),
+            core: None,
+        };
+        let end = 1 + 3 * conditions;
+        let mut blocks = vec![block(vec![next], branch(1, end + 1))];
+        for at in (1..end).step_by(3) {
+            blocks.push(block(Vec::new(), branch(at + 1, at + 2)));
+            blocks.extend([0, 1].map(|_| block(Vec::new(), End::Jump(at + 3))));
+        }
+        blocks.extend([block(Vec::new(), End::Jump(0)), block(Vec::new(), End::Exit)]);
+        blocks
+    }
+
+    #[test]
+    fn few_conditions_stay_as_they_are() {
+        assert_eq!(crowded(&body_of(10)), vec![false; 33]);
+    }
+
+    #[test]
+    fn many_conditions_are_cut_into_short_pieces() {
+        let blocks = crowded(&body_of(12));
+        let at: Vec<usize> = (0..blocks.len()).filter(|at| blocks.get(*at) == Some(&true)).collect();
+        // Two conditions make four ways, the third eight.
+        assert_eq!(at, [10, 19, 28, 37]);
+    }
+}
