@@ -2,6 +2,7 @@
 
 use oomc_abi::kfuncs::{self, KfuncId};
 use oomc_abi::members;
+use oomc_abi::record::End;
 use oomc_abi::resolve::KernelView;
 use oomc_object::Object;
 
@@ -214,6 +215,23 @@ fn the_largest_dies_and_the_record_says_so() {
     }
     let records = policies[0].records();
     assert_eq!(records.iter().map(|record| record.count).collect::<Vec<_>>(), [1, 3]);
+}
+
+#[test]
+fn the_root_is_no_unit_of_a_descent() {
+    let kernel = kernel();
+    let mut machine = machine();
+    machine.cgroups.truncate(1);
+    machine.processes.iter_mut().for_each(|process| process.cgroup = 0);
+    let mut simulation = Simulation::new(&kernel, machine).unwrap();
+    let event = Event { cgroup: None, attached: 0, constraint: 0, ..event() };
+    for text in ["pick p = cgroup in subtree stepwise", "pick p = cgroup in subtree"] {
+        let text = format!("{text} rule \"kill\": kill largest in subtree where p.depth == 0");
+        let mut policy = Attached::new(&policy(&kernel, &text), simulation.machine(), 0);
+        let run = simulation.ask(&mut policy, &event).unwrap();
+        assert_eq!((run.answer, run.calls.as_slice()), (0, [].as_slice()), "{text}");
+        assert_eq!(policy.records()[0].ends[0], End::NothingPicked.code(), "{text}");
+    }
 }
 
 #[test]
