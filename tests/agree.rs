@@ -11,6 +11,7 @@ use oomc_sim::Kernel;
 use oomc_sim::machine::{Event, Machine};
 use oomc_tests::agree::{Batch, Both, agree, both};
 use oomc_tests::generate::Scene;
+use oomc_tests::number;
 
 /// Of the ordinary run.
 const SEED: u64 = 1;
@@ -21,10 +22,6 @@ const MACHINES: usize = 20;
 
 /// How often each action is decided at least, in a hundred thousand pairs.
 const LEAST: usize = 500;
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
 
 fn kernel() -> Kernel {
     Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled")

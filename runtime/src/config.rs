@@ -9,6 +9,7 @@ use oomc_abi::amount::exact;
 use oomc_abi::btf::Btf;
 use oomc_abi::declared::{Declared, Param};
 use oomc_abi::fields::Unit;
+use oomc_abi::maps::{AUDIT, CONFIG, EPOCH};
 
 use crate::bpf::Bpf;
 use crate::cgroup::{self, Target};
@@ -19,13 +20,6 @@ use crate::pins::{Folder, Pins};
 use crate::preflight;
 use crate::status;
 use crate::system::System;
-
-/// The map's name.
-pub(crate) const CONFIG: &str = "config";
-/// Its member for the mode.
-const AUDIT: &str = "audit";
-/// Its member that grows with each switch of the mode: what audit mode had counted is void then.
-const EPOCH: &str = "epoch";
 
 /// Reads a value as the language writes it.
 ///

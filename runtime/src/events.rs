@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use aya::maps::{Map, MapData, RingBuf};
 use oomc_abi::declared::Declared;
+use oomc_abi::maps::{EVENTS, RECORDS};
 use oomc_abi::record::{KEPT, Record};
 
 use crate::bpf::Bpf;
@@ -19,10 +20,6 @@ use crate::pins::{self, Folder};
 use crate::status;
 use crate::system::System;
 
-/// The map with the last records.
-const RECORDS: &str = "records";
-/// The ring buffer.
-const EVENTS: &str = "events";
 /// How often a record is read that is being written.
 const TRIES: u32 = 3;
 

@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use oomc_abi::declared::{Declared, Label, Trust};
+use oomc_abi::maps::LABELS;
 
 use crate::bpf::Bpf;
 use crate::cgroup::{self, Cgroup, Target};
@@ -20,8 +21,6 @@ use crate::preflight;
 use crate::status::{self, Living};
 use crate::system::System;
 
-/// The map's name.
-pub(crate) const LABELS: &str = "labels";
 /// What is written for a label that is taken away.
 const INHERIT: &str = "inherit";
 /// Bytes of an attribute that are read; no literal is longer.

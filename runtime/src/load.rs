@@ -12,6 +12,7 @@ use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE};
 
 use oomc_abi::declared::Declared;
 use oomc_abi::fields::Unit;
+use oomc_abi::maps;
 
 use crate::bpf::{Bpf, unexpected};
 use crate::cgroup::{self, Cgroup, Target};
@@ -163,7 +164,7 @@ fn label(
     declared: &Declared,
     literal: Literal<'_>,
 ) -> Result<Refreshed> {
-    let position = object.maps.iter().position(|map| map.name == labels::LABELS);
+    let position = object.maps.iter().position(|map| map.name == maps::LABELS);
     let Some(map) = position.and_then(|at| parts.maps.get(at)) else { return Ok(Refreshed::default()) };
     let bpf = system.bpf();
     let owner = cgroup.dir.metadata().map_err(Error::file("look at", &cgroup.path))?.uid();

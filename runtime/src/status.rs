@@ -9,6 +9,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use aya_obj::generated::bpf_link_type;
 use oomc_abi::btf::Btf;
 use oomc_abi::declared::Param;
+use oomc_abi::maps::STATS;
 use oomc_abi::record::Record;
 
 use crate::bpf::Bpf;
@@ -289,12 +290,12 @@ pub(crate) fn policy_name(bpf: Bpf<'_>, ops: &KernelOps, folder: &Folder) -> Opt
 
 /// Numbers of eight bytes in the map `stats`, named by the map's own types.
 fn counters(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<(String, u64)>> {
-    let Some(map) = folder.open(bpf, "stats")? else { return Ok(Vec::new()) };
-    let info = bpf.map_info(map.as_fd(), "stats")?;
+    let Some(map) = folder.open(bpf, STATS)? else { return Ok(Vec::new()) };
+    let info = bpf.map_info(map.as_fd(), STATS)?;
     if info.btf_id == 0 {
         return Ok(Vec::new());
     }
-    let value = bpf.map_value(map.as_fd(), "stats")?;
+    let value = bpf.map_value(map.as_fd(), STATS)?;
     let types = Btf::parse(&bpf.btf_data(info.btf_id)?)
         .map_err(|error| Error::Unexpected(format!("the types of the counters cannot be read: {error}")))?;
     let number = |at: usize| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?));

@@ -4,7 +4,6 @@
 //! environment; with `OOMC_VM_VERBOSE` the steps of passing cases are shown, too. Without them there is no machine to boot: the cases are read, so that a wrong
 //! script fails, and count as ignored.
 
-mod dead;
 mod large;
 mod pairs;
 mod random;

@@ -17,6 +17,7 @@ use oomc_abi::record::{Action, MAX_CANDIDATES};
 use oomc_compiler::{KernelView, Source, hir};
 use oomc_oracle::machine::{Life, Machine, PAGE};
 use oomc_oracle::{Decision, Settings, decide};
+use oomc_tests::number;
 use oomc_vm::report::Report;
 use oomc_vm::script::{self, Case};
 use serde_json::{Value, json};
@@ -63,10 +64,6 @@ struct Pair {
     decision: Decision,
     /// Between which numbers each key of each candidate is, whatever the sizes are exactly.
     ranges: Vec<Vec<Range>>,
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 /// All pairs, or why one cannot be made.

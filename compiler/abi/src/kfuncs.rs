@@ -251,14 +251,14 @@ kfuncs! {
     OOM_KILL_PROCESS = "bpf_oom_kill_process", 3, Int, [sleepable] {
         c: "int bpf_oom_kill_process(struct oom_control *oc, struct task_struct *task, const char *message__str)",
         source: "mm/oom_kill.c, v3 of the series",
-        model: |w, [event, task, message, ..]| w.kill(event, task, message), surface: "kill",
+        model: |w, [_, task, message, ..]| w.kill(task, message), surface: "kill",
         errors: ["EPERM" = "init, a kernel thread, or oom_score_adj -1000",
                  "ESRCH" = "nothing to gain: no memory, or already reaped"] }
     /// Raises `memory.max` of the cgroup whose limit was hit. Never lowers; not bounded by the ancestors.
     MEM_CGROUP_RAISE_MAX = "bpf_mem_cgroup_raise_max", 3, Int, [sleepable, optional] {
         c: "int bpf_mem_cgroup_raise_max(struct oom_control *oc, struct mem_cgroup *memcg, unsigned long new_max_bytes)",
         source: "mm/oom_kill.c, kernel under test",
-        model: |w, [event, memcg, bytes, ..]| w.raise(event, memcg, bytes), surface: "raise_limit",
+        model: |w, [_, memcg, bytes, ..]| w.raise(memcg, bytes), surface: "raise_limit",
         errors: ["EINVAL" = "not above the present limit", "EPERM" = "outside the scope of the OOM, or a system-wide OOM",
                  "EOPNOTSUPP" = "the root, or cgroup v1"] }
 }

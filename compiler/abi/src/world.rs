@@ -2,7 +2,8 @@
 //!
 //! Each row of [`crate::kfuncs`] and [`crate::helpers`] says in a line what its function does to a [`World`]; whoever
 //! executes a program without a kernel implements the trait, and calls the row. The rules that the row's flags
-//! express (references, RCU sections, sleeping, null) are the executor's to keep: a model does not repeat them.
+//! express (references, RCU sections, sleeping, null) and the prototype's types are the executor's to keep: a model does
+//! not repeat them.
 
 use core::fmt;
 
@@ -125,14 +126,14 @@ pub trait World {
     /// Kills a process as the OOM killer does. 0, or a negative errno.
     ///
     /// # Errors
-    /// If an object is not there, or the message is no constant text.
-    fn kill(&mut self, event: u64, task: u64, message: u64) -> Answer;
+    /// If nobody is there, or the message is no constant text.
+    fn kill(&mut self, task: u64, message: u64) -> Answer;
 
     /// Raises a limit, given in bytes. 0, or a negative errno.
     ///
     /// # Errors
-    /// If an object is not there.
-    fn raise(&mut self, event: u64, memcg: u64, bytes: u64) -> Answer;
+    /// If there is no memcg.
+    fn raise(&mut self, memcg: u64, bytes: u64) -> Answer;
 
     /// Nanoseconds of the boot clock.
     fn now(&mut self) -> u64;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cranelift_entity::{PrimaryMap, SecondaryMap};
 use oomc_abi::helpers::Helper;
 use oomc_abi::kfuncs::KfuncId;
+use oomc_abi::maps;
 
 use super::entities::*;
 use crate::source::Span;
@@ -467,10 +468,10 @@ impl MapKind {
     #[must_use]
     pub fn number(self) -> u32 {
         match self {
-            Self::Hash => 1,
-            Self::Array => 2,
-            Self::RingBuffer => 27,
-            Self::CgroupStorage => 32,
+            Self::Hash => maps::TYPE_HASH,
+            Self::Array => maps::TYPE_ARRAY,
+            Self::RingBuffer => maps::TYPE_RINGBUF,
+            Self::CgroupStorage => maps::TYPE_CGRP_STORAGE,
         }
     }
 

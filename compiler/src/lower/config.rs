@@ -3,6 +3,8 @@
 //! A policy is compiled for both modes. In audit mode each action has a branch that leaves the kernel alone and
 //! goes on as if the action had made progress.
 
+use oomc_abi::maps;
+
 use super::scratch::bytes;
 use super::{Lower, imm};
 use crate::hir::{Mode, ParamId, Policy};
@@ -15,13 +17,14 @@ const FIRST_PARAM: u32 = 2;
 
 /// The map's first value.
 pub(super) fn global(policy: &Policy) -> GlobalData {
-    let names = ["audit", "epoch"].into_iter().chain(policy.params.values().map(|param| param.name.as_str()));
+    let names =
+        [maps::AUDIT, maps::EPOCH].into_iter().chain(policy.params.values().map(|param| param.name.as_str()));
     let values = [i64::from(policy.mode == Mode::Audit), 0];
     let values = values.into_iter().chain(policy.params.values().map(|param| param.default));
     GlobalData {
         members: names.map(str::to_owned).collect(),
         data: values.flat_map(i64::to_le_bytes).collect(),
-        ..bytes("config", ".data.config", Vec::new())
+        ..bytes(maps::CONFIG, &format!(".data.{}", maps::CONFIG), Vec::new())
     }
 }
 

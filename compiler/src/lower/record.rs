@@ -7,6 +7,7 @@
 use oomc_abi::consts::TASK_COMM_LEN;
 use oomc_abi::fields;
 use oomc_abi::helpers;
+use oomc_abi::maps;
 use oomc_abi::members;
 use oomc_abi::record::{
     self, Action, End, MAX_CANDIDATES, MAX_KEYS, MAX_RULES, NAME_BYTES, NAME_WORDS, at, candidate,
@@ -61,8 +62,8 @@ impl Maps {
             })
         };
         Self {
-            records: map("records", MapKind::Array, record::BYTES, record::KEPT),
-            events: map("events", MapKind::RingBuffer, 0, record::RING_BYTES),
+            records: map(maps::RECORDS, MapKind::Array, record::BYTES, record::KEPT),
+            events: map(maps::EVENTS, MapKind::RingBuffer, 0, record::RING_BYTES),
         }
     }
 }

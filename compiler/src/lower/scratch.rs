@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use oomc_abi::fields::{FieldId, Recipe};
+use oomc_abi::maps;
 
 use super::Lower;
 use crate::hir::{ActionKind, ExprKind, Policy, Unit};
@@ -65,8 +66,8 @@ pub(super) struct Globals {
 impl Globals {
     pub(super) fn new(func: &mut Function, policy: &Policy) -> Self {
         let stats = func.refs_mut().globals.push(GlobalData {
-            name: "stats".into(),
-            section: ".bss.stats".into(),
+            name: maps::STATS.into(),
+            section: format!(".bss.{}", maps::STATS),
             members: COUNTERS.iter().map(|name| (*name).into()).collect(),
             data: vec![0; COUNTERS.len() * 8],
             read_only: false,

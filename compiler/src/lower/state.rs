@@ -6,6 +6,7 @@
 
 use oomc_abi::helpers;
 use oomc_abi::kfuncs;
+use oomc_abi::maps::{self, Tally};
 
 use super::config::EPOCH;
 use super::scratch::{Cell, Fetched};
@@ -33,7 +34,7 @@ impl Maps {
     pub(super) fn new(func: &mut Function, policy: &Policy) -> Self {
         let labels = (!policy.labels.is_empty()).then(|| {
             func.refs_mut().maps.push(MapData {
-                name: "labels".into(),
+                name: maps::LABELS.into(),
                 kind: MapKind::Hash,
                 key: vec!["cgroup".into(), "label".into()],
                 value: vec!["value".into()],
@@ -42,15 +43,14 @@ impl Maps {
             })
         });
         let counters = (!policy.states.is_empty()).then(|| {
-            let mut value = vec!["epoch".to_owned()];
-            for copy in ["", "audit_"] {
+            let mut value = vec![maps::EPOCH.to_owned()];
+            for tally in Tally::BOTH {
                 for state in policy.states.values() {
-                    value.push(format!("{copy}{}", state.name));
-                    value.push(format!("{copy}{}_since", state.name));
+                    value.extend([tally.count(&state.name), tally.since(&state.name)]);
                 }
             }
             func.refs_mut().maps.push(MapData {
-                name: "counters".into(),
+                name: maps::COUNTERS.into(),
                 kind: MapKind::CgroupStorage,
                 key: Vec::new(),
                 value,

@@ -4,6 +4,7 @@
 //! types, relocations, and the text of the policy. Knows the object's layout; of the kernel it knows what
 //! [`relocate`] is given.
 
+pub mod insn;
 pub mod relocate;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use oomc_abi::btf::{self, Btf, Kind, TypeId};
 use oomc_abi::declared::Declared;
 use oomc_abi::hooks::OOM;
 
+use insn::{CALL, LDDW, PSEUDO_CALL};
+
 /// An 8-byte address in data (libbpf, `libbpf_internal.h`).
 const R_BPF_64_ABS64: u32 = 2;
 /// The kernel's limit for privileged programs (`BPF_COMPLEXITY_LIMIT_INSNS`, `include/linux/bpf.h`, 6.12).
@@ -29,13 +32,6 @@ const MAPS_SECTION: &str = ".maps";
 const OPS_SECTION: &str = ".struct_ops.link";
 /// The layout that this version reads.
 const FORMAT: &str = "1";
-/// Opcode of a load of 64 bits, two slots long.
-const LDDW: u8 = 0x18;
-/// Opcode of a call.
-const CALL: u8 = 0x85;
-/// A call of a function of the program, so many instructions further (`BPF_PSEUDO_CALL`,
-/// `include/uapi/linux/bpf.h`).
-const PSEUDO_CALL: u64 = 1;
 /// Where the functions lie that the callback calls; libbpf, too, puts what is used of them behind it.
 const FUNCTIONS_SECTION: &str = ".text";
 
@@ -510,7 +506,9 @@ impl Reader<'_, '_> {
                 // Both are below the most that the kernel takes.
                 let distance = callee as i32 - insn as i32 - 1;
                 if let Some(slot) = object.code.get_mut(insn) {
-                    *slot = u64::from(CALL) | PSEUDO_CALL << 12 | u64::from(distance.cast_unsigned()) << 32;
+                    *slot = u64::from(CALL)
+                        | u64::from(PSEUDO_CALL) << 12
+                        | u64::from(distance.cast_unsigned()) << 32;
                 }
                 continue;
             }

@@ -9,20 +9,12 @@
 use oomc_abi::btf::{Btf, essential_name};
 use oomc_abi::relo::{self, Poisoned};
 
+use crate::insn::{CALL, PSEUDO_BTF_ID, PSEUDO_KFUNC_CALL, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE};
 use crate::{Error, Extern, ExternKind, Object, Target, broken};
 
-/// A load whose value is an offset in a map's value (`BPF_PSEUDO_MAP_VALUE`, `include/uapi/linux/bpf.h`).
-const PSEUDO_MAP_VALUE: u64 = 2;
-/// A load whose value is a map (`BPF_PSEUDO_MAP_FD`).
-const PSEUDO_MAP_FD: u64 = 1;
-/// A load of the address of something in the kernel's BTF (`BPF_PSEUDO_BTF_ID`).
-const PSEUDO_BTF_ID: u64 = 3;
-/// A call of a kernel function (`BPF_PSEUDO_KFUNC_CALL`).
-const PSEUDO_KFUNC_CALL: u64 = 2;
 /// Number of the helper that a missing function becomes; the position of the extern is added (libbpf,
 /// `POISON_CALL_KFUNC_BASE`).
 const POISON_KFUNC: u32 = 2_002_000_000;
-const CALL: u64 = 0x85;
 
 /// The kernel's counterpart of each extern, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +109,10 @@ pub fn apply(object: &Object, kernel: &Btf, found: &[Found], fds: &MapFds) -> Re
             .ok_or_else(outside)?,
             Target::Call(index) => {
                 let call = match found.get(index).ok_or_else(outside)? {
-                    Found::Function(id) => CALL | PSEUDO_KFUNC_CALL << 12 | u64::from(*id) << 32,
-                    _ => CALL | u64::from(POISON_KFUNC + index as u32) << 32,
+                    Found::Function(id) => {
+                        u64::from(CALL) | u64::from(PSEUDO_KFUNC_CALL) << 12 | u64::from(*id) << 32
+                    }
+                    _ => u64::from(CALL) | u64::from(POISON_KFUNC + index as u32) << 32,
                 };
                 *code.get_mut(at).ok_or_else(outside)? = call;
             }
@@ -128,9 +122,9 @@ pub fn apply(object: &Object, kernel: &Btf, found: &[Found], fds: &MapFds) -> Re
 }
 
 /// Fills a load of 64 bits: what the source register field says it is, and both immediates.
-fn wide(code: &mut [u64], at: usize, source: u64, low: u32, high: u32) -> Option<()> {
+fn wide(code: &mut [u64], at: usize, source: u8, low: u32, high: u32) -> Option<()> {
     let first = code.get_mut(at)?;
-    *first = *first & 0x0fff | source << 12 | u64::from(low) << 32;
+    *first = *first & 0x0fff | u64::from(source) << 12 | u64::from(low) << 32;
     let second = code.get_mut(at + 1)?;
     *second = u64::from(high) << 32;
     Some(())

@@ -4,17 +4,11 @@
 
 use std::collections::HashMap;
 
+use oomc_abi::maps::{TYPE_ARRAY, TYPE_CGRP_STORAGE, TYPE_HASH, TYPE_RINGBUF};
 use oomc_object::{Global, MapDef};
 
 use crate::machine::CgroupIndex;
 use crate::memory::Region;
-
-/// `BPF_MAP_TYPE_HASH`, `BPF_MAP_TYPE_ARRAY`, `BPF_MAP_TYPE_RINGBUF`, `BPF_MAP_TYPE_CGRP_STORAGE`
-/// (`include/uapi/linux/bpf.h`, 6.12).
-const HASH: u32 = 1;
-const ARRAY: u32 = 2;
-const RINGBUF: u32 = 27;
-const CGRP_STORAGE: u32 = 32;
 
 /// How a map finds its values.
 #[derive(Clone, Debug)]
@@ -67,15 +61,15 @@ impl Map {
         let value = definition.value.0 as usize;
         let entries = definition.max_entries;
         let index = match definition.kind {
-            ARRAY => Index::Array { entries },
-            HASH => {
+            TYPE_ARRAY => Index::Array { entries },
+            TYPE_HASH => {
                 Index::Hash { key: definition.key.0 as usize, most: entries as usize, found: HashMap::new() }
             }
-            RINGBUF => Index::Ring { sent: Vec::new() },
-            CGRP_STORAGE => Index::Cgroups(HashMap::new()),
+            TYPE_RINGBUF => Index::Ring { sent: Vec::new() },
+            TYPE_CGRP_STORAGE => Index::Cgroups(HashMap::new()),
             _ => return None,
         };
-        let count = if definition.kind == ARRAY { entries as usize } else { 0 };
+        let count = if definition.kind == TYPE_ARRAY { entries as usize } else { 0 };
         let region = Region::whole(value as u64, count, true);
         Some(Self { name: definition.name.clone(), index, value, region })
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use oomc_abi::btf::Kind;
 use oomc_abi::declared::Declared;
+use oomc_abi::maps::{AUDIT, CONFIG, COUNTERS, EPOCH, LABELS, RECORDS, Tally};
 use oomc_abi::members;
 use oomc_abi::record::{KEPT, Record};
 use oomc_object::relocate::{MapFds, apply, find};
@@ -112,15 +113,6 @@ fn members_of(object: &Object, ty: u32) -> Vec<(String, usize)> {
     }
 }
 
-/// Maps of a policy by their names.
-const CONFIG: &str = "config";
-const COUNTERS: &str = "counters";
-const LABELS: &str = "labels";
-const RECORDS: &str = "records";
-/// Members of [`CONFIG`] besides the params.
-const AUDIT: &str = "audit";
-const EPOCH: &str = "epoch";
-
 /// A policy that is attached to a cgroup of a machine.
 #[derive(Clone, Debug)]
 pub struct Attached {
@@ -183,18 +175,17 @@ impl Attached {
         let word = |name: &str| place(&self.policy.counters, name).and_then(|at| map.word(*value, at));
         self.names_of_counters()
             .map(|name| {
-                let copy = |prefix: &str| {
-                    let count = word(&format!("{prefix}{name}")).unwrap_or(0);
-                    (count, word(&format!("{prefix}{name}_since")).unwrap_or(0))
+                let tally = |tally: Tally| {
+                    (word(&tally.count(name)).unwrap_or(0), word(&tally.since(name)).unwrap_or(0))
                 };
-                (name.to_owned(), Counter { real: copy(""), audit: copy("audit_") })
+                (name.to_owned(), Counter { real: tally(Tally::Real), audit: tally(Tally::Audit) })
             })
             .collect()
     }
 
     fn names_of_counters(&self) -> impl Iterator<Item = &str> {
         let names = self.policy.counters.iter().map(|(name, _)| name.as_str());
-        names.filter(|name| place(&self.policy.counters, &format!("audit_{name}_since")).is_some())
+        names.filter(|name| place(&self.policy.counters, &Tally::Audit.since(name)).is_some())
     }
 
     fn map(&mut self, name: &str) -> Option<&mut Map> {
@@ -217,7 +208,7 @@ impl Attached {
     fn read_counters(&mut self, machine: &Machine, index: CgroupIndex) {
         let places = self.policy.counters.clone();
         for (name, counter) in &machine.cgroup(index).counters {
-            if place(&places, &format!("audit_{name}_since")).is_none() {
+            if place(&places, &Tally::Audit.since(name)).is_none() {
                 continue;
             }
             let epoch = place(&self.policy.settings, EPOCH);
@@ -231,9 +222,9 @@ impl Attached {
                 }
             };
             set(EPOCH, epoch);
-            for (prefix, (count, since)) in [("", counter.real), ("audit_", counter.audit)] {
-                set(&format!("{prefix}{name}"), count);
-                set(&format!("{prefix}{name}_since"), since);
+            for (tally, (count, since)) in [(Tally::Real, counter.real), (Tally::Audit, counter.audit)] {
+                set(&tally.count(name), count);
+                set(&tally.since(name), since);
             }
         }
     }

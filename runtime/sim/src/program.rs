@@ -7,6 +7,7 @@ use oomc_abi::btf::Btf;
 use oomc_abi::helpers::{self, Helper};
 use oomc_abi::kfuncs::{Kfunc, KfuncId};
 use oomc_abi::proto::{self, Base};
+use oomc_object::insn::{CALL, LDDW, PSEUDO_CALL, PSEUDO_KFUNC_CALL, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE};
 
 use crate::maps::Map;
 use crate::memory::{Memory, Place, handle};
@@ -55,16 +56,9 @@ pub(crate) struct Program {
     pub(crate) calls: Vec<Callee>,
 }
 
-const LDDW: u8 = 0x18;
-const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 /// A jump whose distance stands in the constant.
 const LONG_JUMP: u8 = 0x06;
-/// Variants of a load of 64 bits and of a call (`include/uapi/linux/bpf.h`, 6.12).
-const PSEUDO_MAP_FD: u8 = 1;
-const PSEUDO_MAP_VALUE: u8 = 2;
-const PSEUDO_CALL: u8 = 1;
-const PSEUDO_KFUNC: u8 = 2;
 
 impl Program {
     /// From the instructions that the kernel would get.
@@ -125,7 +119,7 @@ impl Program {
 fn callee(insn: Insn, kernel: &Btf, jump: impl Fn(i64) -> Result<u32, String>) -> Result<Callee, String> {
     match insn.src {
         PSEUDO_CALL => Ok(Callee::Local(jump(insn.imm as i64)?)),
-        PSEUDO_KFUNC => {
+        PSEUDO_KFUNC_CALL => {
             let name = kernel.name(insn.imm as u32);
             let row = KfuncId::by_name(name).ok_or_else(|| format!("the function `{name}`"))?.row();
             let proto = proto::parse(row.c).ok_or_else(|| format!("the prototype `{}`", row.c))?;

@@ -359,8 +359,7 @@ impl World for Model<'_> {
         self.memcg(memcg).map(|_| 0)
     }
 
-    fn kill(&mut self, event: u64, task: u64, message: u64) -> Answer {
-        self.event_at(event)?;
+    fn kill(&mut self, task: u64, message: u64) -> Answer {
         self.text_at(message)?;
         let process = self.process_of(task).ok_or_else(|| Fault("nobody is killed".to_owned()))?;
         let pid = self.machine.process(process).pid;
@@ -369,8 +368,7 @@ impl World for Model<'_> {
         Ok(crate::act::kill(self, process) as u64)
     }
 
-    fn raise(&mut self, event: u64, memcg: u64, bytes: u64) -> Answer {
-        self.event_at(event)?;
+    fn raise(&mut self, memcg: u64, bytes: u64) -> Answer {
         let cgroup = self.memcg(memcg)?;
         self.calls.push(Call::Raise(bytes as i64));
         Ok(crate::act::raise(self, cgroup, bytes) as u64)
@@ -476,11 +474,6 @@ impl World for Model<'_> {
 }
 
 impl Model<'_> {
-    fn event_at(&self, address: u64) -> Result<(), Fault> {
-        let there = self.object(Class::Event, address).is_some();
-        there.then_some(()).ok_or_else(|| Fault(format!("{address:#x} is no oom_control")))
-    }
-
     /// A text that the verifier takes: in memory that nobody writes.
     fn text_at(&mut self, address: u64) -> Result<(), Fault> {
         let mut byte = [1];

@@ -10,8 +10,6 @@ use std::ptr;
 
 use libbpf_sys as sys;
 
-use crate::dead;
-
 /// `BPF_F_CGROUP_FD` of the kernel under test: the link's target is a cgroup's folder.
 const CGROUP_FD: u32 = 1 << 7;
 
@@ -153,7 +151,7 @@ pub(crate) fn compare(path: &str, pin: &str) -> Result<(), String> {
         let count = usize::try_from(sys::bpf_program__insn_cnt(program)).unwrap_or(0);
         std::slice::from_raw_parts(sys::bpf_program__insns(program).cast::<u64>(), count)
     };
-    let dead = dead::count(insns);
+    let dead = oomc_vm::dead::count(insns);
     let after = usize::try_from(info.xlated_prog_len / 8).unwrap_or(0);
     let text = format!(
         "{} instructions, {dead} of them dead on this kernel, {after} after the verifier, which processed {}",

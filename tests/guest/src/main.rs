@@ -18,8 +18,6 @@ mod task;
 
 mod libbpf;
 
-mod dead;
-
 mod map;
 
 use std::env;

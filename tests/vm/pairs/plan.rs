@@ -1,25 +1,20 @@
 //! Random trees of cgroups with processes, as the machine builds them and as the oracle sees them.
 
 use oomc_oracle::machine::{Amounts, Cgroup, CgroupIndex, Event, Machine, PAGE, Process, ProcessIndex, ROOT};
+use oomc_tests::generate::runner;
+use proptest::prelude::Rng as _;
+use proptest::test_runner::TestRunner;
 
-/// Numbers that look random; the same seed gives the same.
-pub(crate) struct Dice(u64);
+/// Random numbers; the same seed gives the same.
+pub(crate) struct Dice(TestRunner);
 
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Steps of SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Self(runner(seed))
     }
 
     pub(crate) fn below(&mut self, count: usize) -> usize {
-        (self.next() % count.max(1) as u64) as usize
+        (self.0.rng().next_u64() % count.max(1) as u64) as usize
     }
 
     /// So many times of a hundred.

@@ -25,34 +25,14 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn policy(&mut self, kind: usize) -> String {
         match kind {
-            0 => {
-                let place = self.process_place();
-                let rank = self.dice.one(&["largest ", "smallest ", "youngest ", "oldest ", "worst ", ""]);
-                self.rules(&format!("kill {rank}process in {place}"))
-            }
-            1 => {
-                let kill = self.process_kill();
+            0 => self.ranked(false),
+            1 => self.ranked(true),
+            2 | 3 => {
+                let kill = if kind == 2 { self.process_kill() } else { self.cgroup_kill() };
                 self.rules(&format!("kill {kill}"))
             }
-            2 => {
-                let (place, keys) = (self.process_place(), self.process_keys());
-                let rank = self.dice.one(&["largest ", "smallest ", ""]);
-                self.rules(&format!("kill {rank}process in {place} by {keys}"))
-            }
-            3 => {
-                let rank = self.dice.one(&["largest ", "smallest ", "youngest ", "oldest ", ""]);
-                let place = self.cgroup_place();
-                self.rules(&format!("kill {rank}cgroup in {place}"))
-            }
-            4 => {
-                let kill = self.cgroup_kill();
-                self.rules(&format!("kill {kill}"))
-            }
-            5 => {
-                let (place, keys) = (self.cgroup_place(), self.cgroup_keys());
-                let rank = self.dice.one(&["largest ", "smallest ", ""]);
-                self.rules(&format!("kill {rank}cgroup in {place} by {keys}"))
-            }
+            4 => self.by_keys(false),
+            5 => self.by_keys(true),
             6 => {
                 let rank = self.dice.one(&["largest", "smallest", "youngest", "oldest"]);
                 let tail = match self.dice.below(3) {
@@ -103,13 +83,8 @@ impl Writer<'_> {
                 let pick = format!("pick tenant = {rank} cgroup in children of cgroup{filter}\n");
                 pick + &self.rules(&kill)
             }
-            12 => {
-                let selection = self.process_kill();
-                let until = self.until();
-                self.rules(&format!("kill {selection}{until}"))
-            }
-            13 => {
-                let selection = self.cgroup_kill();
+            12 | 13 => {
+                let selection = if kind == 12 { self.process_kill() } else { self.cgroup_kill() };
                 let until = self.until();
                 self.rules(&format!("kill {selection}{until}"))
             }
@@ -193,6 +168,28 @@ impl Writer<'_> {
                 format!("const floor = {floor}\nparam share = {share} range 1% .. 100%\n{rules}")
             }
         }
+    }
+
+    /// The best of a place.
+    fn ranked(&mut self, cgroup: bool) -> String {
+        let (unit, place) = self.place(cgroup);
+        let mut ranks = vec!["largest ", "smallest ", "youngest ", "oldest ", ""];
+        // Cgroups have no badness.
+        ranks.extend((!cgroup).then_some("worst "));
+        let rank = self.dice.one(&ranks);
+        self.rules(&format!("kill {rank}{unit} in {place}"))
+    }
+
+    /// The best of a place by keys.
+    fn by_keys(&mut self, cgroup: bool) -> String {
+        let (unit, place) = self.place(cgroup);
+        let keys = if cgroup { self.cgroup_keys() } else { self.process_keys() };
+        let rank = self.dice.one(&["largest ", "smallest ", ""]);
+        self.rules(&format!("kill {rank}{unit} in {place} by {keys}"))
+    }
+
+    fn place(&mut self, cgroup: bool) -> (&'static str, &'static str) {
+        if cgroup { ("cgroup", self.cgroup_place()) } else { ("process", self.process_place()) }
     }
 
     /// A rule, mostly with one behind it for what it leaves.

@@ -1,6 +1,6 @@
 //! The test machine: what a run case says ([`script`]), the archive that the kernel starts from
 //! ([`cpio`]), the machine itself ([`machine`]), what it reports ([`report`]) and one run of many
-//! cases from sources to results ([`run`]).
+//! cases from sources to results ([`run`]). [`dead`] tells on both sides what a program cannot reach.
 //!
 //! Takes a kernel, static programs and cases; gives one report per case. The guest reads the
 //! cases with the same parser, so host and guest cannot disagree about a step. Knows nothing of
@@ -9,6 +9,8 @@
 pub mod script;
 
 pub mod report;
+
+pub mod dead;
 
 pub mod cpio;
 

@@ -2,7 +2,7 @@
 //!
 //! A test whether the kernel has a member, a function or a symbol becomes a branch on a constant
 //! when the object is relocated, and the verifier deletes the side that is not taken. Nothing else
-//! may be missing from the program that the kernel runs. Takes the instructions as libbpf gives
+//! may be missing from the program that the kernel runs. Takes the instructions as a loader has relocated
 //! them; knows nothing of the verifier's own reasoning, on purpose.
 
 /// One 8-byte instruction: opcode, destination and source, offset, immediate.
@@ -62,7 +62,8 @@ impl Insn {
 }
 
 /// How many of the instructions cannot be reached.
-pub(crate) fn count(program: &[u64]) -> usize {
+#[must_use]
+pub fn count(program: &[u64]) -> usize {
     let insns: Vec<Insn> = program.iter().copied().map(Insn).collect();
     let mut reached = vec![false; insns.len()];
     let mut waiting = vec![0];
