@@ -373,3 +373,21 @@ fn an_object_for_another_kernel_is_told_apart() {
     let error = Policy::new(&kernel, &object).unwrap_err().to_string();
     assert_eq!(error, "the kernel lacks bpf_not_there");
 }
+
+#[test]
+fn one_object_serves_a_kernel_without_raising() {
+    let text = "raise_limit 10% up to 1GiB or kill largest in subtree";
+    let source = oomc_compiler::Source::new("test.oom", text);
+    let object = oomc_compiler::compile(&source, &KernelView::embedded()).object.unwrap();
+    let object = Object::parse(&object).unwrap();
+    let calls = |view: KernelView| {
+        let kernel = Kernel::new(view).unwrap();
+        let policy = Policy::new(&kernel, &object).unwrap();
+        let mut simulation = Simulation::new(&kernel, machine()).unwrap();
+        let mut policy = Attached::new(&policy, simulation.machine(), 1);
+        simulation.ask(&mut policy, &event()).unwrap().calls
+    };
+    let without = KernelView::from_btf(include_bytes!("../../../tests/btf/no_raise.btf")).unwrap();
+    assert_eq!(calls(KernelView::embedded()), [Call::Raise(88 * MIB * PAGE)]);
+    assert_eq!(calls(without), [Call::Kill(11)]);
+}
