@@ -17,8 +17,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).to_string();
     let pairs = args.first().map_or(PAIRS, String::as_str);
     let seed = args.get(1).cloned().unwrap_or_else(clock);
-    for (what, word) in [("pairs", pairs), ("a seed", seed.as_str())] {
-        word.parse::<u64>().map_err(|_| format!("`{word}` is no number of {what}"))?;
+    for (what, word) in [("number of pairs", pairs), ("seed", seed.as_str())] {
+        word.parse::<u64>()
+            .map_err(|_| format!("`{word}` is no {what}: write a whole number, such as 1000"))?;
     }
     say(&format!("{pairs} pairs from seed {seed}; the same again: cargo xtask fuzz {pairs} {seed}"));
     let mut cargo = build::cargo("test");
