@@ -213,7 +213,9 @@ impl Layout<'_> {
             Rule::action => self.alternatives(&parts),
             Rule::conditional => vec![Piece::Group(self.conditional(&parts))],
             Rule::block | Rule::given | Rule::test => self.braces(&parts, OPENS, BETWEEN, CLOSES),
-            Rule::object => vec![Piece::Group(self.braces(&parts, Break::Line, Break::Line, Break::Line))],
+            Rule::object | Rule::circumstances => {
+                vec![Piece::Group(self.braces(&parts, Break::Line, Break::Line, Break::Line))]
+            }
             Rule::list => vec![Piece::Group(self.list(&parts))],
             Rule::paren => vec![Piece::Group(self.paren(&parts))],
             Rule::expr => self.expr(&parts),

@@ -32,6 +32,7 @@ mod emit;
 
 pub use emit::{Dumped, Stage, dump};
 pub use oomc_abi::resolve::KernelView;
+pub use oomc_abi::scenario::Test;
 use sha2::{Digest as _, Sha256};
 pub use source::Source;
 
@@ -65,6 +66,33 @@ pub fn check(source: &Source, view: &KernelView) -> Checked {
     let policy = parse::parse_and_check(source, view, &mut sink);
     let policy = policy.filter(|policy| lowered(policy, view, &mut sink).is_some());
     Checked { policy, diagnostics: sink.into_diagnostics() }
+}
+
+/// Tests of a policy, and what the front end says of them.
+#[derive(Debug)]
+pub struct Tests {
+    /// Those in the policy's own file.
+    pub own: Vec<Test>,
+    /// Those in the file beside it.
+    pub more: Vec<Test>,
+    /// Errors and warnings of the policy's file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Errors and warnings of the file beside it.
+    pub more_diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the tests of a policy: its own, and those of a file beside it.
+#[must_use]
+pub fn tests(source: &Source, beside: Option<&Source>, view: &KernelView) -> Tests {
+    let (mut sink, mut more) = (Sink::default(), Sink::default());
+    let policy = parse::with_tests(source, beside.map(|beside| (beside, &mut more)), view, &mut sink);
+    let policy = policy.unwrap_or_default();
+    Tests {
+        own: policy.tests,
+        more: policy.more_tests,
+        diagnostics: sink.into_diagnostics(),
+        more_diagnostics: more.into_diagnostics(),
+    }
 }
 
 /// Compiles a policy for a kernel. The same source and the same BTF give the same bytes.

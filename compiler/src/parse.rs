@@ -3,6 +3,7 @@
 use oomc_abi::resolve::KernelView;
 
 use crate::diag::{Diagnostic, Sink, codes};
+use crate::hir::lower::Tests;
 use crate::hir::{self, Policy};
 use crate::source::Source;
 use crate::syntax::ast::{ClauseKind, File};
@@ -10,8 +11,25 @@ use crate::syntax::{lower_cst, print};
 
 /// Parses and checks a policy for a kernel. All mistakes go to the sink; with one, there is no policy.
 pub fn parse_and_check(source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Policy> {
+    with_tests(source, None, view, sink)
+}
+
+/// As [`parse_and_check`], with a file of tests, whose mistakes go to a sink of their own.
+pub fn with_tests(
+    source: &Source,
+    tests: Option<(&Source, &mut Sink)>,
+    view: &KernelView,
+    sink: &mut Sink,
+) -> Option<Policy> {
     let file = lower_cst::parse(source, sink);
-    let policy = hir::lower::lower(&file, source, view, sink);
+    let policy = match tests {
+        None => hir::lower::lower(&file, source, view, sink, None),
+        Some((tests, own)) => {
+            let parsed = lower_cst::parse(tests, own);
+            let tests = Tests { file: &parsed, source: tests, sink: own };
+            hir::lower::lower(&file, source, view, sink, Some(tests))
+        }
+    };
     if !sink.has_errors() && !has_rule(&file) {
         sink.push(
             Diagnostic::new(codes::EMPTY, "the policy does nothing: it has neither a rule nor a `default`")

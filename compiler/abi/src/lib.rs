@@ -29,6 +29,7 @@ pub mod account;
 pub mod amount;
 pub mod declared;
 pub mod maps;
+pub mod scenario;
 
 pub mod btf;
 pub mod proto;

@@ -47,6 +47,8 @@ pub(crate) enum Format {
     Human,
     /// JSON
     Json,
+    /// Text, and annotations for GitHub's checks; for `check` and `test`
+    Github,
 }
 
 /// The commands.
@@ -84,6 +86,13 @@ pub(crate) enum Command {
     ///
     /// With `--verbose` also who wanted memory and how each rule ended.
     Events(Events),
+    /// Run the tests of policies, in a simulator that runs the very bytes that the kernel runs
+    ///
+    /// `test` blocks stand in the policy or in a file beside it, NAME.oomt beside NAME.oom. Needs neither root nor a
+    /// kernel. Ends with 1 when a test fails, when none ran, or when less is covered than was asked for.
+    Test(Test),
+    /// Explain one decision in full: who wanted memory, how each rule ended, the candidates in order
+    Why(Why),
     /// Explain a diagnostic: `oomc explain E0302`
     Explain {
         /// The code; without it, all codes are listed
@@ -246,6 +255,66 @@ pub(crate) struct Events {
     /// Go on with new decisions, until interrupted or until the policies are detached
     #[arg(short, long)]
     pub(crate) follow: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Why {
+    /// The decision's number, as `oomc events` shows it; default: the last one
+    #[arg(value_name = "ID", conflicts_with = "last")]
+    pub(crate) number: Option<u64>,
+    /// The last decision
+    #[arg(long)]
+    pub(crate) last: bool,
+    #[command(flatten)]
+    pub(crate) which: Status,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Test {
+    /// Policies, files of tests, or folders, in which every policy is meant; default: the current folder
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only tests whose names match this regular expression
+    #[arg(long, value_name = "RE")]
+    pub(crate) run: Option<regex_lite::Regex>,
+    /// Also tell which rules, branches and conditions the tests reach; end with 1 below this percentage
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "0",
+          value_parser = percent)]
+    pub(crate) coverage: Option<f64>,
+    /// Write the results to a file in JUnit's format, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Run the tests in another order, and let the kernel come to each machine's objects in another order
+    #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "random",
+          value_parser = seed)]
+    pub(crate) shuffle: Option<Seed>,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+}
+
+/// Which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seed {
+    /// A new one each time.
+    Random,
+    /// The same each time.
+    Number(u64),
+}
+
+fn seed(text: &str) -> Result<Seed, String> {
+    match text {
+        "random" => Ok(Seed::Random),
+        number => number.parse().map(Seed::Number).map_err(|_| "a number, or nothing".to_owned()),
+    }
+}
+
+/// `90` or `90%`.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>();
+    number
+        .ok()
+        .filter(|number| (0.0..=100.0).contains(number))
+        .ok_or_else(|| "a percentage from 0 to 100".to_owned())
 }
 
 #[derive(Debug, Group)]

@@ -5,14 +5,17 @@
 
 mod args;
 mod cmd;
+mod decision;
 mod exit;
+mod forecast;
 mod report;
+mod suite;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Format};
 use crate::exit::Exit;
 use crate::report::Report;
 
@@ -20,6 +23,10 @@ fn main() -> ExitCode {
     // Wrong usage ends here with 2, help and version with 0.
     let args = Args::parse();
     let report = Report::new(&args);
+    if args.format == Format::Github && !matches!(args.command, Command::Check(_) | Command::Test(_)) {
+        report.failure(&exit::Failure::new(Exit::Usage, "`--format github` is for `check` and `test`"));
+        return Exit::Usage.into();
+    }
     let result = match &args.command {
         Command::Build(build) => cmd::build::run(&report, build),
         Command::Check(check) => cmd::check::run(&report, check),
@@ -33,6 +40,8 @@ fn main() -> ExitCode {
         Command::Mode(mode) => cmd::mode::run(&report, mode),
         Command::Label(label) => cmd::label::run(&report, label),
         Command::Events(events) => cmd::events::run(&report, events),
+        Command::Why(why) => cmd::why::run(&report, why),
+        Command::Test(test) => cmd::test::run(&report, test),
         Command::Lsp(lsp) => cmd::lsp::run(lsp),
     };
     let exit = result.unwrap_or_else(|failure| {

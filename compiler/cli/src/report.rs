@@ -48,6 +48,27 @@ impl Report {
         self.format == Format::Json
     }
 
+    /// Whether GitHub's checks read along.
+    fn github(&self) -> bool {
+        self.format == Format::Github
+    }
+
+    /// Something that is wrong with a line of a file, for whoever checks a change.
+    pub(crate) fn annotate(&self, severity: Severity, file: &str, line: u32, title: &str, message: &str) {
+        if !self.github() {
+            return;
+        }
+        let level = match severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        // As the workflow commands want their values and properties.
+        let value = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        let property = |text: &str| value(text).replace(':', "%3A").replace(',', "%2C");
+        let (file, title) = (property(file), property(title));
+        self.write(&format!("::{level} file={file},line={line},title={title}::{}\n", value(message)));
+    }
+
     /// A line of the result, for people.
     pub(crate) fn line(&self, text: impl fmt::Display) {
         if !self.json() && !self.quiet {
@@ -126,6 +147,8 @@ impl Report {
         let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
         let text = NamedSource::new(source.name.as_str(), source.text.clone());
         for diagnostic in diagnostics {
+            let line = diagnostic.labels.first().map_or(1, |label| source.line_column(label.span.start).0);
+            self.annotate(diagnostic.severity, &source.name, line, diagnostic.code.id(), &diagnostic.message);
             if self.quiet && diagnostic.severity != Severity::Error {
                 continue;
             }

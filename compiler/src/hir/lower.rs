@@ -31,8 +31,25 @@ pub(super) struct Lower<'a> {
     counted: usize,
 }
 
-/// Lowers a file. What has mistakes is missing from the result.
-pub fn lower(file: &ast::File, source: &Source, view: &KernelView, sink: &mut Sink) -> Policy {
+/// A file of tests for a policy, and where its mistakes go.
+#[derive(Debug)]
+pub struct Tests<'a> {
+    /// What it says.
+    pub file: &'a ast::File,
+    /// Its text.
+    pub source: &'a Source,
+    /// Its mistakes.
+    pub sink: &'a mut Sink,
+}
+
+/// Lowers a file, with the tests of another one. What has mistakes is missing from the result.
+pub fn lower(
+    file: &ast::File,
+    source: &Source,
+    view: &KernelView,
+    sink: &mut Sink,
+    tests: Option<Tests<'_>>,
+) -> Policy {
     let mut lower = Lower {
         policy: Policy::default(),
         source,
@@ -47,8 +64,16 @@ pub fn lower(file: &ast::File, source: &Source, view: &KernelView, sink: &mut Si
     lower.declarations(file);
     lower.protections(file);
     lower.rules(file);
-    lower.scenarios(file);
+    lower.scenarios(file, source);
     lower.unused();
+    let Lower { policy, scope, .. } = lower;
+    let Some(tests) = tests else { return policy };
+    let mut lower =
+        Lower { policy, source: tests.source, view, sink: tests.sink, scope, quantifiers: 0, counted: 0 };
+    lower.only_tests(tests.file);
+    let own = std::mem::take(&mut lower.policy.tests);
+    lower.scenarios(tests.file, tests.source);
+    lower.policy.more_tests = std::mem::replace(&mut lower.policy.tests, own);
     lower.policy
 }
 
@@ -68,6 +93,19 @@ pub(crate) fn owner(unit: Unit) -> Owner {
 }
 
 impl Lower<'_> {
+    /// A file of tests holds nothing else.
+    fn only_tests(&mut self, file: &ast::File) {
+        for clause in &file.clauses {
+            if !matches!(clause.kind, ClauseKind::Test(_)) {
+                self.sink.push(
+                    Diagnostic::new(codes::SCENARIO, "a file of tests holds nothing but `test` blocks")
+                        .label(clause.span, "belongs to the policy")
+                        .help("write it into the `.oom` file beside this one"),
+                );
+            }
+        }
+    }
+
     /// A field that the language's own rules name.
     pub(super) fn known_field(&mut self, owner: Owner, name: &str) -> Option<FieldId> {
         let field = fields::find(owner, name);

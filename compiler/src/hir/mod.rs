@@ -31,6 +31,7 @@ mod used;
 use cranelift_entity::{PrimaryMap, entity_impl};
 use oomc_abi::fields::FieldId;
 pub use oomc_abi::raw::Value as RawValue;
+use oomc_abi::scenario::Test;
 
 use crate::source::Span;
 
@@ -103,6 +104,10 @@ pub struct Policy {
     pub actions: PrimaryMap<ActionId, Action>,
     /// The unit of each binder's candidates.
     pub binders: PrimaryMap<BinderId, Unit>,
+    /// Its `test` blocks.
+    pub tests: Vec<Test>,
+    /// Those of the file of tests beside it.
+    pub more_tests: Vec<Test>,
 }
 
 impl Policy {

@@ -1,10 +1,14 @@
 //! `test` blocks: whether the machine that one describes, and what it expects, can be at all.
 //!
-//! Knows names and types only. What a test does is the business of whoever runs it.
+//! Takes syntax trees and gives [`scenario::Test`]s. Knows names and types only. What a test does is the business of
+//! whoever runs it.
 
 use std::collections::{HashMap, HashSet};
 
-use oomc_abi::fields::{self, Owner};
+use oomc_abi::fields::Owner;
+use oomc_abi::members;
+use oomc_abi::raw;
+use oomc_abi::scenario::{self, Expected, Named, StepKind, Value};
 
 use super::check::{Operand, ty_name, ty_of};
 use super::lower::Lower;
@@ -12,19 +16,39 @@ use super::{ExprKind, Ty};
 use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, codes};
 use crate::resolve::What;
-use crate::source::Span;
-use crate::syntax::ast::{self, ClauseKind, Outcome, StepKind};
+use crate::source::{Source, Span};
+use crate::syntax::ast::{self, ClauseKind, GivenKind, Outcome};
 
 /// What the objects of a test are called.
 #[derive(Default)]
-struct Described<'a> {
-    cgroups: HashSet<&'a str>,
-    processes: HashSet<&'a str>,
+struct Described {
+    cgroups: HashSet<String>,
+    processes: HashSet<String>,
+    /// Those of which something was said since the last event.
+    fresh: HashSet<String>,
+}
+
+impl Described {
+    /// Whether nothing was said of it since the last event.
+    fn add(&mut self, cgroup: &str, name: &str, process: bool) -> bool {
+        // What is above is there, too.
+        let mut above = String::new();
+        for part in cgroup.split('/').filter(|part| !part.is_empty()) {
+            above.push('/');
+            above.push_str(part);
+            self.cgroups.insert(above.clone());
+        }
+        self.cgroups.insert("/".to_owned());
+        if process {
+            self.processes.insert(name.to_owned());
+        }
+        self.fresh.insert(name.to_owned())
+    }
 }
 
 impl Lower<'_> {
-    /// Checks all tests of a file.
-    pub(super) fn scenarios(&mut self, file: &ast::File) {
+    /// Checks all tests of a file; what can be run is kept.
+    pub(super) fn scenarios(&mut self, file: &ast::File, source: &Source) {
         let mut names: HashMap<&str, Span> = HashMap::new();
         for clause in &file.clauses {
             let ClauseKind::Test(test) = &clause.kind else { continue };
@@ -42,71 +66,157 @@ impl Lower<'_> {
                     .help("give each test its own name"),
                 );
             }
-            self.scenario(test);
+            if let Some(test) = self.scenario(test, source) {
+                self.policy.tests.push(test);
+            }
         }
     }
 
-    fn scenario(&mut self, test: &ast::Test) {
+    /// None: it expects something before anything happened.
+    fn scenario(&mut self, test: &ast::Test, source: &Source) -> Option<scenario::Test> {
         let mut described = Described::default();
+        let mut steps = Vec::new();
         let mut events = false;
         for step in &test.steps {
+            let mut add = |span: Span, kind: Option<StepKind>| {
+                let line = source.line_column(span.start).0;
+                steps.extend(kind.map(|kind| scenario::Step { line, kind }));
+            };
             match &step.kind {
-                StepKind::Given(objects) => {
-                    for object in objects {
-                        self.given(object, &mut described);
+                ast::StepKind::Given(objects) => {
+                    for given in objects {
+                        match given {
+                            GivenKind::Param(name, value) => add(name.span, self.setting(name, value)),
+                            GivenKind::Object(object) => {
+                                add(object.span, self.given(object, &mut described));
+                            }
+                        }
                     }
                 }
-                StepKind::Event { cgroup, .. } => {
+                ast::StepKind::Event { cgroup, properties, .. } => {
                     events = true;
+                    described.fresh.clear();
                     if let Some(cgroup) = cgroup {
                         self.described(cgroup, Some(ast::Unit::Cgroup), &described);
                     }
+                    let properties = self.properties(Owner::Event, properties, &described);
+                    let cgroup = cgroup.as_ref().map(|cgroup| cgroup.text.clone());
+                    add(step.span, Some(StepKind::Event { cgroup, properties }));
                 }
-                StepKind::After(time) => {
-                    let _ = self.given_value(time, Ty::Duration);
+                ast::StepKind::After(time) => {
+                    add(step.span, self.given_number(time, Ty::Duration).map(StepKind::After));
                 }
-                StepKind::Expect { outcome, rule } => {
+                ast::StepKind::Expect { outcome, rule } => {
                     if !events {
                         self.sink.push(
                             Diagnostic::new(codes::SCENARIO, "nothing has happened yet")
                                 .label(step.span, "expects something before any `on oom`")
                                 .help("write `on oom in \"/job\"` above it"),
                         );
-                        return;
+                        return None;
                     }
-                    self.outcome(outcome, &described);
                     if let Some(rule) = rule {
                         self.rule_named(rule);
                     }
+                    let text = source.slice(step.span).trim_start_matches("expect");
+                    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                    let rule = rule.as_ref().map(|rule| rule.text.clone());
+                    let expected = self.outcome(outcome, &described);
+                    add(step.span, expected.map(|expected| StepKind::Expect { text, expected, rule }));
                 }
             }
         }
-        if !test.steps.iter().any(|step| matches!(step.kind, StepKind::Expect { .. })) {
+        if !test.steps.iter().any(|step| matches!(step.kind, ast::StepKind::Expect { .. })) {
             self.sink.push(
                 Diagnostic::new(codes::SCENARIO, "this test expects nothing")
                     .label(test.name.span, "can never fail")
                     .help("write what must happen: `expect kill process \"/job#1\"`"),
             );
         }
+        let line = source.line_column(test.name.span.start).0;
+        Some(scenario::Test { name: test.name.text.clone(), line, steps })
     }
 
-    fn outcome(&mut self, outcome: &Outcome, described: &Described<'_>) {
-        match outcome {
+    fn setting(&mut self, name: &ast::Name, value: &ast::Expr) -> Option<StepKind> {
+        let param = match self.scope.declared.get(&name.text).map(|declared| &declared.what) {
+            Some(What::Param(param)) => self.policy.params.get(*param),
+            _ => None,
+        };
+        let Some(param) = param else {
+            if !self.scope.lost.contains(&name.text) {
+                let known: Vec<&str> = self.policy.params.values().map(|param| param.name.as_str()).collect();
+                let help = match nearest(&name.text, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if known.is_empty() => "the policy has no params".to_owned(),
+                    None => format!("the params are {}", known.join(", ")),
+                };
+                self.sink.push(
+                    Diagnostic::new(codes::SCENARIO, format!("the policy has no param `{}`", name.text))
+                        .label(name.span, "unknown param")
+                        .help(help),
+                );
+            }
+            return None;
+        };
+        let (ty, least, most) = (param.ty, param.least, param.most);
+        let number = self.given_number(value, ty)?;
+        if !(least..=most).contains(&number) {
+            self.sink.push(
+                Diagnostic::new(codes::SCENARIO, format!("`{}` cannot have this value", name.text))
+                    .label(value.span, "outside of its range")
+                    .help("an operator could not set it either: give a value in the range that the param declares"),
+            );
+            return None;
+        }
+        Some(StepKind::Param(name.text.clone(), number))
+    }
+
+    fn outcome(&mut self, outcome: &Outcome, described: &Described) -> Option<Expected> {
+        let texts = |texts: &[ast::Text]| texts.iter().map(|text| text.text.clone()).collect();
+        Some(match outcome {
+            Outcome::KillNobody => Expected::KillNobody,
             Outcome::Kill(unit, victims) => {
+                let unit = unit.map(|(unit, _)| unit);
                 for victim in victims {
-                    self.described(victim, unit.map(|(unit, _)| unit), described);
+                    self.described(victim, unit, described);
+                }
+                let process = |victim: &ast::Text| victim.text.contains('#');
+                match unit {
+                    Some(ast::Unit::Process) => Expected::KillProcesses(texts(victims)),
+                    Some(ast::Unit::Cgroup) => Expected::KillCgroups(texts(victims)),
+                    None if victims.iter().all(process) => Expected::KillProcesses(texts(victims)),
+                    None if !victims.iter().any(process) => Expected::KillCgroups(texts(victims)),
+                    None => {
+                        let span = victims.first().map(|victim| victim.span).unwrap_or_default();
+                        self.sink.push(
+                            Diagnostic::new(codes::SCENARIO, "processes and cgroups in one expectation")
+                                .label(span, "one of them is a cgroup, another one a process")
+                                .help("name all processes that die, or the cgroups that die as a whole"),
+                        );
+                        return None;
+                    }
                 }
             }
             Outcome::RaiseLimit(cgroup, to) => {
                 self.described(cgroup, Some(ast::Unit::Cgroup), described);
-                let _ = self.given_value(to, Ty::Bytes);
+                Expected::RaiseLimit(cgroup.text.clone(), self.given_number(to, Ty::Bytes)?)
             }
-            Outcome::KillNobody | Outcome::Notify(_) | Outcome::Wait | Outcome::Defer => {}
-        }
+            Outcome::Candidates(candidates) => {
+                for candidate in candidates {
+                    self.described(candidate, None, described);
+                }
+                Expected::Candidates(texts(candidates))
+            }
+            Outcome::Freed(bytes) => Expected::Freed(self.given_number(bytes, Ty::Bytes)?),
+            Outcome::Reason(text) => Expected::Reason(text.text.clone()),
+            Outcome::Notify(text) => Expected::Notify(text.text.clone()),
+            Outcome::Wait => Expected::Wait,
+            Outcome::Defer => Expected::Defer,
+        })
     }
 
     /// An object's name must be one that was given.
-    fn described(&mut self, name: &ast::Text, unit: Option<ast::Unit>, described: &Described<'_>) {
+    fn described(&mut self, name: &ast::Text, unit: Option<ast::Unit>, described: &Described) {
         let text = name.text.as_str();
         let (cgroup, process) = (described.cgroups.contains(text), described.processes.contains(text));
         let found = match unit {
@@ -117,7 +227,9 @@ impl Lower<'_> {
         if found {
             return;
         }
-        let known = described.cgroups.iter().chain(&described.processes).copied();
+        let mut known: Vec<&str> =
+            described.cgroups.iter().chain(&described.processes).map(String::as_str).collect();
+        known.sort_unstable();
         let help = match nearest(text, known) {
             Some(near) if near != text => format!("did you mean \"{near}\"?"),
             _ => "write it into `given`; a process is called `\"/job#100\"`".to_owned(),
@@ -146,87 +258,168 @@ impl Lower<'_> {
         );
     }
 
-    fn given<'t>(&mut self, object: &'t ast::Given, described: &mut Described<'t>) {
-        let path = object.path.text.as_str();
-        let (owner, seen) = match path.split_once('#') {
-            Some((_, pid)) if pid.parse::<u32>().is_ok() => (Owner::Process, &mut described.processes),
-            None if path.starts_with('/') => (Owner::Cgroup, &mut described.cgroups),
-            _ => {
-                self.sink.push(
-                    Diagnostic::new(codes::SCENARIO, format!("\"{path}\" is neither a cgroup nor a process"))
-                        .label(object.path.span, "not a name of an object")
-                        .help("a cgroup is called `\"/job\"`, a process in it `\"/job#100\"`"),
-                );
-                return;
-            }
-        };
-        if !seen.insert(path) {
+    fn given(&mut self, object: &ast::Given, described: &mut Described) -> Option<StepKind> {
+        let name = object.path.text.as_str();
+        let Some((cgroup, pid)) = scenario::split(name) else {
             self.sink.push(
-                Diagnostic::new(codes::SCENARIO, format!("\"{path}\" is given twice"))
+                Diagnostic::new(codes::SCENARIO, format!("\"{name}\" is neither a cgroup nor a process"))
+                    .label(object.path.span, "not a name of an object")
+                    .help("a cgroup is called `\"/job\"`, a process in it `\"/job#100\"`"),
+            );
+            return None;
+        };
+        let owner = if pid.is_some() { Owner::Process } else { Owner::Cgroup };
+        if !described.add(cgroup, name, pid.is_some()) {
+            self.sink.push(
+                Diagnostic::new(codes::SCENARIO, format!("\"{name}\" is given twice"))
                     .label(object.path.span, "the second one")
                     .help("say everything about it in one place"),
             );
         }
-        for (name, value) in &object.properties {
-            self.property(owner, name, value.as_ref());
+        let same = pid.map(|pid| format!("#{pid}"));
+        let other = same.and_then(|same| {
+            described.processes.iter().find(|other| other.ends_with(&same) && *other != name).cloned()
+        });
+        if let Some(other) = other {
+            described.processes.remove(name);
+            self.sink.push(
+                Diagnostic::new(codes::SCENARIO, format!("\"{other}\" has the same number"))
+                    .label(object.path.span, "two processes cannot have one number")
+                    .help("give each process its own number"),
+            );
         }
+        let properties = self.properties(owner, &object.properties, described);
+        Some(StepKind::Given(scenario::Given { cgroup: cgroup.to_owned(), pid, properties }))
     }
 
-    fn property(&mut self, owner: Owner, name: &ast::Path, value: Option<&ast::Expr>) {
-        let text = name.text();
-        let declared = match self.scope.declared.get_mut(&text) {
-            Some(declared) if owner == Owner::Cgroup => match declared.what {
-                What::Label(label) => self.policy.labels.get(label).map(|label| label.ty),
-                What::State(_) => Some(Ty::Count),
-                _ => None,
-            },
-            _ => None,
-        };
-        let Some(ty) = declared.or_else(|| fields::find(owner, &text).map(|field| ty_of(field.row().unit)))
-        else {
-            if self.scope.lost.contains(&text) {
-                return;
+    fn properties(
+        &mut self,
+        owner: Owner,
+        properties: &[ast::Property],
+        described: &Described,
+    ) -> Vec<scenario::Property> {
+        let mut found = Vec::new();
+        for property in properties {
+            found.extend(self.property(owner, property, described));
+        }
+        found
+    }
+
+    fn property(
+        &mut self,
+        owner: Owner,
+        property: &ast::Property,
+        described: &Described,
+    ) -> Option<scenario::Property> {
+        let text = property.name.text();
+        let (name, ty) = self.property_name(owner, &property.name)?;
+        let value = match &property.value {
+            Some(value) => self.given_value(value, ty)?,
+            None if ty == Ty::Bool => Value::Number(1),
+            None => {
+                self.sink.push(
+                    Diagnostic::new(codes::SCENARIO, format!("`{text}` needs a value"))
+                        .label(property.name.span, format!("{} is expected behind it", ty_name(ty)))
+                        .help("only what is true or false stands alone"),
+                );
+                return None;
             }
-            let names = fields::all().map(|field| field.row()).filter(|row| row.owner == owner);
-            let (what, known): (_, Vec<&str>) = match owner {
-                Owner::Process => ("a process", names.map(|row| row.name).collect()),
-                _ => ("a cgroup", names.map(|row| row.name).collect()),
-            };
-            let help = match nearest(&text, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("fields, labels and counters of {what} can be given"),
+        };
+        // Two of the extras name a process.
+        if let (Named::Field(field), Value::Text(other), Some(span)) =
+            (&name, &value, property.value.as_ref().map(|value| value.span))
+            && ["trigger", "shares_memory_with"].contains(&field.as_str())
+        {
+            self.described(&ast::Text { text: other.clone(), span }, Some(ast::Unit::Process), described);
+        }
+        Some(scenario::Property { name, value })
+    }
+
+    fn property_name(&mut self, owner: Owner, name: &ast::Path) -> Option<(Named, Ty)> {
+        let text = name.text();
+        if let Some(declared) = self.scope.declared.get(&text).filter(|_| owner == Owner::Cgroup) {
+            match declared.what {
+                What::Label(label) => {
+                    let ty = self.policy.labels.get(label).map(|label| label.ty)?;
+                    return Some((Named::Label(text), ty));
+                }
+                What::State(_) => return Some((Named::Counter(text), Ty::Count)),
+                _ => {}
+            }
+        }
+        if let Some(unit) = scenario::unit_of(owner, &text) {
+            let Some(why) = scenario::follows(owner, &text) else {
+                return Some((Named::Field(text), ty_of(unit)));
             };
             self.sink.push(
-                Diagnostic::new(codes::SCENARIO, format!("{what} has no `{text}`"))
-                    .label(name.span, "unknown property")
-                    .help(help),
+                Diagnostic::new(codes::SCENARIO, format!("`{text}` cannot be given"))
+                    .label(name.span, "follows from something else")
+                    .help(why),
             );
-            return;
+            return None;
+        }
+        if self.scope.lost.contains(&text) {
+            return None;
+        }
+        if let Some(member) = self.member(owner, name) {
+            return Some((Named::Member(member), Ty::Count));
+        }
+        let what = match owner {
+            Owner::Process => "a process",
+            Owner::Cgroup => "a cgroup",
+            Owner::Event => "an event",
         };
-        match value {
-            Some(value) => {
-                let _ = self.given_value(value, ty);
-            }
-            None if ty == Ty::Bool => {}
-            None => self.sink.push(
-                Diagnostic::new(codes::SCENARIO, format!("`{text}` needs a value"))
-                    .label(name.span, format!("{} is expected behind it", ty_name(ty)))
-                    .help("only what is true or false stands alone"),
-            ),
+        let help = match nearest(&text, scenario::names(owner)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("{} can be given", known(owner)),
+        };
+        self.sink.push(
+            Diagnostic::new(codes::SCENARIO, format!("{what} has no `{text}`"))
+                .label(name.span, "unknown property")
+                .help(help),
+        );
+        None
+    }
+
+    /// A number of a kernel structure: `task.signal.nr_threads`, `memcg.css.serial_nr`.
+    fn member(&self, owner: Owner, name: &ast::Path) -> Option<String> {
+        let (word, container) = match owner {
+            Owner::Process => ("task", members::TASK),
+            Owner::Cgroup => ("memcg", members::MEMCG),
+            Owner::Event => return None,
+        };
+        let (first, rest) = name.segments.split_first()?;
+        if first.text != word || rest.is_empty() {
+            return None;
+        }
+        let part = |(at, part): (usize, &ast::Name)| {
+            let indices = name.indices.iter().filter(|(of, _)| *of == at + 1);
+            indices.fold(part.text.clone(), |text, (_, index)| format!("{text}[{}]", index.value))
+        };
+        let parts: Vec<String> = rest.iter().enumerate().map(part).collect();
+        let found = raw::find(self.view, container, &parts).ok()?;
+        let number = !matches!(found.value, raw::Value::Chars(_) | raw::Value::Text);
+        number.then_some(found.path)
+    }
+
+    fn given_number(&mut self, value: &ast::Expr, wanted: Ty) -> Option<i64> {
+        match self.given_value(value, wanted)? {
+            Value::Number(number) => Some(number),
+            Value::Text(_) => None,
         }
     }
 
     /// A literal of a type.
-    fn given_value(&mut self, value: &ast::Expr, wanted: Ty) -> Option<()> {
-        let found = match self.operand(value)? {
-            Operand::Text(_) => Ty::Text,
-            Operand::Expr(id) => match self.policy.exprs.get(id) {
-                Some(expr) if matches!(expr.kind, ExprKind::Int(_)) => expr.ty,
+    fn given_value(&mut self, value: &ast::Expr, wanted: Ty) -> Option<Value> {
+        let (found, literal) = match self.operand(value)? {
+            Operand::Text(text) => (Ty::Text, Value::Text(text)),
+            Operand::Expr(id) => match self.policy.exprs.get(id).map(|expr| (&expr.kind, expr.ty)) {
+                Some((ExprKind::Int(number), ty)) => (ty, Value::Number(*number)),
                 _ => return None,
             },
         };
         if found == wanted {
-            return Some(());
+            return Some(literal);
         }
         self.sink.push(
             Diagnostic::new(
@@ -237,6 +430,15 @@ impl Lower<'_> {
             .help("write it as the policy would compare it"),
         );
         None
+    }
+}
+
+/// What can be said of an object, in a sentence.
+fn known(owner: Owner) -> &'static str {
+    match owner {
+        Owner::Process => "fields of a process, and `task.…`,",
+        Owner::Cgroup => "fields, labels and counters of a cgroup, and `memcg.…`,",
+        Owner::Event => "`order`, `constraint`, `total` and `trigger`",
     }
 }
 

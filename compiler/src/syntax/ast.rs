@@ -146,13 +146,15 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub enum StepKind {
     /// `given { … }`
-    Given(Vec<Given>),
-    /// `on [system] oom [in "/job"]`
+    Given(Vec<GivenKind>),
+    /// `on [system] oom [in "/job"] [{ … }]`
     Event {
         /// The whole machine is short of memory.
         system: bool,
         /// The cgroup whose limit was hit.
         cgroup: Option<Text>,
+        /// What else is said of the event.
+        properties: Vec<Property>,
     },
     /// `after 10s`
     After(Expr),
@@ -165,15 +167,33 @@ pub enum StepKind {
     },
 }
 
+/// What a test says of the machine.
+#[derive(Clone, Debug)]
+pub enum GivenKind {
+    /// `param step 30%`
+    Param(Name, Expr),
+    /// An object.
+    Object(Given),
+}
+
 /// `"/job#100" { comm "sshd" rss 700MiB }`: a cgroup, or a process behind `#`.
 #[derive(Clone, Debug)]
 pub struct Given {
     /// Its path.
     pub path: Text,
     /// What is said of it.
-    pub properties: Vec<(Path, Option<Expr>)>,
+    pub properties: Vec<Property>,
     /// Where it stands.
     pub span: Span,
+}
+
+/// `rss 700MiB`, or `dying` alone.
+#[derive(Clone, Debug)]
+pub struct Property {
+    /// What.
+    pub name: Path,
+    /// Its value.
+    pub value: Option<Expr>,
 }
 
 /// What a test expects.
@@ -185,6 +205,12 @@ pub enum Outcome {
     Kill(Option<(Unit, Span)>, Vec<Text>),
     /// `raise_limit "/job" to 1280MiB`
     RaiseLimit(Text, Expr),
+    /// `candidates "/job#101", …`
+    Candidates(Vec<Text>),
+    /// `freed 200MiB`
+    Freed(Expr),
+    /// `reason "text"`
+    Reason(Text),
     /// `notify "text"`
     Notify(Text),
     /// `wait`

@@ -12,8 +12,9 @@ use oomc_grammar::precedence::pratt;
 use oomc_grammar::{OomParser, Rule};
 
 use super::ast::{
-    Action, ActionKind, Binary, Clause, ClauseKind, Expr, ExprKind, File, Given, Key, Name, Outcome, Path,
-    Place, Protection, Quant, Quantifier, Rank, Selection, Step, StepKind, Test, Text, Unit, Until,
+    Action, ActionKind, Binary, Clause, ClauseKind, Expr, ExprKind, File, Given, GivenKind, Key, Name,
+    Outcome, Path, Place, Property, Protection, Quant, Quantifier, Rank, Selection, Step, StepKind, Test,
+    Text, Unit, Until,
 };
 use super::literal;
 use crate::diag::suggest::nearest;
@@ -402,6 +403,7 @@ fn keyword(rule: Rule) -> Option<&'static [&'static str]> {
         Rule::kw_given => &["given"],
         Rule::kw_expect => &["expect"],
         Rule::kw_nobody => &["nobody"],
+        Rule::kw_candidates => &["candidates"],
         Rule::kw_oom => &["oom"],
         Rule::kw_until => &["until"],
         Rule::kw_freed => &["freed"],
@@ -557,6 +559,8 @@ fn expectations(positives: &[Rule]) -> Vec<&'static str> {
             Rule::expectation | Rule::kw_expect => add("`expect`"),
             Rule::kw_oom => add("`oom`"),
             Rule::property => add("a property"),
+            Rule::setting => add("`param`"),
+            Rule::kw_candidates | Rule::expect_candidates => add("`candidates`"),
             _ => {}
         }
     }
@@ -619,6 +623,7 @@ fn inner(pair: Pair<'_, Rule>) -> impl Iterator<Item = Pair<'_, Rule>> {
                 | Rule::kw_oom
                 | Rule::kw_expect
                 | Rule::kw_nobody
+                | Rule::kw_candidates
                 | Rule::kw_until
                 | Rule::kw_freed
                 | Rule::kw_at
@@ -745,20 +750,28 @@ impl Cst<'_> {
             let kind = match rule {
                 Rule::given => {
                     let mut objects = Vec::new();
-                    for object in parts {
-                        objects.push(self.given(object)?);
+                    for part in parts {
+                        objects.push(match part.as_rule() {
+                            Rule::setting => {
+                                let mut parts = inner(part);
+                                let name = self.name(&parts.next()?);
+                                GivenKind::Param(name, self.literal(parts)??)
+                            }
+                            _ => GivenKind::Object(self.given(part)?),
+                        });
                     }
                     StepKind::Given(objects)
                 }
                 Rule::event => {
-                    let (mut system, mut cgroup) = (false, None);
+                    let (mut system, mut cgroup, mut properties) = (false, None, Vec::new());
                     for part in parts {
                         match part.as_rule() {
                             Rule::system => system = true,
+                            Rule::circumstances => properties = self.properties(inner(part))?,
                             _ => cgroup = Some(self.text(&part)),
                         }
                     }
-                    StepKind::Event { system, cgroup }
+                    StepKind::Event { system, cgroup, properties }
                 }
                 Rule::passes => StepKind::After(self.primary(parts.next()?)?.0),
                 Rule::expectation => {
@@ -780,22 +793,31 @@ impl Cst<'_> {
         let span = self.span(&object);
         let mut parts = inner(object);
         let path = self.text(&parts.next()?);
+        let properties = self.properties(parts)?;
+        Some(Given { path, properties, span })
+    }
+
+    fn properties<'p>(&mut self, pairs: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Vec<Property>> {
         let mut properties = Vec::new();
-        for property in parts {
+        for property in pairs {
             let mut parts = inner(property);
             let name = self.path(parts.next()?)?;
-            let value = match parts.next() {
-                Some(minus) if minus.as_rule() == Rule::minus => {
-                    let (value, _) = self.primary(parts.next()?)?;
-                    let span = self.span(&minus).to(value.span);
-                    Some(Expr { kind: ExprKind::Minus(Box::new(value)), span })
-                }
-                Some(value) => Some(self.primary(value)?.0),
-                None => None,
-            };
-            properties.push((name, value));
+            properties.push(Property { name, value: self.literal(parts)? });
         }
-        Some(Given { path, properties, span })
+        Some(properties)
+    }
+
+    /// A value, which may have a sign; inside, none if there is none.
+    fn literal<'p>(&mut self, mut parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Option<Expr>> {
+        Some(match parts.next() {
+            Some(minus) if minus.as_rule() == Rule::minus => {
+                let (value, _) = self.primary(parts.next()?)?;
+                let span = self.span(&minus).to(value.span);
+                Some(Expr { kind: ExprKind::Minus(Box::new(value)), span })
+            }
+            Some(value) => Some(self.primary(value)?.0),
+            None => None,
+        })
     }
 
     fn outcome(&mut self, pair: Pair<'_, Rule>) -> Option<Outcome> {
@@ -816,6 +838,9 @@ impl Cst<'_> {
             Rule::expect_raise => {
                 Outcome::RaiseLimit(self.text(&parts.next()?), self.primary(parts.next()?)?.0)
             }
+            Rule::expect_candidates => Outcome::Candidates(parts.map(|part| self.text(&part)).collect()),
+            Rule::expect_freed => Outcome::Freed(self.primary(parts.next()?)?.0),
+            Rule::reason => Outcome::Reason(self.text(&parts.next()?)),
             Rule::notice => Outcome::Notify(self.text(&parts.next()?)),
             Rule::wait => Outcome::Wait,
             Rule::defer => Outcome::Defer,

@@ -3,8 +3,8 @@
 use core::fmt::Write as _;
 
 use super::ast::{
-    Action, ActionKind, ClauseKind, Expr, ExprKind, File, Outcome, Path, Place, Protection, Quant, Selection,
-    StepKind, Test,
+    Action, ActionKind, ClauseKind, Expr, ExprKind, File, GivenKind, Outcome, Path, Place, Property,
+    Protection, Quant, Selection, StepKind, Test, Text,
 };
 
 /// Prints a file.
@@ -85,18 +85,23 @@ impl Printer {
         for step in &test.steps {
             match &step.kind {
                 StepKind::Given(objects) => {
-                    for object in objects {
-                        self.line(1, format_args!("given {:?}", object.path.text));
-                        for (name, value) in &object.properties {
-                            let value = value.as_ref().map(|value| format!(" {}", expr(value)));
-                            self.line(2, format_args!("{}{}", path(name), value.unwrap_or_default()));
+                    for given in objects {
+                        match given {
+                            GivenKind::Param(name, value) => {
+                                self.line(1, format_args!("given param {} {}", name.text, expr(value)));
+                            }
+                            GivenKind::Object(object) => {
+                                self.line(1, format_args!("given {:?}", object.path.text));
+                                self.properties(&object.properties);
+                            }
                         }
                     }
                 }
-                StepKind::Event { system, cgroup } => {
+                StepKind::Event { system, cgroup, properties } => {
                     let system = if *system { "system " } else { "" };
                     let place = cgroup.as_ref().map(|cgroup| format!(" in {:?}", cgroup.text));
                     self.line(1, format_args!("on {system}oom{}", place.unwrap_or_default()));
+                    self.properties(properties);
                 }
                 StepKind::After(time) => self.line(1, format_args!("after {}", expr(time))),
                 StepKind::Expect { outcome, rule } => {
@@ -106,6 +111,13 @@ impl Printer {
                     }
                 }
             }
+        }
+    }
+
+    fn properties(&mut self, properties: &[Property]) {
+        for Property { name, value } in properties {
+            let value = value.as_ref().map(|value| format!(" {}", expr(value)));
+            self.line(2, format_args!("{}{}", path(name), value.unwrap_or_default()));
         }
     }
 
@@ -223,14 +235,20 @@ fn outcome(outcome: &Outcome) -> String {
         Outcome::KillNobody => "kill nobody".to_owned(),
         Outcome::Kill(unit, victims) => {
             let unit = unit.map(|(unit, _)| format!(" {}", unit.spelling())).unwrap_or_default();
-            let victims: Vec<String> = victims.iter().map(|victim| format!("{:?}", victim.text)).collect();
-            format!("kill{unit} {}", victims.join(", "))
+            format!("kill{unit} {}", texts(victims))
         }
         Outcome::RaiseLimit(cgroup, to) => format!("raise_limit {:?} to {}", cgroup.text, expr(to)),
+        Outcome::Candidates(candidates) => format!("candidates {}", texts(candidates)),
+        Outcome::Freed(bytes) => format!("freed {}", expr(bytes)),
+        Outcome::Reason(text) => format!("reason {:?}", text.text),
         Outcome::Notify(text) => format!("notify {:?}", text.text),
         Outcome::Wait => "wait".to_owned(),
         Outcome::Defer => "defer".to_owned(),
     }
+}
+
+fn texts(texts: &[Text]) -> String {
+    texts.iter().map(|text| format!("{:?}", text.text)).collect::<Vec<_>>().join(", ")
 }
 
 fn path(path: &Path) -> String {

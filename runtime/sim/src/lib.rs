@@ -31,6 +31,8 @@ mod exec;
 
 mod oom;
 
+pub mod scenario;
+
 #[cfg(test)]
 mod tests;
 

@@ -128,10 +128,15 @@ impl Attached {
     pub fn new(policy: &Policy, machine: &Machine, cgroup: CgroupIndex) -> Self {
         let mut attached = Self { maps: policy.maps.clone(), policy: policy.clone(), cgroup };
         for index in 0..machine.cgroups.len() {
-            attached.read_labels(machine, index);
-            attached.read_counters(machine, index);
+            attached.read(machine, index);
         }
         attached
+    }
+
+    /// Reads labels and counters of a cgroup: those that it has.
+    pub fn read(&mut self, machine: &Machine, index: CgroupIndex) {
+        self.read_labels(machine, index);
+        self.read_counters(machine, index);
     }
 
     /// Whether the policy only says what it would do.

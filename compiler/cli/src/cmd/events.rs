@@ -3,14 +3,14 @@
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use oomc_abi::account::Account;
 use oomc_abi::declared::Declared;
-use oomc_abi::record::{Action, Candidate, End, Record};
+use oomc_abi::record::Record;
 use oomc_runtime::events::{self, Follower, Seen};
 use oomc_runtime::{System, cgroup};
 use serde_json::{Value, json};
 
 use crate::args::Events;
+use crate::decision::Told;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
 
@@ -94,9 +94,9 @@ impl<'a> Shown<'a> {
         Self { system, record, declared }
     }
 
-    fn with<T>(&self, show: impl FnOnce(&Account<'_>) -> T) -> T {
+    pub(crate) fn with<T>(&self, show: impl FnOnce(&Told<'_>) -> T) -> T {
         let name = |id| cgroup::path(self.system, id).unwrap_or_else(|| format!("cgroup {id} (gone)"));
-        show(&Account { record: self.record, declared: self.declared, cgroup: &name })
+        show(&Told { record: self.record, declared: self.declared, cgroup: &name })
     }
 
     /// When and what.
@@ -104,17 +104,17 @@ impl<'a> Shown<'a> {
         let since = Duration::from_nanos(self.record.first);
         let when = self.system.started().and_then(|started| started.checked_add(since));
         let when = when.map_or_else(|| format!("{since:?} after the start"), utc);
-        format!("{when} {}", self.with(|account| account.summary()))
+        format!("{when} {}", self.with(|told| told.line()))
     }
 
     /// The line, the candidates, and with `--verbose` everything else.
     fn tell(&self, report: &Report) {
         report.line(self.line());
-        self.with(|account| {
-            for candidate in account.candidates() {
+        self.with(|told| {
+            for candidate in told.candidates() {
                 report.line(format_args!("    {candidate}"));
             }
-            for line in account.rules().chain(account.remarks()) {
+            for line in told.rest() {
                 report.detail(format_args!("    {line}"));
             }
         });
@@ -143,51 +143,13 @@ fn utc(moment: SystemTime) -> String {
     format!("{year}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day + 1)
 }
 
-fn event_json(policy: &str, record: &Record, declared: &Declared) -> Value {
+pub(crate) fn event_json(policy: &str, record: &Record, declared: &Declared) -> Value {
     json!({ "policy": policy, "record": record_json(record, declared) })
 }
 
-/// A record for programs: numbers are in the unit of their type, moments in nanoseconds of the boot clock.
+/// A record for programs, with numbers for cgroups.
 pub(crate) fn record_json(record: &Record, declared: &Declared) -> Value {
-    let account = Account { record, declared, cgroup: &|id| id.to_string() };
-    let ends = declared.rules.iter().zip(&record.ends);
-    let ends = ends
-        .map(|(rule, end)| json!({ "rule": rule, "end": End::from_code(u64::from(*end)).map(End::text) }));
-    let candidate = |candidate: &Candidate| {
-        let keys = account.keys().iter().zip(&candidate.keys);
-        let keys = keys.map(|(key, value)| json!({ "key": key.text, "value": value }));
-        json!({
-            "id": candidate.id,
-            "name": candidate.name,
-            "class": candidate.class,
-            "keys": keys.collect::<Vec<Value>>(),
-        })
-    };
-    json!({
-        "number": record.number,
-        "first_ns": record.first,
-        "last_ns": record.last,
-        "count": record.count,
-        "audit": record.audit,
-        "system": record.system,
-        "domain": record.domain,
-        "attached": record.attached,
-        "trigger": { "pid": record.trigger_pid, "tid": record.trigger_tid, "comm": record.trigger_comm },
-        "answer": record.answer,
-        "action": Action::from_code(record.action).map(Action::text),
-        "rule": account.acting_rule(),
-        "result": record.result,
-        "victim": { "id": record.victim, "name": record.victim_name },
-        "killed": record.killed,
-        "expected_bytes": record.expected,
-        "failed_walks": record.failed_walks,
-        "beyond": record.beyond,
-        "inner": record.inner,
-        "reason": record.reason.as_ref().map(|reason| account.message(reason)),
-        "note": record.notice.as_ref().map(|notice| account.message(notice)),
-        "rules": ends.collect::<Vec<Value>>(),
-        "candidates": record.candidates.iter().map(candidate).collect::<Vec<Value>>(),
-    })
+    Told { record, declared, cgroup: &|id| id.to_string() }.json()
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ pub(crate) mod lsp;
 pub(crate) mod mode;
 pub(crate) mod set;
 pub(crate) mod status;
+pub(crate) mod test;
 pub(crate) mod unload;
 pub(crate) mod verify;
+pub(crate) mod why;
 
 use std::path::Path;
 use std::{fs, io};
@@ -49,7 +51,7 @@ fn view_of(path: &Path) -> Result<KernelView, Failure> {
 }
 
 /// A policy's text; or what there is of it and why it is none.
-fn source(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>, Failure> {
+pub(crate) fn source(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>, Failure> {
     let bytes = read(path)?;
     Ok(source_of(path, &bytes))
 }
@@ -117,14 +119,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Prints diagnostics for people; gives them for programs.
-fn tell(report: &Report, source: &Source, diagnostics: &[Diagnostic]) -> Vec<Value> {
+pub(crate) fn tell(report: &Report, source: &Source, diagnostics: &[Diagnostic]) -> Vec<Value> {
     report.diagnostics(source, diagnostics);
     diagnostics_json(source, diagnostics)
 }
 
 /// The exit code that diagnostics ask for. When all errors are about what the kernel lacks (05xx), it is
 /// the kernel's turn.
-fn exit_of(diagnostics: &[Diagnostic]) -> Exit {
+pub(crate) fn exit_of(diagnostics: &[Diagnostic]) -> Exit {
     let mut errors =
         diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).peekable();
     if errors.peek().is_none() {

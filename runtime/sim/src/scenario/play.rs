@@ -1,0 +1,280 @@
+//! Plays a test: one step after the other, with a policy that keeps what it keeps between events.
+
+use std::collections::BTreeMap;
+
+use oomc_abi::declared::Declared;
+use oomc_abi::record::Record;
+use oomc_abi::scenario::{StepKind, Test, process_name};
+
+use super::described::Described;
+use super::verdict::{self, Failure};
+use super::{Mistake, given};
+use crate::act::Killer;
+use crate::exec::Refusal;
+use crate::kernel::Kernel as Types;
+use crate::machine::{CgroupIndex, Event, Life, Machine, ROOT};
+use crate::oom::Simulation;
+use crate::policy::{Attached, Policy};
+
+/// A test after it was played.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Played {
+    /// One for each event.
+    pub decisions: Vec<Decision>,
+    /// What did not come as expected; none: the test passes.
+    pub failures: Vec<Failure>,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Line of the event.
+    pub line: u32,
+    /// The machine before it, with what the policy has counted.
+    pub before: Machine,
+    /// The machine after it.
+    pub after: Machine,
+    /// What happened.
+    pub event: Event,
+    /// The policy was asked: it is attached to the cgroup or to one above it.
+    pub asked: bool,
+    /// What it answered.
+    pub answer: i32,
+    /// What it wrote down.
+    pub record: Option<Record>,
+    /// Who died by its hand.
+    pub killed: Vec<usize>,
+    /// What the kernel did, if the policy left the event to it.
+    pub kernel: Option<Kernel>,
+}
+
+/// What the kernel's own killer did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// It waits for a process that is on its way out.
+    Waits(usize),
+    /// It killed a process, and perhaps others with it.
+    Killed(usize),
+    /// It found nobody.
+    Nobody,
+}
+
+impl Decision {
+    /// The path of a cgroup by its id.
+    #[must_use]
+    pub fn path_of(&self, id: u64) -> String {
+        let found = (0..self.before.cgroups.len()).find(|at| self.before.cgroup(*at).id as u64 == id);
+        found.map_or_else(|| format!("cgroup {id}"), |at| self.before.path(at))
+    }
+
+    /// The name of a process in a test: `/job#100`.
+    #[must_use]
+    pub fn name_of(&self, process: usize) -> String {
+        let one = self.before.process(process);
+        process_name(&self.before.path(one.cgroup), one.pid)
+    }
+
+    /// The name of a candidate or a victim by its number.
+    #[must_use]
+    pub fn object(&self, id: u64) -> String {
+        let pid = |at: &usize| self.before.process(*at).pid as u64 == id;
+        match (0..self.before.processes.len()).find(pid) {
+            Some(process) => self.name_of(process),
+            None => self.path_of(id),
+        }
+    }
+}
+
+/// In which order the kernel comes to the objects of a machine. A decision must not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// As the test names them.
+    #[default]
+    Named,
+    /// In another one, which follows from a number.
+    Shuffled(u64),
+}
+
+/// Plays a test with a policy.
+///
+/// # Errors
+/// [`Mistake`]: the test says something that cannot be, or the program does what the verifier would have refused,
+/// which is a fault of the compiler and says so.
+pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Result<Played, Mistake> {
+    let attached = test.steps.iter().find_map(|step| match &step.kind {
+        StepKind::Event { cgroup, .. } => Some(cgroup.clone().unwrap_or_else(|| "/".to_owned())),
+        _ => None,
+    });
+    let mut player = Player {
+        kernel,
+        policy,
+        described: Described::new(),
+        params: BTreeMap::new(),
+        place: None,
+        attached: None,
+        default: attached.unwrap_or_default(),
+        order,
+        played: Played::default(),
+    };
+    for step in &test.steps {
+        let mistake = |text: String| Mistake { line: step.line, text };
+        match &step.kind {
+            StepKind::Given(given) => {
+                let said = given::given(&mut player.described, given, step.line).map_err(mistake)?;
+                player.place = said.attached.or(player.place);
+                if let Some(at) = said.kept {
+                    player.read_kept(at);
+                }
+            }
+            StepKind::Param(name, value) => player.set(name, *value),
+            StepKind::After(time) if *time < 0 => return Err(mistake("time does not run back".to_owned())),
+            StepKind::After(time) => {
+                player.described.now = player.described.now.saturating_add(*time);
+                player.described.bury();
+            }
+            StepKind::Event { cgroup, properties } => {
+                player.put_in_order();
+                let domain = cgroup.as_deref().map(|path| player.described.cgroup(path));
+                let mut event = Event { cgroup: domain, total: i64::MIN, ..Event::default() };
+                event.constraint = if domain.is_some() { 3 } else { 0 };
+                given::event(&mut event, &player.described, properties).map_err(mistake)?;
+                player.event(event, step.line)?;
+            }
+            StepKind::Expect { text, expected, rule } => {
+                if let Some(decision) = player.played.decisions.last() {
+                    let declared = &policy.declared;
+                    let rule = rule.as_deref();
+                    if let Some(found) = verdict::differs(decision, declared, expected, rule) {
+                        let decision = player.played.decisions.len() - 1;
+                        let expected = text.clone();
+                        player.played.failures.push(Failure { line: step.line, expected, found, decision });
+                    }
+                }
+            }
+        }
+    }
+    Ok(player.played)
+}
+
+struct Player<'t> {
+    kernel: &'t Types,
+    policy: &'t Policy,
+    described: Described,
+    params: BTreeMap<String, i64>,
+    /// Where the test says that the policy is attached.
+    place: Option<CgroupIndex>,
+    attached: Option<Attached>,
+    /// Where it is otherwise.
+    default: String,
+    order: Order,
+    played: Played,
+}
+
+impl Player<'_> {
+    fn set(&mut self, name: &str, value: i64) {
+        self.params.insert(name.to_owned(), value);
+        if let Some(attached) = &mut self.attached {
+            attached.set(name, value);
+        }
+    }
+
+    /// Labels and counters that were given after the policy was attached.
+    fn read_kept(&mut self, at: CgroupIndex) {
+        let cgroups = self.described.cgroups.iter().map(|one| one.cgroup.clone()).collect();
+        let machine = Machine { cgroups, ..Machine::default() };
+        if let Some(attached) = &mut self.attached {
+            attached.read(&machine, at);
+        }
+    }
+
+    /// Once, before anything refers to an object by its place.
+    fn put_in_order(&mut self) {
+        if let (Order::Shuffled(seed), None) = (self.order, &self.attached) {
+            let places = self.described.shuffle(seed);
+            self.place = self.place.and_then(|place| places.get(place).copied());
+            self.order = Order::Named;
+        }
+    }
+
+    fn event(&mut self, mut event: Event, line: u32) -> Result<(), Mistake> {
+        let domain = event.cgroup.unwrap_or(ROOT);
+        let machine = self.described.machine(Some(domain));
+        let mut machine = machine.map_err(|(line, text)| Mistake { line, text })?;
+        if event.total == i64::MIN {
+            let limits = machine.ancestors(domain).filter_map(|at| machine.cgroup(at).max);
+            event.total = limits.chain([machine.memory]).min().unwrap_or(machine.memory);
+        }
+        let attached = self.attached.get_or_insert_with(|| {
+            let place = self.place.unwrap_or_else(|| self.described.cgroup(&self.default));
+            let mut attached = Attached::new(self.policy, &machine, place);
+            for (name, value) in &self.params {
+                attached.set(name, *value);
+            }
+            attached
+        });
+        if let Some(place) = self.place {
+            attached.cgroup = place;
+        }
+        for index in 0..machine.cgroups.len() {
+            let counters = attached.counters(index);
+            if let Some(cgroup) = machine.cgroups.get_mut(index) {
+                cgroup.counters = counters;
+            }
+        }
+        event.attached = attached.cgroup;
+        let broken = |refusal: &dyn std::fmt::Display| Mistake {
+            line,
+            text: format!(
+                "the program does what the kernel would refuse, which is a fault of oomc: {refusal}"
+            ),
+        };
+        let mut simulation = Simulation::new(self.kernel, machine.clone())
+            .map_err(|lacking| Mistake { line, text: lacking.to_string() })?;
+        simulation.set_now(self.described.now);
+        let outcome = simulation.out_of_memory(std::slice::from_mut(attached), &event);
+        let outcome = outcome.map_err(|refusal: Refusal| broken(&refusal))?;
+        let after = simulation.machine().clone();
+        let asked = outcome.asked.into_iter().next();
+        let kernel = outcome.killer.map(|killer| match killer {
+            Killer::Waits(at) => (Kernel::Waits(at), Vec::new()),
+            Killer::Killed(at, all) => (Kernel::Killed(at), all),
+            Killer::Nobody => (Kernel::Nobody, Vec::new()),
+        });
+        let by_kernel = kernel.as_ref().map_or(&[][..], |(_, all)| all);
+        let killed = (0..after.processes.len()).filter(|at| {
+            let (before, now) = (machine.process(*at).life, after.process(*at).life);
+            before == Life::Lives && now != Life::Lives && !by_kernel.contains(at)
+        });
+        let killed = killed.collect();
+        self.keep(&after);
+        let (answer, record) = asked.as_ref().map_or((0, None), |one| (one.run.answer, one.record.clone()));
+        self.played.decisions.push(Decision {
+            line,
+            before: machine,
+            after,
+            event,
+            asked: asked.is_some(),
+            answer,
+            record,
+            killed,
+            kernel: kernel.map(|(kernel, _)| kernel),
+        });
+        Ok(())
+    }
+
+    /// What has changed stays so.
+    fn keep(&mut self, after: &Machine) {
+        for (one, process) in self.described.processes.iter_mut().zip(&after.processes) {
+            one.process.life = process.life;
+        }
+        for (one, cgroup) in self.described.cgroups.iter_mut().zip(&after.cgroups) {
+            one.cgroup.max = cgroup.max;
+        }
+    }
+}
+
+/// What a record says of a rule.
+pub(super) fn rule_of(record: &Record, declared: &Declared) -> Option<String> {
+    let at = usize::try_from(record.rule?).ok()?;
+    declared.rules.get(at).cloned()
+}
