@@ -3,7 +3,7 @@
 //! Reads the lines `key=value` of `.oomc.meta` (the compiler's `object/meta.rs` lists them). A line that says
 //! something else than it should is left out: who reads these lines knows the object already.
 
-use crate::fields::Unit;
+use crate::fields::{Owner, Unit};
 
 /// The declarations of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Declared {
     pub messages: Vec<Vec<Part>>,
     /// Keys of each selection of a kill, in the order of comparison.
     pub selections: Vec<Vec<Key>>,
+    /// What the candidates of each selection are.
+    pub units: Vec<Owner>,
 }
 
 /// A param and its range.
@@ -97,6 +99,11 @@ impl Declared {
             "label" => self.labels.push(label(value)?),
             "rule" => self.rules.push(value.split_once(' ')?.1.to_owned()),
             "message" => self.messages.push(parts(value.split_once(' ')?.1)),
+            "select" => self.units.push(match value.split_once(' ')?.1 {
+                "process" => Owner::Process,
+                "cgroup" => Owner::Cgroup,
+                _ => return None,
+            }),
             "key" => {
                 let (selection, value) = value.split_once(' ')?;
                 let (unit, text) = value.split_once(' ')?;
@@ -182,6 +189,8 @@ mod tests {
             ("rule", "0 grow"),
             ("rule", "1 line 7"),
             ("message", "0 grown {count} times, {text} has {bytes}"),
+            ("select", "0 cgroup"),
+            ("select", "1 process"),
             ("key", "1 bytes footprint"),
             ("key", "1 duration age"),
             ("param", "broken"),
@@ -193,6 +202,7 @@ mod tests {
         assert_eq!(declared.params.len(), 1);
         assert_eq!(declared.labels.first().map(|label| label.trust), Some(Trust::Root));
         assert_eq!(declared.rules, ["grow", "line 7"]);
+        assert_eq!(declared.units, [Owner::Cgroup, Owner::Process]);
         let message = declared.messages.first().map(Vec::as_slice);
         let text = |text: &str| Part::Text(text.to_owned());
         let parts = [

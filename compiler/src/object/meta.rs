@@ -7,6 +7,7 @@
 //! | `state` | `NUMBER NAME WINDOW`; 0: for ever |
 //! | `rule` | `NUMBER NAME` |
 //! | `message` | `NUMBER TEXT`; a value stands as `{TYPE}` |
+//! | `select` | `SELECTION UNIT`: whether the candidates of a `kill` are processes or cgroups |
 //! | `key` | `SELECTION TYPE TEXT`: keys of a `kill`, in their order |
 //!
 //! Numbers are in the unit of their type: bytes, parts per million, nanoseconds.
@@ -50,6 +51,8 @@ pub(super) fn text(module: &Module<'_>) -> String {
         out += &line("message", &format!("{number} {}", parts.collect::<String>()));
     }
     for (number, (_, kill)) in policy.kills().enumerate() {
+        let unit = crate::hir::lower::owner(kill.selection.unit).name();
+        out += &line("select", &format!("{number} {unit}"));
         for (ty, text) in keys(module, kill) {
             out += &line("key", &format!("{number} {ty} {text}"));
         }

@@ -254,6 +254,23 @@ impl Machine {
         format!("/{}", names.join("/"))
     }
 
+    /// The own share of a cgroup when it has just run out of memory: what is missing to its `memory.max` is charged
+    /// to it. The root's usage is what the machine holds of anonymous memory and page cache; what is free is page
+    /// cache then. A cgroup without a limit stays as it is.
+    #[must_use]
+    pub fn run_out(&self, index: CgroupIndex) -> Amounts {
+        let mut own = self.cgroup(index).own;
+        if index == ROOT {
+            let used = self.sum(ROOT, |own| own.anon) + self.sum(ROOT, |own| own.file);
+            let free = (self.memory * PAGE - used).max(0);
+            own.file += free;
+            own.charged += free / PAGE;
+        } else if let Some(max) = self.cgroup(index).max {
+            own.charged += (max - self.sum(index, |own| own.charged)).max(0);
+        }
+        own
+    }
+
     /// A sum over a cgroup and all below it.
     #[must_use]
     pub fn sum(&self, top: CgroupIndex, amount: impl Fn(&Amounts) -> i64) -> i64 {

@@ -8,7 +8,7 @@ use crate::act::{self, Killer};
 use crate::exec::{self, Refusal};
 use crate::kernel::{Kernel, Lacking};
 use crate::layout::Layout;
-use crate::machine::{CgroupIndex, Event, Life, Machine, ROOT};
+use crate::machine::{Amounts, CgroupIndex, Event, Life, Machine, ROOT};
 use crate::policy::Attached;
 use crate::tree::Tree;
 use crate::world::{Call, Model};
@@ -83,6 +83,17 @@ impl<'k> Simulation<'k> {
     /// Time passes.
     pub fn set_now(&mut self, now: i64) {
         self.machine.now = now;
+    }
+
+    /// What is charged to a cgroup alone is from now on this.
+    pub fn set_own(&mut self, index: CgroupIndex, own: Amounts) {
+        let Some(cgroup) = self.machine.cgroups.get_mut(index) else { return };
+        let before = core::mem::replace(&mut cgroup.own, own);
+        let chain: Vec<CgroupIndex> = self.machine.ancestors(index).collect();
+        self.tree.change(chain.iter().copied(), &before, &own);
+        for at in chain {
+            self.layout.fill_cgroup(self.kernel, &self.machine, &self.tree, at);
+        }
     }
 
     /// Asks one policy; `event.attached` is where it is attached.

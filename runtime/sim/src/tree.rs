@@ -71,7 +71,7 @@ impl Tree {
                 *above += size;
             }
             if let Some(above) = tree.sums.get_mut(parent) {
-                add(above, &sums);
+                add(above, &sums, 1);
             }
         }
         tree.order(&children);
@@ -83,6 +83,21 @@ impl Tree {
             }
         }
         tree
+    }
+
+    /// The own share of a cgroup has changed: so have its sums and those above it.
+    pub(crate) fn change(
+        &mut self,
+        chain: impl Iterator<Item = CgroupIndex>,
+        before: &Amounts,
+        now: &Amounts,
+    ) {
+        for index in chain {
+            if let Some(sums) = self.sums.get_mut(index) {
+                add(sums, now, 1);
+                add(sums, before, -1);
+            }
+        }
     }
 
     /// Both orders, without recursion: a tree may be as deep as it likes.
@@ -115,7 +130,8 @@ fn set<T>(list: &mut [T], at: usize, value: T) {
     }
 }
 
-fn add(to: &mut Amounts, more: &Amounts) {
+/// So many times.
+fn add(to: &mut Amounts, more: &Amounts, times: i64) {
     let Amounts {
         charged,
         swapped,
@@ -148,6 +164,6 @@ fn add(to: &mut Amounts, more: &Amounts) {
         (&mut to.events_oom, events_oom),
         (&mut to.events_oom_kill, events_oom_kill),
     ] {
-        *sum += one;
+        *sum += one * times;
     }
 }

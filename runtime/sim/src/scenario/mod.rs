@@ -17,7 +17,7 @@ mod tests;
 use std::fmt;
 
 pub use described::{DEFAULTS, Default};
-pub use play::{Decision, Kernel as KernelsOwn, Order, Played, play};
+pub use play::{Decision, Kernel as KernelsOwn, Order, Played, decide, play};
 pub use verdict::Failure;
 
 /// Why a test says something that cannot be.

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use oomc_abi::declared::Declared;
-use oomc_abi::record::Record;
+use oomc_abi::fields::Owner;
+use oomc_abi::record::{Action, Record};
 use oomc_abi::scenario::{StepKind, Test, process_name};
 
 use super::described::Described;
 use super::verdict::{self, Failure};
 use super::{Mistake, given};
 use crate::act::Killer;
-use crate::exec::Refusal;
 use crate::kernel::Kernel as Types;
 use crate::machine::{CgroupIndex, Event, Life, Machine, ROOT};
 use crate::oom::Simulation;
@@ -63,8 +63,7 @@ impl Decision {
     /// The path of a cgroup by its id.
     #[must_use]
     pub fn path_of(&self, id: u64) -> String {
-        let found = (0..self.before.cgroups.len()).find(|at| self.before.cgroup(*at).id as u64 == id);
-        found.map_or_else(|| format!("cgroup {id}"), |at| self.before.path(at))
+        self.cgroup(id).map_or_else(|| format!("cgroup {id}"), |at| self.before.path(at))
     }
 
     /// The name of a process in a test: `/job#100`.
@@ -74,14 +73,46 @@ impl Decision {
         process_name(&self.before.path(one.cgroup), one.pid)
     }
 
+    /// The process with a number.
+    #[must_use]
+    pub fn process(&self, pid: u64) -> Option<usize> {
+        (0..self.before.processes.len()).find(|at| self.before.process(*at).pid as u64 == pid)
+    }
+
+    /// The cgroup with a number.
+    #[must_use]
+    pub fn cgroup(&self, id: u64) -> Option<CgroupIndex> {
+        (0..self.before.cgroups.len()).find(|at| self.before.cgroup(*at).id as u64 == id)
+    }
+
     /// The name of a candidate or a victim by its number.
     #[must_use]
-    pub fn object(&self, id: u64) -> String {
-        let pid = |at: &usize| self.before.process(*at).pid as u64 == id;
-        match (0..self.before.processes.len()).find(pid) {
+    pub fn object(&self, owner: Owner, id: u64) -> String {
+        match self.process(id).filter(|_| owner == Owner::Process) {
             Some(process) => self.name_of(process),
             None => self.path_of(id),
         }
+    }
+
+    /// What the candidates of the last selection are.
+    #[must_use]
+    pub fn unit(&self, declared: &Declared) -> Owner {
+        let selection = self.record.as_ref().and_then(|record| record.selection);
+        let unit = selection.and_then(|at| declared.units.get(usize::try_from(at).ok()?));
+        unit.copied().unwrap_or(Owner::Process)
+    }
+
+    /// What the victim is; none if there is none.
+    #[must_use]
+    pub fn victim(&self, declared: &Declared) -> Option<(Owner, u64)> {
+        let record = self.record.as_ref()?;
+        let owner = match Action::from_code(record.action)? {
+            Action::KillProcess => Owner::Process,
+            Action::KillCgroup => Owner::Cgroup,
+            Action::KillAll => self.unit(declared),
+            Action::None | Action::RaiseLimit | Action::Wait | Action::Defer => return None,
+        };
+        Some((owner, record.victim))
     }
 }
 
@@ -156,6 +187,40 @@ pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Resul
     Ok(player.played)
 }
 
+/// Lets an event happen on a machine with one policy.
+///
+/// # Errors
+/// A sentence: the machine cannot be modelled, or the program does what the verifier would have refused, which is a
+/// fault of the compiler and says so.
+pub fn decide(
+    kernel: &Types,
+    attached: &mut Attached,
+    machine: Machine,
+    event: Event,
+) -> Result<Decision, String> {
+    let mut simulation = Simulation::new(kernel, machine).map_err(|lacking| lacking.to_string())?;
+    let before = simulation.machine().clone();
+    let outcome = simulation.out_of_memory(std::slice::from_mut(attached), &event);
+    let outcome = outcome.map_err(|refusal| {
+        format!("the program does what the kernel would refuse, which is a fault of oomc: {refusal}")
+    })?;
+    let after = simulation.machine().clone();
+    let asked = outcome.asked.into_iter().next();
+    let (kernel, by_kernel) = match outcome.killer {
+        None => (None, Vec::new()),
+        Some(Killer::Waits(at)) => (Some(Kernel::Waits(at)), Vec::new()),
+        Some(Killer::Killed(at, all)) => (Some(Kernel::Killed(at)), all),
+        Some(Killer::Nobody) => (Some(Kernel::Nobody), Vec::new()),
+    };
+    let killed = (0..after.processes.len()).filter(|at| {
+        let (before, now) = (before.process(*at).life, after.process(*at).life);
+        before == Life::Lives && now != Life::Lives && !by_kernel.contains(at)
+    });
+    let killed = killed.collect();
+    let (answer, record) = asked.as_ref().map_or((0, None), |one| (one.run.answer, one.record.clone()));
+    Ok(Decision { line: 0, before, after, event, asked: asked.is_some(), answer, record, killed, kernel })
+}
+
 struct Player<'t> {
     kernel: &'t Types,
     policy: &'t Policy,
@@ -222,43 +287,11 @@ impl Player<'_> {
             }
         }
         event.attached = attached.cgroup;
-        let broken = |refusal: &dyn std::fmt::Display| Mistake {
-            line,
-            text: format!(
-                "the program does what the kernel would refuse, which is a fault of oomc: {refusal}"
-            ),
-        };
-        let mut simulation = Simulation::new(self.kernel, machine.clone())
-            .map_err(|lacking| Mistake { line, text: lacking.to_string() })?;
-        simulation.set_now(self.described.now);
-        let outcome = simulation.out_of_memory(std::slice::from_mut(attached), &event);
-        let outcome = outcome.map_err(|refusal: Refusal| broken(&refusal))?;
-        let after = simulation.machine().clone();
-        let asked = outcome.asked.into_iter().next();
-        let kernel = outcome.killer.map(|killer| match killer {
-            Killer::Waits(at) => (Kernel::Waits(at), Vec::new()),
-            Killer::Killed(at, all) => (Kernel::Killed(at), all),
-            Killer::Nobody => (Kernel::Nobody, Vec::new()),
-        });
-        let by_kernel = kernel.as_ref().map_or(&[][..], |(_, all)| all);
-        let killed = (0..after.processes.len()).filter(|at| {
-            let (before, now) = (machine.process(*at).life, after.process(*at).life);
-            before == Life::Lives && now != Life::Lives && !by_kernel.contains(at)
-        });
-        let killed = killed.collect();
-        self.keep(&after);
-        let (answer, record) = asked.as_ref().map_or((0, None), |one| (one.run.answer, one.record.clone()));
-        self.played.decisions.push(Decision {
-            line,
-            before: machine,
-            after,
-            event,
-            asked: asked.is_some(),
-            answer,
-            record,
-            killed,
-            kernel: kernel.map(|(kernel, _)| kernel),
-        });
+        let decision = decide(self.kernel, attached, machine, event);
+        let mut decision = decision.map_err(|text| Mistake { line, text })?;
+        decision.line = line;
+        self.keep(&decision.after);
+        self.played.decisions.push(decision);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use oomc_abi::account::Account;
 use oomc_abi::amount::short;
 use oomc_abi::declared::Declared;
-use oomc_abi::fields::Unit;
+use oomc_abi::fields::{Owner, Unit};
 use oomc_abi::record::{Action, Message};
 use oomc_abi::scenario::Expected;
 
@@ -85,30 +85,22 @@ impl Seen<'_> {
         if !self.audit() {
             return self.decision.killed.iter().map(|at| self.decision.name_of(*at)).collect();
         }
-        match (self.action(), &self.decision.record) {
-            (Action::KillProcess, Some(record)) => vec![self.decision.object(record.victim)],
-            (Action::KillCgroup | Action::KillAll, Some(record)) => {
+        match self.decision.victim(self.declared) {
+            Some((Owner::Cgroup, id)) => {
                 // The record of a kill that was not made names a cgroup; its processes are the machine's to tell.
-                let machine = &self.decision.before;
-                let top =
-                    (0..machine.cgroups.len()).find(|at| machine.cgroup(*at).id as u64 == record.victim);
-                let inside = top.map(|top| self.killable(top)).unwrap_or_default();
-                if inside.is_empty() { vec![self.decision.object(record.victim)] } else { inside }
+                let inside = self.decision.cgroup(id).map(|top| self.killable(top)).unwrap_or_default();
+                if inside.is_empty() { vec![self.decision.path_of(id)] } else { inside }
             }
-            _ => Vec::new(),
+            Some((owner, id)) => vec![self.decision.object(owner, id)],
+            None => Vec::new(),
         }
     }
 
     /// Cgroups that died as a whole: the highest ones.
     fn cgroups(&self) -> Vec<String> {
         if self.audit() {
-            return match (self.action(), &self.decision.record) {
-                (Action::KillCgroup, Some(record)) => vec![self.decision.path_of(record.victim)],
-                (Action::KillProcess | Action::KillAll, Some(record)) => {
-                    vec![self.decision.object(record.victim)]
-                }
-                _ => Vec::new(),
-            };
+            let victim = self.decision.victim(self.declared);
+            return victim.map(|(owner, id)| self.decision.object(owner, id)).into_iter().collect();
         }
         let machine = &self.decision.before;
         let mut left: BTreeSet<usize> = self.decision.killed.iter().copied().collect();
@@ -174,7 +166,8 @@ impl Seen<'_> {
     fn candidates(&self) -> Vec<String> {
         let record = self.decision.record.as_ref();
         let candidates = record.map_or(&[][..], |record| &record.candidates);
-        candidates.iter().map(|candidate| self.decision.object(candidate.id)).collect()
+        let unit = self.decision.unit(self.declared);
+        candidates.iter().map(|candidate| self.decision.object(unit, candidate.id)).collect()
     }
 
     fn freed(&self) -> i64 {
