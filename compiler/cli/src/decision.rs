@@ -26,6 +26,11 @@ impl<'a> Told<'a> {
         self.account().summary()
     }
 
+    /// What was done, without who asked and why.
+    pub(crate) fn action(&self) -> String {
+        self.account().action()
+    }
+
     /// The best candidates, a line each.
     pub(crate) fn candidates(&self) -> Vec<String> {
         self.account().candidates().collect()

@@ -8,6 +8,7 @@ mod cmd;
 mod decision;
 mod exit;
 mod forecast;
+mod foresee;
 mod report;
 mod suite;
 

@@ -9,7 +9,7 @@ use std::{fs, io, thread};
 
 use oomc_compiler::diag::Severity;
 use oomc_sim::Kernel;
-use oomc_sim::scenario::{self, Decision, KernelsOwn, Mistake, Order, Played};
+use oomc_sim::scenario::{self, Decision, Mistake, Order, Played};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ use crate::args::{Seed, Test};
 use crate::cmd::{view, write};
 use crate::decision::Told;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::foresee::told_of_kernel;
 use crate::report::{Report, reason};
 use crate::suite::{self, Suite, TestOf};
 
@@ -244,17 +245,8 @@ pub(crate) fn decision_lines(suite: &Suite, decision: &Decision) -> Vec<String> 
         lines.push(told.line());
         lines.extend(told.in_full().into_iter().map(|line| format!("    {line}")));
     }
-    lines.extend(kernels_own(decision));
+    lines.extend(told_of_kernel(decision));
     lines
-}
-
-/// What the kernel does with an event that the policy leaves to it.
-pub(crate) fn kernels_own(decision: &Decision) -> Option<String> {
-    Some(match decision.kernel.as_ref()? {
-        KernelsOwn::Killed(at) => format!("the kernel's own killer takes {}", decision.name_of(*at)),
-        KernelsOwn::Waits(at) => format!("the kernel waits for {}", decision.name_of(*at)),
-        KernelsOwn::Nobody => "the kernel's own killer finds nobody".to_owned(),
-    })
 }
 
 fn test_json((suite, test): (&Suite, &TestOf), ran: &Ran) -> Value {
@@ -268,7 +260,7 @@ fn test_json((suite, test): (&Suite, &TestOf), ran: &Ran) -> Value {
             "line": decision.line,
             "asked": decision.asked,
             "killed": decision.killed.iter().map(|at| decision.name_of(*at)).collect::<Vec<String>>(),
-            "kernel": kernels_own(decision),
+            "kernel": told_of_kernel(decision),
             "record": record.map(|record| {
                 Told { record, declared: &suite.policy.declared, cgroup: &name }.json()
             }),
