@@ -61,6 +61,8 @@ fn assembly(insn: Insn) -> String {
             format!("if {a} {} {b} goto {off:+}", cond_symbol(cond))
         }
         Insn::Jump { off } => format!("goto {off:+}"),
+        // No instruction of the kernel's: its fields are compared by hand below.
+        Insn::Mark { .. } => String::new(),
         // LLVM writes long offsets only for labels; its disassembler reads them, see below.
         Insn::JumpLong { off } if i16::try_from(off).is_err() => String::new(),
         Insn::JumpLong { off } => format!("gotol {off:+}"),
@@ -141,6 +143,16 @@ fn calls_of_functions_are_marked() {
     assert_eq!(call(Callee::Unresolved), [0x85, 0x10, 0, 0, 0xff, 0xff, 0xff, 0xff]);
     assert_eq!(call(Callee::Kfunc(0x0102_0304)), [0x85, 0x20, 0, 0, 4, 3, 2, 1]);
     assert_eq!(call(Callee::Local(-0x0102_0304)), [0x85, 0x10, 0, 0, 0xfc, 0xfc, 0xfd, 0xfe]);
+}
+
+/// `goto +0` (`BPF_JMP | BPF_JA` is 5), with what must be 0 in a program for the kernel: the point and 1 in `imm`,
+/// the object's register in `dst_reg`, and 1 in `src_reg` if there is one.
+#[test]
+fn marks_are_jumps_that_the_kernel_refuses() {
+    let mark = |point, object| Insn::Mark { point, object }.encode().0.to_le_bytes();
+    assert_eq!(mark(0, None), [0x05, 0, 0, 0, 1, 0, 0, 0]);
+    assert_eq!(mark(0x0102_0303, Reg::new(7)), [0x05, 0x17, 0, 0, 4, 3, 2, 1]);
+    assert_eq!(mark(2, Reg::new(0)), [0x05, 0x10, 0, 0, 3, 0, 0, 0]);
 }
 
 /// The list of forms has every operator, and both kinds of second operand.

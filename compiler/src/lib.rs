@@ -29,12 +29,14 @@ pub mod bpf;
 pub mod object;
 
 mod emit;
+pub mod trace;
 
 pub use emit::{Dumped, Stage, dump};
 pub use oomc_abi::resolve::KernelView;
 pub use oomc_abi::scenario::Test;
 use sha2::{Digest as _, Sha256};
 pub use source::Source;
+pub use trace::compile_traced;
 
 use diag::{Diagnostic, Sink};
 
@@ -99,13 +101,7 @@ pub fn tests(source: &Source, beside: Option<&Source>, view: &KernelView) -> Tes
 #[must_use]
 pub fn compile(source: &Source, view: &KernelView) -> Compiled {
     let mut sink = Sink::default();
-    let object = build(source, view, &mut sink).and_then(|built| match built.write(source, view) {
-        Ok(object) => Some(object),
-        Err(error) => {
-            sink.push(diag::object_failed(&error.to_string()));
-            None
-        }
-    });
+    let object = build(source, view, &mut sink).and_then(|built| built.object(source, view, &mut sink));
     Compiled { object, diagnostics: sink.into_diagnostics() }
 }
 
@@ -117,6 +113,17 @@ struct Built {
 }
 
 impl Built {
+    /// The bytes. An object that cannot be written is a fault of the compiler.
+    fn object(&self, source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Vec<u8>> {
+        match self.write(source, view) {
+            Ok(object) => Some(object),
+            Err(error) => {
+                sink.push(diag::object_failed(&error.to_string()));
+                None
+            }
+        }
+    }
+
     fn write(&self, source: &Source, view: &KernelView) -> Result<Vec<u8>, object::Error> {
         let hash = source_hash(source);
         let ops_name = ops_name(&self.policy.name, &hash);
@@ -149,7 +156,11 @@ fn build(source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Built> {
 
 /// IR as lowered, if the kernel has every function that it calls.
 fn lowered(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Module> {
-    let module = lower::lower(policy, view);
+    supported(lower::lower(policy, view), view, sink)
+}
+
+/// The IR itself, if the kernel has every function that it calls.
+fn supported(module: ir::Module, view: &KernelView, sink: &mut Sink) -> Option<ir::Module> {
     let called = module.functions.iter().flat_map(|func| func.insts.values()).filter_map(|inst| match inst {
         ir::InstData::Call { kfunc, .. } => Some(*kfunc),
         _ => None,
@@ -160,7 +171,11 @@ fn lowered(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<i
 
 /// IR after the passes. An invalid module is a fault of the compiler.
 fn optimised(policy: &hir::Policy, view: &KernelView, sink: &mut Sink) -> Option<ir::Module> {
-    let mut module = lowered(policy, view, sink)?;
+    improved(lowered(policy, view, sink)?, sink)
+}
+
+/// What the passes make of IR.
+fn improved(mut module: ir::Module, sink: &mut Sink) -> Option<ir::Module> {
     passes::run_all(&mut module);
     match ir::verify::module(&module) {
         Ok(()) => Some(module),

@@ -202,7 +202,7 @@ fn subject(subject: Subject) -> String {
 pub fn all_instructions() -> Vec<String> {
     let others = "iconst, sign_extend, load.ctx, param, load, store, load.field, load.ptr, field.addr, field.fact, \
         field.exists, enum.value, enum.exists, type.id, ksym.addr, kfunc.addr, stack.addr, map.addr, global.addr, \
-        ptr.add, call, call of a helper, call of a function, jump, return";
+        ptr.add, call, call of a helper, call of a function, mark, jump, return";
     let mut all: Vec<String> = others.split(',').map(|name| name.trim().to_owned()).collect();
     all.extend(BinOp::ALL.iter().map(|op| format!("{op:?}")));
     all.extend(Cond::ALL.iter().map(|cond| format!("branch {cond:?}")));
@@ -237,6 +237,7 @@ pub fn instruction(inst: &InstData) -> String {
         InstData::Call { .. } => "call",
         InstData::CallHelper { .. } => "call of a helper",
         InstData::CallFunc { .. } => "call of a function",
+        InstData::Mark { .. } => "mark",
         InstData::Jump(_) => "jump",
         InstData::Branch { cond, .. } => return format!("branch {cond:?}"),
         InstData::Return(_) => "return",

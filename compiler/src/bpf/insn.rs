@@ -1,6 +1,6 @@
 //! BPF instructions with real registers: their encoding, decoding and text.
 //!
-//! The only file that knows opcodes. What the `bpf-ins` crate encodes right is taken from it; the rest
+//! The only file that knows opcodes, but for marks, which `oomc-abi` has for the simulator, too. What the `bpf-ins` crate encodes right is taken from it; the rest
 //! (32-bit jumps, signed division, sign-extending moves and loads, calls of kernel functions, long jumps)
 //! is patched onto its encodings here. Text is the notation of the kernel's verifier
 //! (`kernel/bpf/disasm.c`, 6.12), so that dumps and verifier logs compare by eye.
@@ -8,6 +8,7 @@
 use core::fmt;
 
 use bpf_ins::{ArithmeticOperation, Instruction, JumpOperation, MemoryOpSize, Register};
+use oomc_abi::mark;
 
 use crate::ir::{Cond, Size};
 
@@ -172,6 +173,8 @@ pub enum Insn {
     JumpIf { cond: Cond, width: Width, a: Reg, b: Src<Reg>, off: i16 },
     /// `goto +off`
     Jump { off: i16 },
+    /// A point of a traced policy ([`mark`]): no kernel takes it.
+    Mark { point: u32, object: Option<Reg> },
     /// `gotol +off`: the offset has 32 bits.
     JumpLong { off: i32 },
     /// `exit`
@@ -266,6 +269,9 @@ impl Insn {
                 return (if width == Width::W32 { raw & !CLASS | CLASS_JMP32 } else { raw }, None);
             }
             Self::Jump { off } => Instruction::jmp_abs(off),
+            Self::Mark { point, object } => {
+                return (mark::encode(point, object.map(Reg::number)), None);
+            }
             Self::JumpLong { off } => {
                 return (
                     Instruction::jmp_abs(0).encode().0 & !CLASS | CLASS_JMP32 | u64::from(off as u32) << 32,
@@ -331,6 +337,10 @@ impl Insn {
                 Self::Store { size: size_of(raw), base: dst, off, src: Src::Reg(src) }
             }
             class @ (CLASS_JMP | CLASS_JMP32) => match (raw & OP, class) {
+                (0x00, CLASS_JMP) if imm != 0 => {
+                    let (point, object) = mark::decode(raw)?;
+                    Self::Mark { point, object: object.and_then(Reg::new) }
+                }
                 (0x00, CLASS_JMP) => Self::Jump { off },
                 (0x00, _) => Self::JumpLong { off: imm },
                 (0x80, CLASS_JMP) => Self::Call(match (u64::from(src.0), imm) {
@@ -391,6 +401,9 @@ impl Insn {
             }
         }
         all.extend(offs.map(|off| Self::Jump { off }));
+        let points = [0, 7, mark::MAX_POINTS - 1];
+        all.extend(points.map(|point| Self::Mark { point, object: None }));
+        all.extend(regs.map(|object| Self::Mark { point: 1, object: Some(object) }));
         all.extend([0, 40_000, -40_000, i32::MAX].map(|off| Self::JumpLong { off }));
         all.push(Self::Mov { width: Width::W64, dst: Reg(1), src: Src::Reg(Reg::FRAME) });
         all.extend([Self::Exit, Self::Call(Callee::Helper(113)), Self::Call(Callee::Unresolved)]);
@@ -504,6 +517,8 @@ impl fmt::Display for Insn {
                 write!(f, "if {} {} {imm:#x} goto pc{off:+}", Sized(width, a), cond_symbol(cond))
             }
             Self::Jump { off } => write!(f, "goto pc{off:+}"),
+            Self::Mark { point, object: None } => write!(f, "mark {point}"),
+            Self::Mark { point, object: Some(object) } => write!(f, "mark {point}, {object}"),
             Self::JumpLong { off } => write!(f, "gotol pc{off:+}"),
             Self::Exit => write!(f, "exit"),
         }

@@ -247,6 +247,9 @@ impl Rewrite<'_> {
             VInst::Call { callee: Callee::Helper(helper), .. } => {
                 push(Insn::Call(insn::Callee::Helper(helper.id)), None, None);
             }
+            VInst::Mark { point, object } => {
+                push(Insn::Mark { point, object: object.map(|_| operands.next()) }, None, None);
+            }
             VInst::Jump(ref target) => {
                 out.end = End::Jump(target.block.index());
                 out.end_span = span;

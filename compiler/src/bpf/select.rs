@@ -310,6 +310,10 @@ impl<'a> Select<'a> {
             InstData::CallHelper { helper, args } => {
                 self.call(Callee::Helper(*helper), args, result, Ret::Long)?;
             }
+            InstData::Mark { point, object } => {
+                let object = object.map(|object| self.reg(object)).transpose()?;
+                self.push(VInst::Mark { point: *point, object });
+            }
             InstData::Jump(call) => {
                 let target = self.target(call)?;
                 self.push(VInst::Jump(target));

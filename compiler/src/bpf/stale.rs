@@ -179,6 +179,7 @@ impl Stale<'_> {
                 let (writes, lost) = if ret == Ret::Void { (0, R0) } else { (R0, 0) };
                 Effect { reads, writes, clobbers: ARGUMENTS | lost }
             }
+            Insn::Mark { object, .. } => Effect { reads: object.map_or(0, bit), writes: 0, clobbers: 0 },
             // The ends of blocks are not in their bodies.
             Insn::JumpIf { .. } | Insn::Jump { .. } | Insn::JumpLong { .. } | Insn::Exit => Effect::default(),
         }

@@ -71,6 +71,8 @@ pub enum VInst {
     Store { size: Size, base: Base, off: i16, src: Src<VReg> },
     /// A call; every register but R6–R9 is lost.
     Call { callee: Callee, args: Vec<VReg>, result: Option<VReg> },
+    /// Does nothing in a kernel that would load it; none does.
+    Mark { point: u32, object: Option<VReg> },
     /// Ends a block.
     Jump(Target),
     /// Ends a block; neither target has another way in, nor parameters.
@@ -141,6 +143,7 @@ impl VInst {
                 operands.extend(fixed.map(|(arg, number)| Operand::reg_fixed_use(*arg, preg(number))));
                 operands.extend(result.map(|result| Operand::reg_fixed_def(result, preg(0))));
             }
+            Self::Mark { object, .. } => operands.extend(object.map(Operand::reg_use)),
             Self::Jump(_) => {}
             Self::Branch { a, b, .. } => {
                 operands.push(Operand::reg_use(*a));
@@ -410,6 +413,8 @@ impl VInst {
                 let result = result.map(|result| format!("{} = ", Name(result))).unwrap_or_default();
                 format!("{result}call {name}({})", list(args))
             }
+            Self::Mark { point, object: None } => format!("mark {point}"),
+            Self::Mark { point, object: Some(object) } => format!("mark {point}, {}", Name(*object)),
             Self::Jump(target) => format!("goto {}", label(target.block, &target.args)),
             Self::Branch { cond, width, a, b, then, otherwise } => {
                 let narrow = if *width == Width::W32 { "(u32)" } else { "" };

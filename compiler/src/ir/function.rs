@@ -281,6 +281,8 @@ pub enum InstData {
     CallHelper { helper: Helper, args: Vec<Value> },
     /// Calls a function of the module; gives a number.
     CallFunc { func: FuncRef, args: Vec<Value> },
+    /// Does nothing but tell a simulator that a point of the policy was passed, and by which object.
+    Mark { point: u32, object: Option<Value> },
     /// Ends a block.
     Jump(BlockCall),
     /// Ends a block: `then` if the condition holds. A pointer may be compared with 0 or another pointer.
@@ -370,6 +372,7 @@ impl InstData {
                     *arg = map(*arg);
                 }
             }
+            Self::Mark { object, .. } => *object = object.map(map),
             Self::Jump(call) => {
                 for arg in &mut call.args {
                     *arg = map(*arg);
@@ -391,7 +394,11 @@ impl InstData {
     pub fn has_effect(&self) -> bool {
         matches!(
             self,
-            Self::Store { .. } | Self::Call { .. } | Self::CallHelper { .. } | Self::CallFunc { .. }
+            Self::Store { .. }
+                | Self::Call { .. }
+                | Self::CallHelper { .. }
+                | Self::CallFunc { .. }
+                | Self::Mark { .. }
         ) || self.is_terminator()
     }
 }

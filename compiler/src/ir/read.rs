@@ -396,6 +396,11 @@ impl Reader {
                 InstData::PtrAdd(ptr, value(func, line)?)
             }
             "call" => self.call(func, line)?,
+            "mark" => {
+                let point = line.number()?;
+                let object = if line.eat(",") { Some(value(func, line)?) } else { None };
+                InstData::Mark { point, object }
+            }
             "jump" => InstData::Jump(target(func, line)?),
             "br" => {
                 line.space();

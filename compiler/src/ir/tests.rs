@@ -196,6 +196,25 @@ fn pointers_are_compared_for_equality_only() {
 }
 
 #[test]
+fn a_mark_has_an_object_or_none_and_a_number_that_fits() {
+    let func = build(|b| {
+        let (number, object) = (imm(b, 1), ptr(b));
+        b.effect(InstData::Mark { point: 0, object: None });
+        b.effect(InstData::Mark { point: i32::MAX as u32 - 1, object: Some(object) });
+        b.effect(InstData::Mark { point: 1, object: Some(number) });
+        b.effect(InstData::Mark { point: i32::MAX as u32, object: None });
+        ret(b);
+    });
+    refused(
+        &func,
+        &[
+            "block0: `mark 1, v0`: v0 is not a pointer",
+            "block0: `mark 2147483647`: the points end at 2147483647",
+        ],
+    );
+}
+
+#[test]
 fn calls_follow_the_table() {
     let func = build(|b| {
         let x = imm(b, 1);
@@ -327,6 +346,8 @@ block0:
     v24 = map.addr map0    ; labels
     v25 = call bpf_map_lookup_elem(v24, v24)
     v21 = call fn0(v19, v20)    ; choose
+    mark 0
+    mark 7, v19
     br test v21, 3, block2(v21, v13), block1
 block2(v22, v23: ptr):
     br sge v22, v21, block1, block1

@@ -12,6 +12,7 @@
 //! - Calls have as many arguments as the table says.
 //! - Every reference — field, enumerator, type, symbol, slot, global — exists, and an address within a
 //!   global lies within it.
+//! - A mark's object is a pointer, and its point is below [`mark::MAX_POINTS`].
 //! - Memory of our own is not stored to when it is read-only.
 //! - The callback reads its context, another function its parameters. What is called is declared, and gets
 //!   arguments of its parameters' types.
@@ -27,6 +28,7 @@ use core::fmt;
 
 use cranelift_entity::{PrimaryMap, SecondaryMap};
 use oomc_abi::kfuncs::{self, Ret};
+use oomc_abi::mark;
 
 use super::cfg::Cfg;
 use super::{
@@ -487,6 +489,14 @@ impl Verifier<'_> {
                 }
                 let found = func.results[inst].map(|value| func.values[value]);
                 self.check(found != Some(Type::Ptr), || "a function gives a number".into());
+            }
+            InstData::Mark { point, object } => {
+                let fits = *point < mark::MAX_POINTS;
+                self.check(fits, || format!("the points end at {}", mark::MAX_POINTS));
+                if let Some(object) = object {
+                    self.ptr(*object);
+                }
+                self.no_result(inst);
             }
             InstData::Jump(call) => {
                 self.call(call);

@@ -181,7 +181,11 @@ pub(super) fn result_type(func: &Function, data: &InstData) -> Option<Type> {
             Ret::Bool | Ret::Int | Ret::Long => Some(Type::I64),
         },
         InstData::CallHelper { helper, .. } => Some(if helper.pointer { Type::Ptr } else { Type::I64 }),
-        InstData::Store { .. } | InstData::Jump(_) | InstData::Branch { .. } | InstData::Return(_) => None,
+        InstData::Store { .. }
+        | InstData::Mark { .. }
+        | InstData::Jump(_)
+        | InstData::Branch { .. }
+        | InstData::Return(_) => None,
         InstData::Iconst(_)
         | InstData::Binary(..)
         | InstData::SignExtend(..)
@@ -235,6 +239,8 @@ fn body(func: &Function, inst: &InstData) -> String {
             let name = func.refs.functions.get(*callee).map_or("?", |callee| callee.name.as_str());
             format!("call {callee}({})    ; {name}", list(args))
         }
+        InstData::Mark { point, object: None } => format!("mark {point}"),
+        InstData::Mark { point, object: Some(object) } => format!("mark {point}, {object}"),
         InstData::Jump(call) => format!("jump {}", target(call)),
         InstData::Branch { cond, a, b, then, otherwise } => {
             format!("br {} {a}, {}, {}, {}", cond_name(*cond), operand(b), target(then), target(otherwise))

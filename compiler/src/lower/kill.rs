@@ -244,9 +244,7 @@ impl Lower<'_> {
         self.each_listed(units, |s, memcg, next| {
             let css = s.css_of(memcg);
             s.walk_tasks(css, Tasks::Processes, None, &[], |s, tasks| {
-                let living = s.b.create_block();
-                s.dying(tasks.item, tasks.next, living);
-                s.b.switch_to(living);
+                s.exclude_dying(tasks.item, tasks.next);
                 // Who came after the choice is as unkillable as before it.
                 s.exclude_unkillable(tasks.item, tasks.next);
                 s.kill_task(tasks.item, kill, killed);

@@ -50,6 +50,8 @@ mod raise;
 
 mod outline;
 
+mod trace;
+
 #[cfg(test)]
 mod tests;
 
@@ -67,6 +69,8 @@ use crate::ir::{
     BinOp, Block, Builder, Cond, Function, InstData, Module, Operand, Size, StackSlot, Type, Value,
 };
 use crate::source::Span;
+use crate::trace::PointKind;
+use trace::Tracer;
 
 /// The symbol of the callback's program.
 pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
@@ -74,10 +78,28 @@ pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
 /// Lowers a checked policy.
 #[must_use]
 pub fn lower(policy: &Policy, view: &KernelView) -> Module {
+    module(policy, view, None).0
+}
+
+/// Lowers a checked policy with marks, which count through the points: what they mean, and what they are about.
+#[must_use]
+pub fn lower_traced(
+    policy: &Policy,
+    view: &KernelView,
+    names_objects: bool,
+) -> (Module, Vec<(PointKind, Span)>) {
+    let (mut module, tracer) = module(policy, view, Some(Tracer::new(names_objects)));
+    let points = tracer.map(|tracer| tracer.into_places(policy, &mut module)).unwrap_or_default();
+    (module, points)
+}
+
+fn module(policy: &Policy, view: &KernelView, tracer: Option<Tracer>) -> (Module, Option<Tracer>) {
     let mut func = Function::new(CALLBACK);
-    let others = Lower::new(policy, view, &mut func).run();
+    let mut lower = Lower::new(policy, view, &mut func);
+    lower.tracer = tracer;
+    let (others, tracer) = lower.run();
     let refs = Arc::clone(&func.refs);
-    Module::new(refs, core::iter::once(func).chain(others).collect())
+    (Module::new(refs, core::iter::once(func).chain(others).collect()), tracer)
 }
 
 /// The state of one lowering.
@@ -127,6 +149,8 @@ struct Lower<'a> {
     action: ActionId,
     /// The functions besides the callback.
     outline: outline::Outline,
+    /// The points of a traced build.
+    tracer: Option<Tracer>,
 }
 
 impl<'a> Lower<'a> {
@@ -165,10 +189,11 @@ impl<'a> Lower<'a> {
             spared: crate::hir::kernel::spared(policy),
             action: ActionId::from_u32(0),
             outline: outline::Outline::new(policy),
+            tracer: None,
         }
     }
 
-    fn run(mut self) -> Vec<Function> {
+    fn run(mut self) -> (Vec<Function>, Option<Tracer>) {
         let policy = self.policy;
         self.prologue();
         if !policy.preferences.is_empty() {
@@ -179,13 +204,14 @@ impl<'a> Lower<'a> {
         self.b.jump(self.nothing, &[]);
         self.epilogues();
         self.globals.finish(self.b.func);
-        self.outline.into_functions()
+        (self.outline.into_functions(), self.tracer)
     }
 
     fn rule(&mut self, index: usize, rule: &Rule) {
         self.rule.clone_from(&rule.name);
         self.rule_index = index;
         self.b.set_span(rule.span);
+        self.point((PointKind::Rule(index), rule.span), None);
         let (done, next) = (self.b.create_block(), self.b.create_block());
         self.choose_picks(rule.action, next);
         self.action(rule.action, done, next);
@@ -266,6 +292,9 @@ impl<'a> Lower<'a> {
         self.action = action;
         let Some(action) = policy.actions.get(action) else { return };
         let outer = self.b.set_span(action.span);
+        if !matches!(action.kind, ActionKind::If { .. } | ActionKind::Block(_) | ActionKind::Or(..)) {
+            self.point((PointKind::Action, action.span), None);
+        }
         // The author knows (W0503): on such a kernel the action makes no progress.
         let needs = match &action.kind {
             ActionKind::Kill(_) | ActionKind::Wait => Some(kfuncs::OOM_KILL_PROCESS),
@@ -300,25 +329,32 @@ impl<'a> Lower<'a> {
                     None => self.b.create_block(),
                 };
                 self.prefetch(&[*condition]);
-                self.cond(*condition, then_block, rejected, rejected);
+                self.guard(*condition, None, then_block, rejected, rejected);
                 self.b.switch_to(then_block);
+                self.branch_point(*condition, true);
                 self.action(*then, on_progress, else_block);
                 if otherwise.is_none() {
                     self.b.switch_to(rejected);
+                    self.branch_point(*condition, false);
                     self.note_end(End::NotTrue);
                     self.b.jump(else_block, &[]);
                 }
                 self.b.switch_to(else_block);
                 match otherwise {
-                    Some(otherwise) => self.action(*otherwise, on_progress, on_nothing),
+                    Some(otherwise) => {
+                        self.branch_point(*condition, false);
+                        self.action(*otherwise, on_progress, on_nothing);
+                    }
                     None => self.b.jump(on_nothing, &[]),
                 }
             }
             ActionKind::Block(actions) => self.block(actions, on_progress, on_nothing),
             ActionKind::Or(first, second) => {
                 let next = self.b.create_block();
+                self.alternative_point(*first);
                 self.action(*first, on_progress, next);
                 self.b.switch_to(next);
+                self.alternative_point(*second);
                 self.action(*second, on_progress, on_nothing);
             }
             ActionKind::Kill(kill) => self.kill(kill, on_progress, on_nothing),
@@ -351,6 +387,14 @@ impl<'a> Lower<'a> {
             }
         }
         self.b.set_span(outer);
+    }
+
+    /// Tells that an alternative is tried. One that is itself made of two has no point but theirs.
+    fn alternative_point(&mut self, action: ActionId) {
+        let action = self.policy.actions.get(action);
+        if let Some(action) = action.filter(|action| !matches!(action.kind, ActionKind::Or(..))) {
+            self.point((PointKind::Alternative, action.span), None);
+        }
     }
 
     /// Statements in order; progress if any made progress.

@@ -78,7 +78,7 @@ impl Lower<'_> {
                 let (hit, next) = (self.b.create_block(), self.b.create_block());
                 let outer = self.b.set_span(preference.span);
                 self.bind(preference.binder, object);
-                self.cond(preference.condition, hit, next, next);
+                self.guard(preference.condition, Some(object), hit, next, next);
                 self.b.switch_to(hit);
                 self.put_imm(class, if prefer { PREFERRED } else { AVOIDED });
                 // What avoids has been asked first.

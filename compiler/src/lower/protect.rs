@@ -14,6 +14,7 @@ use super::walk::{Order, Tasks};
 use super::{Lower, imm};
 use crate::hir::{ExprId, Unit};
 use crate::ir::{Block, Cond, Operand, Value};
+use crate::trace::{PointKind, Protection};
 
 impl Lower<'_> {
     fn has_never(&self, unit: Unit) -> bool {
@@ -28,11 +29,14 @@ impl Lower<'_> {
     /// Leaves to `protected` if a clause on this unit holds for the object.
     pub(super) fn never(&mut self, unit: Unit, object: Value, protected: Block) {
         let policy = self.policy;
-        for never in policy.nevers.iter().filter(|never| never.unit == unit) {
+        for (index, never) in policy.nevers.iter().enumerate().filter(|(_, never)| never.unit == unit) {
             let next = self.b.create_block();
             let outer = self.b.set_span(never.span);
             self.bind(never.binder, object);
-            self.cond(never.condition, protected, next, protected);
+            let way = self.way_to(protected);
+            self.guard(never.condition, Some(object), way, next, way);
+            let place = (PointKind::Protected(Protection::Never(index)), never.span);
+            self.end_way(way, protected, place, Some(object));
             self.b.set_span(outer);
             self.b.switch_to(next);
         }
@@ -43,11 +47,35 @@ impl Lower<'_> {
     /// The kernel refuses these too, but not every version all of them, and a refused kill costs a round.
     pub(super) fn exclude_unkillable(&mut self, task: Value, excluded: Block) {
         let pid = self.field(task, members::TASK_PID);
-        self.leave_if(Cond::Eq, pid, imm(1), excluded);
+        self.leave_protected(Cond::Eq, pid, imm(1), task, Protection::Init, excluded);
         let flags = self.field(task, members::TASK_FLAGS);
-        self.leave_if(Cond::Test, flags, imm(PF_KTHREAD), excluded);
+        self.leave_protected(Cond::Test, flags, imm(PF_KTHREAD), task, Protection::KernelThread, excluded);
         let adj = self.read(task, members::TASK_OOM_SCORE_ADJ);
-        self.leave_if(Cond::Eq, adj, imm(OOM_SCORE_ADJ_MIN), excluded);
+        self.leave_protected(Cond::Eq, adj, imm(OOM_SCORE_ADJ_MIN), task, Protection::Exempt, excluded);
+    }
+
+    /// As [`Self::leave_if`], on a way that tells what keeps the task from being killed.
+    fn leave_protected(
+        &mut self,
+        cond: Cond,
+        a: Value,
+        b: Operand,
+        task: Value,
+        what: Protection,
+        excluded: Block,
+    ) {
+        let (next, way) = (self.b.create_block(), self.way_to(excluded));
+        self.b.branch(cond, a, b, way, next);
+        self.end_way_protected(way, excluded, what, task);
+        self.b.switch_to(next);
+    }
+
+    /// Goes on if a candidate that a policy may kill is not dying; leaves to `excluded` otherwise.
+    pub(super) fn exclude_dying(&mut self, task: Value, excluded: Block) {
+        let (living, way) = (self.b.create_block(), self.way_to(excluded));
+        self.dying(task, way, living);
+        self.end_way_protected(way, excluded, Protection::Dying, task);
+        self.b.switch_to(living);
     }
 
     /// Sets `protected` if a clause on cgroups holds for the memcg or an ancestor. Needs an RCU section.
@@ -142,9 +170,7 @@ impl Lower<'_> {
                     if let Some(alive) = alive {
                         s.exclude_unkillable(tasks.item, found);
                         s.never(Unit::Process, tasks.item, found);
-                        let living = s.b.create_block();
-                        s.dying(tasks.item, tasks.next, living);
-                        s.b.switch_to(living);
+                        s.exclude_dying(tasks.item, tasks.next);
                         s.put_imm(alive, 1);
                     } else {
                         s.never(Unit::Process, tasks.item, found);

@@ -72,7 +72,7 @@ impl Lower<'_> {
     fn element(&mut self, quantifier: &Quantifier, result: Result, walk: &Walk) {
         let (yes, no, unsure) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         match quantifier.filter {
-            Some(filter) => self.cond(filter, yes, no, unsure),
+            Some(filter) => self.guard(filter, Some(walk.item), yes, no, unsure),
             None => self.b.jump(yes, &[]),
         }
         self.b.switch_to(yes);

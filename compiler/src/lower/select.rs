@@ -70,9 +70,7 @@ impl Lower<'_> {
             s.walk_tasks(css, Tasks::Processes, None, carried, |s, walk| {
                 let skip = s.b.create_block();
                 s.exclude_unkillable(walk.item, skip);
-                let living = s.b.create_block();
-                s.dying(walk.item, skip, living);
-                s.b.switch_to(living);
+                s.exclude_dying(walk.item, skip);
                 s.never(Unit::Process, walk.item, skip);
                 body(s, &walk, skip);
                 s.b.switch_to(skip);
@@ -162,7 +160,8 @@ impl Lower<'_> {
     pub(super) fn filter(&mut self, selection: &Selection, skip: Block) {
         if let Some(filter) = selection.filter {
             let wanted = self.b.create_block();
-            self.cond(filter, wanted, skip, skip);
+            let candidate = self.candidates.get(&selection.binder).copied();
+            self.guard(filter, candidate, wanted, skip, skip);
             self.b.switch_to(wanted);
         }
     }

@@ -168,7 +168,7 @@ impl Fold {
                     BinOp::Mul => return data(BinOp::Shl, a, shift),
                     BinOp::Udiv => return data(BinOp::Ushr, a, shift),
                     _ => {
-                        if let Ok(mask) = i32::try_from(y - 1) {
+                        if let Ok(mask) = i32::try_from(y.wrapping_sub(1)) {
                             return data(BinOp::And, a, Operand::Imm(mask));
                         }
                     }

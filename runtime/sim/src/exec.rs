@@ -234,6 +234,10 @@ impl Run<'_, '_> {
                 self.enter(at)?;
                 return Ok(target as usize);
             }
+            Some(Callee::Mark(point, object)) => {
+                self.model.pass(point, object.map(|register| self.reg(register)))?;
+                return Ok(at + 1);
+            }
             Some(Callee::Kfunc(row, wants)) => self.kfunc(row, wants, args)?,
             Some(Callee::Helper(helper)) => (helper.model)(self.model, args)?,
             Some(Callee::Absent) | None => {

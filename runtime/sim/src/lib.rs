@@ -41,4 +41,4 @@ pub use exec::Refusal;
 pub use kernel::{Kernel, Lacking};
 pub use oom::{Asked, Outcome, Run, Simulation};
 pub use policy::{Attached, Policy, Unfit};
-pub use world::Call;
+pub use world::{Call, Mark, Object};

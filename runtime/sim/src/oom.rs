@@ -11,7 +11,7 @@ use crate::layout::Layout;
 use crate::machine::{Amounts, CgroupIndex, Event, Life, Machine, ROOT};
 use crate::policy::Attached;
 use crate::tree::Tree;
-use crate::world::{Call, Model};
+use crate::world::{Call, Mark, Model};
 
 /// A machine on which policies run.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Run {
     pub freed: bool,
     /// What it asked the kernel for, in order.
     pub calls: Vec<Call>,
+    /// What it passed, in order, each mark once; nothing unless the object is a traced one.
+    pub marks: Vec<Mark>,
     /// Instructions that were executed.
     pub instructions: u64,
 }
@@ -107,8 +109,9 @@ impl<'k> Simulation<'k> {
         let ran = exec::run(&program, &mut model);
         model.finish();
         let (freed, calls) = (model.freed, core::mem::take(&mut model.calls));
+        let marks = core::mem::take(&mut model.marks).into_list();
         let exec::Ran { answer, instructions } = ran?;
-        Ok(Run { answer, freed, calls, instructions })
+        Ok(Run { answer, freed, calls, marks, instructions })
     }
 
     /// An event, from the cgroup that ran out of memory up to the root, and on to the kernel's own killer.

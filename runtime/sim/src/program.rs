@@ -6,6 +6,7 @@
 use oomc_abi::btf::Btf;
 use oomc_abi::helpers::{self, Helper};
 use oomc_abi::kfuncs::{Kfunc, KfuncId};
+use oomc_abi::mark;
 use oomc_abi::proto::{self, Base};
 use oomc_object::insn::{CALL, LDDW, PSEUDO_CALL, PSEUDO_KFUNC_CALL, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE};
 
@@ -45,6 +46,8 @@ pub(crate) enum Callee {
     Helper(&'static Helper),
     /// A function of the program.
     Local(u32),
+    /// Nobody: a point of a traced policy is passed, and this register points to the object.
+    Mark(u32, Option<u8>),
     /// Something that the kernel lacks.
     Absent,
 }
@@ -83,6 +86,15 @@ impl Program {
                 let inside = usize::try_from(target).is_ok_and(|target| target < code.len());
                 if inside { Ok(target as u32) } else { Err(format!("a jump out of the program at {at}")) }
             };
+            if let Some((point, object)) = mark::decode(*word) {
+                // As a call, so that a jump costs what it costs without marks.
+                insn.op = CALL;
+                insn.imm = program.calls.len() as u64;
+                program.calls.push(Callee::Mark(point, object));
+                program.code.push(insn);
+                at += 1;
+                continue;
+            }
             match insn.op {
                 LDDW => {
                     let is_map = matches!(insn.src, PSEUDO_MAP_FD | PSEUDO_MAP_VALUE);

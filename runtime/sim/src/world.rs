@@ -3,6 +3,8 @@
 //! Owns what a program holds while it runs: its iterators and its RCU section. What the kernel does when it kills
 //! or raises stands in [`crate::act`].
 
+use std::collections::HashSet;
+
 use oomc_abi::consts::CSS_TASK_ITER_PROCS;
 use oomc_abi::model::{Amount, Class};
 use oomc_abi::world::{Answer, Counted, Fault, Walk, World};
@@ -30,6 +32,37 @@ pub enum Call {
     Hurry(i64),
     /// To raise the limit to so many bytes.
     Raise(i64),
+}
+
+/// A point of a traced policy that was passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mark {
+    /// Its number among the policy's points.
+    pub point: u32,
+    /// By whom, if it is about somebody.
+    pub object: Option<Object>,
+}
+
+/// Whom a mark is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Object {
+    Process(ProcessIndex),
+    Cgroup(CgroupIndex),
+}
+
+/// Each mark once, however often the point is passed by the same object.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    found: HashSet<Mark>,
+    in_order: Vec<Mark>,
+}
+
+impl Marks {
+    /// In the order in which they were passed first.
+    pub(crate) fn into_list(self) -> Vec<Mark> {
+        self.in_order
+    }
 }
 
 /// An iterator that was started.
@@ -64,6 +97,7 @@ pub(crate) struct Model<'m> {
     /// The kernel noted that memory was or will be freed (`oom_control.bpf_memory_freed`).
     pub(crate) freed: bool,
     pub(crate) calls: Vec<Call>,
+    pub(crate) marks: Marks,
 }
 
 impl<'m> Model<'m> {
@@ -91,6 +125,7 @@ impl<'m> Model<'m> {
             in_section: false,
             freed: false,
             calls: Vec::new(),
+            marks: Marks::default(),
         }
     }
 
@@ -127,6 +162,21 @@ impl<'m> Model<'m> {
     /// The process that a task belongs to.
     pub(crate) fn process_of(&self, task: u64) -> Option<ProcessIndex> {
         self.object(Class::Task, task).map(|task| self.layout.process_of(task))
+    }
+
+    /// A point of a traced policy is passed, by the object that begins at an address.
+    pub(crate) fn pass(&mut self, point: u32, object: Option<u64>) -> Result<(), Fault> {
+        let object = object.map(|address| {
+            let process = self.process_of(address).map(Object::Process);
+            let cgroup = self.cgroup_of_css(address).or_else(|| self.object(Class::Cgroup, address));
+            let found = process.or(cgroup.map(Object::Cgroup));
+            found.ok_or_else(|| Fault(format!("a mark at {address:#x}: neither a process nor a cgroup")))
+        });
+        let mark = Mark { point, object: object.transpose()? };
+        if self.marks.found.insert(mark) {
+            self.marks.in_order.push(mark);
+        }
+        Ok(())
     }
 
     fn memcg(&self, address: u64) -> Result<CgroupIndex, Fault> {

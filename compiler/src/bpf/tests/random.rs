@@ -108,7 +108,7 @@ impl Generate<'_> {
     }
 
     fn step(&mut self, live: &mut Vec<Value>) {
-        let result = match self.random.below(12) {
+        let result = match self.random.below(13) {
             0..4 => {
                 let op = self.random.pick(OPS);
                 let (a, b) = (self.value(live), self.operand(live));
@@ -149,6 +149,11 @@ impl Generate<'_> {
             10 => {
                 let args = vec![self.value(live), self.value(live)];
                 self.b.value(InstData::Call { kfunc: kfuncs::MEM_CGROUP_PAGE_STATE, args }, Type::I64)
+            }
+            11 => {
+                let point = self.random.below(100) as u32;
+                let object = (self.random.below(3) > 0).then_some(self.object);
+                return self.b.effect(InstData::Mark { point, object });
             }
             _ => {
                 if self.random.below(2) == 0 {

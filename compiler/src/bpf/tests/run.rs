@@ -65,6 +65,11 @@ impl World {
         }
     }
 
+    /// A mark is seen as a call of nobody.
+    fn mark(&mut self, point: u32, object: Option<u64>) {
+        self.seen.calls.push((format!("mark {point}"), object.into_iter().collect()));
+    }
+
     /// A small number, so that branches on it go both ways.
     fn call(&mut self, name: &str, args: Vec<u64>) -> u64 {
         let hash = args
@@ -149,6 +154,10 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                 InstData::CallHelper { helper, args } => {
                     let args = args.iter().map(get).collect();
                     world.call(helper.name, args)
+                }
+                InstData::Mark { point, object } => {
+                    world.mark(*point, object.as_ref().map(get));
+                    0
                 }
                 InstData::Jump(call) => {
                     next = Some(call.clone());
@@ -267,6 +276,7 @@ pub(super) fn run_bpf(program: &Program) -> Seen {
                     next = next.wrapping_add_signed(isize::from(off));
                 }
             }
+            Insn::Mark { point, object } => world.mark(point, object.map(reg)),
             Insn::Jump { off } => next = next.wrapping_add_signed(isize::from(off)),
             Insn::JumpLong { off } => next = next.wrapping_add_signed(off as isize),
             Insn::Exit => {

@@ -1,0 +1,155 @@
+//! The traced build: the same policy with marks in it, which tell what a decision passed and for whom.
+//!
+//! Takes what [`compile`](crate::compile) takes, gives an object for the simulator and the list of points that its
+//! marks count through. Verdicts come from the ordinary object, always: the traced one is a second translation of
+//! the same text, and no kernel loads it, because a mark uses fields of an instruction that have to be 0
+//! ([`oomc_abi::mark`]). Where marks stand, [`lower`] decides; what was passed, the
+//! simulator tells.
+
+use oomc_abi::resolve::KernelView;
+
+use crate::diag::{Diagnostic, Sink};
+use crate::source::{Source, Span};
+use crate::{Built, bpf, hir, improved, ir, lower, no_code, parse, supported};
+
+/// What a traced build gives.
+#[derive(Debug, Default)]
+pub struct Traced {
+    /// The ELF object, for the simulator only; none if there is an error.
+    pub object: Option<Vec<u8>>,
+    /// What its marks count through, in the order of the text; what stands in no text comes last.
+    pub points: Vec<Point>,
+    /// Whether marks name their objects. They do not where the registers that this takes do not fit the stack.
+    pub names_objects: bool,
+    /// Errors and warnings, in the order of the text: those of the ordinary build.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A place of the policy that a decision may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// What it means to pass it.
+    pub kind: PointKind,
+    /// What it is about; empty if it stands in no text.
+    pub span: Span,
+    /// The text there in one line, or what else it is.
+    pub text: String,
+}
+
+/// What it means to pass a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PointKind {
+    /// The rule of this index was reached.
+    Rule(usize),
+    /// Of an `if`, whose condition is the text: what stands behind `then` was reached, or what stands behind `else`,
+    /// be it that the condition did not hold or that the first made no progress; without `else`, the condition did
+    /// not hold.
+    Branch {
+        /// The first of them.
+        taken: bool,
+    },
+    /// This alternative of an `or` was reached.
+    Alternative,
+    /// This action was reached: `kill`, `raise_limit`, `wait`, `defer`, `notify` or `count`.
+    Action,
+    /// The condition of an `if`, of a clause or behind `where` decided, for the candidate that it was asked of.
+    Guard {
+        /// It counted as true. Unknown counts as true in `never`, and as false everywhere else.
+        yes: bool,
+    },
+    /// The object is out of reach of the policy's `kill`s, and with it what cannot be killed without it.
+    Protected(Protection),
+}
+
+/// What keeps a process or cgroup from being killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protection {
+    /// The `never` of this index.
+    Never(usize),
+    /// It is the init process.
+    Init,
+    /// It is a thread of the kernel.
+    KernelThread,
+    /// Its `oom_score_adj` is −1000.
+    Exempt,
+    /// It is dying already.
+    Dying,
+}
+
+impl Protection {
+    /// What stands in no policy's text.
+    fn built_in(self) -> Option<&'static str> {
+        match self {
+            Self::Never(_) => None,
+            Self::Init => Some("process 1"),
+            Self::KernelThread => Some("kernel thread"),
+            Self::Exempt => Some("oom_score_adj -1000"),
+            Self::Dying => Some("already dying"),
+        }
+    }
+}
+
+impl Point {
+    fn new((kind, span): (PointKind, Span), source: &Source) -> Self {
+        let built_in = match kind {
+            PointKind::Protected(protection) => protection.built_in(),
+            _ => None,
+        };
+        let text = match built_in {
+            Some(text) => text.to_owned(),
+            None => one_line(source.text.get(span.range()).unwrap_or_default()),
+        };
+        Self { kind, span, text }
+    }
+}
+
+/// A piece of a policy without its comments and line breaks.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split_once('#').map_or(line, |(code, _)| code));
+    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
+/// Compiles a policy for a kernel, with marks.
+#[must_use]
+pub fn compile_traced(source: &Source, view: &KernelView) -> Traced {
+    let mut sink = Sink::default();
+    let mut traced = Traced::default();
+    let policy = parse::parse_and_check(source, view, &mut sink).filter(|_| !sink.has_errors());
+    if let Some(policy) = policy
+        && let Some(marked) = marked(&policy, source, view, &mut sink)
+    {
+        traced.points = marked.points.into_iter().map(|point| Point::new(point, source)).collect();
+        traced.names_objects = marked.names_objects;
+        let built = Built { policy, module: marked.module, programs: marked.programs };
+        traced.object = built.object(source, view, &mut sink);
+    }
+    traced.diagnostics = sink.into_diagnostics();
+    traced
+}
+
+/// Code with marks.
+struct Marked {
+    module: ir::Module,
+    programs: Vec<bpf::Program>,
+    points: Vec<(PointKind, Span)>,
+    names_objects: bool,
+}
+
+fn marked(policy: &hir::Policy, source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Marked> {
+    let mut names_objects = true;
+    loop {
+        let (module, points) = lower::lower_traced(policy, view, names_objects);
+        let module = improved(supported(module, view, sink)?, sink)?;
+        match bpf::compile_all(&module, source, view) {
+            Ok(programs) => return Some(Marked { module, programs, points, names_objects }),
+            // An object has to be kept until its mark.
+            Err(bpf::Error::Stack { .. } | bpf::Error::Chain { .. }) if names_objects => {
+                names_objects = false
+            }
+            Err(error) => {
+                sink.push(no_code(&error));
+                return None;
+            }
+        }
+    }
+}
