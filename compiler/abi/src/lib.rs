@@ -29,8 +29,8 @@ pub mod account;
 pub mod amount;
 pub mod declared;
 pub mod maps;
-pub mod scenario;
 pub mod mark;
+pub mod scenario;
 
 pub mod btf;
 pub mod proto;

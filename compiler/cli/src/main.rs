@@ -5,10 +5,12 @@
 
 mod args;
 mod cmd;
+mod coverage;
 mod decision;
 mod exit;
 mod forecast;
 mod foresee;
+mod prose;
 mod report;
 mod suite;
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Seed, Test};
 use crate::cmd::{view, write};
+use crate::coverage::{self, Coverage, Traced};
 use crate::decision::Told;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::foresee::told_of_kernel;
@@ -30,6 +31,8 @@ struct Ran {
     at: (usize, usize),
     result: Result<Played, Mistake>,
     time: Duration,
+    /// Points of the policy that it passes, where that was asked for.
+    passed: BTreeSet<u32>,
 }
 
 impl Ran {
@@ -40,7 +43,8 @@ impl Ran {
 
 pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
     let began = Instant::now();
-    let kernel = suite::kernel(&view(&args.kernel)?)?;
+    let view = view(&args.kernel)?;
+    let kernel = suite::kernel(&view)?;
     let (mut exit, mut diagnostics, mut suites) = (Exit::Ok, Vec::new(), Vec::new());
     for path in policies(&args.files)? {
         match suite::open(report, &path, &kernel, true)? {
@@ -66,7 +70,14 @@ pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
         report.line(format_args!("shuffled; the same order again: --shuffle={seed}"));
     }
     let order = seed.map_or(Order::Named, Order::Shuffled);
-    let ran = play_all(&kernel, &suites, &jobs, order);
+    let traced = match args.coverage {
+        Some(_) => suites
+            .iter()
+            .map(|suite| coverage::trace(&suite.source, &view, &kernel))
+            .collect::<Result<Vec<Traced>, Failure>>()?,
+        None => Vec::new(),
+    };
+    let ran = play_all(&kernel, &suites, &traced, &jobs, order);
     let failed = ran.iter().filter(|ran| !ran.passes()).count();
     for ran in &ran {
         if let Some((suite, test)) = of(&suites, ran) {
@@ -90,6 +101,10 @@ pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
     if !ran.is_empty() {
         report.line(format_args!("{passed} passed, {failed} failed, in {:.2} s", time.as_secs_f64()));
     }
+    let covered = coverage(&suites, &traced, &ran);
+    if let Some(least) = args.coverage {
+        exit = exit.max(tell_coverage(report, &covered, least));
+    }
     if let Some(path) = &args.junit {
         write(path, junit(&suites, &ran)?.as_bytes())?;
     }
@@ -101,6 +116,7 @@ pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
             "passed": passed,
             "failed": failed,
             "seed": seed,
+            "coverage": args.coverage.map(|_| covered.iter().map(Coverage::json).collect::<Vec<Value>>()),
             "tests": ran.iter().filter_map(|ran| Some(test_json(of(&suites, ran)?, ran))).collect::<Vec<Value>>(),
         }),
     );
@@ -147,7 +163,15 @@ fn below(folder: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) -> io::Resu
 }
 
 /// Runs tests on all processors; gives them in the order in which they were to run.
-fn play_all(kernel: &Kernel, suites: &[Suite], jobs: &[(usize, usize)], order: Order) -> Vec<Ran> {
+///
+/// With traced builds each test is played a second time, and both must decide alike.
+fn play_all(
+    kernel: &Kernel,
+    suites: &[Suite],
+    traced: &[Traced],
+    jobs: &[(usize, usize)],
+    order: Order,
+) -> Vec<Ran> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(jobs.len()));
     let work = || {
@@ -156,8 +180,21 @@ fn play_all(kernel: &Kernel, suites: &[Suite], jobs: &[(usize, usize)], order: O
             let Some(at) = jobs.get(number).copied() else { return };
             let Some((suite, test)) = find(suites, at) else { continue };
             let began = Instant::now();
-            let result = scenario::play(kernel, &suite.policy, &test.test, order);
-            let ran = Ran { at, result, time: began.elapsed() };
+            let mut result = scenario::play(kernel, &suite.policy, &test.test, order);
+            let time = began.elapsed();
+            let mut passed = BTreeSet::new();
+            if let (Ok(played), Some(traced)) = (&result, traced.get(at.0)) {
+                match scenario::play(kernel, &traced.policy, &test.test, order) {
+                    Ok(again) if coverage::alike(played, &again) => {
+                        passed = coverage::passed(&again).collect()
+                    }
+                    _ => {
+                        let text = "with marks in it the policy decides otherwise: this is a fault of oomc";
+                        result = Err(Mistake { line: test.test.line, text: text.to_owned() });
+                    }
+                }
+            }
+            let ran = Ran { at, result, time, passed };
             if let Ok(mut done) = done.lock() {
                 done.push((number, ran));
             }
@@ -173,6 +210,37 @@ fn play_all(kernel: &Kernel, suites: &[Suite], jobs: &[(usize, usize)], order: O
     let mut done = done.into_inner().unwrap_or_default();
     done.sort_by_key(|(number, _)| *number);
     done.into_iter().map(|(_, ran)| ran).collect()
+}
+
+/// What the tests of each policy reach together.
+fn coverage(suites: &[Suite], traced: &[Traced], ran: &[Ran]) -> Vec<Coverage> {
+    let mut passed = vec![BTreeSet::new(); traced.len()];
+    for ran in ran {
+        if let Some(passed) = passed.get_mut(ran.at.0) {
+            passed.extend(&ran.passed);
+        }
+    }
+    let all = suites.iter().zip(traced).zip(&passed);
+    all.map(|((suite, traced), passed)| Coverage::new(&suite.source, &traced.points, passed)).collect()
+}
+
+/// Says what is covered; an error if it is less than was asked for.
+fn tell_coverage(report: &Report, covered: &[Coverage], least: f64) -> Exit {
+    for one in covered {
+        report.line(format_args!("{}: {}", one.file, one.line()));
+        for (line, text) in &one.missing {
+            report.line(format_args!("    line {line}: {text}"));
+        }
+    }
+    let percent = coverage::together(covered);
+    if percent >= least {
+        return Exit::Ok;
+    }
+    report.failure(&Failure::new(
+        Exit::Errors,
+        format!("the tests reach {percent:.1} % of the policies, less than {least} %"),
+    ));
+    Exit::Errors
 }
 
 fn find(suites: &[Suite], (suite, test): (usize, usize)) -> Option<(&Suite, &TestOf)> {

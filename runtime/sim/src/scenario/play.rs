@@ -15,6 +15,7 @@ use crate::kernel::Kernel as Types;
 use crate::machine::{CgroupIndex, Event, Life, Machine, ROOT};
 use crate::oom::Simulation;
 use crate::policy::{Attached, Policy};
+use crate::world::Mark;
 
 /// A test after it was played.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Decision {
     pub killed: Vec<usize>,
     /// What the kernel did, if the policy left the event to it.
     pub kernel: Option<Kernel>,
+    /// What the policy passed, if it is a traced one.
+    pub marks: Vec<Mark>,
 }
 
 /// What the kernel's own killer did.
@@ -217,8 +220,10 @@ pub fn decide(
         before == Life::Lives && now != Life::Lives && !by_kernel.contains(at)
     });
     let killed = killed.collect();
-    let (answer, record) = asked.as_ref().map_or((0, None), |one| (one.run.answer, one.record.clone()));
-    Ok(Decision { line: 0, before, after, event, asked: asked.is_some(), answer, record, killed, kernel })
+    let was_asked = asked.is_some();
+    let (answer, marks, record) =
+        asked.map_or_else(Default::default, |one| (one.run.answer, one.run.marks, one.record));
+    Ok(Decision { line: 0, before, after, event, asked: was_asked, answer, record, killed, kernel, marks })
 }
 
 struct Player<'t> {
