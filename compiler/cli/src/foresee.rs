@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use oomc_abi::amount::short;
 use oomc_abi::fields::{Owner, Unit};
 use oomc_abi::record::{End, Record};
+use oomc_compiler::Source;
+use oomc_compiler::trace::{Point, PointKind};
 use oomc_sim::machine::{CgroupIndex, Event, Life, Machine, PAGE, ProcessIndex, ROOT};
 use oomc_sim::scenario::{self, Decision, KernelsOwn};
 use oomc_sim::{Attached, Kernel, Policy};
@@ -345,4 +347,35 @@ impl<'a> Marks<'a> {
             |top: &&str| path.strip_prefix(*top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.protected_cgroups.iter().any(below)
     }
+}
+
+/// Whom each clause protects, and what protects without being written; from a decision of a traced build.
+///
+/// A clause is told even if it protects nobody, unless no kill was considered.
+pub(crate) fn protections(source: &Source, points: &[Point], decision: &Decision) -> Vec<Protection> {
+    let mut found: BTreeMap<u32, BTreeSet<Object>> = BTreeMap::new();
+    let mut considered = false;
+    for mark in &decision.marks {
+        let Some(point) = points.get(mark.point as usize) else { continue };
+        considered |= matches!(point.kind, PointKind::Guard { .. }) && mark.object.is_some();
+        let PointKind::Protected(_) = point.kind else { continue };
+        considered = true;
+        let machine = &decision.before;
+        found.entry(mark.point).or_default().extend(mark.object.map(|object| match object {
+            oomc_sim::Object::Process(at) => process(machine, at),
+            oomc_sim::Object::Cgroup(at) => cgroup(machine, at),
+        }));
+    }
+    let mut protections = Vec::new();
+    for (number, point) in (0..).zip(points) {
+        let PointKind::Protected(protection) = point.kind else { continue };
+        let objects: Vec<Object> = found.remove(&number).unwrap_or_default().into_iter().collect();
+        let written = matches!(protection, oomc_compiler::trace::Protection::Never(_));
+        if objects.is_empty() && !(written && considered) {
+            continue;
+        }
+        let line = written.then(|| source.line_column(point.span.start).0);
+        protections.push(Protection { clause: point.text.clone(), line, objects });
+    }
+    protections
 }

@@ -271,6 +271,43 @@ impl Machine {
         own
     }
 
+    /// Whoever is on its way out is gone, and what it held is free.
+    pub fn bury(&mut self) {
+        for at in 0..self.processes.len() {
+            let one = self.process(at);
+            let shared =
+                self.processes.iter().any(|other| other.shares_with == Some(at) && other.life == Life::Lives);
+            if one.life == Life::Lives || one.kernel || one.shares_with.is_some() || shared {
+                continue;
+            }
+            let (anon, file, shmem, swap, pgtables) = (one.anon, one.file, one.shmem, one.swap, one.pgtables);
+            let home = self.home(at);
+            if let Some(Cgroup { own, .. }) = self.cgroups.get_mut(home) {
+                let less = |amount: &mut i64, bytes: i64| *amount = (*amount - bytes).max(0);
+                less(&mut own.anon, anon * PAGE);
+                less(&mut own.file, (file + shmem) * PAGE);
+                less(&mut own.shmem, shmem * PAGE);
+                less(&mut own.kernel, pgtables);
+                less(&mut own.charged, anon + file + shmem + pgtables / PAGE);
+                less(&mut own.swapped, swap);
+            }
+        }
+        // Who shares memory refers to its owner by its place.
+        let places: Vec<Option<ProcessIndex>> = self
+            .processes
+            .iter()
+            .scan(0, |next, one| {
+                let lives = one.life == Life::Lives;
+                *next += usize::from(lives);
+                Some(lives.then(|| *next - 1))
+            })
+            .collect();
+        self.processes.retain(|one| one.life == Life::Lives);
+        for one in &mut self.processes {
+            one.shares_with = one.shares_with.and_then(|owner| places.get(owner).copied().flatten());
+        }
+    }
+
     /// A sum over a cgroup and all below it.
     #[must_use]
     pub fn sum(&self, top: CgroupIndex, amount: impl Fn(&Amounts) -> i64) -> i64 {

@@ -391,3 +391,18 @@ fn one_object_serves_a_kernel_without_raising() {
     assert_eq!(calls(KernelView::embedded()), [Call::Raise(88 * MIB * PAGE)]);
     assert_eq!(calls(without), [Call::Kill(11)]);
 }
+
+#[test]
+fn who_is_gone_leaves_his_memory() {
+    let mut machine = machine();
+    machine.processes.push(Process { shares_with: Some(0), ..process(2, 13, 30 * MIB) });
+    machine.processes[0].life = Life::Dying { chosen: true, reaped: false };
+    machine.processes[1].life = Life::Dying { chosen: false, reaped: false };
+    machine.bury();
+    let pids: Vec<i64> = machine.processes.iter().map(|one| one.pid).collect();
+    assert_eq!(pids, [12, 13]);
+    assert_eq!(machine.processes[1].shares_with, None, "who had the memory is gone");
+    assert_eq!(machine.cgroups[2].own.charged, 30 * MIB, "somebody still has it");
+    assert_eq!(machine.cgroups[3].own.charged, MIB);
+    assert_eq!(machine.cgroups[3].own.anon, MIB * PAGE);
+}
