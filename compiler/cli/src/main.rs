@@ -6,6 +6,10 @@
 mod args;
 mod cmd;
 mod exit;
+#[cfg_attr(not(test), expect(dead_code, reason = "the commands that make forecasts are to come"))]
+mod forecast;
+#[cfg_attr(not(test), expect(dead_code, reason = "the commands that draw them are to come"))]
+mod picture;
 mod report;
 
 use std::process::ExitCode;
