@@ -10,6 +10,7 @@ mod decision;
 mod exit;
 mod forecast;
 mod foresee;
+mod picture;
 mod prose;
 mod report;
 mod suite;
