@@ -135,8 +135,11 @@ impl Account<'_> {
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let record = self.record;
-        let mut lines =
-            vec![format!("memory was wanted by {} ({})", record.trigger_comm, record.trigger_pid)];
+        let mut lines = Vec::new();
+        // Nobody in a simulation where nobody was named.
+        if record.trigger_pid != 0 {
+            lines.push(format!("memory was wanted by {} ({})", record.trigger_comm, record.trigger_pid));
+        }
         if record.result < 0 {
             lines.push(format!("the kernel answered {}", record.result));
         }

@@ -94,7 +94,7 @@ pub(crate) fn forecast(policy: &Policy, answer: &Answer, protections: Vec<Protec
             forecast.summary = told.action();
             forecast.rule = told.account().acting_rule();
             forecast.rules = ends(record, &declared.rules);
-            forecast.remarks.extend(told.account().remarks().into_iter().skip(1));
+            forecast.remarks.extend(told.account().remarks());
             forecast.candidates = candidates(decision, &told);
         }
         None if decision.asked => forecast.summary = "left to the kernel: nothing is recorded".to_owned(),
