@@ -1,0 +1,288 @@
+//! From the bytes of a file to a snapshot that can be: a mistake is told with its place.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::schema::{Cgroup, Process, SCHEMA, Snapshot};
+
+/// Bytes of a command name.
+const COMM: usize = 15;
+
+/// Bytes or counts that no machine has: such a number would only overflow sums.
+const MOST: i64 = 1 << 52;
+
+/// Threads have numbers of the same kind as processes.
+const MOST_THREADS: i64 = crate::bounded::PROCESSES as i64;
+
+/// Why a file is no snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is not JSON, or not of the schema: line and column, from 1, and what is wrong.
+    Json {
+        /// From 1.
+        line: usize,
+        /// From 1; 0 at the end of a line.
+        column: usize,
+        /// What is wrong.
+        text: String,
+    },
+    /// The file is of another schema.
+    Schema(u64),
+    /// What it says cannot be: the place, such as `cgroups[17].parent`, and why.
+    Content {
+        /// Which field.
+        place: String,
+        /// What is wrong with it.
+        text: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json { line, column, text } => write!(f, "line {line}, column {column}: {text}"),
+            Self::Schema(version) => {
+                write!(f, "the snapshot is of schema {version}; this version of oomc reads schema {SCHEMA}")
+            }
+            Self::Content { place, text } => write!(f, "{place}: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Reads the text of a snapshot.
+///
+/// # Errors
+/// [`Error`], with the place of the mistake. The first one: what follows from a wrong tree is of no use.
+pub fn parse(bytes: &[u8]) -> Result<Snapshot, Error> {
+    // A file of another schema may have other fields: then it is its version that is wrong.
+    #[derive(Deserialize)]
+    struct Version {
+        schema: u64,
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        Error::Json { line, column, text: "this is not UTF-8".to_owned() }
+    })?;
+    let snapshot = match serde_json::from_str::<Snapshot>(text) {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            let version = serde_json::from_str::<Version>(text).ok().map(|version| version.schema);
+            let other = version.filter(|version| *version != u64::from(SCHEMA));
+            return Err(other.map_or_else(|| json(&error), Error::Schema));
+        }
+    };
+    if snapshot.schema != SCHEMA {
+        return Err(Error::Schema(u64::from(snapshot.schema)));
+    }
+    check(&snapshot).map(|()| snapshot)
+}
+
+fn json(error: &serde_json::Error) -> Error {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    // serde_json writes the place behind the sentence.
+    let end = text.rfind(" at line ").unwrap_or(text.len());
+    let text = match text.get(..end).unwrap_or(&text) {
+        text if error.is_eof() => format!("the file ends too early: {text}"),
+        text => text.to_owned(),
+    };
+    Error::Json { line, column, text }
+}
+
+fn content<T>(place: impl Into<String>, text: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Content { place: place.into(), text: text.into() })
+}
+
+fn check(snapshot: &Snapshot) -> Result<(), Error> {
+    amount("memory", snapshot.memory)?;
+    if snapshot.now < 0 {
+        return content("now", "a clock is not negative");
+    }
+    let mut paths: HashMap<&str, usize> = HashMap::new();
+    for (at, one) in snapshot.cgroups.iter().enumerate() {
+        if let Some(before) = paths.insert(&one.path, at) {
+            return content(format!("cgroups[{at}].path"), format!("cgroups[{before}] is {}, too", one.path));
+        }
+    }
+    if snapshot.cgroups.first().is_none_or(|root| root.path != "/" || root.parent.is_some()) {
+        return content("cgroups[0]", "the first cgroup has to be the root, `/`, without a parent");
+    }
+    let mut ids = HashSet::new();
+    for (at, one) in snapshot.cgroups.iter().enumerate() {
+        if let Err(text) = path(&one.path) {
+            return content(format!("cgroups[{at}].path"), text);
+        }
+        if at > 0 {
+            parent(snapshot, &paths, at, one)?;
+        }
+        if one.id < 0 || !ids.insert(one.id) {
+            return content(format!("cgroups[{at}].id"), format!("{} is not the id of one cgroup", one.id));
+        }
+        cgroup(at, one)?;
+    }
+    if !paths.contains_key(snapshot.top.as_str()) {
+        return content("top", format!("there is no cgroup {}", snapshot.top));
+    }
+    sums(snapshot)?;
+    let mut pids = HashMap::new();
+    for (at, one) in snapshot.processes.iter().enumerate() {
+        if let Some(before) = pids.insert(one.pid, at) {
+            let text = format!("processes[{before}] is number {}, too", one.pid);
+            return content(format!("processes[{at}].pid"), text);
+        }
+        if !paths.contains_key(one.cgroup.as_str()) {
+            return content(format!("processes[{at}].cgroup"), format!("there is no cgroup {}", one.cgroup));
+        }
+        process(at, one)?;
+    }
+    Ok(())
+}
+
+/// What a model adds up must not overflow.
+fn sums(snapshot: &Snapshot) -> Result<(), Error> {
+    let most = |one: &Cgroup| {
+        let of = one.statistics.unwrap_or_default();
+        let amounts =
+            [one.current.unwrap_or(0), one.swap.unwrap_or(0), of.anon, of.file, of.kernel, of.pgscan];
+        amounts.into_iter().max().unwrap_or(0)
+    };
+    let sum: i128 = snapshot.cgroups.iter().map(|one| i128::from(most(one))).sum();
+    if sum > i128::from(i64::MAX) {
+        return content("cgroups", "together they have more than can be counted");
+    }
+    let threads: i64 = snapshot.processes.iter().map(|one| one.threads.clamp(0, MOST_THREADS + 1)).sum();
+    if threads > MOST_THREADS {
+        return content("processes", format!("together they have more than {MOST_THREADS} threads"));
+    }
+    Ok(())
+}
+
+/// Whether a path is one from the cgroup mount.
+fn path(path: &str) -> Result<(), String> {
+    if path.contains('\0') {
+        return Err("a path cannot hold a NUL".to_owned());
+    }
+    let inside = path.strip_prefix('/').ok_or("a path begins with `/`")?;
+    let part = |part: &str| !part.is_empty() && part != "." && part != "..";
+    if inside.is_empty() || inside.split('/').all(part) {
+        return Ok(());
+    }
+    Err(format!("{path} is no path of a cgroup"))
+}
+
+fn parent(snapshot: &Snapshot, paths: &HashMap<&str, usize>, at: usize, one: &Cgroup) -> Result<(), Error> {
+    let place = format!("cgroups[{at}].parent");
+    let Some(above) = one.parent.as_deref() else {
+        return content(place, format!("{} has no parent, and is not the root", one.path));
+    };
+    let Some(found) = paths.get(above) else {
+        return content(place, format!("the parent of {}, {above}, is missing", one.path));
+    };
+    // Up to the root, or round and round.
+    let mut seen = HashSet::from([at]);
+    let mut up = Some(*found);
+    while let Some(above) = up {
+        if above < at && seen.len() == 1 {
+            break;
+        }
+        if !seen.insert(above) {
+            return content(place, format!("{} is above itself", one.path));
+        }
+        let parent = snapshot.cgroups.get(above).and_then(|one| one.parent.as_deref());
+        up = parent.and_then(|parent| paths.get(parent).copied());
+    }
+    if *found > at {
+        return content(place, format!("{above} stands behind {}; a parent stands before", one.path));
+    }
+    let own = one.path.rsplit_once('/').map_or("", |(above, _)| above);
+    if own != above && !(own.is_empty() && above == "/") {
+        return content(place, format!("{above} is not above {}", one.path));
+    }
+    Ok(())
+}
+
+fn amount(place: &str, value: i64) -> Result<(), Error> {
+    match value {
+        value if value < 0 => content(place, format!("{value} is negative")),
+        value if value > MOST => content(place, format!("{value} is more than any machine has")),
+        _ => Ok(()),
+    }
+}
+
+fn cgroup(at: usize, one: &Cgroup) -> Result<(), Error> {
+    let amounts = [
+        ("current", one.current),
+        ("max", one.max),
+        ("high", one.high),
+        ("low", one.low),
+        ("min", one.min),
+        ("swap", one.swap),
+        ("swap_max", one.swap_max),
+    ];
+    let some = |(name, value): (&'static str, Option<i64>)| value.map(|value| (name, value));
+    let mut all: Vec<(&str, i64)> = amounts.into_iter().filter_map(some).collect();
+    if let Some(of) = &one.statistics {
+        all.extend([
+            ("statistics.anon", of.anon),
+            ("statistics.file", of.file),
+            ("statistics.shmem", of.shmem),
+            ("statistics.kernel", of.kernel),
+            ("statistics.slab_reclaimable", of.slab_reclaimable),
+            ("statistics.inactive_file", of.inactive_file),
+            ("statistics.pgscan", of.pgscan),
+            ("statistics.pgmajfault", of.pgmajfault),
+            ("statistics.refault", of.refault),
+        ]);
+    }
+    if let Some(of) = &one.events {
+        all.extend([("events.max", of.max), ("events.oom", of.oom), ("events.oom_kill", of.oom_kill)]);
+    }
+    for (name, value) in all {
+        amount(&format!("cgroups[{at}].{name}"), value)?;
+    }
+    if let Some(pressure) = &one.pressure {
+        for (name, windows) in [("some", pressure.some), ("full", pressure.full)] {
+            let averages = [windows.avg10, windows.avg60, windows.avg300];
+            if averages.iter().any(|average| !(0.0..=100.0).contains(average)) {
+                let place = format!("cgroups[{at}].pressure.{name}");
+                return content(place, "a share of time is from 0 to 100 percent");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn process(at: usize, one: &Process) -> Result<(), Error> {
+    let place = |name: &str| format!("processes[{at}].{name}");
+    let within = |name: &str, value: i64, least: i64, most: i64| {
+        if (least..=most).contains(&value) {
+            return Ok(());
+        }
+        content(place(name), format!("{value} is not from {least} to {most}"))
+    };
+    within("pid", one.pid, 1, crate::bounded::PROCESSES as i64)?;
+    within("uid", one.uid, 0, i64::from(u32::MAX))?;
+    within("oom_score_adj", one.oom_score_adj, -1000, 1000)?;
+    within("threads", one.threads, 0, crate::bounded::PROCESSES as i64)?;
+    within("start", one.start, 0, i64::MAX)?;
+    if one.comm.len() > COMM || one.comm.contains('\0') {
+        return content(place("comm"), format!("a command name has at most {COMM} bytes, and none is NUL"));
+    }
+    for (name, value) in [
+        ("anon", one.anon),
+        ("file", one.file),
+        ("shmem", one.shmem),
+        ("swap", one.swap),
+        ("page_tables", one.page_tables),
+    ] {
+        amount(&place(name), value)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! From a snapshot to the model that policies are simulated on.
+//!
+//! The kernel's files say what a cgroup has with everything below it; the model wants each cgroup's own share. The
+//! files are not read at one moment, and counters lag: a share that would be negative is 0.
+
+use std::collections::HashMap;
+
+use oomc_sim::machine::{self, Amounts, Life, Machine, PAGE};
+
+use crate::schema::{Cgroup, Pressure, Process, Snapshot, Windows};
+
+impl Snapshot {
+    /// The machine.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        let places: HashMap<&str, usize> =
+            self.cgroups.iter().enumerate().map(|(at, one)| (one.path.as_str(), at)).collect();
+        let place = |path: &str| places.get(path).copied();
+        let mut order: Vec<usize> = (0..self.cgroups.len()).collect();
+        order.sort_by_key(|at| self.cgroups.get(*at).map(|one| one.id));
+        let mut serials = vec![0; self.cgroups.len()];
+        for (serial, at) in (1..).zip(order) {
+            if let Some(place) = serials.get_mut(at) {
+                *place = serial;
+            }
+        }
+        let cgroups = self.cgroups.iter().zip(serials);
+        let mut machine = Machine {
+            memory: self.memory / PAGE,
+            now: self.now,
+            cgroups: cgroups
+                .map(|(one, serial)| cgroup(one, one.parent.as_deref().and_then(place), serial))
+                .collect(),
+            processes: self
+                .processes
+                .iter()
+                .map(|one| process(one, place(&one.cgroup).unwrap_or(0)))
+                .collect(),
+        };
+        // What is below is taken away from whoever stands above, from the end on.
+        let totals: Vec<Amounts> = self.cgroups.iter().map(amounts).collect();
+        for (at, total) in totals.iter().enumerate().skip(1) {
+            let bare = self.cgroups.get(at).is_some_and(|one| !one.controller);
+            let above = machine.ancestors(at).skip(1).find(|above| !machine.cgroup(*above).bare);
+            if let Some(own) = above.filter(|_| !bare).and_then(|above| machine.cgroups.get_mut(above)) {
+                less(&mut own.own, total);
+            }
+        }
+        for one in &mut machine.cgroups {
+            at_least_nothing(&mut one.own);
+        }
+        machine
+    }
+}
+
+fn cgroup(one: &Cgroup, parent: Option<usize>, serial: i64) -> machine::Cgroup {
+    let pages = |bytes: i64| bytes / PAGE;
+    let name = one.path.rsplit('/').next().unwrap_or_default();
+    machine::Cgroup {
+        name: name.to_owned(),
+        parent,
+        id: one.id,
+        serial,
+        bare: parent.is_some() && !one.controller,
+        group: one.oom_group,
+        max: one.max.map(pages),
+        high: one.high.map(pages),
+        low: pages(one.low.unwrap_or(0)),
+        min: pages(one.min.unwrap_or(0)),
+        swap_max: one.swap_max.map(pages),
+        own: amounts(one),
+        pressure: one.pressure.map(pressure),
+        ..machine::Cgroup::default()
+    }
+}
+
+/// With everything below.
+fn amounts(one: &Cgroup) -> Amounts {
+    let statistics = one.statistics.unwrap_or_default();
+    let events = one.events.unwrap_or_default();
+    Amounts {
+        charged: one.current.unwrap_or(0) / PAGE,
+        swapped: one.swap.unwrap_or(0) / PAGE,
+        anon: statistics.anon,
+        file: statistics.file,
+        shmem: statistics.shmem,
+        kernel: statistics.kernel,
+        slab_reclaimable: statistics.slab_reclaimable,
+        inactive_file: statistics.inactive_file,
+        pgscan: statistics.pgscan,
+        pgmajfault: statistics.pgmajfault,
+        refault: statistics.refault,
+        events_max: events.max,
+        events_oom: events.oom,
+        events_oom_kill: events.oom_kill,
+    }
+}
+
+/// Each amount of both.
+fn pairs<'a>(own: &'a mut Amounts, other: &Amounts) -> [(&'a mut i64, i64); 14] {
+    [
+        (&mut own.charged, other.charged),
+        (&mut own.swapped, other.swapped),
+        (&mut own.anon, other.anon),
+        (&mut own.file, other.file),
+        (&mut own.shmem, other.shmem),
+        (&mut own.kernel, other.kernel),
+        (&mut own.slab_reclaimable, other.slab_reclaimable),
+        (&mut own.inactive_file, other.inactive_file),
+        (&mut own.pgscan, other.pgscan),
+        (&mut own.pgmajfault, other.pgmajfault),
+        (&mut own.refault, other.refault),
+        (&mut own.events_max, other.events_max),
+        (&mut own.events_oom, other.events_oom),
+        (&mut own.events_oom_kill, other.events_oom_kill),
+    ]
+}
+
+fn less(own: &mut Amounts, below: &Amounts) {
+    for (own, below) in pairs(own, below) {
+        *own -= below;
+    }
+}
+
+fn at_least_nothing(own: &mut Amounts) {
+    for (own, _) in pairs(own, &Amounts::default()) {
+        *own = (*own).max(0);
+    }
+}
+
+/// Percent with eleven bits of fraction, as the kernel keeps it: the file shows hundredths, rounded down.
+fn pressure(of: Pressure) -> [[i64; 3]; 2] {
+    let windows =
+        |of: Windows| [of.avg10, of.avg60, of.avg300].map(|percent| (percent * 2048.0).ceil() as i64);
+    [windows(of.some), windows(of.full)]
+}
+
+fn process(one: &Process, cgroup: usize) -> machine::Process {
+    let pages = |bytes: i64| bytes / PAGE;
+    machine::Process {
+        cgroup,
+        pid: one.pid,
+        comm: one.comm.clone(),
+        uid: one.uid,
+        adj: one.oom_score_adj,
+        anon: pages(one.anon),
+        file: pages(one.file),
+        shmem: pages(one.shmem),
+        swap: pages(one.swap),
+        pgtables: one.page_tables,
+        threads: one.threads.max(1),
+        start: one.start,
+        kernel: one.kernel_thread,
+        // With threads left, only its leader is gone.
+        leader_gone: one.exiting && one.threads > 1,
+        life: match one.exiting && one.threads <= 1 {
+            true => Life::Gone { chosen: false, reaped: true },
+            false => Life::Lives,
+        },
+        ..machine::Process::default()
+    }
+}

@@ -1,0 +1,380 @@
+//! Reads a machine: the tree of cgroup v2 and `/proc`, from whatever directories stand for them.
+//!
+//! A machine goes on while it is read. A cgroup or process that is gone by then is left out and counted; a value
+//! that cannot be read is absent. Files as of Linux 6.12: `Documentation/admin-guide/cgroup-v2.rst`, proc(5).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::schema::{Cgroup, Events, Pressure, Process, SCHEMA, Snapshot, Statistics, Windows};
+
+/// Prefix of the extended attributes that are labels.
+const LABEL: &str = "user.oom.";
+
+/// `PF_KTHREAD` (include/linux/sched.h, 6.12).
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
+/// Clock ticks of `/proc/PID/stat` in a second: `USER_HZ` is 100 on every architecture with BPF.
+const TICKS: i64 = 100;
+
+/// Nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
+/// The directories that a machine is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// Where cgroup2 is mounted, or a copy of it.
+    pub cgroups: PathBuf,
+    /// `/proc`, or a copy of it.
+    pub proc: PathBuf,
+}
+
+/// How far the reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Cgroups that were read.
+    pub cgroups: usize,
+    /// Processes that were looked at.
+    pub processes: usize,
+    /// Processes that there are; 0: not known yet.
+    pub of: usize,
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The machine.
+    pub snapshot: Snapshot,
+    /// What a reader should know: what was left out, and why.
+    pub remarks: Vec<String>,
+}
+
+/// Why a machine could not be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A file or directory without which there is no machine.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no such cgroup.
+    NoCgroup(String),
+}
+
+impl std::fmt::Display for ReadError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::NoCgroup(path) => write!(f, "there is no cgroup {path}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { source, .. } => Some(source),
+            Self::NoCgroup(_) => None,
+        }
+    }
+}
+
+/// Reads a machine, or one cgroup of it with everything below and what stands above.
+///
+/// # Errors
+/// [`ReadError`]: the mount, `meminfo` or `uptime` cannot be read, or there is no such cgroup.
+pub fn read(
+    roots: &Roots,
+    only: Option<&str>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Reading, ReadError> {
+    let text = |path: PathBuf| fs::read_to_string(&path).map_err(|source| ReadError::File { path, source });
+    let memory = text(roots.proc.join("meminfo"))?;
+    let uptime = text(roots.proc.join("uptime"))?;
+    let release = fs::read_to_string(roots.proc.join("sys/kernel/osrelease")).ok();
+    let top = only.map_or_else(|| "/".to_owned(), normal);
+    let mut reader = Reader { roots, cgroups: Vec::new(), gone: 0, odd: 0, progress };
+    reader.cgroups_of(&top)?;
+    let processes = reader.processes(&top)?;
+    let mut remarks = Vec::new();
+    if reader.gone > 0 {
+        remarks.push(format!("{} cgroups or processes were gone before they were read", reader.gone));
+    }
+    if reader.odd > 0 {
+        remarks.push(format!(
+            "{} names are not UTF-8: cgroups of such names were left out, of commands it was replaced",
+            reader.odd
+        ));
+    }
+    if reader.cgroups.iter().skip(1).any(|one| !one.controller) {
+        let bare = reader.cgroups.iter().skip(1).filter(|one| !one.controller).count();
+        remarks.push(format!("the memory controller is off in {bare} cgroups"));
+    }
+    let snapshot = Snapshot {
+        schema: SCHEMA,
+        top,
+        kernel: release.map(|release| release.trim().to_owned()),
+        memory: kib(&memory, "MemTotal").unwrap_or(0),
+        now: seconds(uptime.split(' ').next().unwrap_or_default()).unwrap_or(0),
+        cgroups: reader.cgroups,
+        processes,
+    };
+    Ok(Reading { snapshot, remarks })
+}
+
+/// A path with one `/` before each part.
+fn normal(path: &str) -> String {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    format!("/{}", parts.collect::<Vec<_>>().join("/"))
+}
+
+struct Reader<'a> {
+    roots: &'a Roots,
+    cgroups: Vec<Cgroup>,
+    /// Cgroups and processes that went away.
+    gone: usize,
+    /// Names that are not UTF-8.
+    odd: usize,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+impl Reader<'_> {
+    /// The cgroup, what stands above it, and everything below.
+    fn cgroups_of(&mut self, top: &str) -> Result<(), ReadError> {
+        let mount = &self.roots.cgroups;
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ReadError::File { path, source }
+        };
+        fs::read_dir(mount).map_err(failed(mount))?;
+        // From above, and then what is found below.
+        let mut path = String::new();
+        let mut open = vec![(String::from("/"), None)];
+        for part in top.split('/').filter(|part| !part.is_empty()) {
+            let above = if path.is_empty() { "/".to_owned() } else { path.clone() };
+            path.push('/');
+            path.push_str(part);
+            open.push((path.clone(), Some(above)));
+        }
+        for (path, parent) in open {
+            self.cgroup(&path, parent).ok_or_else(|| ReadError::NoCgroup(top.to_owned()))?;
+        }
+        let mut below = self.children(top);
+        while let Some(path) = below.pop() {
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            let above = if above.is_empty() { "/" } else { above }.to_owned();
+            match self.cgroup(&path, Some(above)) {
+                Some(()) => below.extend(self.children(&path)),
+                None => self.gone += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        self.roots.cgroups.join(path.trim_start_matches('/'))
+    }
+
+    /// Paths of the cgroups directly in a cgroup, the last one first.
+    fn children(&mut self, path: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.place(path)) else {
+            self.gone += 1;
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                match entry.file_name().into_string() {
+                    Ok(name) => found.push(format!("{}/{name}", path.trim_end_matches('/'))),
+                    // A policy would see its bytes; no file of text can hold them.
+                    Err(_) => self.odd += 1,
+                }
+            }
+        }
+        found.sort_by(|one, other| other.cmp(one));
+        found
+    }
+
+    /// Reads a cgroup; none if it is gone.
+    fn cgroup(&mut self, path: &str, parent: Option<String>) -> Option<()> {
+        let place = self.place(path);
+        let directory = fs::metadata(&place).ok().filter(fs::Metadata::is_dir)?;
+        let file = |name: &str| fs::read_to_string(place.join(name)).ok();
+        let number = |name: &str| file(name)?.trim().parse::<i64>().ok();
+        let current = number("memory.current");
+        let statistics = file("memory.stat").map(|text| self::statistics(&text));
+        // The root has it, and no such file.
+        let controller = current.is_some() || parent.is_none();
+        self.cgroups.push(Cgroup {
+            path: path.to_owned(),
+            parent,
+            id: directory.ino() as i64,
+            owner: directory.uid(),
+            labels: labels(&place),
+            controller,
+            current,
+            max: number("memory.max"),
+            high: number("memory.high"),
+            low: number("memory.low").filter(|bytes| *bytes != 0),
+            min: number("memory.min").filter(|bytes| *bytes != 0),
+            swap: number("memory.swap.current"),
+            swap_max: number("memory.swap.max"),
+            oom_group: number("memory.oom.group") == Some(1),
+            statistics,
+            events: file("memory.events").map(|text| {
+                let get = |key| value(&text, key).unwrap_or(0);
+                Events { max: get("max"), oom: get("oom"), oom_kill: get("oom_kill") }
+            }),
+            pressure: file("memory.pressure").and_then(|text| pressure(&text)),
+        });
+        let cgroups = self.cgroups.len();
+        (self.progress)(Progress { cgroups, processes: 0, of: 0 });
+        Some(())
+    }
+
+    fn processes(&mut self, top: &str) -> Result<Vec<Process>, ReadError> {
+        let proc = &self.roots.proc;
+        let entries = fs::read_dir(proc).map_err(|source| ReadError::File { path: proc.clone(), source })?;
+        let mut pids: Vec<i64> =
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+        pids.sort_unstable();
+        let known: std::collections::HashSet<String> =
+            self.cgroups.iter().map(|one| one.path.clone()).collect();
+        let (of, cgroups) = (pids.len(), self.cgroups.len());
+        let mut found = Vec::new();
+        for (number, pid) in (1..).zip(pids) {
+            match process(&self.roots.proc.join(pid.to_string()), pid, &mut self.odd) {
+                None => self.gone += 1,
+                Some(mut one) => {
+                    let inside = top == "/"
+                        || one.cgroup == top
+                        || one.cgroup.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'));
+                    if inside {
+                        // Its cgroup is younger than the list, or gone: what is above has it, too.
+                        while !known.contains(&one.cgroup) {
+                            let above = one.cgroup.rsplit_once('/').map_or("", |(above, _)| above);
+                            one.cgroup = if above.is_empty() { "/" } else { above }.to_owned();
+                        }
+                        found.push(one);
+                    }
+                }
+            }
+            (self.progress)(Progress { cgroups, processes: number, of });
+        }
+        Ok(found)
+    }
+}
+
+/// A line `KEY VALUE` of a file.
+fn value(text: &str, key: &str) -> Option<i64> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    lines.find(|(found, _)| *found == key)?.1.trim().parse().ok()
+}
+
+fn statistics(text: &str) -> Statistics {
+    let values: BTreeMap<&str, i64> = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(key, value)| Some((key, value.trim().parse().ok()?)))
+        .collect();
+    let get = |key: &str| values.get(key).copied().unwrap_or(0);
+    Statistics {
+        anon: get("anon"),
+        file: get("file"),
+        shmem: get("shmem"),
+        kernel: get("kernel"),
+        slab_reclaimable: get("slab_reclaimable"),
+        inactive_file: get("inactive_file"),
+        pgscan: get("pgscan"),
+        pgmajfault: get("pgmajfault"),
+        refault: get("workingset_refault_anon") + get("workingset_refault_file"),
+    }
+}
+
+/// `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`
+fn pressure(text: &str) -> Option<Pressure> {
+    let windows = |state: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(state))?;
+        let get = |key: &str| {
+            let word = line.split(' ').find_map(|word| word.strip_prefix(key))?;
+            word.parse::<f64>().ok()
+        };
+        Some(Windows { avg10: get("avg10=")?, avg60: get("avg60=")?, avg300: get("avg300=")? })
+    };
+    Some(Pressure { some: windows("some ")?, full: windows("full ")? })
+}
+
+fn labels(place: &Path) -> BTreeMap<String, String> {
+    // A file system without extended attributes has no labels.
+    let names = xattr::list(place).into_iter().flatten();
+    let names = names.filter_map(|name| Some(name.to_str()?.strip_prefix(LABEL)?.to_owned()));
+    names
+        .filter_map(|name| {
+            let value = xattr::get(place, format!("{LABEL}{name}")).ok()??;
+            Some((name, String::from_utf8(value).ok()?.trim_end_matches('\0').to_owned()))
+        })
+        .collect()
+}
+
+/// `KEY:   123 kB`, in bytes.
+fn kib(text: &str, key: &str) -> Option<i64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    Some(line.trim().split(' ').next()?.parse::<i64>().ok()? << 10)
+}
+
+/// `123.45` seconds, in nanoseconds.
+fn seconds(text: &str) -> Option<i64> {
+    let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
+    let part = format!("{part:0<9}").get(..9)?.parse::<i64>().ok()?;
+    Some(whole.parse::<i64>().ok()? * SECOND + part)
+}
+
+/// Reads a process; none if it is gone.
+fn process(place: &Path, pid: i64, odd: &mut usize) -> Option<Process> {
+    let bytes = |name: &str| fs::read(place.join(name)).ok();
+    let text = |name: &str| Some(String::from_utf8_lossy(&bytes(name)?).into_owned());
+    let stat = text("stat")?;
+    // The command name may hold anything, also parentheses: what counts stands behind the last one.
+    let rest = stat.get(stat.rfind(')')? + 1..)?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3).copied();
+    let comm = bytes("comm")?;
+    let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);
+    let mut name = String::from_utf8_lossy(comm).into_owned();
+    if name.as_bytes() != comm {
+        *odd += 1;
+        // What stands for a wrong byte takes three.
+        while name.len() > 15 {
+            name.pop();
+        }
+    }
+    let status = text("status")?;
+    let cgroup = text("cgroup")?;
+    let cgroup = cgroup.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    // A cgroup that was removed under its last process.
+    let cgroup = cgroup.strip_suffix(" (deleted)").unwrap_or(cgroup);
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let size = |key: &str| kib(&status, key).unwrap_or(0);
+    Some(Process {
+        pid,
+        cgroup: normal(cgroup),
+        comm: name,
+        uid: uid.split_whitespace().next()?.parse().ok()?,
+        oom_score_adj: text("oom_score_adj")?.trim().parse().ok()?,
+        anon: size("RssAnon"),
+        file: size("RssFile"),
+        shmem: size("RssShmem"),
+        swap: size("VmSwap"),
+        page_tables: size("VmPTE"),
+        threads: field(20)?.parse().ok()?,
+        start: field(22)?.parse::<i64>().ok()?.saturating_mul(SECOND / TICKS),
+        kernel_thread: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
+        exiting: matches!(field(3)?, "Z" | "X"),
+    })
+}

@@ -1,0 +1,200 @@
+//! The file: every field with its unit. A field that may be absent says what that means.
+//!
+//! [`SCHEMA`] grows when a field changes its meaning or goes; a reader refuses what it does not know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounded;
+
+/// The version of the schema that is written and read.
+pub const SCHEMA: u32 = 1;
+
+/// A machine at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Version of the schema: 1.
+    pub schema: u32,
+    /// The cgroup to which the snapshot is restricted: cgroups above it are there, too, others are not. `/`: the
+    /// whole machine.
+    pub top: String,
+    /// Release of the kernel, as `uname -r` tells it. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// Memory of the machine, in bytes (`MemTotal`).
+    pub memory: i64,
+    /// The boot clock, in nanoseconds (`/proc/uptime`).
+    pub now: i64,
+    /// Cgroups, each behind its parent; the first one is the root. At most 1,000,000.
+    #[serde(deserialize_with = "bounded::cgroups")]
+    pub cgroups: Vec<Cgroup>,
+    /// Processes. At most 4,194,304, as many as the kernel can number.
+    #[serde(deserialize_with = "bounded::processes")]
+    pub processes: Vec<Process>,
+}
+
+/// A cgroup. Amounts include everything below it, as the kernel's files have them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cgroup {
+    /// Path from the cgroup mount; `/` is the root.
+    pub path: String,
+    /// Path of the cgroup above. Absent: this is the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Inode number of its directory, which is its id. Cgroups are as old as these numbers are small: the order of
+    /// creation cannot be seen otherwise.
+    pub id: i64,
+    /// User who owns its directory.
+    pub owner: u32,
+    /// Values of its extended attributes `user.oom.NAME`, by NAME. Absent: it has none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whether the memory controller is on. Where it is not, there are no amounts, and its processes count with the
+    /// nearest cgroup above that has it.
+    pub controller: bool,
+    /// `memory.current`, in bytes. Absent: the root has no such file; its usage is what its statistics say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<i64>,
+    /// `memory.max`, in bytes. Absent: unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<i64>,
+    /// `memory.high`, in bytes. Absent: unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<i64>,
+    /// `memory.low`, in bytes. Absent: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<i64>,
+    /// `memory.min`, in bytes. Absent: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<i64>,
+    /// `memory.swap.current`, in bytes. Absent: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<i64>,
+    /// `memory.swap.max`, in bytes. Absent: unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_max: Option<i64>,
+    /// `memory.oom.group`. Absent: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub oom_group: bool,
+    /// Of `memory.stat`. Absent: all 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Statistics>,
+    /// Of `memory.events`. Absent: all 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Events>,
+    /// `memory.pressure`. Absent: not measured; a policy reads it as missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pressure: Option<Pressure>,
+}
+
+/// Of `memory.stat`. An absent field is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Statistics {
+    /// Anonymous memory, in bytes.
+    pub anon: i64,
+    /// Page cache with tmpfs and shared memory, in bytes.
+    pub file: i64,
+    /// Tmpfs and shared memory, in bytes.
+    pub shmem: i64,
+    /// Memory of the kernel, in bytes.
+    pub kernel: i64,
+    /// What the kernel can give back of its own, in bytes.
+    pub slab_reclaimable: i64,
+    /// Page cache that was not used lately, in bytes.
+    pub inactive_file: i64,
+    /// Pages that reclaim has looked at.
+    pub pgscan: i64,
+    /// Major page faults.
+    pub pgmajfault: i64,
+    /// Pages that came back after reclaim (`workingset_refault_anon` and `workingset_refault_file` together).
+    pub refault: i64,
+}
+
+/// Of `memory.events`. An absent field is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// How often the limit was hit.
+    pub max: i64,
+    /// How often reclaim did not help.
+    pub oom: i64,
+    /// Processes that were killed for memory.
+    pub oom_kill: i64,
+}
+
+/// `memory.pressure`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pressure {
+    /// Share of time in which something stood still.
+    pub some: Windows,
+    /// Share of time in which everything stood still.
+    pub full: Windows,
+}
+
+/// Running averages, in percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Windows {
+    /// Of ten seconds.
+    pub avg10: f64,
+    /// Of one minute.
+    pub avg60: f64,
+    /// Of five minutes.
+    pub avg300: f64,
+}
+
+/// A process. An absent amount is 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    /// Process id.
+    pub pid: i64,
+    /// Path of the cgroup that it is in.
+    pub cgroup: String,
+    /// Command name, at most 15 bytes.
+    pub comm: String,
+    /// Real user id.
+    pub uid: i64,
+    /// `oom_score_adj`, from -1000 to 1000.
+    pub oom_score_adj: i64,
+    /// Resident anonymous memory, in bytes (`RssAnon`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub anon: i64,
+    /// Resident pages of files, in bytes (`RssFile`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub file: i64,
+    /// Resident shared memory, in bytes (`RssShmem`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shmem: i64,
+    /// Swapped out, in bytes (`VmSwap`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub swap: i64,
+    /// Page tables, in bytes (`VmPTE`).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub page_tables: i64,
+    /// Threads.
+    pub threads: i64,
+    /// When it started, by the boot clock, in nanoseconds.
+    pub start: i64,
+    /// It is a thread of the kernel. Absent: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub kernel_thread: bool,
+    /// It is exiting, or has exited and nobody has asked for its status. Absent: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub exiting: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(value: &i64) -> bool {
+    *value == 0
+}
