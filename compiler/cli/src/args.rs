@@ -91,6 +91,21 @@ pub(crate) enum Command {
     /// `test` blocks stand in the policy or in a file beside it, NAME.oomt beside NAME.oom. Needs neither root nor a
     /// kernel. Ends with 1 when a test fails, when none ran, or when less is covered than was asked for.
     Test(Test),
+    /// Record the cgroups and processes of this machine in a file
+    Snapshot(Snapshot),
+    /// Show what a policy would do on a recorded machine
+    ///
+    /// The cgroup that runs out of memory is taken as full, whatever it uses in the snapshot.
+    Sim(Sim),
+    /// Show what a policy would do on this machine now, without touching it
+    ///
+    /// Reads the cgroups and processes, and simulates: the victim now, the next candidates, how many processes each
+    /// holds, and whom the policy's clauses protect.
+    Plan(Plan),
+    /// Show where two policies decide differently on a recorded machine
+    ///
+    /// Each cgroup with a limit of its own runs out of memory once for each policy. Ends with 1 if they differ.
+    Diff(Diff),
     /// Explain one decision in full: who wanted memory, how each rule ended, the candidates in order
     Why(Why),
     /// Explain a diagnostic: `oomc explain E0302`
@@ -255,6 +270,118 @@ pub(crate) struct Events {
     /// Go on with new decisions, until interrupted or until the policies are detached
     #[arg(short, long)]
     pub(crate) follow: bool,
+}
+
+/// Where a machine is read from.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Roots {
+    /// The cgroup2 mount, or a copy of it; default: where it is mounted
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) cgroup_root: Option<PathBuf>,
+    /// Where processes are listed, or a copy of it
+    #[arg(long, value_name = "FOLDER", default_value = "/proc")]
+    pub(crate) proc_root: PathBuf,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Snapshot {
+    /// Only this cgroup with everything below and what is above: relative to the cgroup2 mount, or an
+    /// absolute path below it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+    /// Replace names of cgroups, commands, labels and users, the same ones alike
+    #[arg(long)]
+    pub(crate) redact: bool,
+    /// Where to write it; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) roots: Roots,
+}
+
+/// Pictures of what would be done.
+#[derive(Clone, Debug, Default, Group)]
+pub(crate) struct Pictures {
+    /// Draw the tree to an SVG file: usage, candidates, the victim, who is protected
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Draw the same to a page that needs nothing else, with the candidates' values in tables
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Sim {
+    /// The policy
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The machine, as `oomc snapshot` recorded it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot: PathBuf,
+    /// The cgroup that runs out of memory; default: the one that was recorded, or the whole machine
+    #[arg(long, value_name = "PATH")]
+    pub(crate) oom: Option<String>,
+    /// The whole machine runs out of memory
+    #[arg(long, conflicts_with = "oom")]
+    pub(crate) system: bool,
+    /// Where the policy is attached; default: to the cgroup that runs out of memory
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+    /// Also tell how each rule ended
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// So many events, one after the other; victims are gone in between
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) times: u32,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Plan {
+    /// The policy
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// The cgroup that runs out of memory; default: the one that the policy is for
+    #[arg(long, value_name = "PATH")]
+    pub(crate) oom: Option<String>,
+    /// Also tell how each rule ended
+    #[arg(long)]
+    pub(crate) trace: bool,
+    #[command(flatten)]
+    pub(crate) pictures: Pictures,
+    #[command(flatten)]
+    pub(crate) roots: Roots,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Diff {
+    /// A policy
+    #[arg(value_name = "A")]
+    pub(crate) before: PathBuf,
+    /// Another one
+    #[arg(value_name = "B")]
+    pub(crate) after: PathBuf,
+    /// The machine, as `oomc snapshot` recorded it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot: PathBuf,
+    /// Where both are attached; default: to the cgroup that was recorded, or the root
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+    /// Only this cgroup runs out of memory
+    #[arg(long, value_name = "PATH")]
+    pub(crate) oom: Option<String>,
+    /// Only the whole machine runs out of memory
+    #[arg(long, conflicts_with = "oom")]
+    pub(crate) system: bool,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
 }
 
 #[derive(Debug, Group)]

@@ -9,6 +9,7 @@ use oomc_abi::amount::short;
 use oomc_abi::fields::{Owner, Unit};
 use oomc_abi::record::{End, Record};
 use oomc_compiler::Source;
+use oomc_compiler::trace::Protection::{Dying, Never};
 use oomc_compiler::trace::{Point, PointKind};
 use oomc_sim::machine::{CgroupIndex, Event, Life, Machine, PAGE, ProcessIndex, ROOT};
 use oomc_sim::scenario::{self, Decision, KernelsOwn};
@@ -21,7 +22,6 @@ use crate::forecast::{Candidate, Ended, Forecast, KeyValue, Kind, Marked, Node, 
 /// An event that may come.
 pub(crate) struct Question<'a> {
     pub(crate) kernel: &'a Kernel,
-    pub(crate) policy: &'a Policy,
     pub(crate) machine: &'a Machine,
     /// Where the policy is, or would be, attached.
     pub(crate) attached: CgroupIndex,
@@ -358,9 +358,16 @@ pub(crate) fn protections(source: &Source, points: &[Point], decision: &Decision
     for mark in &decision.marks {
         let Some(point) = points.get(mark.point as usize) else { continue };
         considered |= matches!(point.kind, PointKind::Guard { .. }) && mark.object.is_some();
-        let PointKind::Protected(_) = point.kind else { continue };
+        let PointKind::Protected(protection) = point.kind else { continue };
         considered = true;
         let machine = &decision.before;
+        // The record is made when the victim is on its way out already.
+        let lived = |at| machine.process(at).life == Life::Lives;
+        if let (Dying, Some(oomc_sim::Object::Process(at))) = (protection, mark.object)
+            && lived(at)
+        {
+            continue;
+        }
         found.entry(mark.point).or_default().extend(mark.object.map(|object| match object {
             oomc_sim::Object::Process(at) => process(machine, at),
             oomc_sim::Object::Cgroup(at) => cgroup(machine, at),
@@ -370,7 +377,7 @@ pub(crate) fn protections(source: &Source, points: &[Point], decision: &Decision
     for (number, point) in (0..).zip(points) {
         let PointKind::Protected(protection) = point.kind else { continue };
         let objects: Vec<Object> = found.remove(&number).unwrap_or_default().into_iter().collect();
-        let written = matches!(protection, oomc_compiler::trace::Protection::Never(_));
+        let written = matches!(protection, Never(_));
         if objects.is_empty() && !(written && considered) {
             continue;
         }

@@ -13,6 +13,7 @@ mod foresee;
 mod picture;
 mod prose;
 mod report;
+mod scene;
 mod suite;
 
 use std::process::ExitCode;
@@ -44,6 +45,10 @@ fn main() -> ExitCode {
         Command::Mode(mode) => cmd::mode::run(&report, mode),
         Command::Label(label) => cmd::label::run(&report, label),
         Command::Events(events) => cmd::events::run(&report, events),
+        Command::Snapshot(snapshot) => cmd::snapshot::run(&report, snapshot),
+        Command::Sim(sim) => cmd::sim::run(&report, sim),
+        Command::Plan(plan) => cmd::plan::run(&report, plan),
+        Command::Diff(diff) => cmd::diff::run(&report, diff),
         Command::Why(why) => cmd::why::run(&report, why),
         Command::Test(test) => cmd::test::run(&report, test),
         Command::Lsp(lsp) => cmd::lsp::run(lsp),

@@ -48,6 +48,11 @@ impl Report {
         self.format == Format::Json
     }
 
+    /// Whether nobody waits at a terminal for more than the result.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet || self.json()
+    }
+
     /// Whether GitHub's checks read along.
     fn github(&self) -> bool {
         self.format == Format::Github

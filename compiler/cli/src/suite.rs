@@ -19,8 +19,6 @@ use crate::report::Report;
 pub(crate) struct Suite {
     /// The policy's text.
     pub(crate) source: Source,
-    /// The text of the file of tests beside it.
-    pub(crate) beside: Option<Source>,
     /// Ready to run.
     pub(crate) policy: Policy,
     /// Its own tests, then those of the file beside it.
@@ -105,7 +103,7 @@ pub(crate) fn open(
         TestOf { file, test }
     });
     let tests = own.chain(more).collect();
-    Ok(Ok(Suite { source, beside, policy, tests }))
+    Ok(Ok(Suite { source, policy, tests }))
 }
 
 /// Fits an object to the model.

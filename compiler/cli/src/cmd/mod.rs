@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fields;
@@ -10,7 +11,10 @@ pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod lsp;
 pub(crate) mod mode;
+pub(crate) mod plan;
 pub(crate) mod set;
+pub(crate) mod sim;
+pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod unload;
@@ -63,7 +67,7 @@ fn source_of(path: &Path, bytes: &[u8]) -> Result<Source, (Source, Diagnostic)> 
 }
 
 /// A value as the language writes it.
-fn value(text: &str) -> Result<(Unit, i64), String> {
+pub(crate) fn value(text: &str) -> Result<(Unit, i64), String> {
     if let Ok(truth) = text.parse::<bool>() {
         return Ok((Unit::Bool, i64::from(truth)));
     }

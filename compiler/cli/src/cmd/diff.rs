@@ -1,0 +1,127 @@
+//! `oomc diff A.oom B.oom --snapshot S.json [--cgroup PATH] [--oom PATH|--system]`
+
+use oomc_abi::record::{Action, Record};
+use oomc_sim::machine::{CgroupIndex, Event, Machine, ROOT};
+use oomc_sim::{Attached, Policy, Simulation};
+use serde_json::{Value, json};
+
+use crate::args::Diff;
+use crate::cmd::view;
+use crate::decision::Told;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::foresee;
+use crate::report::Report;
+use crate::scene::Scene;
+use crate::suite;
+
+/// A policy on its side of the comparison.
+struct Side {
+    name: String,
+    policy: Policy,
+    attached: Attached,
+}
+
+pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
+    let scene = Scene::open(&args.snapshot)?;
+    let top = args.cgroup.as_deref().unwrap_or(&scene.top);
+    let at = scene.find(top)?;
+    let places = match (&args.oom, args.system) {
+        (Some(path), _) => vec![scene.find(path)?],
+        (None, true) => vec![ROOT],
+        (None, false) => places(&scene.machine, at),
+    };
+    let view = view(&args.kernel)?;
+    let kernel = suite::kernel(&view)?;
+    let mut sides = Vec::new();
+    for file in [&args.before, &args.after] {
+        match suite::open(report, file, &kernel, false)? {
+            Ok(suite) => {
+                let (mut attached, _) = scene.attach(&suite.policy, at);
+                // In audit mode the machine stays as it is for the other one, and for the next place.
+                attached.set_audit(true);
+                sides.push(Side { name: suite.source.name, policy: suite.policy, attached });
+            }
+            Err(unready) => {
+                report.result("diff", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+                return Ok(unready.exit);
+            }
+        }
+    }
+    let [before, after] = sides.as_mut_slice() else { return Ok(Exit::Errors) };
+    let machine = scene.machine.clone();
+    let mut simulation =
+        Simulation::new(&kernel, machine).map_err(|lacking| Failure::refused(lacking.to_string()))?;
+    let mut differences: Vec<Value> = Vec::new();
+    for place in &places {
+        let (own, full) = (scene.machine.cgroup(*place).own, scene.machine.run_out(*place));
+        simulation.set_own(*place, full);
+        let domain = (*place != ROOT).then_some(*place);
+        let event = foresee::event(simulation.machine(), at, domain);
+        let one = decide(&mut simulation, before, &event)?;
+        let other = decide(&mut simulation, after, &event)?;
+        simulation.set_own(*place, own);
+        if same(one.as_ref(), other.as_ref()) {
+            continue;
+        }
+        let path = scene.machine.path(*place);
+        report.line(format_args!("when {path} runs out of memory"));
+        let mut texts = Vec::new();
+        for (side, record) in [(&*before, &one), (&*after, &other)] {
+            let text = tell(&scene.machine, side, record.as_ref());
+            report.line(format_args!("    {}: {text}", side.name));
+            texts.push(text);
+        }
+        differences.push(json!({ "cgroup": path, "before": texts.first(), "after": texts.get(1) }));
+    }
+    report.line(match (differences.len(), places.len()) {
+        (0, 1) => "both decide alike".to_owned(),
+        (0, all) => format!("both decide alike at all {all} places"),
+        (some, all) => format!("they decide differently at {some} of {all} places"),
+    });
+    let exit = if differences.is_empty() { Exit::Ok } else { Exit::Errors };
+    report.result("diff", exit, json!({ "places": places.len(), "differences": differences }));
+    Ok(exit)
+}
+
+/// Whoever can run out of memory: the cgroup itself, and those below it with a limit of their own.
+fn places(machine: &Machine, top: CgroupIndex) -> Vec<CgroupIndex> {
+    let limited = |at: &CgroupIndex| *at == top || machine.cgroup(*at).max.is_some();
+    machine.subtree(top).filter(limited).filter(|at| !machine.cgroup(*at).removed).collect()
+}
+
+fn decide(
+    simulation: &mut Simulation<'_>,
+    side: &mut Side,
+    event: &Event,
+) -> Result<Option<Record>, Failure> {
+    let told = side.attached.records().last().map(|record| (record.number, record.count));
+    let ran = simulation.ask(&mut side.attached, event);
+    ran.map_err(|refusal| {
+        Failure::refused(format!("{}: a fault of oomc: the kernel would refuse: {refusal}", side.name))
+    })?;
+    let record = side.attached.records().pop();
+    Ok(record.filter(|record| Some((record.number, record.count)) != told))
+}
+
+/// Whether it is the same for the machine: who did it by which rule is the policies' own.
+fn same(one: Option<&Record>, other: Option<&Record>) -> bool {
+    let effect = |record: &Record| {
+        let raises = Action::from_code(record.action) == Some(Action::RaiseLimit);
+        let nothing = matches!(Action::from_code(record.action), Some(Action::None | Action::Defer));
+        ((!nothing).then_some(record.action), record.victim, raises.then_some(record.result), record.killed)
+    };
+    one.map(effect) == other.map(effect)
+}
+
+fn tell(machine: &Machine, side: &Side, record: Option<&Record>) -> String {
+    let Some(record) = record else { return "did not decide".to_owned() };
+    let name = |id: u64| {
+        let found = (0..machine.cgroups.len()).find(|at| machine.cgroup(*at).id as u64 == id);
+        found.map_or_else(|| format!("cgroup {id}"), |at| machine.path(at))
+    };
+    let told = Told { record, declared: &side.policy.declared, cgroup: &name };
+    match told.account().acting_rule() {
+        Some(rule) => format!("{}, by rule \"{rule}\"", told.action()),
+        None => told.action(),
+    }
+}

@@ -1,0 +1,78 @@
+//! `oomc snapshot [--cgroup PATH] [--redact] -o S.json`
+
+use std::io::{IsTerminal as _, stderr};
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use oomc_runtime::{System, cgroup};
+use oomc_snapshot::{Progress, ReadError, Reading};
+use serde_json::json;
+
+use crate::args::{Roots, Snapshot};
+use crate::cmd::write;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::report::Report;
+use crate::scene;
+
+/// A bar that is gone before anybody has seen it is not drawn.
+const SOON: Duration = Duration::from_millis(300);
+
+pub(crate) fn run(report: &Report, args: &Snapshot) -> Outcome {
+    let Reading { mut snapshot, remarks } = live(report, &args.roots, args.cgroup.as_deref())?;
+    for remark in &remarks {
+        report.warn(remark);
+    }
+    if args.redact {
+        snapshot.redact();
+    }
+    let mut text = serde_json::to_string_pretty(&snapshot)
+        .map_err(|error| Failure::refused(format!("cannot write JSON: {error}")))?;
+    text.push('\n');
+    let (cgroups, processes) = (snapshot.cgroups.len(), snapshot.processes.len());
+    if args.output == Path::new("-") {
+        report.text(&text);
+        return Ok(Exit::Ok);
+    }
+    write(&args.output, text.as_bytes())?;
+    let output = args.output.display().to_string();
+    report.line(format_args!("{output}: {cgroups} cgroups, {processes} processes"));
+    let result = json!({ "output": output, "cgroups": cgroups, "processes": processes, "remarks": remarks });
+    report.result("snapshot", Exit::Ok, result);
+    Ok(Exit::Ok)
+}
+
+/// Reads this machine, or the copy of one.
+pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result<Reading, Failure> {
+    let mount = match &roots.cgroup_root {
+        Some(root) => root.clone(),
+        None => cgroup::mount(&System::running())?,
+    };
+    let only = only.map(|path| scene::below(&mount, path));
+    let roots = oomc_snapshot::Roots { cgroups: mount, proc: roots.proc_root.clone() };
+    let bar = match stderr().is_terminal() && !report.is_quiet() {
+        true => ProgressBar::no_length(),
+        false => ProgressBar::hidden(),
+    };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} processes, {msg} cgroups") {
+        bar.set_style(style);
+    }
+    let began = std::time::Instant::now();
+    let mut tell = |Progress { cgroups, processes, of }| {
+        // Drawing costs more than reading.
+        if began.elapsed() > SOON && (processes % 256 == 0 || processes == of) {
+            bar.set_length(of as u64);
+            bar.set_position(processes as u64);
+            bar.set_message(cgroups.to_string());
+        }
+    };
+    let reading = oomc_snapshot::read(&roots, only.as_deref(), &mut tell);
+    bar.finish_and_clear();
+    reading.map_err(|error| {
+        let failure = Failure::refused(error.to_string());
+        match error {
+            ReadError::NoCgroup(_) => failure.help("`--cgroup` is a path from the cgroup2 mount"),
+            _ => failure,
+        }
+    })
+}
