@@ -2,6 +2,8 @@
 //!
 //! `OOMC_SEED` and `OOMC_FUZZ` change which random policies and machines are looked at.
 
+#![expect(clippy::indexing_slicing, reason = "a test")]
+
 use std::collections::HashSet;
 
 use oomc_abi::resolve::KernelView;
