@@ -2,6 +2,8 @@
 //!
 //! `OOMC_SEED` and `OOMC_FUZZ` change which random policies and machines are looked at.
 
+#![expect(clippy::indexing_slicing, reason = "a test")]
+
 use std::collections::HashSet;
 
 use oomc_abi::resolve::KernelView;
@@ -146,18 +148,18 @@ fn where_asks_every_candidate() {
 #[test]
 fn never_names_whom_it_protects() {
     check(
-        "never process where comm == \"large\"  # ours\n\
-         never cgroup where name == \"a\"\n\
+        "never kill process where comm == \"large\"  # ours\n\
+         never kill cgroup where name == \"a\"\n\
          kill largest in subtree now",
         &[
             "rule 0: kill largest in subtree now",
             "action: kill largest in subtree now",
             "yes: name == \"a\" (/job/a)",
-            "protected: never cgroup where name == \"a\" (/job/a)",
+            "protected: never kill cgroup where name == \"a\" (/job/a)",
             "no: name == \"a\" (/job/b)",
             "no: name == \"a\" (/job)",
             "yes: comm == \"large\" (large)",
-            "protected: never process where comm == \"large\" (large)",
+            "protected: never kill process where comm == \"large\" (large)",
             "no: comm == \"large\" (small)",
             "protected: already dying (small)",
         ],
@@ -166,15 +168,16 @@ fn never_names_whom_it_protects() {
 
 #[test]
 fn what_is_unknown_protects_and_chooses_nobody() {
-    // Nothing is swapped out of a cgroup that may use no swap: the quotient is unknown.
+    // A quotient by 0 is unknown.
     let mut machine = machine();
     machine.processes.truncate(2);
-    let asked = trace("kill largest in subtree where rss / (rss - rss) > 1 now", &machine);
-    assert_eq!(asked[3..], ["no: rss / (rss - rss) > 1 (large)"]);
-    let asked = trace("never process where rss / (rss - rss) > 1 kill largest in subtree now", &machine);
-    let never = "never process where rss / (rss - rss) > 1";
+    let asked = trace("kill largest in subtree where rss / (rss - rss) > 1% now", &machine);
+    assert_eq!(asked[3..], ["no: rss / (rss - rss) > 1% (large)"]);
+    let asked =
+        trace("never kill process where rss / (rss - rss) > 1% kill largest in subtree now", &machine);
+    let never = "never kill process where rss / (rss - rss) > 1%";
     let protected = format!("protected: {never} (large)");
-    assert_eq!(asked[3..], ["yes: rss / (rss - rss) > 1 (large)", protected.as_str()]);
+    assert_eq!(asked[3..], ["yes: rss / (rss - rss) > 1% (large)", protected.as_str()]);
 }
 
 #[test]
@@ -195,15 +198,15 @@ fn prefer_and_avoid_ask_candidates() {
 #[test]
 fn the_ways_of_an_if_and_past_it() {
     check(
-        "rule \"one\": if usage > 1GiB then defer\n\
-         rule \"two\": if usage < 1GiB then defer else wait",
+        "rule \"one\": if cgroup.usage > 1GiB then defer\n\
+         rule \"two\": if cgroup.usage < 1GiB then defer else wait",
         &[
-            "rule 0: rule \"one\": if usage > 1GiB then defer",
-            "no: usage > 1GiB",
-            "else: usage > 1GiB",
-            "rule 1: rule \"two\": if usage < 1GiB then defer else wait",
-            "yes: usage < 1GiB",
-            "then: usage < 1GiB",
+            "rule 0: rule \"one\": if cgroup.usage > 1GiB then defer",
+            "no: cgroup.usage > 1GiB",
+            "else: cgroup.usage > 1GiB",
+            "rule 1: rule \"two\": if cgroup.usage < 1GiB then defer else wait",
+            "yes: cgroup.usage < 1GiB",
+            "then: cgroup.usage < 1GiB",
             "action: defer",
         ],
     );
@@ -212,13 +215,13 @@ fn the_ways_of_an_if_and_past_it() {
 #[test]
 fn else_is_reached_when_then_made_no_progress() {
     check(
-        "if usage < 1GiB then wait else defer",
+        "if cgroup.usage < 1GiB then wait else defer",
         &[
-            "rule 0: if usage < 1GiB then wait else defer",
-            "yes: usage < 1GiB",
-            "then: usage < 1GiB",
+            "rule 0: if cgroup.usage < 1GiB then wait else defer",
+            "yes: cgroup.usage < 1GiB",
+            "then: cgroup.usage < 1GiB",
             "action: wait",
-            "else: usage < 1GiB",
+            "else: cgroup.usage < 1GiB",
             "action: defer",
         ],
     );
@@ -227,13 +230,13 @@ fn else_is_reached_when_then_made_no_progress() {
 #[test]
 fn alternatives_are_told_as_far_as_they_are_tried() {
     check(
-        "wait or raise_limit by 10% or defer",
+        "wait or raise_limit 10% or defer",
         &[
-            "rule 0: wait or raise_limit by 10% or defer",
+            "rule 0: wait or raise_limit 10% or defer",
             "alternative: wait",
             "action: wait",
-            "alternative: raise_limit by 10%",
-            "action: raise_limit by 10%",
+            "alternative: raise_limit 10%",
+            "action: raise_limit 10%",
         ],
     );
 }
@@ -255,7 +258,7 @@ fn a_quantifier_asks_elements_until_it_is_decided() {
 
 #[test]
 fn points_are_in_the_order_of_the_text_and_what_no_action_asks_has_some() {
-    let text = "never process where comm == \"x\"\nif usage > 1GiB then defer";
+    let text = "never kill process where comm == \"x\"\nif cgroup.usage > 1GiB then defer";
     let kernel = kernel();
     let traced = compile_traced(&Source::new("traced.oom", text), kernel.view());
     let points: Vec<String> =
@@ -263,14 +266,14 @@ fn points_are_in_the_order_of_the_text_and_what_no_action_asks_has_some() {
     assert_eq!(
         points,
         [
-            "protected: never process where comm == \"x\"",
+            "protected: never kill process where comm == \"x\"",
             "no: comm == \"x\"",
             "yes: comm == \"x\"",
-            "rule 0: if usage > 1GiB then defer",
-            "else: usage > 1GiB",
-            "then: usage > 1GiB",
-            "no: usage > 1GiB",
-            "yes: usage > 1GiB",
+            "rule 0: if cgroup.usage > 1GiB then defer",
+            "else: cgroup.usage > 1GiB",
+            "then: cgroup.usage > 1GiB",
+            "no: cgroup.usage > 1GiB",
+            "yes: cgroup.usage > 1GiB",
             "action: defer",
         ]
     );

@@ -105,8 +105,23 @@ impl Point {
 
 /// A piece of a policy without its comments and line breaks.
 fn one_line(text: &str) -> String {
-    let lines = text.lines().map(|line| line.split_once('#').map_or(line, |(code, _)| code));
-    lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+    text.lines().map(without_comment).flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
+/// A line up to its comment. A string, in which a `#` is one, ends in its line.
+fn without_comment(line: &str) -> &str {
+    let (mut in_string, mut escaped) = (false, false);
+    let comment = line.char_indices().find(|(_, c)| {
+        let plain = !core::mem::take(&mut escaped);
+        match c {
+            '"' if plain => in_string = !in_string,
+            '\\' if plain && in_string => escaped = true,
+            '#' => return !in_string,
+            _ => {}
+        }
+        false
+    });
+    comment.and_then(|(at, _)| line.get(..at)).unwrap_or(line)
 }
 
 /// Compiles a policy for a kernel, with marks.
@@ -151,5 +166,41 @@ fn marked(policy: &hir::Policy, source: &Source, view: &KernelView, sink: &mut S
                 return None;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::InstData;
+
+    #[test]
+    fn a_text_is_one_line_without_comments() {
+        let text = "if a # first\n    \tand b == \"#1 \\\" #2\" # last";
+        assert_eq!(one_line(text), "if a and b == \"#1 \\\" #2\"");
+    }
+
+    /// What is done where the objects of marks need more stack than there is.
+    #[test]
+    fn marks_can_do_without_objects() {
+        let (view, mut sink) = (KernelView::embedded(), Sink::default());
+        let source = Source::new("test.oom", "kill largest in subtree where rss > 1MiB");
+        let policy = parse::parse_and_check(&source, &view, &mut sink).expect("a policy");
+        let marks = |names_objects| {
+            let (module, points) = lower::lower_traced(&policy, &view, names_objects);
+            let insts = module.functions.iter().flat_map(|func| func.placed().map(|inst| &func.insts[inst]));
+            let marks: Vec<(u32, bool)> = insts
+                .filter_map(|inst| match inst {
+                    InstData::Mark { point, object } => Some((*point, object.is_some())),
+                    _ => None,
+                })
+                .collect();
+            (points, marks)
+        };
+        let ((points, with), (same_points, without)) = (marks(true), marks(false));
+        assert_eq!(points, same_points);
+        let numbers = |marks: &[(u32, bool)]| marks.iter().map(|(point, _)| *point).collect::<Vec<_>>();
+        assert_eq!(numbers(&with), numbers(&without));
+        assert!(with.iter().any(|(_, object)| *object) && without.iter().all(|(_, object)| !object));
     }
 }

@@ -234,18 +234,23 @@ impl Run<'_, '_> {
                 self.enter(at)?;
                 return Ok(target as usize);
             }
-            Some(Callee::Mark(point, object)) => {
-                self.model.pass(point, object.map(|register| self.reg(register)))?;
-                return Ok(at + 1);
-            }
             Some(Callee::Kfunc(row, wants)) => self.kfunc(row, wants, args)?,
             Some(Callee::Helper(helper)) => (helper.model)(self.model, args)?,
-            Some(Callee::Absent) | None => {
-                return Err(Fault("the program calls a function that the kernel lacks".to_owned()));
-            }
+            Some(Callee::Mark(..) | Callee::Absent) | None => return self.call_nobody(callee, at),
         };
         self.clobber();
         self.set(0, answer);
+        Ok(at + 1)
+    }
+
+    /// A mark, which changes nothing; or what the verifier would refuse. Ordinary policies have neither, so that it
+    /// stays out of their way.
+    #[cold]
+    fn call_nobody(&mut self, callee: Option<Callee>, at: usize) -> Result<usize, Fault> {
+        let Some(Callee::Mark(point, object)) = callee else {
+            return Err(Fault("the program calls a function that the kernel lacks".to_owned()));
+        };
+        self.model.pass(point, object.map(|register| self.reg(register)))?;
         Ok(at + 1)
     }
 

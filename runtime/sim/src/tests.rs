@@ -1,7 +1,9 @@
 //! What the simulator refuses, and how an event goes through a machine.
 
 use oomc_abi::kfuncs::{self, KfuncId};
+use oomc_abi::mark;
 use oomc_abi::members;
+use oomc_abi::model::Class;
 use oomc_abi::record::End;
 use oomc_abi::resolve::KernelView;
 use oomc_object::Object;
@@ -12,7 +14,7 @@ use crate::machine::{Amounts, Cgroup, Event, Life, Machine, PAGE, Process};
 use crate::program::Program;
 use crate::tree::Tree;
 use crate::world::Model;
-use crate::{Attached, Call, Kernel, Killer, Policy, Simulation};
+use crate::{Attached, Call, Kernel, Killer, Mark, Policy, Simulation};
 
 const MIB: i64 = (1 << 20) / PAGE;
 
@@ -192,6 +194,67 @@ fn a_cgroup_that_nobody_holds_is_not_asked() {
         [memcg(kernel), flush.to_vec()].concat()
     };
     check(unheld, "R1 is a mem_cgroup that nobody holds");
+}
+
+// Marks.
+
+/// What instructions tell on the machine; R7 is the event's memcg, R8 the second thread of process 1.
+fn marks(code: impl FnOnce(&Kernel) -> Vec<u64>) -> Vec<Mark> {
+    let kernel = kernel();
+    let mut machine = machine();
+    machine.processes[1].threads = 2;
+    let tree = Tree::new(&machine);
+    let event = event();
+    let mut layout = Layout::new(&kernel, &machine, &tree).unwrap();
+    let thread = layout.address(Class::Task, machine.processes.len());
+    assert_eq!(layout.process_of(machine.processes.len()), 1);
+    let wide = vec![insn(0x18, 8, 0, 0, thread as i32), insn(0, 0, 0, 0, (thread >> 32) as i32)];
+    let end = vec![mov(0, 0), insn(EXIT, 0, 0, 0, 0)];
+    let code = [memcg(&kernel), wide, code(&kernel), end].concat();
+    let program = Program::decode(&code, kernel.view().btf(), &[]).unwrap();
+    let mut model = Model::new(&kernel, &mut machine, &tree, &mut layout, &mut [], &event);
+    exec::run(&program, &mut model).unwrap();
+    model.marks.into_list()
+}
+
+#[test]
+fn marks_are_told_once_each_in_order() {
+    let pass = |point, object| mark::encode(point, object);
+    let told =
+        marks(|_| vec![pass(5, None), pass(2, Some(7)), pass(5, None), pass(2, None), pass(2, Some(7))]);
+    let mark = |point, object| Mark { point, object };
+    assert_eq!(told, [mark(5, None), mark(2, Some(crate::Object::Cgroup(1))), mark(2, None)]);
+}
+
+#[test]
+fn a_mark_names_the_process_of_a_thread_and_the_cgroup_of_a_css() {
+    let css = |kernel: &Kernel| {
+        let at = kernel.view().member(members::MEMCG_CSS.container, members::MEMCG_CSS.path).unwrap().offset;
+        vec![
+            mark::encode(0, Some(8)),
+            copy(1, 7),
+            insn(0x07, 1, 0, 0, at as i32),
+            call(kernel, kfuncs::GET_MEM_CGROUP),
+            mark::encode(1, Some(0)),
+            copy(1, 0),
+            call(kernel, kfuncs::PUT_MEM_CGROUP),
+        ]
+    };
+    let told: Vec<Option<crate::Object>> = marks(css).into_iter().map(|mark| mark.object).collect();
+    assert_eq!(told, [Some(crate::Object::Process(1)), Some(crate::Object::Cgroup(1))]);
+}
+
+#[test]
+fn a_mark_changes_no_register() {
+    let told =
+        marks(|_| vec![mov(1, 3), mark::encode(0, None), insn(0x15, 1, 0, 1, 3), mark::encode(1, None)]);
+    assert_eq!(told, [Mark { point: 0, object: None }]);
+}
+
+#[test]
+fn a_mark_of_nobody_is_refused() {
+    check(|_| vec![mov(1, 0), mark::encode(0, Some(1))], "a mark at 0x0: neither a process nor a cgroup");
+    check(|_| vec![mark::encode(0, Some(10))], "neither a process nor a cgroup");
 }
 
 // Events.
