@@ -2,8 +2,8 @@
 //!
 //! Gives the document as the browser has it after it has read the page. Knows nothing of what a page says.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,13 +36,51 @@ pub fn dom(file: &Path) -> io::Result<String> {
     String::from_utf8(output).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// What a window of this width shows of a file, into a PNG file.
+/// A window of the browser.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Whoever sits before it wants light text on a dark ground.
+    pub dark: bool,
+}
+
+/// What a window shows: rows of pixels, each red, green and blue.
 ///
 /// # Errors
-/// The browser cannot be started, hangs, or fails, and so nothing was written.
-pub fn screenshot(file: &Path, width: u32, height: u32, image: &Path) -> io::Result<()> {
-    let image = format!("--screenshot={}", image.display());
-    open(file, &[format!("--window-size={width},{height}"), image]).map(|_| ())
+/// The browser cannot be started, hangs, or fails, and so took no picture that can be read.
+pub fn seen(file: &Path, window: Window) -> io::Result<Vec<Vec<[u8; 3]>>> {
+    let folder = folder("seen")?;
+    let image = folder.join("seen.png");
+    let Window { width, height, dark } = window;
+    let mut arguments =
+        vec![format!("--window-size={width},{height}"), format!("--screenshot={}", image.display())];
+    if dark {
+        arguments.push("--blink-settings=preferredColorScheme=0".to_owned());
+    }
+    open(file, &arguments)?;
+    let pixels = pixels(&image);
+    fs::remove_dir_all(&folder)?;
+    pixels
+}
+
+fn pixels(image: &Path) -> io::Result<Vec<Vec<[u8; 3]>>> {
+    let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let mut reader = png::Decoder::new(BufReader::new(File::open(image)?)).read_info()?;
+    let size = reader.output_buffer_size().ok_or_else(|| invalid("it is too large"))?;
+    let mut bytes = vec![0; size];
+    let info = reader.next_frame(&mut bytes)?;
+    if info.bit_depth != png::BitDepth::Eight {
+        return Err(invalid("its colours have not eight bits"));
+    }
+    let color = |pixel: &[u8]| match pixel {
+        [red, green, blue, ..] => [*red, *green, *blue],
+        _ => [0; 3],
+    };
+    let row = |row: &[u8]| row.chunks_exact(info.color_type.samples()).map(color).collect();
+    Ok(bytes.chunks_exact(info.line_size).map(row).collect())
 }
 
 /// The document behind a text, as text; `ending` is that of a file that holds such.

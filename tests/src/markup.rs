@@ -84,11 +84,12 @@ impl Element {
     /// All elements in it, from top to bottom; itself first.
     #[must_use]
     pub fn all(&self) -> Vec<&Element> {
-        let mut found = vec![self];
-        for child in &self.children {
-            if let Child::Element(element) = child {
-                found.extend(element.all());
-            }
+        let mut found = Vec::new();
+        let mut next = vec![self];
+        while let Some(element) = next.pop() {
+            found.push(element);
+            let inside = |child| if let Child::Element(inside) = child { Some(inside) } else { None };
+            next.extend(element.children.iter().rev().filter_map(inside));
         }
         found
     }
