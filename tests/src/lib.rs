@@ -3,9 +3,12 @@
 //! Gives paths and texts. Knows nothing of policies.
 
 pub mod agree;
+pub mod browser;
 pub mod child;
 pub mod constructs;
 pub mod generate;
+pub mod markup;
+pub mod page;
 
 use std::path::{Path, PathBuf};
 

@@ -37,8 +37,14 @@ pub(crate) const KERNEL: [Package; 11] = [
     ("make", "make"),
 ];
 
-/// To compare encodings and objects with LLVM's; an editor for the language server.
-pub(crate) const TESTS: [Package; 2] = [("llvm-19", "llvm-mc-19"), ("neovim", "nvim")];
+/// To compare encodings and objects with LLVM's; an editor for the language server; a browser for pictures, which
+/// writes in the fonts that there are.
+pub(crate) const TESTS: [Package; 4] = [
+    ("llvm-19", "llvm-mc-19"),
+    ("neovim", "nvim"),
+    ("chromium-headless-shell", "chromium-headless-shell"),
+    ("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
+];
 
 /// Makes sure that these are there.
 ///

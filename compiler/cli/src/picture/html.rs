@@ -51,10 +51,10 @@ fn head(out: &mut Markup, forecast: &Forecast) {
 /// The colours of what is no drawing, for both schemes.
 fn variables() -> String {
     let variables = |colors: &Colors| {
-        let Colors { paper, panel, ink, quiet, line, victim, protected, candidate, .. } = colors;
+        let Colors { paper, panel, ink, quiet, line, victim, candidate, .. } = colors;
         format!(
             ":root{{--paper:{paper};--panel:{panel};--ink:{ink};--quiet:{quiet};--line:{line};\
-             --victim:{victim};--protected:{protected};--candidate:{candidate}}}"
+             --victim:{victim};--candidate:{candidate}}}"
         )
     };
     format!("{}@media (prefers-color-scheme: dark){{{}}}", variables(&LIGHT), variables(&DARK))
@@ -73,7 +73,7 @@ p{margin:0 0 12px;max-width:46em}
 .quiet{color:var(--quiet)}
 code,bdi{overflow-wrap:anywhere;white-space:pre-wrap}
 code,.name{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",monospace;font-size:.9em}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:16px 24px;margin:0;\
+dl{display:flex;flex-wrap:wrap;gap:16px 48px;margin:0;\
 padding:20px 0;border-top:1px solid var(--line);border-bottom:1px solid var(--line)}
 dt{font-size:13px;color:var(--quiet)}
 dd{margin:0;overflow-wrap:anywhere}
@@ -82,18 +82,19 @@ svg.oomc{display:block;width:100%;height:auto}
 svg.narrow{display:none}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th{text-align:left;font-weight:400;font-size:13px;color:var(--quiet);vertical-align:bottom}
-th,td{padding:8px 16px 8px 0;border-bottom:1px solid var(--line)}
+th,td{padding:8px 24px 8px 0;border-bottom:1px solid var(--line)}
 td{vertical-align:top;overflow-wrap:anywhere}
 tbody th{font-size:14px;color:var(--ink);vertical-align:top}
 .number{text-align:right;white-space:nowrap}
-.victim{color:var(--victim);font-weight:600;white-space:nowrap}
-.protected{color:var(--protected);white-space:nowrap}
+[data-fact=victim] [data-says=who]{color:var(--victim);font-weight:600}
+.dies{color:var(--victim);font-weight:600;white-space:nowrap}
 tr.chosen>*{background:var(--panel)}
 .missing{font-style:italic;color:var(--quiet)}
 .label{display:none}
 ul,ol{margin:0;padding:0;list-style:none}
 li{overflow-wrap:anywhere}
 .clauses>li{padding:12px 0;border-bottom:1px solid var(--line)}
+.clauses .quiet{font-size:14px}
 .clauses ul{display:flex;flex-wrap:wrap;gap:4px 20px;margin-top:4px;font-size:14px}
 .rules>li{padding:8px 0;border-bottom:1px solid var(--line)}
 details{margin-top:12px}
@@ -103,7 +104,7 @@ summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--candidate);o
 @media (max-width:719px){
 main{padding:24px 16px 48px}
 h1{font-size:24px}
-dl{grid-template-columns:repeat(auto-fill,minmax(140px,1fr))}
+dl{gap:12px 32px}
 svg.wide{display:none}
 svg.narrow{display:block;max-width:440px}
 .cards thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
@@ -140,8 +141,8 @@ fn title(out: &mut Markup, forecast: &Forecast) {
     });
     fact(out, "Victim", |out| match victim {
         Some(victim) => {
-            out.open("span", &[("class", &"victim"), ("data-fact", &"victim")]);
-            out.leaf("span", &[("aria-hidden", &"true")], "✕ ");
+            out.open("span", &[("data-fact", &"victim")]);
+            out.leaf("span", &[("aria-hidden", &"true"), ("class", &"dies")], "✕ ");
             object(out, victim);
             out.close();
         }
@@ -304,7 +305,7 @@ fn candidate(out: &mut Markup, candidate: &Candidate, keys: &[&str], victim: boo
     object(out, who);
     if victim {
         out.say(" ");
-        out.open("span", &[("class", &"victim"), ("data-victim", &"true")]);
+        out.open("span", &[("class", &"dies"), ("data-victim", &"true")]);
         out.leaf("span", &[("aria-hidden", &"true")], "✕ ");
         out.say("victim");
         out.close();

@@ -163,9 +163,10 @@ pub(super) fn layout<'a>(forecast: &'a Forecast, form: &'static Form) -> Layout<
         let name =
             Area { x: form.name_box.x + shift, width: form.name_box.width - shift, ..form.name_box }.below(y);
         above.truncate(row.depth);
-        let guide = above.last().map(|top| {
-            let x = form.name_box.x + indent(row.depth.saturating_sub(1)) + step.min(8) / 2;
-            (x, *top, name.middle(), name.x - 2)
+        // In two lines for each row they would cross the bars; where steps are small there is no room for them.
+        let guide = above.last().filter(|_| form.head > 0 && step >= 10).map(|top| {
+            let x = form.name_box.x + indent(row.depth.saturating_sub(1)) + 4;
+            (x, *top, name.middle(), name.x - 4)
         });
         above.push(name.bottom() - 2);
         placed.push(place(row, form, scale, y, name, guide));

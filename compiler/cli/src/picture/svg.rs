@@ -143,7 +143,7 @@ fn draw_row(out: &mut Markup, placed: &Placed<'_>, form: &Form, clip: &str) {
     out.line();
     out.open("g", &facts);
     out.leaf("title", &[], sentence(placed));
-    if role.victim {
+    if role.victim && !role.inside {
         let (x, y) = (2, area.y + 1);
         let (width, height) = (area.width - 4, area.height - 2);
         out.empty(
@@ -193,6 +193,7 @@ fn draw_role(out: &mut Markup, role: Role, room: Area) {
         shield(out, room.x + 30, middle);
     }
     let class = match role {
+        Role { victim: true, inside: true, .. } => "victim",
         Role { victim: true, .. } => "victim strong",
         Role { candidate: Some(_), .. } => "quiet",
         _ => "protected",
@@ -323,7 +324,7 @@ fn legend(out: &mut Markup, form: &Form, top: i64) {
         };
         out.leaf("text", &[("class", &"quiet small"), ("x", &(end + 7)), ("y", &(y + 4))], text);
         if wide {
-            x = end + 7 + 8 * text.len() as i64 + 14;
+            x = end + 7 + 7 * text.len() as i64 + 20;
         } else {
             y += 24;
         }
@@ -360,8 +361,8 @@ fn head(out: &mut Markup, forecast: &Forecast) -> i64 {
 
 fn section(out: &mut Markup, y: i64, title: &str) -> i64 {
     out.line();
-    out.leaf("text", &[("class", &"lead ink strong"), ("x", &16), ("y", &(y + 24))], title);
-    y + 36
+    out.leaf("text", &[("class", &"lead ink strong"), ("x", &16), ("y", &(y + 32))], title);
+    y + 42
 }
 
 fn candidates(out: &mut Markup, forecast: &Forecast, y: i64) -> i64 {
@@ -380,6 +381,9 @@ fn candidates(out: &mut Markup, forecast: &Forecast, y: i64) -> i64 {
         let strong = if victim { "name ink strong" } else { "name ink" };
         label(out, 64, &line, strong, &cut(&who(object), 32));
         let mut facts: Vec<String> = keys.iter().map(|key| format!("{} {}", key.key, key.text)).collect();
+        if victim {
+            facts.insert(0, "victim".to_owned());
+        }
         facts.extend((*class != "normal").then(|| (*class).to_owned()));
         facts.push(count(*processes, "process", "processes"));
         label(out, 336, &line, "ink", &cut(&facts.join(", "), 50));
