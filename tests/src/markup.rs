@@ -88,8 +88,10 @@ impl Element {
         let mut next = vec![self];
         while let Some(element) = next.pop() {
             found.push(element);
-            let inside = |child| if let Child::Element(inside) = child { Some(inside) } else { None };
-            next.extend(element.children.iter().rev().filter_map(inside));
+            next.extend(element.children.iter().rev().filter_map(|child| match child {
+                Child::Element(inside) => Some(inside),
+                _ => None,
+            }));
         }
         found
     }

@@ -5,10 +5,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use crate::read::COMM;
 use crate::schema::{Cgroup, Process, SCHEMA, Snapshot};
-
-/// Bytes of a command name.
-const COMM: usize = 15;
 
 /// Bytes or counts that no machine has: such a number would only overflow sums.
 const MOST: i64 = 1 << 52;

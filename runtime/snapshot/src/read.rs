@@ -14,6 +14,9 @@ use crate::schema::{Cgroup, Events, Pressure, Process, SCHEMA, Snapshot, Statist
 /// Prefix of the extended attributes that are labels.
 const LABEL: &str = "user.oom.";
 
+/// Bytes of a command name.
+pub(crate) const COMM: usize = 15;
+
 /// `PF_KTHREAD` (include/linux/sched.h, 6.12).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
@@ -349,10 +352,11 @@ fn process(place: &Path, pid: i64, odd: &mut usize) -> Option<Process> {
     let mut name = String::from_utf8_lossy(comm).into_owned();
     if name.as_bytes() != comm {
         *odd += 1;
-        // What stands for a wrong byte takes three.
-        while name.len() > 15 {
-            name.pop();
-        }
+    }
+    // What stands for a wrong byte takes three; and of a thread of the kernel the file tells a longer name than
+    // `task_struct.comm` holds.
+    while name.len() > COMM {
+        name.pop();
     }
     let status = text("status")?;
     let cgroup = text("cgroup")?;

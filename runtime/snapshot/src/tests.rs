@@ -60,7 +60,7 @@ fn machine(name: &str) -> Roots {
             ("proc/uptime", "1000.25 3.00\n"),
             ("proc/sys/kernel/osrelease", "6.12.0-test\n"),
             ("proc/2/stat", &stat(2, "kthreadd", "S", 0x0020_8040, 1, 0)),
-            ("proc/2/comm", "kthreadd\n"),
+            ("proc/2/comm", "kthreadd-with-a-long-name\n"),
             ("proc/2/status", "Name: kthreadd\nUid:\t0\t0\t0\t0\n"),
             ("proc/2/cgroup", "0::/\n"),
             ("proc/2/oom_score_adj", "0\n"),
@@ -110,6 +110,7 @@ fn a_tree_is_read_field_by_field() {
     assert_eq!(job.pressure.unwrap().some.avg10, 1.5);
     let pids: Vec<i64> = snapshot.processes.iter().map(|one| one.pid).collect();
     assert_eq!(pids, [2, 100, 101]);
+    assert_eq!(snapshot.processes[0].comm, "kthreadd-with-a");
     let one = &snapshot.processes[1];
     assert_eq!((one.comm.as_str(), one.cgroup.as_str(), one.uid), ("a) b (c", "/job/a", 1000));
     assert_eq!((one.anon, one.file, one.swap, one.page_tables), (8 << 20, 4096, 12 << 10, 44 << 10));

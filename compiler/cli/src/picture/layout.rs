@@ -100,8 +100,6 @@ impl Area {
 pub(super) struct Layout<'a> {
     pub(super) form: &'static Form,
     pub(super) height: i64,
-    /// Bytes at the right end of the bars.
-    pub(super) scale: i64,
     pub(super) heads: Vec<Head>,
     pub(super) rows: Vec<Placed<'a>>,
 }
@@ -173,7 +171,7 @@ pub(super) fn layout<'a>(forecast: &'a Forecast, form: &'static Form) -> Layout<
         y += form.row;
     }
     let heads = heads(form, scale);
-    Layout { form, height: y + 4, scale, heads, rows: placed }
+    Layout { form, height: y + 4, heads, rows: placed }
 }
 
 /// Bars of one picture can be compared: they have one scale, what the domain may use. Nothing sticks out.

@@ -1,0 +1,222 @@
+//! `oomc snapshot`, `sim`, `plan` and `diff`: from a machine to what policies would do on it.
+#![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use oomc_tests::{browser, page};
+use serde_json::Value;
+
+const MIB: u64 = 1 << 20;
+
+/// A folder of its own for each test, with a copy of a machine in `cg` and `proc`.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("foresight").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    put(&folder, "proc/meminfo", "MemTotal: 1048576 kB\n");
+    put(&folder, "proc/uptime", "1000.00 0.00\n");
+    put(&folder, "cg/memory.stat", "anon 250000000\nfile 4096\n");
+    for (path, current, max) in [("job", 200, "314572800"), ("job/web", 120, "max"), ("job/batch", 80, "max")]
+    {
+        put(&folder, &format!("cg/{path}/memory.current"), &format!("{}\n", current * MIB));
+        put(&folder, &format!("cg/{path}/memory.max"), &format!("{max}\n"));
+        put(&folder, &format!("cg/{path}/memory.stat"), &format!("anon {}\nfile 0\n", current * MIB));
+    }
+    for (pid, comm, cgroup, mib, adj) in [
+        (1, "init", "", 5, 0),
+        (100, "nginx", "job/web", 100, 0),
+        (101, "sshd", "job/web", 15, -1000),
+        (102, "worker-1", "job/batch", 50, 0),
+        (103, "worker-2", "job/batch", 25, 300),
+    ] {
+        let stat = format!("{pid} ({comm}) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {pid} 0 0\n");
+        put(&folder, &format!("proc/{pid}/stat"), &stat);
+        put(&folder, &format!("proc/{pid}/comm"), &format!("{comm}\n"));
+        put(&folder, &format!("proc/{pid}/cgroup"), &format!("0::/{cgroup}\n"));
+        put(&folder, &format!("proc/{pid}/oom_score_adj"), &format!("{adj}\n"));
+        let status = format!("Uid:\t0\t0\t0\t0\nRssAnon:\t{} kB\n", mib << 10);
+        put(&folder, &format!("proc/{pid}/status"), &status);
+    }
+    put(&folder, "a.oom", POLICY);
+    put(&folder, "b.oom", "kill largest cgroup in subtree\n");
+    folder
+}
+
+fn put(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+const POLICY: &str = r#"never kill process where comm == "nginx"
+avoid process where comm == "worker-1"
+rule "grow": if cgroup.usage < 90% then raise_limit 25% up to 400MiB
+rule "kill": kill largest process in subtree where footprint > 1MiB
+"#;
+
+/// Exit code, standard output and standard error.
+fn oomc(folder: &Path, args: &str) -> (i32, String, String) {
+    let args = args.split(' ').filter(|arg| !arg.is_empty());
+    let output = Command::new(env!("CARGO_BIN_EXE_oomc")).args(args).current_dir(folder).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn recorded(name: &str) -> PathBuf {
+    let folder = folder(name);
+    let (exit, told, said) = oomc(&folder, "snapshot --cgroup-root cg --proc-root proc -o s.json");
+    assert_eq!((exit, told.as_str(), said.as_str()), (0, "s.json: 4 cgroups, 5 processes\n", ""));
+    folder
+}
+
+const FORESEEN: &str = r#"when /job runs out of memory: killed worker-2 (103), about 25MiB
+    by rule "kill" of a, attached to /job
+    the victim: worker-2 (103) in /job/batch
+    there is room for 100MiB now; when memory runs out there is none
+candidates, the best first:
+    1. worker-2 (103) in /job/batch, 1 process  footprint 25MiB
+    2. worker-1 (102) in /job/batch, avoided, 1 process  footprint 50MiB
+protected:
+    never kill process where comm == "nginx" (line 1): nginx (100) in /job/web
+    oom_score_adj -1000: sshd (101) in /job/web
+"#;
+
+#[test]
+fn a_recorded_machine_shows_whom_a_policy_would_kill() {
+    let folder = recorded("sim");
+    let (exit, told, _) = oomc(&folder, "sim a.oom --snapshot s.json --oom /job");
+    assert_eq!((exit, told.as_str()), (0, FORESEEN));
+    let (_, told, _) = oomc(&folder, "sim a.oom --snapshot s.json --oom /job --trace");
+    assert!(
+        told.ends_with("rules:\n    \"grow\": its condition was not true\n    \"kill\": made progress\n"),
+        "{told}"
+    );
+    let (exit, told, _) = oomc(&folder, "--format json sim a.oom --snapshot s.json --oom /job");
+    let json: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((exit, &json["command"]), (0, &Value::from("sim")));
+    assert_eq!(json["forecast"]["victim"]["id"], 103);
+    assert_eq!(json["decision"]["answer"], 1);
+    let batch = json["forecast"]["tree"].as_array().unwrap().iter().find(|node| node["path"] == "/job/batch");
+    assert_eq!(batch.unwrap()["usage"], 80 * MIB);
+}
+
+#[test]
+fn the_live_machine_gives_the_same_without_being_touched() {
+    let folder = folder("plan");
+    let roots = "--cgroup-root cg --proc-root proc";
+    let (exit, told, _) = oomc(&folder, &format!("plan a.oom --cgroup /job {roots}"));
+    assert_eq!((exit, told.as_str()), (0, FORESEEN));
+    let (exit, _, said) = oomc(&folder, &format!("plan a.oom --cgroup /jobs {roots}"));
+    assert_eq!((exit, said.lines().last()), (4, Some("help: `--cgroup` is a path from the cgroup2 mount")));
+    // A policy that is attached above, and asked for what is below.
+    let (_, told, _) = oomc(&folder, &format!("plan b.oom --cgroup /job --oom /job/web {roots}"));
+    assert!(told.starts_with("when /job/web runs out of memory: did nothing\n"), "{told}");
+    assert!(told.contains("    the kernel's own killer takes /job/web#100\n"), "{told}");
+}
+
+#[test]
+fn one_event_after_the_other() {
+    let folder = recorded("times");
+    let (exit, told, _) = oomc(&folder, "sim a.oom --snapshot s.json --oom /job --times 9");
+    let events: Vec<&str> = told.lines().filter(|line| line.starts_with("when /job")).collect();
+    let expected = [
+        "when /job runs out of memory: killed worker-2 (103), about 25MiB",
+        "when /job runs out of memory: killed worker-1 (102), about 50MiB",
+        "when /job runs out of memory: did nothing",
+        "when /job runs out of memory: did nothing",
+    ];
+    assert_eq!((exit, events.as_slice()), (0, expected.as_slice()), "the kernel takes nginx in between");
+    assert!(told.ends_with("nothing would change from here on\n"), "{told}");
+}
+
+#[test]
+fn where_two_policies_differ() {
+    let folder = recorded("diff");
+    let (exit, told, _) = oomc(&folder, "diff a.oom b.oom --snapshot s.json");
+    let expected = "when / runs out of memory
+    a.oom: would have killed worker-2 (103), about 25MiB, by rule \"kill\"
+    b.oom: would have killed /job/batch, about 80MiB, by rule \"line 1\"
+when /job runs out of memory
+    a.oom: would have killed worker-2 (103), about 25MiB, by rule \"kill\"
+    b.oom: would have killed /job/batch, about 80MiB, by rule \"line 1\"
+they decide differently at 2 of 2 places
+";
+    assert_eq!((exit, told.as_str()), (1, expected));
+    let (exit, told, _) = oomc(&folder, "diff a.oom a.oom --snapshot s.json --cgroup /job");
+    assert_eq!((exit, told.as_str()), (0, "both decide alike\n"));
+}
+
+#[test]
+fn names_can_be_taken_out() {
+    let folder = folder("redact");
+    let (exit, text, _) = oomc(&folder, "snapshot --cgroup-root cg --proc-root proc --redact -o -");
+    assert_eq!(exit, 0);
+    for name in ["job", "web", "batch", "nginx", "worker", "sshd"] {
+        assert!(!text.contains(name), "{name}");
+    }
+    fs::write(folder.join("s.json"), &text).unwrap();
+    let (exit, told, _) = oomc(&folder, "sim b.oom --snapshot s.json");
+    assert!(exit == 0 && told.contains("killed /cgroup-1/cgroup-2 with 2 processes, about 80MiB"), "{told}");
+}
+
+#[test]
+fn what_is_no_snapshot_is_refused_with_the_place() {
+    let folder = recorded("bad");
+    let whole = fs::read_to_string(folder.join("s.json")).unwrap();
+    for (text, expected) in [
+        (
+            whole.replace("\"schema\": 1", "\"schema\": 7"),
+            "the snapshot is of schema 7; this version of oomc reads schema 1",
+        ),
+        (
+            whole.replace("\"parent\": \"/job\"", "\"parent\": \"/jo\""),
+            "cgroups[2].parent: the parent of /job/batch, /jo, is missing",
+        ),
+        (whole.replace("\"memory\": 1", "\"memory\": -1"), "memory: -1073741824 is negative"),
+        (whole[..200].to_owned(), "the file ends too early"),
+        (String::new(), "line 1, column 0: the file ends too early"),
+        (POLICY.to_owned(), "line 1, column 2: expected"),
+    ] {
+        fs::write(folder.join("bad.json"), text).unwrap();
+        for command in ["sim a.oom", "diff a.oom b.oom"] {
+            let (exit, _, said) = oomc(&folder, &format!("{command} --snapshot bad.json"));
+            assert!(exit == 4 && said.starts_with("error: bad.json: ") && said.contains(expected), "{said}");
+        }
+    }
+    let (exit, _, said) = oomc(&folder, "sim a.oom --snapshot none.json");
+    assert_eq!((exit, said.as_str()), (4, "error: cannot read none.json: no such file or directory\n"));
+    let (exit, _, said) = oomc(&folder, "sim a.oom --snapshot s.json --oom /jb");
+    assert!(exit == 4 && said.contains("help: did you mean /job?"), "{said}");
+    fs::write(folder.join("c.oom"), "kill largest in subtre\n").unwrap();
+    assert_eq!(oomc(&folder, "sim c.oom --snapshot s.json").0, 1);
+}
+
+#[test]
+fn this_machine_can_be_read() {
+    let folder = folder("here");
+    let (exit, _, said) = oomc(&folder, "snapshot -o here.json");
+    // Where no cgroup2 is mounted, the command says so.
+    assert!(exit == 0 || (exit == 3 && said.contains("cgroup2 is not mounted")), "{exit} {said}");
+    if exit == 0 {
+        assert_eq!(oomc(&folder, "sim b.oom --snapshot here.json --system").0, 0);
+    }
+}
+
+#[test]
+fn a_browser_shows_what_the_command_says() {
+    let folder = recorded("picture");
+    let (exit, told, _) =
+        oomc(&folder, "--format json sim a.oom --snapshot s.json --oom /job --html out.html --svg out.svg");
+    assert_eq!(exit, 0);
+    let json: Value = serde_json::from_str(&told).unwrap();
+    let forecast = &json["forecast"];
+    assert_eq!(page::compare(&browser::dom(&folder.join("out.html")).unwrap(), forecast), [""; 0]);
+    assert_eq!(page::compare_drawing(&browser::dom(&folder.join("out.svg")).unwrap(), forecast), [""; 0]);
+    // A page about another decision is noticed.
+    let mut other = forecast.clone();
+    other["candidates"][1]["keys"][0]["text"] = "51MiB".into();
+    other["tree"][1]["processes"] = 7.into();
+    let told = page::compare(&browser::dom(&folder.join("out.html")).unwrap(), &other).join("\n");
+    assert!(told.contains("51MiB") && told.contains('7'), "{told}");
+}
