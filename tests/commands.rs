@@ -5,8 +5,8 @@ use std::process::Command;
 use std::{env, fs};
 
 const COMMANDS: &[&str] = &[
-    "check", "fmt", "build", "load", "unload", "status", "set", "mode", "label", "events", "test", "why",
-    "explain", "fields", "lsp",
+    "check", "fmt", "build", "load", "unload", "status", "set", "mode", "label", "events", "test",
+    "snapshot", "sim", "plan", "diff", "why", "explain", "fields", "lsp",
 ];
 
 fn help(args: &[&str]) -> String {

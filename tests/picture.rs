@@ -2,6 +2,8 @@
 //!
 //! What they say is compared with the forecast; what is seen of them is looked for in the browser's pixels.
 
+#![expect(clippy::unwrap_used, reason = "a test whose browser cannot be started has failed")]
+
 use std::path::{Path, PathBuf};
 
 use oomc_tests::browser::{self, Window};

@@ -30,7 +30,7 @@ pub fn compare(dom: &str, forecast: &Value) -> Vec<String> {
     protections(&mut differences, &page, forecast);
     rules(&mut differences, &page, forecast);
     let remarks = texts(&page.having("data-remark"));
-    differences.equal("remarks", &remarks, &list(forecast, "remarks", |remark| shown(remark)));
+    differences.equal("remarks", &remarks, &list(forecast, "remarks", shown));
     differences.0
 }
 
@@ -363,7 +363,7 @@ fn candidates(differences: &mut Differences, page: &Element, forecast: &Value) {
         let mut sorted = keys.clone();
         sorted.sort();
         differences.equal(&what, &sorted, &expected);
-        let same = |key: &str| forecast["victim"][key] == candidate[key];
+        let same = |key: &str| forecast.pointer(&format!("/victim/{key}")) == candidate.get(key);
         let victim = ["kind", "id", "name", "cgroup"].into_iter().all(same);
         let marked = row.with("data-victim", "true").map(Element::text);
         differences.equal(&what, &marked, &victim.then(|| "✕ victim".to_owned()));
@@ -429,10 +429,10 @@ fn process_name(process: &Value) -> String {
 /// a name could hold to deceive.
 fn shown(text: &Value) -> String {
     let text = text.as_str().unwrap_or_default();
-    let hidden = |letter: char| match u32::from(letter) {
-        0..=0x1f | 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0xfeff => true,
-        0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfff9..=0xfffb | 0xfffe | 0xffff => true,
-        _ => false,
+    let hidden = |letter: char| {
+        matches!(u32::from(letter),
+            0..=0x1f | 0x7f..=0x9f | 0xad | 0x61c | 0x180e | 0xfeff
+            | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfff9..=0xfffb | 0xfffe | 0xffff)
     };
     if !text.contains(hidden) {
         return text.to_owned();
