@@ -56,8 +56,9 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
         }
         trial.go_on(&answer);
     }
-    let first = told.first().cloned().unwrap_or_default();
-    let result = json!({ "forecast": first["forecast"], "decision": first["decision"], "events": told });
+    let of_first = |key: &str| told.first().and_then(|first| first.get(key)).cloned();
+    let result =
+        json!({ "forecast": of_first("forecast"), "decision": of_first("decision"), "events": told });
     report.result("sim", Exit::Ok, result);
     Ok(Exit::Ok)
 }
