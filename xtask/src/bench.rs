@@ -2,8 +2,9 @@
 //!
 //! Measures the whole process that makes an object, interleaved so that both see the same machine, and what
 //! comes out: instructions, and the verifier's work in the machine. Then builds policies of ever more rules,
-//! whose time per rule may not grow, and simulates decisions on ever larger trees. Prints what it measured, also where it falls short of the goals. Knows no
-//! policy but the headline, its hand-written twin, and rules by the thousand.
+//! whose time per rule may not grow, simulates decisions on ever larger trees, and runs tests and reads machines
+//! ([`foresight`]). Prints what it measured, also where it falls short of the goals. Knows no policy but the headline,
+//! its hand-written twin, and rules by the thousand.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +16,7 @@ use oomc_vm::report::Report;
 use oomc_vm::{run as machine, script};
 
 use crate::packages::Package;
-use crate::{build, kernel, packages, say};
+use crate::{build, foresight, kernel, packages, say};
 
 /// To make `vmlinux.h`, and the object to compare with.
 const PACKAGES: [Package; 2] = [("clang-19", "clang-19"), ("bpftool", "/usr/sbin/bpftool")];
@@ -46,9 +47,9 @@ pub(crate) const ONE_RUN: &str = "one-run";
 
 /// What one process took.
 #[derive(Clone, Copy, Debug)]
-struct Cost {
+pub(crate) struct Cost {
     /// From before its start to after its end.
-    nanoseconds: u64,
+    pub(crate) nanoseconds: u64,
     /// Largest resident memory.
     kibibytes: u64,
 }
@@ -60,11 +61,14 @@ struct Size {
     processed: u64,
 }
 
-/// `cargo xtask bench [RUNS]`.
+/// `cargo xtask bench [RUNS]`; `cargo xtask bench foresight` measures tests and snapshots alone.
 ///
 /// # Errors
 /// The sentence says which tool is missing or which step failed.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if args.first().is_some_and(|word| word == "foresight") {
+        return foresight_alone();
+    }
     let runs = match args.first() {
         Some(word) => word.parse::<usize>().map_err(|_| format!("`{word}` is no number of runs"))?,
         None => RUNS,
@@ -110,7 +114,21 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     say("\nSimulating decisions …");
     let mut decisions = build::cargo("run");
     decisions.args(["--release", "--quiet", "-p", "oomc-sim", "--example", "decisions"]);
-    build::loud(&mut decisions, "the simulation of decisions")
+    build::loud(&mut decisions, "the simulation of decisions")?;
+    say("\nRunning tests, reading machines …");
+    say(&foresight::measure(&oomc, &folder)?);
+    Ok(())
+}
+
+fn foresight_alone() -> Result<(), String> {
+    packages::need(&packages::BUILD)?;
+    let folder = build::scratch("bench");
+    fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+    say("Building oomc, optimised …");
+    build::loud(build::cargo("build").args(["--release", "-p", "oomc"]), "the build of oomc")?;
+    say("Running tests, reading machines …");
+    say(&foresight::measure(&build::program("release", "oomc"), &folder)?);
+    Ok(())
 }
 
 /// A rule by its number.
@@ -197,7 +215,7 @@ pub(crate) fn one_run(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-fn one(command: &[String]) -> Result<Cost, String> {
+pub(crate) fn one(command: &[String]) -> Result<Cost, String> {
     let own = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let output = Command::new(own)
         .arg(ONE_RUN)
@@ -289,11 +307,11 @@ fn size(text: &str) -> Result<Size, String> {
     }
 }
 
-fn words(parts: &[&Path]) -> Vec<String> {
+pub(crate) fn words(parts: &[&Path]) -> Vec<String> {
     parts.iter().map(|part| part.display().to_string()).collect()
 }
 
-fn median(costs: &[Cost], of: impl Fn(&Cost) -> u64) -> f64 {
+pub(crate) fn median(costs: &[Cost], of: impl Fn(&Cost) -> u64) -> f64 {
     let mut values: Vec<u64> = costs.iter().map(of).collect();
     values.sort_unstable();
     let upper = values.get(values.len() / 2).copied().unwrap_or(0);

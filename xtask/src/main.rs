@@ -16,6 +16,7 @@ mod test;
 mod demo;
 
 mod bench;
+mod foresight;
 
 mod fuzz;
 
