@@ -279,6 +279,45 @@ fn the_tables_of_the_book_are_those_of_the_compiler() {
     printed("language/grammar.md", "operators", head, TABLE.iter().map(operator_row));
 }
 
+/// The tables of the snapshot file are the doc comments of its schema.
+#[test]
+fn the_page_of_the_snapshot_is_its_schema() {
+    let schema = read(&root().join("runtime/snapshot/src/schema.rs"));
+    let head = "| field | type | |\n|---|---|---|\n";
+    let names = ["Snapshot", "Cgroup", "Statistics", "Events", "Pressure", "Windows", "Process"];
+    for name in names {
+        let start = schema.find(&format!("pub struct {name} {{\n")).expect("a structure of the schema");
+        let body = &schema[start..];
+        let body = &body[..body.find("\n}\n").expect("its end")];
+        printed("kernel/snapshot.md", name, head, schema_rows(body).into_iter());
+    }
+    assert_eq!(schema.matches("pub struct ").count(), names.len(), "each has its table");
+}
+
+fn schema_rows(body: &str) -> Vec<String> {
+    let (mut rows, mut doc) = (Vec::new(), String::new());
+    for line in body.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            doc.push_str(text);
+        } else if let Some((name, ty)) = line.strip_prefix("pub ").and_then(|line| line.split_once(": ")) {
+            let ty = ty.trim_end_matches(',').trim_start_matches("Option<").trim_end_matches('>');
+            let ty = match ty {
+                "i64" | "u32" => "whole number",
+                "f64" => "number",
+                "bool" => "true or false",
+                "String" => "string",
+                "BTreeMap<String, String" => "object of strings",
+                "Vec<Cgroup" | "Vec<Process" => "list",
+                _ => "object",
+            };
+            assert!(!doc.is_empty(), "{name} says nothing of itself");
+            rows.push(format!("| `{name}` | {ty} | {} |\n", doc.trim()));
+            doc.clear();
+        }
+    }
+    rows
+}
+
 fn operator_row(level: &Level) -> String {
     // `=` is read only so that the mistake can be named.
     let ops: Vec<String> =
