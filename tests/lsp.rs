@@ -235,6 +235,26 @@ fn checked(path: &Path) -> Vec<String> {
 }
 
 #[test]
+fn tests_beside_a_policy_are_checked_with_it() {
+    let tests = format!("{URI}t");
+    let test =
+        r#"test "x" { given { "/a#1" { rss 1MiB } } on oom in "/a" expect kill "/a#1" by rule "kil" }"#;
+    let mut client = Client::open();
+    // Alone, nothing but the grammar is known.
+    client.did_open(&tests, test);
+    assert_eq!(client.places(&tests), [""; 0]);
+    client.did_open(URI, "rule \"kill\": kill largest in subtree");
+    assert_eq!(client.places(URI), [""; 0]);
+    assert_eq!(client.places(&tests), ["E0409 0:83-0:88"]);
+    client.did_change(URI, 2, "rule \"kil\": kill largest in subtree");
+    assert_eq!(client.places(URI), [""; 0]);
+    assert_eq!(client.places(&tests), [""; 0]);
+    client.did_change(&tests, 2, "test \"x\" { given }");
+    assert_eq!(client.places(&tests).len(), 1);
+    client.close();
+}
+
+#[test]
 fn every_case_of_check_says_the_same_here() {
     let mut client = Client::open();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/check");

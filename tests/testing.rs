@@ -65,6 +65,8 @@ fn tests_in_the_policy_and_beside_it_pass() {
     assert!(told.contains("ok     a.oom:7 grows once, then the worker goes\n"), "{told}");
     assert!(told.contains("ok     b.oomt:1 grows once, then the worker goes\n"), "{told}");
     assert!(told.contains("2 passed, 0 failed, in "), "{told}");
+    assert_eq!(oomc(&folder, &["check", "b.oomt"]).1, "b.oomt: ok\n");
+    assert_eq!(oomc(&folder, &["fmt", "b.oomt"]).0, 0);
     // A file of tests stands for its policy.
     let (exit, told, _) = oomc(&folder, &["test", "b.oomt"]);
     assert!(exit == 0 && told.starts_with("1 passed, 0 failed"), "{told}");
@@ -168,6 +170,11 @@ fn what_is_wrong_with_a_test_is_told_at_its_line() {
     let folder = folder("wrong", &[("a.oom", POLICY), ("a.oomt", "rule \"x\": wait\n")]);
     let (exit, _, said) = oomc(&folder, &["test"]);
     assert!(exit == 1 && said.contains("a file of tests holds nothing but `test` blocks"), "{said}");
+    let (exit, told, said) = oomc(&folder, &["check", "a.oomt"]);
+    assert!(
+        exit == 1 && told == "a.oomt: 1 error\n" && said.contains("belongs to the policy"),
+        "{told}{said}"
+    );
     let test = GROWS.replace("limit 1GiB", "limit 1GiB anon 5MiB");
     fs::write(folder.join("a.oomt"), test).unwrap();
     let (exit, told, _) = oomc(&folder, &["test"]);

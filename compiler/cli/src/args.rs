@@ -132,7 +132,7 @@ pub(crate) struct Kernel {
 
 #[derive(Debug, Group)]
 pub(crate) struct Check {
-    /// Policies
+    /// Policies, and files of tests beside them
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Let the running kernel's verifier look at each, too; nothing is attached. Takes objects as well

@@ -45,6 +45,11 @@ pub(crate) struct State {
     changed: BTreeSet<String>,
 }
 
+/// The policy of a file of tests; none if it is something else.
+fn policy_of(uri: &str) -> Option<String> {
+    uri.strip_suffix(".oomt").map(|stem| format!("{stem}.oom"))
+}
+
 impl State {
     pub(crate) fn new(view: KernelView) -> Self {
         Self { view, related: false, documents: BTreeMap::new(), changed: BTreeSet::new() }
@@ -95,6 +100,11 @@ impl State {
     fn set(&mut self, document: Document) {
         let key = document.uri.as_str().to_owned();
         self.changed.insert(key.clone());
+        // What is said of tests depends on their policy.
+        let tests = format!("{key}t");
+        if self.documents.contains_key(&tests) {
+            self.changed.insert(tests);
+        }
         self.documents.insert(key, document);
     }
 
@@ -105,7 +115,16 @@ impl State {
             // Closed: what was said of it is taken back.
             return Some(convert::published(&key, None, Vec::new()));
         };
-        let found = ide::diagnostics::diagnostics(&convert::name(uri), text, &self.view);
+        let name = convert::name(uri);
+        let found = match policy_of(&key) {
+            None => ide::diagnostics::diagnostics(&name, text, &self.view),
+            Some(policy) => {
+                let policy = self.documents.get(&policy);
+                let policy = policy.map(|policy| (convert::name(&policy.uri), policy.text.as_str()));
+                let policy = policy.as_ref().map(|(name, text)| (name.as_str(), *text));
+                ide::diagnostics::of_tests(&name, text, policy, &self.view)
+            }
+        };
         let lines = Lines::new(text);
         let related = self.related.then_some(uri);
         let list = found.iter().map(|one| convert::diagnostic(one, &lines, related)).collect();

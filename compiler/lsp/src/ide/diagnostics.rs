@@ -16,6 +16,34 @@ pub(crate) fn diagnostics(name: &str, text: &str, view: &KernelView) -> Vec<Diag
         .unwrap_or_else(|_| vec![diag::front_end_failed("the compiler stopped at this text")])
 }
 
+/// Reads a file of tests; with its policy's name and text if that is open, too.
+///
+/// Without them only what the grammar says is known: the server reads no files.
+pub(crate) fn of_tests(
+    name: &str,
+    text: &str,
+    policy: Option<(&str, &str)>,
+    view: &KernelView,
+) -> Vec<Diagnostic> {
+    let read = || {
+        let tests = match Source::from_bytes(name, text.as_bytes()) {
+            Ok(source) => source,
+            Err(diagnostic) => return vec![diagnostic],
+        };
+        let policy = policy.and_then(|(name, text)| Source::from_bytes(name, text.as_bytes()).ok());
+        match policy {
+            Some(policy) => oomc_compiler::tests(&policy, Some(&tests), view).more_diagnostics,
+            None => {
+                let mut sink = diag::Sink::default();
+                let _ = oomc_compiler::syntax::lower_cst::parse(&tests, &mut sink);
+                sink.into_diagnostics()
+            }
+        }
+    };
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| vec![diag::front_end_failed("the compiler stopped at this text")])
+}
+
 /// Everything that an author reads, beside the places: the message, what is wrong at the first mark, help
 /// and notes.
 pub(crate) fn words(diagnostic: &Diagnostic) -> String {
