@@ -112,7 +112,7 @@ fn the_live_machine_gives_the_same_without_being_touched() {
     // A policy that is attached above, and asked for what is below.
     let (_, told, _) = oomc(&folder, &format!("plan b.oom --cgroup /job --oom /job/web {roots}"));
     assert!(told.starts_with("when /job/web runs out of memory: did nothing\n"), "{told}");
-    assert!(told.contains("    the kernel's own killer takes /job/web#100\n"), "{told}");
+    assert!(told.contains("    the kernel's own killer takes nginx (100) in /job/web\n"), "{told}");
 }
 
 #[test]

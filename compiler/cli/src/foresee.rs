@@ -18,6 +18,7 @@ use oomc_sim::{Attached, Kernel, Policy};
 use crate::decision::Told;
 use crate::exit::Failure;
 use crate::forecast::{Candidate, Ended, Forecast, KeyValue, Kind, Marked, Node, Object, Protection};
+use crate::prose;
 
 /// An event that may come.
 pub(crate) struct Question<'a> {
@@ -120,9 +121,10 @@ pub(crate) fn forecast(policy: &Policy, answer: &Answer, protections: Vec<Protec
 
 /// What the kernel does with an event that the policy leaves to it.
 pub(crate) fn told_of_kernel(decision: &Decision) -> Option<String> {
+    let who = |at| prose::object(&process(&decision.before, at));
     Some(match decision.kernel.as_ref()? {
-        KernelsOwn::Killed(at) => format!("the kernel's own killer takes {}", decision.name_of(*at)),
-        KernelsOwn::Waits(at) => format!("the kernel waits for {}", decision.name_of(*at)),
+        KernelsOwn::Killed(at) => format!("the kernel's own killer takes {}", who(*at)),
+        KernelsOwn::Waits(at) => format!("the kernel waits for {}", who(*at)),
         KernelsOwn::Nobody => "the kernel's own killer finds nobody".to_owned(),
     })
 }

@@ -61,7 +61,8 @@ pub(crate) fn lines(forecast: &Forecast, trace: bool) -> Vec<String> {
     lines
 }
 
-fn object(object: &Object) -> String {
+/// Who, in a sentence.
+pub(crate) fn object(object: &Object) -> String {
     match object.kind {
         Kind::Process => format!("{} ({}) in {}", object.name, object.id, object.cgroup),
         Kind::Cgroup => object.cgroup.clone(),

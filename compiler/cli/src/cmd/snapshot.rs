@@ -68,11 +68,17 @@ pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result
     };
     let reading = oomc_snapshot::read(&roots, only.as_deref(), &mut tell);
     bar.finish_and_clear();
-    reading.map_err(|error| {
+    let mut reading = reading.map_err(|error| {
         let failure = Failure::refused(error.to_string());
         match error {
             ReadError::NoCgroup(_) => failure.help("`--cgroup` is a path from the cgroup2 mount"),
             _ => failure,
         }
-    })
+    })?;
+    // This program is gone before anything can happen to it.
+    if roots.proc == Path::new("/proc") {
+        let own = i64::from(std::process::id());
+        reading.snapshot.processes.retain(|process| process.pid != own);
+    }
+    Ok(reading)
 }
