@@ -6,8 +6,8 @@
 use super::colors::{self, Colors, DARK, LIGHT};
 use super::layout::{NARROW, WIDE};
 use super::markup::Markup;
-use super::svg;
 use super::words::{Role, count, percent, process, shortage, size, who};
+use super::{svg, tree};
 use crate::forecast::{Candidate, Ended, Forecast, KeyValue, Kind, Node, Object, Protection};
 
 /// Objects of a clause that are shown; more can be unfolded.
@@ -192,8 +192,8 @@ fn begin(out: &mut Markup, id: &'static str, title: &str) {
 fn tree(out: &mut Markup, forecast: &Forecast) {
     begin(out, "memory", "Where the memory is");
     out.open("figure", &[]);
-    svg::tree(out, forecast, &WIDE);
-    svg::tree(out, forecast, &NARROW);
+    tree::tree(out, forecast, &WIDE);
+    tree::tree(out, forecast, &NARROW);
     out.close();
     out.open("details", &[]);
     let rows = forecast.tree.iter().map(|node| 1 + node.marked.len()).sum();

@@ -4,7 +4,7 @@
 //! anything else from outside. Knows nothing of policies, files, or how the forecast was found out.
 //!
 //! A forecast goes through these files in this order: `fold` chooses what is drawn when there is too much,
-//! `layout` says where, `svg` draws it, `html` writes the page around it. All of them write through `markup`,
+//! `layout` says where, `tree` draws it; `svg` and `html` put the rest around it. All of them write through `markup`,
 //! the only place that escapes.
 
 mod colors;
@@ -15,6 +15,8 @@ mod markup;
 #[cfg(test)]
 mod samples;
 mod svg;
+mod symbols;
+mod tree;
 mod words;
 
 use crate::forecast::Forecast;
