@@ -70,7 +70,7 @@ fn recorded(name: &str) -> PathBuf {
     folder
 }
 
-const FORESEEN: &str = r#"when /job runs out of memory: killed worker-2 (103), about 25MiB
+const FORESEEN: &str = r#"when /job runs out of memory: would kill worker-2 (103), about 25MiB
     by rule "kill" of a, attached to /job
     the victim: worker-2 (103) in /job/batch
     there is room for 100MiB now; when memory runs out there is none
@@ -111,8 +111,8 @@ fn the_live_machine_gives_the_same_without_being_touched() {
     assert_eq!((exit, said.lines().last()), (4, Some("help: `--cgroup` is a path from the cgroup2 mount")));
     // A policy that is attached above, and asked for what is below.
     let (_, told, _) = oomc(&folder, &format!("plan b.oom --cgroup /job --oom /job/web {roots}"));
-    assert!(told.starts_with("when /job/web runs out of memory: did nothing\n"), "{told}");
-    assert!(told.contains("    the kernel's own killer takes nginx (100) in /job/web\n"), "{told}");
+    assert!(told.starts_with("when /job/web runs out of memory: would do nothing\n"), "{told}");
+    assert!(told.contains("    the kernel's own killer would take nginx (100) in /job/web\n"), "{told}");
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn one_event_after_the_other() {
     let (exit, told, _) = oomc(&folder, "sim a.oom --snapshot s.json --oom /job --times 9");
     let events: Vec<&str> = told.lines().filter(|line| line.starts_with("when /job")).collect();
     let expected = [
-        "when /job runs out of memory: killed worker-2 (103), about 25MiB",
-        "when /job runs out of memory: killed worker-1 (102), about 50MiB",
-        "when /job runs out of memory: did nothing",
-        "when /job runs out of memory: did nothing",
+        "when /job runs out of memory: would kill worker-2 (103), about 25MiB",
+        "when /job runs out of memory: would kill worker-1 (102), about 50MiB",
+        "when /job runs out of memory: would do nothing",
+        "when /job runs out of memory: would do nothing",
     ];
     assert_eq!((exit, events.as_slice()), (0, expected.as_slice()), "the kernel takes nginx in between");
     assert!(told.ends_with("nothing would change from here on\n"), "{told}");
@@ -135,11 +135,11 @@ fn where_two_policies_differ() {
     let folder = recorded("diff");
     let (exit, told, _) = oomc(&folder, "diff a.oom b.oom --snapshot s.json");
     let expected = "when / runs out of memory
-    a.oom: would have killed worker-2 (103), about 25MiB, by rule \"kill\"
-    b.oom: would have killed /job/batch, about 80MiB, by rule \"line 1\"
+    a.oom: would kill worker-2 (103), about 25MiB, by rule \"kill\"
+    b.oom: would kill /job/batch, about 80MiB, by rule \"line 1\"
 when /job runs out of memory
-    a.oom: would have killed worker-2 (103), about 25MiB, by rule \"kill\"
-    b.oom: would have killed /job/batch, about 80MiB, by rule \"line 1\"
+    a.oom: would kill worker-2 (103), about 25MiB, by rule \"kill\"
+    b.oom: would kill /job/batch, about 80MiB, by rule \"line 1\"
 they decide differently at 2 of 2 places
 ";
     assert_eq!((exit, told.as_str()), (1, expected));
@@ -157,7 +157,10 @@ fn names_can_be_taken_out() {
     }
     fs::write(folder.join("s.json"), &text).unwrap();
     let (exit, told, _) = oomc(&folder, "sim b.oom --snapshot s.json");
-    assert!(exit == 0 && told.contains("killed /cgroup-1/cgroup-2 with 2 processes, about 80MiB"), "{told}");
+    assert!(
+        exit == 0 && told.contains("would kill /cgroup-1/cgroup-2 with 2 processes, about 80MiB"),
+        "{told}"
+    );
 }
 
 #[test]

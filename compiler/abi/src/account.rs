@@ -20,6 +20,17 @@ pub struct Account<'a> {
     pub cgroup: &'a dyn Fn(u64) -> String,
 }
 
+/// How it is told what a policy does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tense {
+    /// It has happened.
+    Did,
+    /// It has not: the policy only writes down what it would have done.
+    WouldHave,
+    /// It may come.
+    Would,
+}
+
 impl fmt::Debug for Account<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Account").field(self.record).finish()
@@ -52,9 +63,19 @@ impl Account<'_> {
     /// What was done, or in audit mode would have been.
     #[must_use]
     pub fn action(&self) -> String {
+        self.action_in(if self.record.audit { Tense::WouldHave } else { Tense::Did })
+    }
+
+    /// What was, would have been, or would be done.
+    #[must_use]
+    pub fn action_in(&self, tense: Tense) -> String {
         let record = self.record;
-        let done = |would: &str, did: &str| if record.audit { would.to_owned() } else { did.to_owned() };
-        let kill = done("would have killed", "killed");
+        let verb = |did: &str, done: &str, base: &str| match tense {
+            Tense::Did => did.to_owned(),
+            Tense::WouldHave => format!("would have {done}"),
+            Tense::Would => format!("would {base}"),
+        };
+        let kill = verb("killed", "killed", "kill");
         let about = match record.expected {
             bytes if bytes > 0 => format!(", about {}", short(Unit::Bytes, bytes)),
             _ => String::new(),
@@ -65,23 +86,23 @@ impl Account<'_> {
             killed => format!(" with {killed} processes"),
         };
         match Action::from_code(record.action) {
-            Some(Action::None) => done("would have done nothing", "did nothing"),
+            Some(Action::None) => verb("did nothing", "done nothing", "do nothing"),
             Some(Action::KillProcess) => format!("{kill} {} ({}){about}", record.victim_name, record.victim),
             Some(Action::KillCgroup) => format!("{kill} {}{killed}{about}", (self.cgroup)(record.victim)),
             Some(Action::KillAll) => format!("{kill} all that was found{killed}{about}"),
             Some(Action::RaiseLimit) => format!(
                 "{} the limit by {} to {}",
-                done("would have raised", "raised"),
+                verb("raised", "raised", "raise"),
                 short(Unit::Bytes, record.expected),
                 short(Unit::Bytes, record.result)
             ),
             Some(Action::Wait) => format!(
                 "{} for {} ({}), which is on its way out",
-                done("would have waited", "waits"),
+                verb("waits", "waited", "wait"),
                 record.victim_name,
                 record.victim
             ),
-            Some(Action::Defer) => done("would have deferred", "deferred"),
+            Some(Action::Defer) => verb("deferred", "deferred", "defer"),
             None => format!("did something that this version does not know ({})", record.action),
         }
     }
@@ -247,6 +268,24 @@ mod tests {
             "memory was wanted by sh (12)",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn what_may_come_is_told_so() {
+        let declared = declared();
+        let told = |action: Action| {
+            let victim_name = "worker".to_owned();
+            let record =
+                Record { action: u64::from(action.code()), victim: 7, victim_name, ..Record::default() };
+            Account { record: &record, declared: &declared, cgroup: &|id| format!("/c{id}") }
+                .action_in(Tense::Would)
+        };
+        assert_eq!(told(Action::None), "would do nothing");
+        assert_eq!(told(Action::KillProcess), "would kill worker (7)");
+        assert_eq!(told(Action::KillCgroup), "would kill /c7");
+        assert_eq!(told(Action::RaiseLimit), "would raise the limit by 0B to 0B");
+        assert_eq!(told(Action::Wait), "would wait for worker (7), which is on its way out");
+        assert_eq!(told(Action::Defer), "would defer");
     }
 
     #[test]

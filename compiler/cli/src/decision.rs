@@ -3,7 +3,7 @@
 //! Takes a record, what its policy declares, and a way to name cgroups. Sentences come from `oomc-abi`'s account;
 //! what stands on which line, and what programs get, is decided here.
 
-use oomc_abi::account::Account;
+use oomc_abi::account::{Account, Tense};
 use oomc_abi::declared::Declared;
 use oomc_abi::record::{Action, Candidate, End, Record};
 use serde_json::{Value, json};
@@ -26,9 +26,9 @@ impl<'a> Told<'a> {
         self.account().summary()
     }
 
-    /// What was done, without who asked and why.
-    pub(crate) fn action(&self) -> String {
-        self.account().action()
+    /// What would be done, without who asked and why.
+    pub(crate) fn would(&self) -> String {
+        self.account().action_in(Tense::Would)
     }
 
     /// The best candidates, a line each.

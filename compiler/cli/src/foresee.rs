@@ -92,7 +92,7 @@ pub(crate) fn forecast(policy: &Policy, answer: &Answer, protections: Vec<Protec
         Some(record) => {
             let told = Told { record, declared, cgroup: &path };
             forecast.audit = record.audit;
-            forecast.summary = told.action();
+            forecast.summary = told.would();
             forecast.rule = told.account().acting_rule();
             forecast.rules = ends(record, &declared.rules);
             forecast.remarks.extend(told.account().remarks());
@@ -123,9 +123,9 @@ pub(crate) fn forecast(policy: &Policy, answer: &Answer, protections: Vec<Protec
 pub(crate) fn told_of_kernel(decision: &Decision) -> Option<String> {
     let who = |at| prose::object(&process(&decision.before, at));
     Some(match decision.kernel.as_ref()? {
-        KernelsOwn::Killed(at) => format!("the kernel's own killer takes {}", who(*at)),
-        KernelsOwn::Waits(at) => format!("the kernel waits for {}", who(*at)),
-        KernelsOwn::Nobody => "the kernel's own killer finds nobody".to_owned(),
+        KernelsOwn::Killed(at) => format!("the kernel's own killer would take {}", who(*at)),
+        KernelsOwn::Waits(at) => format!("the kernel would wait for {}", who(*at)),
+        KernelsOwn::Nobody => "the kernel's own killer would find nobody".to_owned(),
     })
 }
 

@@ -275,9 +275,11 @@ impl Machine {
     pub fn bury(&mut self) {
         for at in 0..self.processes.len() {
             let one = self.process(at);
-            let shared =
-                self.processes.iter().any(|other| other.shares_with == Some(at) && other.life == Life::Lives);
-            if one.life == Life::Lives || one.kernel || one.shares_with.is_some() || shared {
+            if one.life == Life::Lives || one.kernel || one.shares_with.is_some() {
+                continue;
+            }
+            let shares = |other: &Process| other.shares_with == Some(at) && other.life == Life::Lives;
+            if self.processes.iter().any(shares) {
                 continue;
             }
             let (anon, file, shmem, swap, pgtables) = (one.anon, one.file, one.shmem, one.swap, one.pgtables);

@@ -121,7 +121,7 @@ fn tell(machine: &Machine, side: &Side, record: Option<&Record>) -> String {
     };
     let told = Told { record, declared: &side.policy.declared, cgroup: &name };
     match told.account().acting_rule() {
-        Some(rule) => format!("{}, by rule \"{rule}\"", told.action()),
-        None => told.action(),
+        Some(rule) => format!("{}, by rule \"{rule}\"", told.would()),
+        None => told.would(),
     }
 }

@@ -54,7 +54,9 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
             report.line("nothing would change from here on");
             break;
         }
-        trial.go_on(&answer);
+        if number < args.times {
+            trial.go_on(&answer);
+        }
     }
     let of_first = |key: &str| told.first().and_then(|first| first.get(key)).cloned();
     let result =
