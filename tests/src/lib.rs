@@ -6,6 +6,7 @@ pub mod agree;
 pub mod child;
 pub mod constructs;
 pub mod generate;
+pub mod play;
 
 use std::path::{Path, PathBuf};
 

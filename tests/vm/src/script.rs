@@ -159,6 +159,8 @@ pub enum Action {
     Hide(String),
     /// `wait DURATION`, in milliseconds.
     Wait(u64),
+    /// `decisions`: the report tells what the policies of the case have decided.
+    Decisions,
     /// `show PATH FILE`, `show log TEXT`: for a reader, no check.
     Show(Vec<String>),
     /// `measure FILE`: loads by libbpf and shows the verifier's counts.
@@ -440,6 +442,7 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             let word = words.next("a duration")?;
             Action::Wait(millis(&word).ok_or_else(|| format!("`{word}` is no duration such as `500ms`"))?)
         }
+        "decisions" => Action::Decisions,
         "show" => Action::Show(words.rest.by_ref().collect()),
         "measure" => Action::Measure(words.next("a file")?),
         "expect" => Action::Expect(expect(&mut words)?),
