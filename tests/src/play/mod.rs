@@ -36,8 +36,10 @@ const STUCK: usize = 3;
 const MEMORY: i64 = (640 << 20) / PAGE;
 const RESERVED: i64 = (64 << 20) / PAGE;
 
-/// What the kernel keeps for a process, in pages: stacks, page tables, and what else counts.
-const KERNEL: i64 = (512 << 10) / PAGE;
+/// What is charged for a process besides, in pages: stacks, page tables, and what else counts; and what it has mapped
+/// of the program that it runs. As measured.
+const KERNEL: i64 = (220 << 10) / PAGE;
+const MAPPED: i64 = (2 << 20) / PAGE;
 
 /// Page tables of a process, in bytes: those of the program that it runs, and of each page.
 const PAGE_TABLES: i64 = 40 << 10;
@@ -283,6 +285,10 @@ impl<'k> Stage<'k> {
                 Part::Uid(uid) => process.uid = i64::from(*uid),
                 Part::Comm(comm) => process.comm.clone_from(comm),
                 Part::Threads(more) => process.threads += i64::from(*more),
+                Part::Sparse(pages) => {
+                    held[Memory::Anon as usize] += i64::from(*pages);
+                    process.pgtables += i64::from(*pages) * PAGE;
+                }
             }
         }
         self.tasks.insert(name.to_owned(), Task { process, held, killed: false, lingers: None });
@@ -320,14 +326,17 @@ impl<'k> Stage<'k> {
         for task in self.tasks.values().filter(|task| !task.killed) {
             let [anon, file, shmem] = task.held;
             let pgtables = (PAGE_TABLES + PAGE_TABLES_PER_PAGE * (anon + file + shmem)) / PAGE * PAGE;
+            let pgtables = task.process.pgtables + pgtables;
+            // It lies in the initramfs, which is a tmpfs.
+            let shmem = shmem + MAPPED;
             machine.processes.push(Process { anon, file, shmem, pgtables, ..task.process.clone() });
             let home = machine.home(machine.processes.len() - 1);
             let (own, more) = (&mut machine.cgroups[home].own, amounts(task.held));
-            own.charged += more.charged;
+            own.charged += more.charged + task.process.pgtables / PAGE;
             own.anon += more.anon;
             own.file += more.file;
             own.shmem += more.shmem;
-            own.kernel += more.kernel;
+            own.kernel += more.kernel + task.process.pgtables;
         }
         machine
     }

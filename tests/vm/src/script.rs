@@ -182,6 +182,8 @@ pub enum Part {
     Comm(String),
     /// Threads besides the main one.
     Threads(u32),
+    /// Private pages so far from each other that each needs a page of page tables.
+    Sparse(u32),
 }
 
 /// A kind of memory.
@@ -481,6 +483,7 @@ fn task(words: &mut Words<'_>) -> Result<Action, String> {
             "uid" => Part::Uid(words.number()?),
             "comm" => Part::Comm(words.next("a name")?),
             "threads" => Part::Threads(words.number()?),
+            "sparse" => Part::Sparse(words.number()?),
             kind => match memory(kind) {
                 Some(kind) => Part::Holds(kind, words.bytes()?),
                 None => return Err(format!("`{kind}` says nothing about a task")),
