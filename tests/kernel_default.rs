@@ -31,7 +31,9 @@ fn code(text: &str) -> Vec<&str> {
 fn the_cases_are_about_the_library() {
     let cases: Vec<String> = files(&root().join("tests/cases/run"))
         .into_iter()
-        .filter(|path| path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("kernel_default")))
+        .filter(|path| {
+            path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("kernel_default"))
+        })
         .map(|path| read(&path))
         .collect();
     assert!(!cases.is_empty(), "no case compares it with the kernel");
@@ -81,9 +83,11 @@ fn score(process: &Process, event: &Event) -> i64 {
 /// Processes of the domain.
 fn domain<'m>(machine: &'m Machine, event: &Event) -> impl Iterator<Item = &'m Process> {
     let top = event.cgroup.unwrap_or(0);
-    machine.processes.iter().enumerate().filter_map(move |(index, process)| {
-        machine.is_within(machine.home(index), top).then_some(process)
-    })
+    machine
+        .processes
+        .iter()
+        .enumerate()
+        .filter_map(move |(index, process)| machine.is_within(machine.home(index), top).then_some(process))
 }
 
 /// Why the two may choose differently, if there is a reason; each is written in the library's or the book's text.
@@ -105,7 +109,9 @@ fn explanation(scene: &Scene, policy: &Chosen, own: &Chosen) -> Option<&'static 
     if let (Some(one), Some(other)) = (of(policy), of(own))
         && score(one, event) == score(other, event)
     {
-        return Some("equal scores: the policy takes the larger, then the younger one; the kernel the last it meets");
+        return Some(
+            "equal scores: the policy takes the larger, then the younger one; the kernel the last it meets",
+        );
     }
     if of(own).is_some_and(|process| process.leader_gone) {
         return Some("the main thread has gone: for a policy the process's memory is missing");

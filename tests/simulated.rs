@@ -1,34 +1,34 @@
 //! The cases that run in the machine, once more: in the simulator, and each decision before the oracle, too.
 //!
-//! The same files and the same expectations; [`oomc_tests::play`] plays them. Which cases it cannot play is counted;
-//! `OOMC_SHOW=1` names them.
+//! The same files and the same expectations; [`oomc_tests::play`] plays them. In the machine
+//! (`tests/vm/agreement.rs`) the kernel's decisions are compared with those that are played here. Which cases cannot
+//! be played is counted; `OOMC_SHOW=1` names them.
 
 use oomc_abi::resolve::KernelView;
 use oomc_sim::Kernel;
-use oomc_tests::play::{End, play};
-use oomc_tests::{files, read, root, short};
-use oomc_vm::script;
+use oomc_tests::play::compare::{But, differences, left_out};
+use oomc_tests::play::{End, cases, play};
+use oomc_vm::report::Decision;
 
 /// Cases that a model can show, at least: a change that makes one unplayable is noticed.
-const LEAST: usize = 129;
+const LEAST: usize = 164;
+
+fn kernel() -> Kernel {
+    Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled")
+}
 
 #[test]
 fn what_happens_in_the_machine_happens_in_the_simulator() {
-    let kernel = Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled");
+    let kernel = kernel();
     let (mut played, mut decisions, mut failed, mut left) = (0, 0, Vec::new(), Vec::new());
-    for path in files(&root().join("tests/cases/run")) {
-        if path.extension().is_none_or(|extension| extension != "oom") {
-            continue;
-        }
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let case = script::parse(&name, &read(&path)).unwrap_or_else(|error| panic!("{error}"));
+    for case in cases() {
         match play(&kernel, &case) {
             Ok(done) => {
                 played += 1;
                 decisions += done.asked;
             }
-            Err(End::Wrong(what)) => failed.push(format!("{}: {what}", short(&path))),
-            Err(End::Unplayable(what)) => left.push(format!("{name}: {what}")),
+            Err(End::Wrong(what)) => failed.push(what),
+            Err(End::Unplayable(what)) => left.push(format!("{}: {what}", case.name)),
         }
     }
     eprintln!(
@@ -40,4 +40,59 @@ fn what_happens_in_the_machine_happens_in_the_simulator() {
     }
     assert!(failed.is_empty(), "{} cases go on otherwise:\n{}", failed.len(), failed.join("\n\n"));
     assert!(played >= LEAST, "only {played} cases can be played");
+}
+
+/// Each part of a decision, changed.
+fn changed(decision: &Decision) -> Vec<(&'static str, Decision)> {
+    let other = |text: &str| format!("{text}-");
+    let name = |text: &Option<String>| text.as_ref().map_or_else(|| Some("-".to_owned()), |_| None);
+    let mut ends = decision.ends.clone();
+    ends.iter_mut().for_each(|(_, end)| end.push('-'));
+    let mut candidates = decision.candidates.clone();
+    candidates.push(("another".to_owned(), 1));
+    vec![
+        ("attached", Decision { attached: other(&decision.attached), ..decision.clone() }),
+        ("domain", Decision { domain: other(&decision.domain), ..decision.clone() }),
+        ("audit", Decision { audit: !decision.audit, ..decision.clone() }),
+        ("answer", Decision { answer: 1 - decision.answer, ..decision.clone() }),
+        ("action", Decision { action: other(&decision.action), ..decision.clone() }),
+        ("rule", Decision { rule: name(&decision.rule), ..decision.clone() }),
+        ("victim", Decision { victim: name(&decision.victim), ..decision.clone() }),
+        ("killed", Decision { killed: decision.killed + 1, ..decision.clone() }),
+        (
+            "limit",
+            Decision { limit: Some(decision.limit.map_or(1, |limit| limit / 50 * 51)), ..decision.clone() },
+        ),
+        ("ends", Decision { ends, ..decision.clone() }),
+        ("candidates", Decision { candidates, ..decision.clone() }),
+    ]
+}
+
+/// What is compared with the kernel would tell: each part of each decision, one too many and one too few.
+#[test]
+fn another_decision_is_found() {
+    let kernel = kernel();
+    let mut looked_at = 0;
+    for case in cases() {
+        let Ok(played) = play(&kernel, &case) else { continue };
+        let decisions = &played.decisions;
+        let is_found = |told: &[Decision]| differences(&case.name, decisions, told).is_some();
+        assert!(!is_found(decisions), "{} differs from itself", case.name);
+        for at in 0..decisions.len() {
+            for (part, decision) in changed(&decisions[at]) {
+                let mut told = decisions.clone();
+                told[at] = decision;
+                assert!(is_found(&told), "{}: another {part} of decision {at} is not found", case.name);
+                looked_at += 1;
+            }
+            let mut told = decisions.clone();
+            told.remove(at);
+            assert!(is_found(&told), "{}: decision {at} is not missed", case.name);
+            let mut told = decisions.clone();
+            told.push(decisions[at].clone());
+            let may_be_more = left_out(&case.name) == Some(But::MoreDecisions);
+            assert!(may_be_more || is_found(&told), "{}: one more decision is not found", case.name);
+        }
+    }
+    assert!(looked_at > 1_000, "only {looked_at} changes were made");
 }

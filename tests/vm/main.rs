@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     let board = Arc::new(Board::default());
     let mut trials = Vec::new();
     let mut wanted = Vec::new();
-    let mut decided = Vec::new();
+    let (mut tell, mut decided) = (0, Vec::new());
     let files = case_files().into_iter().chain(shipped_policies()).map(|(name, file, script)| {
         let case = fs::read_to_string(&file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         match case {
             Ok(case) => {
                 let tells = case.steps.iter().any(|step| step.action == Action::Decisions);
+                tell += usize::from(tells);
                 if selected(&arguments, &name) || (tells && selected(&arguments, agreement::NAME)) {
                     decided.extend(tells.then(|| case.clone()));
                     wanted.push(case);
@@ -67,7 +68,8 @@ fn main() -> ExitCode {
         }
     }
     let judge = Arc::clone(&board);
-    let trial = Trial::test(agreement::NAME, move || agreement::judge(&decided, |name| judge.report(name)));
+    let agree = move || agreement::judge(&decided, tell, |name| judge.report(name));
+    let trial = Trial::test(agreement::NAME, agree);
     trials.push(trial.with_ignored_flag(tools.is_none()));
     let mut dead = HashMap::new();
     if selected(&arguments, random::NAME) && tools.is_some() {

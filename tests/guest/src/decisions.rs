@@ -66,15 +66,16 @@ impl Decisions {
         let action = text(record.get("action"));
         let victim = record.get("victim").unwrap_or(&Value::Null);
         let victim = match action.as_str() {
-            "killed a process" | "waits for a victim that is on its way out" => Some(text(victim.get("name"))),
+            "killed a process" | "waits for a victim that is on its way out" => {
+                Some(text(victim.get("name")))
+            }
             "killed a cgroup" => victim.get("id").and_then(Value::as_u64).map(path),
             _ => None,
         };
         let limit = (action == "raised the limit").then(|| record.get("result").and_then(Value::as_i64));
         let ends = list(record.get("rules")).map(|end| (text(end.get("rule")), text(end.get("end"))));
-        let candidates = list(record.get("candidates")).map(|one| {
-            (text(one.get("name")), one.get("class").and_then(Value::as_u64).unwrap_or_default())
-        });
+        let candidates = list(record.get("candidates"))
+            .map(|one| (text(one.get("name")), one.get("class").and_then(Value::as_u64).unwrap_or_default()));
         Decision {
             attached: path(number("attached")),
             domain: path(number("domain")),

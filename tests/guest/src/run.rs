@@ -91,7 +91,10 @@ impl Stage {
             Action::Oomc { args, .. } => args.first().is_some_and(|verb| verb == "unload"),
             action => matches!(action, Action::Remove(_)),
         };
-        if ends && pins() > 0 && let Some(decisions) = &mut self.decisions {
+        if ends
+            && pins() > 0
+            && let Some(decisions) = &mut self.decisions
+        {
             decisions.read()?;
         }
         match action {

@@ -8,8 +8,9 @@
 
 #![expect(clippy::indexing_slicing, reason = "an index of another machine is a mistake of the test")]
 
-pub mod compare;
 mod operator;
+
+pub mod compare;
 
 use std::collections::BTreeMap;
 
@@ -21,10 +22,11 @@ use oomc_sim::machine::{
 };
 use oomc_sim::{Attached, Kernel, Killer, Simulation};
 use oomc_vm::report::Decision;
-use oomc_vm::script::{Action, Case, Expect, Memory, Part, State};
+use oomc_vm::script::{self, Action, Case, Expect, Memory, Part, State};
 
 use crate::agree::{Both, agree_with};
 use crate::generate::Scene;
+use crate::{files, read, root};
 
 /// OOMs in one growth, at most.
 const MOST: usize = 64;
@@ -115,6 +117,22 @@ fn unplayable<T>(what: impl Into<String>) -> Result<T, End> {
 
 fn wrong<T>(what: impl Into<String>) -> Result<T, End> {
     Err(End::Wrong(what.into()))
+}
+
+/// The cases that run in the machine.
+///
+/// # Panics
+/// If one of them cannot be read.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let paths = files(&root().join("tests/cases/run")).into_iter();
+    let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "oom"));
+    paths
+        .map(|path| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            script::parse(&name, &read(&path)).unwrap_or_else(|error| panic!("{error}"))
+        })
+        .collect()
 }
 
 /// Plays a case to its end.
@@ -385,7 +403,9 @@ impl<'k> Stage<'k> {
                 Some((max - machine.sum(at, |own| own.charged), at))
             });
             // Charging begins below: of two limits that are hit at once, the lower one counts.
-            let Some((room, domain)) = rooms.min_by_key(|(room, _)| *room) else { return wrong("a process without a cgroup") };
+            let Some((room, domain)) = rooms.min_by_key(|(room, _)| *room) else {
+                return wrong("a process without a cgroup");
+            };
             let taken = pages.min(room.max(0));
             self.task(name)?.held[kind as usize] += taken;
             pages -= taken;
