@@ -89,12 +89,13 @@ fn are_equal(but: Option<But>, simulator: &[&Decision], kernel: &[&Decision]) ->
         None => simulator == kernel,
         Some(But::MoreDecisions) => kernel.starts_with(simulator),
         Some(But::ExactLimits) => {
-            let alike = |(one, other): (&&Decision, &&Decision)| {
-                let limits = one.limit.zip(other.limit);
-                let near = limits.is_none_or(|(one, other)| one.abs_diff(other) <= one.unsigned_abs() / 100);
-                let other =
-                    Decision { limit: one.limit.filter(|_| other.limit.is_some()), ..(*other).clone() };
-                near && **one == other
+            let alike = |(one, other): (&&Decision, &&Decision)| match (one.limit, other.limit) {
+                (Some(limit), Some(told)) => {
+                    let near = limit.abs_diff(told) <= limit.unsigned_abs() / 100;
+                    near && Decision { limit: None, ..(*one).clone() }
+                        == Decision { limit: None, ..(*other).clone() }
+                }
+                _ => one == other,
             };
             simulator.len() == kernel.len() && simulator.iter().zip(kernel).all(alike)
         }
