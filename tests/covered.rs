@@ -7,6 +7,7 @@
 //! | `ir` | each construct, and each way in which a field is read |
 //! | `vcode`, `regalloc`, `asm` together | each kind of instruction of the IR, of which all code is made |
 //! | `run` | each word, sign, construct and field |
+//! | `run`, and compared | the same, but for what `NOT_COMPARED` names |
 //!
 //! A field has its case in `run` and nowhere else: before, fields that are read in one way differ in nothing but the
 //! name, and `tests/abi.rs` compares that with the kernel. Code does not know constructs any more, so its cases are
@@ -17,6 +18,9 @@ use std::collections::HashSet;
 use oomc_compiler::hir::Policy;
 use oomc_compiler::ir::{self, Module};
 use oomc_compiler::{KernelView, Source, lower, passes};
+use oomc_sim::Kernel;
+use oomc_tests::play::compare::{IN_PART, left_out};
+use oomc_tests::play::{cases as run_cases, play};
 use oomc_tests::{constructs, files, read, root};
 
 /// What happens to no policy in a machine: parts of `test` blocks, which say what a model does.
@@ -65,6 +69,49 @@ fn every_construct_has_a_case_in_the_machine() {
     let mut wanted = constructs::all();
     wanted.retain(|construct| !IN_TESTS.contains(&construct.as_str()));
     demand("run", wanted, &seen);
+}
+
+/// What no case shows in kernel, simulator and oracle alike, and why.
+const NOT_COMPARED: [(&str, &str); 1] =
+    [("field process.swap", "which pages are swapped out, and when, only the kernel knows")];
+
+/// Cases in which all of each decision is compared, at least.
+const COMPARED: usize = 150;
+
+#[test]
+fn every_construct_is_compared_with_the_kernel() {
+    let kernel = Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled");
+    let (mut seen, mut compared) = (HashSet::new(), 0);
+    for case in run_cases().iter().filter(|case| left_out(&case.name).is_none()) {
+        let Ok(played) = play(&kernel, case) else { continue };
+        compared += 1;
+        for both in &played.policies {
+            seen.extend(constructs::of(&both.checked));
+            seen.extend(words(&both.text));
+        }
+    }
+    assert!(compared >= COMPARED, "only {compared} cases are compared as a whole");
+    let needless: Vec<&str> =
+        NOT_COMPARED.iter().map(|(name, _)| *name).filter(|name| seen.contains(*name)).collect();
+    assert!(needless.is_empty(), "these are compared: {needless:?}");
+    let mut wanted = constructs::all();
+    wanted.retain(|construct| {
+        let is_left = NOT_COMPARED.iter().any(|(name, _)| name == construct);
+        !IN_TESTS.contains(&construct.as_str()) && !is_left
+    });
+    demand("run that is compared", wanted, &seen);
+}
+
+/// Each case that is compared in part can be played.
+#[test]
+fn cases_that_are_compared_in_part_are_there() {
+    let kernel = Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled");
+    let cases = run_cases();
+    for part in IN_PART {
+        let case = cases.iter().find(|case| case.name == part.case);
+        let case = case.unwrap_or_else(|| panic!("there is no case {}", part.case));
+        assert!(play(&kernel, case).is_ok(), "{} cannot be played", part.case);
+    }
 }
 
 #[test]

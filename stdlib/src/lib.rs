@@ -7,6 +7,7 @@
 pub const FILES: &[(&str, &str)] = &[
     ("batch_first", include_str!("../policies/batch_first.oom")),
     ("grow_then_kill", include_str!("../policies/grow_then_kill.oom")),
+    ("kernel_default", include_str!("../policies/kernel_default.oom")),
     ("largest_leaf", include_str!("../policies/largest_leaf.oom")),
     ("largest_process", include_str!("../policies/largest_process.oom")),
     ("largest_tenant", include_str!("../policies/largest_tenant.oom")),

@@ -49,8 +49,11 @@ pub fn both(text: &str, kernel: &Kernel) -> Option<Both> {
 }
 
 /// What a policy is set to in a scene.
-fn settings(both: &Both, scene: &Scene) -> Settings {
+fn settings(both: &Both, scene: &Scene, params: &[(String, i64)]) -> Settings {
     let mut settings = Settings::of(&both.checked);
+    for (param, value) in both.checked.params.values().zip(&mut settings.params) {
+        *value = params.iter().find(|(name, _)| *name == param.name).map_or(*value, |(_, set)| *set);
+    }
     if let Some(audit) = scene.audit {
         settings.audit = audit;
     }
@@ -62,12 +65,28 @@ fn settings(both: &Both, scene: &Scene) -> Settings {
 /// # Errors
 /// In what they differ, or what the program does that the verifier would have refused.
 pub fn agree(both: &Both, kernel: &Kernel, scene: &Scene) -> Result<Decision, String> {
-    let settings = settings(both, scene);
+    agree_with(both, kernel, scene, &[])
+}
+
+/// Asks both, with params that somebody has set.
+///
+/// # Errors
+/// As [`agree`].
+pub fn agree_with(
+    both: &Both,
+    kernel: &Kernel,
+    scene: &Scene,
+    params: &[(String, i64)],
+) -> Result<Decision, String> {
+    let settings = settings(both, scene, params);
     let decision = decide(&both.checked, &settings, &scene.machine, &scene.event);
     let mut simulation =
         Simulation::new(kernel, scene.machine.clone()).map_err(|lacking| lacking.to_string())?;
     let mut attached = Attached::new(&both.policy, &scene.machine, scene.event.attached);
     attached.set_audit(settings.audit);
+    for (name, value) in params {
+        attached.set(name, *value);
+    }
     let run = simulation.ask(&mut attached, &scene.event).map_err(|refusal| refusal.to_string())?;
     let mut found = Differences::default();
     compare(&mut found, both, scene, &decision, &run, &attached, simulation.machine());

@@ -9,6 +9,7 @@ pub mod constructs;
 pub mod generate;
 pub mod markup;
 pub mod page;
+pub mod play;
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@
 //! environment; with `OOMC_VM_VERBOSE` the steps of passing cases are shown, too. Without them there is no machine to boot: the cases are read, so that a wrong
 //! script fails, and count as ignored.
 
+mod agreement;
 mod large;
 mod pairs;
 mod random;
@@ -17,7 +18,7 @@ use std::{env, fs, thread};
 use libtest_mimic::{Arguments, Failed, Trial};
 use oomc_vm::report::Report;
 use oomc_vm::run::{self, Tools};
-use oomc_vm::script::{self, Case};
+use oomc_vm::script::{self, Action, Case};
 
 /// Reports as they come in, for the tests that wait for them.
 #[derive(Default)]
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let board = Arc::new(Board::default());
     let mut trials = Vec::new();
     let mut wanted = Vec::new();
+    let (mut tell, mut decided) = (0, Vec::new());
     let files = case_files().into_iter().chain(shipped_policies()).map(|(name, file, script)| {
         let case = fs::read_to_string(&file)
             .map_err(|error| format!("cannot read {}: {error}", file.display()))
@@ -52,7 +54,10 @@ fn main() -> ExitCode {
     for (name, case) in files.chain(large) {
         match case {
             Ok(case) => {
-                if selected(&arguments, &name) {
+                let tells = case.steps.iter().any(|step| step.action == Action::Decisions);
+                tell += usize::from(tells);
+                if selected(&arguments, &name) || (tells && selected(&arguments, agreement::NAME)) {
+                    decided.extend(tells.then(|| case.clone()));
                     wanted.push(case);
                 }
                 let board = Arc::clone(&board);
@@ -62,6 +67,10 @@ fn main() -> ExitCode {
             Err(error) => trials.push(Trial::test(name, move || Err(Failed::from(error)))),
         }
     }
+    let judge = Arc::clone(&board);
+    let agree = move || agreement::judge(&decided, tell, |name| judge.report(name));
+    let trial = Trial::test(agreement::NAME, agree);
+    trials.push(trial.with_ignored_flag(tools.is_none()));
     let mut dead = HashMap::new();
     if selected(&arguments, random::NAME) && tools.is_some() {
         let random = random::cases();
@@ -99,7 +108,7 @@ type CaseFile = (String, PathBuf, String);
 fn case_files() -> Vec<CaseFile> {
     let named = |path: PathBuf| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        (name, path, String::new())
+        (name, path, "#> decisions\n".to_owned())
     };
     policies("../cases/run").into_iter().map(named).collect()
 }

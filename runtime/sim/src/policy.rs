@@ -197,16 +197,26 @@ impl Attached {
         self.maps.iter_mut().find(|map| map.name == name)
     }
 
+    /// Puts a label on the cgroup of this id, or takes it away; false if the policy has none of this name.
+    pub fn put_label(&mut self, cgroup: i64, name: &str, value: Option<i64>) -> bool {
+        let number = self.policy.declared.labels.iter().position(|label| label.name == name);
+        let Some(number) = number else { return false };
+        let Some(map) = self.map(LABELS) else { return false };
+        let key = [cgroup.to_le_bytes(), (number as i64).to_le_bytes()].concat();
+        let Index::Hash { found, .. } = &mut map.index else { return false };
+        let Some(value) = value else {
+            found.remove(&key);
+            return true;
+        };
+        let value_at = *found.entry(key).or_insert_with(|| map.region.push());
+        map.set_word(value_at, 0, value);
+        true
+    }
+
     fn read_labels(&mut self, machine: &Machine, index: CgroupIndex) {
         let cgroup = machine.cgroup(index);
         for (name, value) in &cgroup.labels {
-            let number = self.policy.declared.labels.iter().position(|label| label.name == *name);
-            let Some(number) = number else { continue };
-            let Some(map) = self.map(LABELS) else { return };
-            let key = [cgroup.id.to_le_bytes(), (number as i64).to_le_bytes()].concat();
-            let Index::Hash { found, .. } = &mut map.index else { return };
-            let value_at = *found.entry(key).or_insert_with(|| map.region.push());
-            map.set_word(value_at, 0, *value);
+            self.put_label(cgroup.id, name, Some(*value));
         }
     }
 

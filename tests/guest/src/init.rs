@@ -122,6 +122,7 @@ fn one(name: &str) -> Result<Report, String> {
             Ok(line) => match serde_json::from_str(&line) {
                 Ok(Progress::Step(text)) => report.steps.push(text),
                 Ok(Progress::Shown(text)) => report.shown.push(text),
+                Ok(Progress::Decided(decision)) => report.decisions.push(decision),
                 Ok(Progress::Failed(text)) => report.failure = Some(text),
                 Ok(Progress::Passed) => passed = true,
                 Err(_) => report.steps.push(line),

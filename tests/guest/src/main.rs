@@ -8,6 +8,8 @@ mod init;
 
 mod run;
 
+mod decisions;
+
 mod tree;
 
 mod procs;

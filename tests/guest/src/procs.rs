@@ -104,6 +104,7 @@ impl Processes {
                 Part::Holds(kind, size) => format!("{} {size}", word(*kind)),
                 Part::Comm(comm) => format!("comm {comm}"),
                 Part::Threads(count) => format!("threads {count}"),
+                Part::Sparse(count) => format!("sparse {count}"),
                 Part::Adj(_) | Part::Uid(_) => continue,
             };
             self.expect_done(name, &command)?;

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use oomc_vm::report::Progress;
 use oomc_vm::script::{self, Action, Expect, Memory};
 
+use crate::decisions::Decisions;
 use crate::kmsg::Log;
 use crate::procs::{Outcome, Processes};
 use crate::{libbpf, map, tree};
@@ -29,6 +30,8 @@ struct Stage {
     output: String,
     loader: Option<Child>,
     follower: Option<Child>,
+    /// If they are asked for.
+    decisions: Option<Decisions>,
 }
 
 /// Runs the case of this name from its folder.
@@ -50,6 +53,7 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
         output: String::new(),
         loader: None,
         follower: None,
+        decisions: case.steps.iter().any(|step| step.action == Action::Decisions).then(Decisions::default),
     };
     for step in &case.steps {
         let start = Instant::now();
@@ -82,9 +86,23 @@ pub(crate) fn line(text: &str) -> Result<(), String> {
 
 impl Stage {
     fn step(&mut self, action: &Action) -> Result<(), String> {
+        // What takes a policy away takes its records away.
+        let ends = match action {
+            Action::Oomc { args, .. } => args.first().is_some_and(|verb| verb == "unload"),
+            action => matches!(action, Action::Remove(_)),
+        };
+        if ends
+            && pins() > 0
+            && let Some(decisions) = &mut self.decisions
+        {
+            decisions.read()?;
+        }
         match action {
             Action::Cgroup { path, max, swap, group, bare } => {
                 tree::make(path, *bare)?;
+                if let Some(decisions) = &mut self.decisions {
+                    decisions.name(path)?;
+                }
                 if let Some(max) = max {
                     tree::write(path, "memory.max", &max.to_string())?;
                 }
@@ -122,6 +140,7 @@ impl Stage {
                 thread::sleep(Duration::from_millis(*millis));
                 Ok(())
             }
+            Action::Decisions => self.tell_decisions(),
             Action::Show(words) => self.show(words),
             Action::Measure(file) => self.measure(file),
             Action::Expect(expect) => self.expect(expect),
@@ -309,6 +328,14 @@ impl Stage {
                 tell(&Progress::Step(format!("           | {}", text.trim())))
             }
         }
+    }
+
+    fn tell_decisions(&mut self) -> Result<(), String> {
+        let mut decisions = self.decisions.take().unwrap_or_default();
+        if pins() > 0 {
+            decisions.read()?;
+        }
+        decisions.all().try_for_each(|decision| tell(&Progress::Decided(decision)))
     }
 
     fn show(&mut self, words: &[String]) -> Result<(), String> {

@@ -14,6 +14,9 @@ use crate::map;
 
 const CHUNK: usize = 1 << 20;
 
+/// What a page of page tables covers.
+const REACH: usize = 2 << 20;
+
 /// Everything the process holds on to.
 #[derive(Default)]
 struct Held {
@@ -52,6 +55,15 @@ fn obey(held: &mut Held, line: &str) -> Result<(), String> {
                 let now = left.min(CHUNK);
                 held.chunks.push(vec![1; now]);
                 left -= now;
+            }
+        }
+        // Zeroed memory of this size is address space alone until somebody writes there. It is asked for in parts: the
+        // kernel refuses more at once than the machine has.
+        "sparse" => {
+            for _ in 0..size()? {
+                let mut chunk = vec![0; REACH];
+                chunk.iter_mut().step_by(REACH).for_each(|byte| *byte = 1);
+                held.chunks.push(chunk);
             }
         }
         "file" => file(held, "/ram", size()?)?,

@@ -218,10 +218,11 @@ impl Oracle<'_> {
                     && matches!(process.life, Life::Lives | Life::Dying { .. });
                 match path {
                     "signal->nr_threads" => Some(process.threads),
+                    "signal->oom_score_adj" => Some(process.adj),
                     "mm->rss_stat[1].count" => has_memory.then_some(process.anon),
                     // Unlimited, and an unsigned number: the largest that the language has.
                     "signal->rlim[3].rlim_cur" => Some(i64::MAX),
-                    "sched_reset_on_fork" => Some(member(&process.members, path)),
+                    "sched_reset_on_fork" | "in_execve" => Some(member(&process.members, path)),
                     "cgroups->subsys[0]->ss->early_init" => Some(1),
                     other => panic!("the oracle's processes have no `{other}`"),
                 }
@@ -246,6 +247,9 @@ impl Oracle<'_> {
         Some(match (self.object(scope, subject)?, path) {
             (Object::Process(index), "group_leader->comm") => Text::plain(&self.machine.process(index).comm),
             (Object::Cgroup(index), "css.cgroup->kn->name") => Text::plain(&self.machine.cgroup(index).name),
+            (Object::Event, "memcg->css.cgroup->kn->name") => {
+                Text::plain(&self.machine.cgroup(self.event.cgroup?).name)
+            }
             (Object::Event, "constraint") => {
                 let word = CONSTRAINTS.get(self.event.constraint)?;
                 Text::plain(&format!("CONSTRAINT_{}", word.to_uppercase()))

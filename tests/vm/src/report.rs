@@ -33,10 +33,40 @@ pub struct Report {
     pub steps: Vec<String>,
     /// What `show` and `measure` steps asked for, in order.
     pub shown: Vec<String>,
+    /// What its policies have decided, each policy's decisions in their order; if a step `decisions` asks for them.
+    pub decisions: Vec<Decision>,
     /// The kernel's log from the start of the case to its end.
     pub log: Vec<String>,
     /// How long the case took, in milliseconds.
     pub millis: u64,
+}
+
+/// What a record says of a decision, as far as it is the same whenever and wherever the case runs. Equal decisions in
+/// a row are one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Path of the cgroup that the policy is attached to.
+    pub attached: String,
+    /// Path of the cgroup whose limit was hit.
+    pub domain: String,
+    /// Nothing was done.
+    pub audit: bool,
+    /// What the policy returned.
+    pub answer: u64,
+    /// What was done in the end.
+    pub action: String,
+    /// By the rule of this name.
+    pub rule: Option<String>,
+    /// A process by its command name, a cgroup by its path.
+    pub victim: Option<String>,
+    /// How many processes were killed by the policy itself.
+    pub killed: u64,
+    /// Of a rise: the new limit, in bytes.
+    pub limit: Option<i64>,
+    /// How each rule ended.
+    pub ends: Vec<(String, String)>,
+    /// The best candidates by name, each with its class.
+    pub candidates: Vec<(String, u64)>,
 }
 
 /// One line from the runner of a case to the first process.
@@ -47,6 +77,8 @@ pub enum Progress {
     Step(String),
     /// Text for [`Report::shown`].
     Shown(String),
+    /// For [`Report::decisions`].
+    Decided(Decision),
     /// The case failed, with the reason.
     Failed(String),
     /// Every step is done.

@@ -159,6 +159,8 @@ pub enum Action {
     Hide(String),
     /// `wait DURATION`, in milliseconds.
     Wait(u64),
+    /// `decisions`: the report tells what the policies of the case have decided.
+    Decisions,
     /// `show PATH FILE`, `show log TEXT`: for a reader, no check.
     Show(Vec<String>),
     /// `measure FILE`: loads by libbpf and shows the verifier's counts.
@@ -180,6 +182,8 @@ pub enum Part {
     Comm(String),
     /// Threads besides the main one.
     Threads(u32),
+    /// Private pages so far from each other that each needs a page of page tables.
+    Sparse(u32),
 }
 
 /// A kind of memory.
@@ -440,6 +444,7 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             let word = words.next("a duration")?;
             Action::Wait(millis(&word).ok_or_else(|| format!("`{word}` is no duration such as `500ms`"))?)
         }
+        "decisions" => Action::Decisions,
         "show" => Action::Show(words.rest.by_ref().collect()),
         "measure" => Action::Measure(words.next("a file")?),
         "expect" => Action::Expect(expect(&mut words)?),
@@ -478,6 +483,7 @@ fn task(words: &mut Words<'_>) -> Result<Action, String> {
             "uid" => Part::Uid(words.number()?),
             "comm" => Part::Comm(words.next("a name")?),
             "threads" => Part::Threads(words.number()?),
+            "sparse" => Part::Sparse(words.number()?),
             kind => match memory(kind) {
                 Some(kind) => Part::Holds(kind, words.bytes()?),
                 None => return Err(format!("`{kind}` says nothing about a task")),
