@@ -25,7 +25,7 @@ const MEMORY: i64 = 16 << 30;
 
 /// What holds of an object of which a test does not say otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Default {
+pub struct Assumed {
     /// Properties.
     pub of: &'static str,
     /// Their value.
@@ -33,40 +33,40 @@ pub struct Default {
 }
 
 /// All of them, for the book.
-pub const DEFAULTS: &[Default] = &[
-    Default { of: "memory of the machine (`limit` of `\"/\"`)", value: "16 GiB" },
-    Default { of: "the boot clock", value: "24 hours" },
-    Default { of: "`limit` `high` `swap_limit` of a cgroup", value: "unlimited" },
-    Default { of: "`low` `min` of a cgroup", value: "0" },
-    Default {
+pub const DEFAULTS: &[Assumed] = &[
+    Assumed { of: "memory of the machine (`limit` of `\"/\"`)", value: "16 GiB" },
+    Assumed { of: "the boot clock", value: "24 hours" },
+    Assumed { of: "`limit` `high` `swap_limit` of a cgroup", value: "unlimited" },
+    Assumed { of: "`low` `min` of a cgroup", value: "0" },
+    Assumed {
         of: "`usage` of a cgroup",
         value: "the sum of its `anon`, `file` and `kernel`; of the one that runs out of memory its `limit`, of the \
                 whole machine its memory",
     },
-    Default {
+    Assumed {
         of: "`anon` `file` `shmem` `kernel` `swap` of a cgroup",
         value: "what its processes and the cgroups below have",
     },
-    Default { of: "`working_set` of a cgroup", value: "its `usage`" },
-    Default { of: "`slab_reclaimable` `pgscan` `pgmajfault` `refault` `events.*` `pressure.*`", value: "0" },
-    Default { of: "`oom_group`", value: "false" },
-    Default { of: "`id` `age_rank` of a cgroup", value: "in the order in which the test names the cgroups" },
-    Default { of: "labels", value: "inherited; otherwise the default that the policy declares" },
-    Default { of: "counters", value: "never counted; one that is given was counted just now" },
-    Default { of: "`comm` of a process", value: "`task`" },
-    Default {
+    Assumed { of: "`working_set` of a cgroup", value: "its `usage`" },
+    Assumed { of: "`slab_reclaimable` `pgscan` `pgmajfault` `refault` `events.*` `pressure.*`", value: "0" },
+    Assumed { of: "`oom_group`", value: "false" },
+    Assumed { of: "`id` `age_rank` of a cgroup", value: "in the order in which the test names the cgroups" },
+    Assumed { of: "labels", value: "inherited; otherwise the default that the policy declares" },
+    Assumed { of: "counters", value: "never counted; one that is given was counted just now" },
+    Assumed { of: "`comm` of a process", value: "`task`" },
+    Assumed {
         of: "`rss` `anon` `file` `shmem` `swap` `pgtables` `oom_score_adj` `uid` of a process",
         value: "0",
     },
-    Default { of: "`nr_threads` of a process", value: "1" },
-    Default {
+    Assumed { of: "`nr_threads` of a process", value: "1" },
+    Assumed {
         of: "`age` of a process",
         value: "one hour; those that the test names first are older, by a millisecond each",
     },
-    Default { of: "`oom.order`", value: "0" },
-    Default { of: "`oom.constraint`", value: "`memcg`; `none` when the whole machine is short of memory" },
-    Default { of: "`oom.total`", value: "the `limit` of the cgroup, or the machine's memory" },
-    Default { of: "`trigger`", value: "somebody who is not among the processes" },
+    Assumed { of: "`oom.order`", value: "0" },
+    Assumed { of: "`oom.constraint`", value: "`memcg`; `none` when the whole machine is short of memory" },
+    Assumed { of: "`oom.total`", value: "the `limit` of the cgroup, or the machine's memory" },
+    Assumed { of: "`trigger`", value: "somebody who is not among the processes" },
 ];
 
 /// Amounts of `memory.stat` and its like that a test can give, as sums over everything below, in bytes or counts.

@@ -16,7 +16,7 @@ mod tests;
 
 use std::fmt;
 
-pub use described::{DEFAULTS, Default};
+pub use described::{Assumed, DEFAULTS};
 pub use play::{Decision, Kernel as KernelsOwn, Order, Played, decide, play};
 pub use verdict::Failure;
 
