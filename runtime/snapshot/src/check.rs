@@ -3,13 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use serde::Deserialize;
-
+use crate::bounded::Head;
 use crate::read::COMM;
-use crate::schema::{Cgroup, Process, SCHEMA, Snapshot};
+use crate::schema::{Cgroup, Events, Process, SCHEMA, Snapshot, Statistics};
 
 /// Bytes or counts that no machine has: such a number would only overflow sums.
-const MOST: i64 = 1 << 52;
+pub(crate) const MOST: i64 = 1 << 52;
 
 /// Threads have numbers of the same kind as processes.
 const MOST_THREADS: i64 = crate::bounded::PROCESSES as i64;
@@ -41,13 +40,27 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Json { line, column, text } => write!(f, "line {line}, column {column}: {text}"),
+            Self::Json { line, column, text } => write!(f, "line {line}, column {column}: {}", shown(text)),
             Self::Schema(version) => {
                 write!(f, "the snapshot is of schema {version}; this version of oomc reads schema {SCHEMA}")
             }
-            Self::Content { place, text } => write!(f, "{place}: {text}"),
+            Self::Content { place, text } => write!(f, "{place}: {}", shown(text)),
         }
     }
+}
+
+/// A sentence that may hold anything out of a file: in one line, without what a terminal obeys, and not endless.
+fn shown(text: &str) -> String {
+    const MOST: usize = 400;
+    let mut shown = String::new();
+    for (number, letter) in text.chars().enumerate() {
+        match letter {
+            _ if number == MOST => return shown + "…",
+            letter if letter.is_control() => shown.extend(letter.escape_debug()),
+            letter => shown.push(letter),
+        }
+    }
+    shown
 }
 
 impl std::error::Error for Error {}
@@ -57,28 +70,19 @@ impl std::error::Error for Error {}
 /// # Errors
 /// [`Error`], with the place of the mistake. The first one: what follows from a wrong tree is of no use.
 pub fn parse(bytes: &[u8]) -> Result<Snapshot, Error> {
-    // A file of another schema may have other fields: then it is its version that is wrong.
-    #[derive(Deserialize)]
-    struct Version {
-        schema: u64,
-    }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
         Error::Json { line, column, text: "this is not UTF-8".to_owned() }
     })?;
-    let snapshot = match serde_json::from_str::<Snapshot>(text) {
-        Ok(snapshot) => snapshot,
-        Err(error) => {
-            let version = serde_json::from_str::<Version>(text).ok().map(|version| version.schema);
-            let other = version.filter(|version| *version != u64::from(SCHEMA));
-            return Err(other.map_or_else(|| json(&error), Error::Schema));
-        }
-    };
-    if snapshot.schema != SCHEMA {
-        return Err(Error::Schema(u64::from(snapshot.schema)));
+    // Before anything is kept: a file of another schema may have other fields, and one of too many processes shall not
+    // cost the memory to hold them.
+    let head: Head = serde_json::from_str(text).map_err(|error| json(&error))?;
+    if head.schema != u64::from(SCHEMA) {
+        return Err(Error::Schema(head.schema));
     }
+    let snapshot: Snapshot = serde_json::from_str(text).map_err(|error| json(&error))?;
     check(&snapshot).map(|()| snapshot)
 }
 
@@ -119,6 +123,9 @@ fn check(snapshot: &Snapshot) -> Result<(), Error> {
         }
         if at > 0 {
             parent(snapshot, &paths, at, one)?;
+            controller(snapshot, &paths, at, one)?;
+        } else if !one.controller {
+            return content("cgroups[0].controller", "it is always on at the root");
         }
         if one.id < 0 || !ids.insert(one.id) {
             return content(format!("cgroups[{at}].id"), format!("{} is not the id of one cgroup", one.id));
@@ -145,11 +152,24 @@ fn check(snapshot: &Snapshot) -> Result<(), Error> {
 
 /// What a model adds up must not overflow.
 fn sums(snapshot: &Snapshot) -> Result<(), Error> {
+    // The largest one of each cgroup: if these can be summed up, so can those of one kind.
     let most = |one: &Cgroup| {
-        let of = one.statistics.unwrap_or_default();
-        let amounts =
-            [one.current.unwrap_or(0), one.swap.unwrap_or(0), of.anon, of.file, of.kernel, of.pgscan];
-        amounts.into_iter().max().unwrap_or(0)
+        let (current, swap) = (one.current.unwrap_or(0), one.swap.unwrap_or(0));
+        let Statistics {
+            anon,
+            file,
+            shmem,
+            kernel,
+            slab_reclaimable,
+            inactive_file,
+            pgscan,
+            pgmajfault,
+            refault,
+        } = one.statistics.unwrap_or_default();
+        let Events { max, oom, oom_kill } = one.events.unwrap_or_default();
+        let memory = [current, swap, anon, file, shmem, kernel, slab_reclaimable, inactive_file];
+        let counts = [pgscan, pgmajfault, refault, max, oom, oom_kill];
+        memory.into_iter().chain(counts).max().unwrap_or(0)
     };
     let sum: i128 = snapshot.cgroups.iter().map(|one| i128::from(most(one))).sum();
     if sum > i128::from(i64::MAX) {
@@ -202,6 +222,21 @@ fn parent(snapshot: &Snapshot, paths: &HashMap<&str, usize>, at: usize, one: &Cg
     let own = one.path.rsplit_once('/').map_or("", |(above, _)| above);
     if own != above && !(own.is_empty() && above == "/") {
         return content(place, format!("{above} is not above {}", one.path));
+    }
+    Ok(())
+}
+
+/// The kernel switches it on from above; what is below one that is off would count nowhere.
+fn controller(
+    snapshot: &Snapshot,
+    paths: &HashMap<&str, usize>,
+    at: usize,
+    one: &Cgroup,
+) -> Result<(), Error> {
+    let above = one.parent.as_deref().and_then(|above| snapshot.cgroups.get(*paths.get(above)?));
+    if one.controller && above.is_some_and(|above| !above.controller) {
+        let text = format!("it is on in {}, and off in the cgroup above", one.path);
+        return content(format!("cgroups[{at}].controller"), text);
     }
     Ok(())
 }

@@ -3,12 +3,13 @@
 //! A machine goes on while it is read. A cgroup or process that is gone by then is left out and counted; a value
 //! that cannot be read is absent. Files as of Linux 6.12: `Documentation/admin-guide/cgroup-v2.rst`, proc(5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::check::MOST;
 use crate::schema::{Cgroup, Events, Pressure, Process, SCHEMA, Snapshot, Statistics, Windows};
 
 /// Prefix of the extended attributes that are labels.
@@ -66,15 +67,26 @@ pub enum ReadError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file does not say what it should.
+    Strange {
+        /// Which.
+        path: PathBuf,
+        /// What is missing in it.
+        lacks: &'static str,
+    },
     /// There is no such cgroup.
     NoCgroup(String),
+    /// The path leads out of the mount.
+    Outside(String),
 }
 
 impl std::fmt::Display for ReadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Strange { path, lacks } => write!(f, "{} does not say {lacks}", path.display()),
             Self::NoCgroup(path) => write!(f, "there is no cgroup {path}"),
+            Self::Outside(path) => write!(f, "{path}: a path below the cgroup mount has no `..`"),
         }
     }
 }
@@ -83,7 +95,7 @@ impl std::error::Error for ReadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File { source, .. } => Some(source),
-            Self::NoCgroup(_) => None,
+            Self::Strange { .. } | Self::NoCgroup(_) | Self::Outside(_) => None,
         }
     }
 }
@@ -98,11 +110,19 @@ pub fn read(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Reading, ReadError> {
     let text = |path: PathBuf| fs::read_to_string(&path).map_err(|source| ReadError::File { path, source });
-    let memory = text(roots.proc.join("meminfo"))?;
-    let uptime = text(roots.proc.join("uptime"))?;
+    let path = roots.proc.join("meminfo");
+    let memory = kib(&text(path.clone())?, "MemTotal");
+    let memory = memory.ok_or(ReadError::Strange { path, lacks: "how much memory there is" })?;
+    let path = roots.proc.join("uptime");
+    let now = seconds(text(path.clone())?.split(' ').next().unwrap_or_default());
+    let now = now.ok_or(ReadError::Strange { path, lacks: "how long the machine runs" })?;
     let release = fs::read_to_string(roots.proc.join("sys/kernel/osrelease")).ok();
     let top = only.map_or_else(|| "/".to_owned(), normal);
-    let mut reader = Reader { roots, cgroups: Vec::new(), gone: 0, odd: 0, progress };
+    if leads_out(&top) {
+        return Err(ReadError::Outside(top));
+    }
+    let mut reader =
+        Reader { roots, cgroups: Vec::new(), on: HashSet::new(), gone: 0, odd: 0, outside: 0, progress };
     reader.cgroups_of(&top)?;
     let processes = reader.processes(&top)?;
     let mut remarks = Vec::new();
@@ -115,6 +135,9 @@ pub fn read(
             reader.odd
         ));
     }
+    if reader.outside > 0 {
+        remarks.push(format!("{} processes are in cgroups outside of the mount", reader.outside));
+    }
     if reader.cgroups.iter().skip(1).any(|one| !one.controller) {
         let bare = reader.cgroups.iter().skip(1).filter(|one| !one.controller).count();
         remarks.push(format!("the memory controller is off in {bare} cgroups"));
@@ -123,8 +146,8 @@ pub fn read(
         schema: SCHEMA,
         top,
         kernel: release.map(|release| release.trim().to_owned()),
-        memory: kib(&memory, "MemTotal").unwrap_or(0),
-        now: seconds(uptime.split(' ').next().unwrap_or_default()).unwrap_or(0),
+        memory,
+        now,
         cgroups: reader.cgroups,
         processes,
     };
@@ -137,13 +160,22 @@ fn normal(path: &str) -> String {
     format!("/{}", parts.collect::<Vec<_>>().join("/"))
 }
 
+/// Whether a path goes up somewhere: `/proc` writes so of what is outside of the reader's cgroup namespace.
+fn leads_out(path: &str) -> bool {
+    path.split('/').any(|part| part == "..")
+}
+
 struct Reader<'a> {
     roots: &'a Roots,
     cgroups: Vec<Cgroup>,
+    /// Those of them in which the memory controller is on.
+    on: HashSet<String>,
     /// Cgroups and processes that went away.
     gone: usize,
     /// Names that are not UTF-8.
     odd: usize,
+    /// Processes whose cgroups cannot be seen from here.
+    outside: usize,
     progress: &'a mut dyn FnMut(Progress),
 }
 
@@ -210,10 +242,24 @@ impl Reader<'_> {
         let directory = fs::metadata(&place).ok().filter(fs::Metadata::is_dir)?;
         let file = |name: &str| fs::read_to_string(place.join(name)).ok();
         let number = |name: &str| file(name)?.trim().parse::<i64>().ok();
-        let current = number("memory.current");
+        let read = fs::read_to_string(place.join("memory.current"));
+        // What may not be read is there all the same.
+        let there = !matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        let current = read.ok().and_then(|text| text.trim().parse().ok());
+        let protection = |name: &str| match file(name)?.trim() {
+            "max" => Some(MOST),
+            text => text.parse().ok().filter(|bytes| *bytes != 0),
+        };
         let statistics = file("memory.stat").map(|text| self::statistics(&text));
-        // The root has it, and no such file.
-        let controller = current.is_some() || parent.is_none();
+        // The root has it, and no such file. Where it was switched on while the tree was read, what is above was
+        // read without it.
+        let controller = match &parent {
+            None => true,
+            Some(parent) => there && self.on.contains(parent),
+        };
+        if controller {
+            self.on.insert(path.to_owned());
+        }
         self.cgroups.push(Cgroup {
             path: path.to_owned(),
             parent,
@@ -224,8 +270,8 @@ impl Reader<'_> {
             current,
             max: number("memory.max"),
             high: number("memory.high"),
-            low: number("memory.low").filter(|bytes| *bytes != 0),
-            min: number("memory.min").filter(|bytes| *bytes != 0),
+            low: protection("memory.low"),
+            min: protection("memory.min"),
             swap: number("memory.swap.current"),
             swap_max: number("memory.swap.max"),
             oom_group: number("memory.oom.group") == Some(1),
@@ -247,13 +293,13 @@ impl Reader<'_> {
         let mut pids: Vec<i64> =
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
         pids.sort_unstable();
-        let known: std::collections::HashSet<String> =
-            self.cgroups.iter().map(|one| one.path.clone()).collect();
+        let known: HashSet<String> = self.cgroups.iter().map(|one| one.path.clone()).collect();
         let (of, cgroups) = (pids.len(), self.cgroups.len());
         let mut found = Vec::new();
         for (number, pid) in (1..).zip(pids) {
             match process(&self.roots.proc.join(pid.to_string()), pid, &mut self.odd) {
                 None => self.gone += 1,
+                Some(one) if leads_out(&one.cgroup) => self.outside += 1,
                 Some(mut one) => {
                     let inside = top == "/"
                         || one.cgroup == top
@@ -320,7 +366,8 @@ fn labels(place: &Path) -> BTreeMap<String, String> {
     names
         .filter_map(|name| {
             let value = xattr::get(place, format!("{LABEL}{name}")).ok()??;
-            Some((name, String::from_utf8(value).ok()?.trim_end_matches('\0').to_owned()))
+            // As the loader reads it: some tools write a NUL at its end, some a line.
+            Some((name, String::from_utf8(value).ok()?.trim_end_matches('\0').trim().to_owned()))
         })
         .collect()
 }

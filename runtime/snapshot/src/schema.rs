@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounded;
-
 /// The version of the schema that is written and read.
 pub const SCHEMA: u32 = 1;
 
@@ -28,10 +26,8 @@ pub struct Snapshot {
     /// The boot clock, in nanoseconds (`/proc/uptime`).
     pub now: i64,
     /// Cgroups, each behind its parent; the first one is the root. At most 1,000,000.
-    #[serde(deserialize_with = "bounded::cgroups")]
     pub cgroups: Vec<Cgroup>,
     /// Processes. At most 4,194,304, as many as the kernel can number.
-    #[serde(deserialize_with = "bounded::processes")]
     pub processes: Vec<Process>,
 }
 
@@ -64,10 +60,10 @@ pub struct Cgroup {
     /// `memory.high`, in bytes. Absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<i64>,
-    /// `memory.low`, in bytes. Absent: 0.
+    /// `memory.low`, in bytes; 2^52 stands for `max`. Absent: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low: Option<i64>,
-    /// `memory.min`, in bytes. Absent: 0.
+    /// `memory.min`, in bytes; 2^52 stands for `max`. Absent: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<i64>,
     /// `memory.swap.current`, in bytes. Absent: 0.

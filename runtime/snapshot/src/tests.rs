@@ -145,7 +145,7 @@ fn one_cgroup_alone_with_what_is_above_it() {
 fn each_cgroup_of_the_model_has_its_own_share() {
     let machine = small().machine();
     assert_eq!(machine.memory, (1 << 30) / PAGE);
-    let own: Vec<i64> = machine.cgroups.iter().map(|one| one.own.charged * PAGE >> 20).collect();
+    let own: Vec<i64> = machine.cgroups.iter().map(|one| (one.own.charged * PAGE) >> 20).collect();
     assert_eq!(own, [0, 30, 20, 0]);
     assert_eq!(machine.cgroups[1].own.anon, 30_000_000);
     assert_eq!(machine.sum(0, |own| own.anon), 41_943_040);
@@ -157,7 +157,9 @@ fn each_cgroup_of_the_model_has_its_own_share() {
 
 #[test]
 fn what_is_redacted_says_no_name_and_is_the_same_machine() {
-    let (open, mut closed) = (small(), small());
+    // Of one tree: another one has other inodes.
+    let open = small();
+    let mut closed = open.clone();
     closed.redact();
     let text = serde_json::to_string(&closed).unwrap();
     for name in ["job", "bare", "kthreadd", "a) b", "gone", "6.12", "1000,"] {
@@ -259,18 +261,140 @@ fn a_text_that_is_no_snapshot() {
 }
 
 #[test]
-fn more_processes_than_the_kernel_can_number() {
-    let one = r#"{"pid":1,"cgroup":"/","comm":"a","uid":0,"oom_score_adj":0,"threads":1,"start":0},"#;
-    let head = r#"{"schema":1,"top":"/","memory":1,"now":1,"cgroups":[],"processes":["#;
-    // Ten million in the text; the reader gives up before it has seen half of them.
-    let mut text = String::with_capacity(head.len() + one.len() * 10_000_000);
-    text.push_str(head);
-    for _ in 0..10_000_000 {
-        text.push_str(one);
-    }
-    let error = parse(text.as_bytes()).map(drop).unwrap_err();
-    let Error::Json { text, .. } = error else { panic!("{error}") };
+fn more_than_the_kernel_has_is_refused_before_it_is_held() {
+    // They are counted before one is looked at closely: none of these is a process.
+    let text = format!("{{\"schema\": 1, \"processes\": [{{}}{}]}}", ",{}".repeat(10_000_000 - 1));
+    let Err(Error::Json { line, column, text }) = parse(text.as_bytes()) else { panic!("it is read") };
     assert_eq!(text, "more than 4194304 processes");
+    // Behind the first one too many.
+    assert_eq!((line, column), (1, r#"{"schema": 1, "processes": [{}"#.len() + 4_194_304 * 3 + 1));
+    let text = format!("{{\"schema\": 1, \"cgroups\": [0{}]}}", ",0".repeat(1_000_000));
+    let Err(Error::Json { text, .. }) = parse(text.as_bytes()) else { panic!("it is read") };
+    assert_eq!(text, "more than 1000000 cgroups");
+}
+
+#[test]
+fn sums_that_overflow_are_refused_whatever_is_counted() {
+    let most = 1_i64 << 52;
+    for place in [
+        "current",
+        "swap",
+        "statistics/shmem",
+        "statistics/inactive_file",
+        "statistics/refault",
+        "events/oom",
+    ] {
+        let error = refused(|value| {
+            let mut one = value["cgroups"][2].clone();
+            for (inner, empty) in [("statistics", "{}"), ("events", "{}")] {
+                one[inner] = serde_json::from_str(empty).unwrap();
+            }
+            match place.split_once('/') {
+                Some((inner, name)) => one[inner][name] = most.into(),
+                None => one[place] = most.into(),
+            }
+            let more = (0..3000).map(|at| {
+                one["path"] = format!("/job/more-{at}").into();
+                one["id"] = (1_000_000_000_000_i64 + at).into();
+                one.clone()
+            });
+            let more: Vec<_> = more.collect();
+            value["cgroups"].as_array_mut().unwrap().extend(more);
+        });
+        assert_eq!(error, "cgroups: together they have more than can be counted", "{place}");
+    }
+}
+
+#[test]
+fn a_message_is_one_short_line_whatever_the_file_holds() {
+    let strange = format!("/x\n\u{1b}[31m{}", "y".repeat(100_000));
+    for place in ["/top", "/cgroups/2/parent", "/processes/1/cgroup"] {
+        let error = refused(|value| *value.pointer_mut(place).unwrap() = strange.clone().into());
+        assert!(error.len() < 1000 && !error.contains(['\n', '\u{1b}']), "{place}: {} bytes", error.len());
+        assert!(error.contains("/x\\n\\u{1b}[31my"), "{error}");
+    }
+    let error = refused(|value| drop(value.as_object_mut().unwrap().insert(strange, 1.into())));
+    assert!(error.len() < 1000 && !error.contains(['\n', '\u{1b}']), "{} bytes", error.len());
+}
+
+#[test]
+fn the_memory_controller_is_on_from_above() {
+    let error = refused(|value| value["cgroups"][1]["controller"] = false.into());
+    assert_eq!(error, "cgroups[2].controller: it is on in /job/a, and off in the cgroup above");
+    let error = refused(|value| value["cgroups"][0]["controller"] = false.into());
+    assert_eq!(error, "cgroups[0].controller: it is always on at the root");
+    // Switched on while the tree was read: it counts as off, as above.
+    let roots = machine("switched");
+    fs::remove_file(roots.cgroups.join("job/memory.current")).unwrap();
+    let snapshot = read(&roots, None, &mut |_| {}).unwrap().snapshot;
+    let on: Vec<bool> = snapshot.cgroups.iter().map(|one| one.controller).collect();
+    assert_eq!(on, [true, false, false, false]);
+    assert_eq!(parse(&serde_json::to_vec(&snapshot).unwrap()), Ok(snapshot));
+}
+
+#[test]
+fn a_file_that_is_there_and_cannot_be_read_does_not_switch_the_controller_off() {
+    let roots = machine("unreadable");
+    let current = roots.cgroups.join("job/memory.current");
+    fs::remove_file(&current).unwrap();
+    // A folder in its place: reading fails, for root as well.
+    fs::create_dir(&current).unwrap();
+    let snapshot = read(&roots, None, &mut |_| {}).unwrap().snapshot;
+    assert_eq!((snapshot.cgroups[1].controller, snapshot.cgroups[1].current), (true, None));
+}
+
+#[test]
+fn a_protection_without_limit_protects_everything() {
+    let roots = machine("protected");
+    put(&roots.cgroups, &[("job/memory.low", "max\n"), ("job/memory.min", "max\n")]);
+    let snapshot = read(&roots, None, &mut |_| {}).unwrap().snapshot;
+    let machine = parse(&serde_json::to_vec(&snapshot).unwrap()).unwrap().machine();
+    let job = &machine.cgroups[1];
+    assert!(job.low >= machine.memory && job.min >= machine.memory, "{} {}", job.low, job.min);
+}
+
+#[test]
+fn a_label_is_read_as_the_loader_reads_it() {
+    let roots = machine("labels");
+    let job = roots.cgroups.join("job");
+    // A file system that has no attributes refuses the first one, and then there is nothing to read.
+    let mut expected = Vec::new();
+    for (name, text, value) in [("user.oom.soft", "30%\0", "30%"), ("user.oom.tier", "3\n", "3")] {
+        if xattr::set(&job, name, text.as_bytes()).is_ok() {
+            expected.push((name.trim_start_matches("user.oom."), value));
+        }
+    }
+    let _ = xattr::set(&job, "user.other", b"1");
+    let snapshot = read(&roots, None, &mut |_| {}).unwrap().snapshot;
+    let labels: Vec<(&str, &str)> =
+        snapshot.cgroups[1].labels.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(labels, expected);
+}
+
+#[test]
+fn nothing_outside_of_the_mount_is_read() {
+    let roots = machine("outside");
+    for path in ["..", "/job/../..", "../proc"] {
+        let error = read(&roots, Some(path), &mut |_| {}).map_err(|error| error.to_string()).unwrap_err();
+        assert!(error.contains("no `..`"), "{path}: {error}");
+    }
+    // What /proc says of a process outside of the cgroup namespace of whoever reads.
+    put(&roots.proc, &[("100/cgroup", "0::/../elsewhere\n")]);
+    let reading = read(&roots, None, &mut |_| {}).unwrap();
+    let pids: Vec<i64> = reading.snapshot.processes.iter().map(|one| one.pid).collect();
+    assert_eq!(pids, [2, 101]);
+    assert!(reading.remarks.contains(&"1 processes are in cgroups outside of the mount".to_owned()));
+}
+
+#[test]
+fn a_machine_that_does_not_say_how_large_it_is_is_not_of_no_size() {
+    let roots = machine("sizeless");
+    put(&roots.proc, &[("meminfo", "MemFree: 1 kB\n")]);
+    let error =
+        |roots: &Roots| read(roots, None, &mut |_| {}).map_err(|error| error.to_string()).unwrap_err();
+    assert!(error(&roots).ends_with("meminfo does not say how much memory there is"), "{}", error(&roots));
+    put(&roots.proc, &[("meminfo", "MemTotal: 1024 kB\n"), ("uptime", "long\n")]);
+    assert!(error(&roots).ends_with("uptime does not say how long the machine runs"), "{}", error(&roots));
 }
 
 #[test]

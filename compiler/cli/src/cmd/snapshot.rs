@@ -1,6 +1,6 @@
 //! `oomc snapshot [--cgroup PATH] [--redact] -o S.json`
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{ErrorKind, IsTerminal as _, stderr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -68,12 +68,14 @@ pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result
     };
     let reading = oomc_snapshot::read(&roots, only.as_deref(), &mut tell);
     bar.finish_and_clear();
-    let mut reading = reading.map_err(|error| {
-        let failure = Failure::refused(error.to_string());
-        match error {
-            ReadError::NoCgroup(_) => failure.help("`--cgroup` is a path from the cgroup2 mount"),
-            _ => failure,
+    let mut reading = reading.map_err(|error| match &error {
+        ReadError::NoCgroup(_) | ReadError::Outside(_) => {
+            Failure::refused(error.to_string()).help("`--cgroup` is a path from the cgroup2 mount")
         }
+        ReadError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            Failure::new(Exit::Missing, error.to_string())
+        }
+        _ => Failure::refused(error.to_string()),
     })?;
     // This program is gone before anything can happen to it.
     if roots.proc == Path::new("/proc") {
