@@ -131,6 +131,43 @@ fn one_event_after_the_other() {
 }
 
 #[test]
+fn labels_count_as_the_loader_counts_them() {
+    let folder = recorded("labels");
+    fs::write(
+        folder.join("t.oom"),
+        "label tier: count = 100\nkill process in subtree by home.tier asc, footprint desc\n",
+    )
+    .unwrap();
+    let mut snapshot: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("s.json")).unwrap()).unwrap();
+    let mut victim = |uid: u32, mode: u32, text: &str| {
+        let web =
+            snapshot["cgroups"].as_array_mut().unwrap().iter_mut().find(|one| one["path"] == "/job/web");
+        let web = web.unwrap().as_object_mut().unwrap();
+        web.insert("labels".to_owned(), serde_json::json!({ "tier": text }));
+        web.insert("owner".to_owned(), uid.into());
+        web.insert("mode".to_owned(), mode.into());
+        fs::write(folder.join("l.json"), snapshot.to_string()).unwrap();
+        oomc(&folder, "sim t.oom --snapshot l.json --oom /job").1
+    };
+    let told = victim(0, 0o755, "3");
+    assert!(told.contains("would kill nginx (100)") && told.contains("home.tier 3"), "{told}");
+    for (uid, mode, text, why) in [
+        (1000, 0o755, "3", "the directory belongs to user 1000, and the policy trusts only root"),
+        (0, 0o777, "3", "others than its owner may write to the directory"),
+        (0, 0o755, "3MiB", "`3MiB` is no value of it"),
+    ] {
+        let told = victim(uid, mode, text);
+        let remark = format!("    label `tier` of /job/web is ignored: {why}\n");
+        assert!(
+            told.contains("would kill worker-1 (102)") || told.contains("would kill nginx (100)"),
+            "{told}"
+        );
+        assert!(told.contains(&remark) && !told.contains("home.tier 3"), "{told}");
+    }
+}
+
+#[test]
 fn where_two_policies_differ() {
     let folder = recorded("diff");
     let (exit, told, _) = oomc(&folder, "diff a.oom b.oom --snapshot s.json");

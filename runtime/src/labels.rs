@@ -181,8 +181,10 @@ pub(crate) fn attributes(
     Ok(all)
 }
 
-/// Why an attribute does not count: somebody else could have written it.
-fn distrust(trust: Trust, uid: u32, mode: u32, owner: u32) -> Option<String> {
+/// Why an attribute does not count: somebody else could have written it. `uid` and `mode` are those of the
+/// directory, `owner` is whoever owns the attached cgroup's.
+#[must_use]
+pub fn distrust(trust: Trust, uid: u32, mode: u32, owner: u32) -> Option<String> {
     const OTHERS_WRITE: u32 = 0o022;
     let accepted = match trust {
         Trust::Any => return None,

@@ -7,7 +7,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use oomc_abi::declared::{Declared, Trust};
+use oomc_abi::declared::Declared;
+use oomc_runtime::labels;
 use oomc_sim::machine::{CgroupIndex, Machine, ROOT};
 use oomc_sim::{Attached, Policy};
 use oomc_snapshot::Snapshot;
@@ -35,8 +36,15 @@ pub(crate) struct Scene {
     /// What the snapshot was restricted to.
     pub(crate) top: String,
     paths: HashMap<String, CgroupIndex>,
-    /// Owner and labels of a cgroup's directory.
-    directories: HashMap<String, (u32, Vec<(String, String)>)>,
+    /// By path.
+    directories: HashMap<String, Directory>,
+}
+
+/// A cgroup's directory: who may write to it, and its labels.
+struct Directory {
+    owner: u32,
+    mode: u32,
+    labels: Vec<(String, String)>,
 }
 
 impl Scene {
@@ -45,7 +53,7 @@ impl Scene {
         let paths = (0..machine.cgroups.len()).map(|at| (machine.path(at), at)).collect();
         let directories = snapshot.cgroups.iter().map(|one| {
             let labels = one.labels.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
-            (one.path.clone(), (one.owner, labels))
+            (one.path.clone(), Directory { owner: one.owner, mode: one.mode, labels })
         });
         Self { machine, top: snapshot.top.clone(), paths, directories: directories.collect() }
     }
@@ -89,19 +97,14 @@ impl Scene {
 
     fn label(&self, machine: &mut Machine, declared: &Declared, attached: CgroupIndex) -> Vec<String> {
         let mut remarks = Vec::new();
-        let owner = self.directories.get(&machine.path(attached)).map_or(0, |(owner, _)| *owner);
+        let owner = self.directories.get(&machine.path(attached)).map_or(0, |directory| directory.owner);
         for at in ROOT..machine.cgroups.len() {
             let path = machine.path(at);
-            let Some((uid, labels)) = self.directories.get(&path) else { continue };
-            for (name, text) in labels {
+            let Some(directory) = self.directories.get(&path) else { continue };
+            for (name, text) in &directory.labels {
                 let Some(label) = declared.labels.iter().find(|label| label.name == *name) else { continue };
-                let trusted = match label.trust {
-                    Trust::Root => *uid == 0,
-                    Trust::Owner => *uid == 0 || *uid == owner,
-                    Trust::Any => true,
-                };
-                if !trusted {
-                    remarks.push(format!("label `{name}` of {path} is ignored: its owner is uid {uid}"));
+                if let Some(why) = labels::distrust(label.trust, directory.owner, directory.mode, owner) {
+                    remarks.push(format!("label `{name}` of {path} is ignored: {why}"));
                     continue;
                 }
                 match value(text) {

@@ -265,6 +265,7 @@ impl Reader<'_> {
             parent,
             id: directory.ino() as i64,
             owner: directory.uid(),
+            mode: directory.mode() & 0o7777,
             labels: labels(&place),
             controller,
             current,

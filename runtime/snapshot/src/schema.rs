@@ -45,6 +45,9 @@ pub struct Cgroup {
     pub id: i64,
     /// User who owns its directory.
     pub owner: u32,
+    /// Permission bits of its directory, as a decimal number: 493 is `rwxr-xr-x`. What group or others may write is
+    /// no label that a policy trusts.
+    pub mode: u32,
     /// Values of its extended attributes `user.oom.NAME`, by NAME. Absent: it has none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
