@@ -1,7 +1,6 @@
 //! What a test says of an object, applied to what it has said so far: one arm for each field that can be given.
 
-#[cfg(test)]
-use oomc_abi::fields::Owner;
+use oomc_abi::fields::{self, Owner, Recipe, Scale};
 use oomc_abi::scenario::{self, Given, Named, Property, Value};
 
 use super::described::{Described, DescribedCgroup, DescribedProcess, Total};
@@ -167,9 +166,22 @@ fn cgroup(
             return Err("the root always has the memory controller".to_owned());
         }
         "no_memory_controller" => cgroup.bare = number != 0,
-        other => return Err(format!("a test cannot give `{other}` of a cgroup")),
+        other => {
+            let (path, value) = member(Owner::Cgroup, other, number)
+                .ok_or_else(|| format!("a test cannot give `{other}` of a cgroup"))?;
+            replace(&mut cgroup.members, path, value);
+        }
     }
     Ok(())
+}
+
+/// The path and value of the member that a field is read from as it stands.
+pub(super) fn member(owner: Owner, name: &str, number: i64) -> Option<(&'static str, i64)> {
+    match fields::find(owner, name)?.row().recipe {
+        Recipe::Member { path, scale: Scale::One } => Some((path, number)),
+        Recipe::Member { path, scale: Scale::Pages } => Some((path, number / PAGE)),
+        _ => None,
+    }
 }
 
 /// What the policy or the kernel keeps for a cgroup.
@@ -256,7 +268,11 @@ fn process(
         }
         "exited" => *exited = number != 0,
         "shares_memory_with" => one.shares_with = Some(process_number(name, value)?),
-        other => return Err(format!("a test cannot give `{other}` of a process")),
+        other => {
+            let (path, value) = member(Owner::Process, other, number)
+                .ok_or_else(|| format!("a test cannot give `{other}` of a process"))?;
+            replace(&mut process.members, path, value);
+        }
     }
     Ok(())
 }

@@ -22,6 +22,14 @@ fn whatever_the_tables_offer_can_be_given() {
     }
 }
 
+/// A new row needs no arm.
+#[test]
+fn a_field_that_is_one_member_can_be_given_without_more() {
+    assert_eq!(given::member(Owner::Process, "nr_threads", 3), Some(("signal->nr_threads", 3)));
+    assert_eq!(given::member(Owner::Cgroup, "high", 8 * PAGE), Some(("memory.high", 8)));
+    assert_eq!(given::member(Owner::Process, "rss", 1), None);
+}
+
 /// What is said of a cgroup or a process, in numbers.
 fn say(described: &mut Described, name: &str, properties: &[(&str, i64)]) -> Result<(), String> {
     let (cgroup, pid) = scenario::split(name).expect("a name");
