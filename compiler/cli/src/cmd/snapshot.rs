@@ -54,17 +54,25 @@ pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result
         true => ProgressBar::no_length(),
         false => ProgressBar::hidden(),
     };
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} processes, {msg} cgroups") {
-        bar.set_style(style);
-    }
+    // How many cgroups there are is known when they are read.
+    let style =
+        |template| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style("{msg} cgroups"));
+    let bars = style("{msg} cgroups {bar:30} {pos} of {len} processes");
     let began = std::time::Instant::now();
+    let mut drawn = false;
     let mut tell = |Progress { cgroups, processes, of }| {
         // Drawing costs more than reading.
-        if began.elapsed() > SOON && (processes % 256 == 0 || processes == of) {
-            bar.set_length(of as u64);
-            bar.set_position(processes as u64);
-            bar.set_message(cgroups.to_string());
+        if began.elapsed() < SOON || !(cgroups + processes).is_multiple_of(256) {
+            return;
         }
+        bar.set_message(cgroups.to_string());
+        if of > 0 && !drawn {
+            bar.set_length(of as u64);
+            bar.set_style(bars.clone());
+            drawn = true;
+        }
+        bar.set_position(processes as u64);
     };
     let reading = oomc_snapshot::read(&roots, only.as_deref(), &mut tell);
     bar.finish_and_clear();
