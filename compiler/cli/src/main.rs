@@ -15,6 +15,7 @@ mod prose;
 mod report;
 mod scene;
 mod suite;
+mod trial;
 
 use std::process::ExitCode;
 

@@ -3,12 +3,13 @@
 use oomc_sim::machine::ROOT;
 
 use crate::args::Plan;
-use crate::cmd::sim::{Trial, draw};
+use crate::cmd::sim::draw;
 use crate::cmd::{snapshot, view};
 use crate::exit::{Exit, Outcome};
 use crate::prose;
 use crate::report::Report;
 use crate::scene::Scene;
+use crate::trial::Trial;
 
 pub(crate) fn run(report: &Report, args: &Plan) -> Outcome {
     let view = view(&args.kernel)?;
