@@ -2,21 +2,17 @@
 
 use std::path::PathBuf;
 
-use oomc_compiler::Source;
-use oomc_compiler::trace::Point;
-use oomc_sim::machine::{CgroupIndex, ROOT};
-use oomc_sim::{Attached, Kernel, Policy};
-use serde_json::{Value, json};
+use oomc_sim::machine::ROOT;
+use serde_json::json;
 
 use crate::args::{Pictures, Sim};
 use crate::cmd::{view, write};
-use crate::decision::Told;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::forecast::Forecast;
-use crate::foresee::{self, Answer, Question};
 use crate::report::Report;
 use crate::scene::Scene;
-use crate::{coverage, picture, prose, suite};
+use crate::trial::Trial;
+use crate::{picture, prose};
 
 pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
     let scene = Scene::open(&args.snapshot)?;
