@@ -5,7 +5,7 @@ use std::process::Command;
 use std::{env, fs};
 
 const COMMANDS: &[&str] = &[
-    "check", "fmt", "build", "load", "unload", "status", "set", "mode", "label", "events", "test",
+    "new", "check", "fmt", "build", "load", "unload", "status", "set", "mode", "label", "events", "test",
     "snapshot", "sim", "plan", "diff", "why", "explain", "fields", "lsp",
 ];
 

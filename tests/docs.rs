@@ -238,20 +238,29 @@ fn every_example_builds() {
 
 #[test]
 fn every_policy_of_the_library_builds_and_says_what_it_is_for() {
+    let folder = root().join("stdlib/policies");
     let mut problems = Vec::new();
-    for (name, text) in oomc_stdlib::FILES {
-        let path = root().join("stdlib/policies").join(name).with_extension("oom");
-        if !text.starts_with("# ") {
-            problems.push(format!("{}: begins with a comment that says what it does", short(&path)));
+    for policy in oomc_stdlib::FILES {
+        let path = folder.join(policy.name).with_extension("oom");
+        let doc = policy.doc();
+        let mut lines = doc.lines();
+        let (first, second) = (lines.next().unwrap_or_default(), lines.next().unwrap_or("missing"));
+        if !first.ends_with('.') || !second.is_empty() || lines.next().is_none() {
+            problems.push(format!(
+                "{}: begins with a comment: a sentence that says what it does, an empty line, when to take it",
+                short(&path)
+            ));
         }
-        if read(&path) != *text {
-            problems.push(format!("{}: not the text that the library holds", short(&path)));
+        for (path, text) in [(path.clone(), policy.text), (path.with_extension("oomt"), policy.tests)] {
+            if read(&path) != text {
+                problems.push(format!("{}: not the text that the library holds", short(&path)));
+            }
         }
-        problems.extend(refused(&path, text));
+        problems.extend(refused(&path, policy.text));
     }
-    for path in files(&root().join("stdlib/policies")) {
+    for path in files(&folder) {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if !oomc_stdlib::FILES.iter().any(|(known, _)| *known == name) {
+        if oomc_stdlib::find(&name).is_none() {
             problems.push(format!("{}: not in FILES of stdlib/src/lib.rs", short(&path)));
         }
     }

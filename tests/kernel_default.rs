@@ -18,7 +18,7 @@ const MACHINES: usize = 2_000;
 const LEAST: usize = 1_000;
 
 fn policy() -> &'static str {
-    oomc_stdlib::find("kernel_default").expect("the library has it")
+    oomc_stdlib::find("kernel_default").expect("the library has it").text
 }
 
 /// Without comments and empty lines.

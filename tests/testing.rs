@@ -241,3 +241,11 @@ fn results_in_junits_format() {
     assert!(xml.contains("name=\"grows &lt;once&gt; &amp; fails, then the worker goes\""), "{xml}");
     assert!(xml.contains("expected wait, found defer"), "{xml}");
 }
+
+#[test]
+fn the_library_and_the_examples_are_covered_in_full() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (exit, told, _) = oomc(&root, &["test", "--coverage=100%", "stdlib/policies", "examples"]);
+    assert_eq!(exit, 0, "{told}");
+    assert!(told.contains(" 0 failed") && told.contains("stdlib/policies/tiers.oom: "), "{told}");
+}

@@ -54,6 +54,10 @@ pub(crate) enum Format {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Begin a policy: write NAME.oom into the current folder, with a test that passes
+    ///
+    /// Without `--from` a small policy in audit mode. Nothing is overwritten.
+    New(New),
     /// Check policies: all errors, not the first
     Check(Check),
     /// Write policies in their canonical form; comments are kept, clauses with mistakes stay as they are
@@ -128,6 +132,15 @@ pub(crate) struct Kernel {
     /// which oomc carries
     #[arg(long, value_name = "FILE")]
     pub(crate) btf: Option<PathBuf>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct New {
+    /// The name of the policy and, with `.oom`, of its file
+    pub(crate) name: String,
+    /// Begin with this policy of the library, and its tests, e.g. `largest_leaf`; the book has them all
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) from: Option<String>,
 }
 
 #[derive(Debug, Group)]

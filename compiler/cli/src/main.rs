@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         return Exit::Usage.into();
     }
     let result = match &args.command {
+        Command::New(new) => cmd::new::run(&report, new),
         Command::Build(build) => cmd::build::run(&report, build),
         Command::Check(check) => cmd::check::run(&report, check),
         Command::Fmt(fmt) => cmd::fmt::run(&report, fmt),

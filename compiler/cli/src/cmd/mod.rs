@@ -11,6 +11,7 @@ pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod lsp;
 pub(crate) mod mode;
+pub(crate) mod new;
 pub(crate) mod plan;
 pub(crate) mod set;
 pub(crate) mod sim;
