@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 
 use oomc_abi::fields::{FIELDS, Field, Owner, Unit};
 use oomc_abi::kfuncs::{KFUNCS, Kfunc};
+use oomc_abi::scenario::{self, EXTRAS};
 use oomc_compiler::diag::{Code, Severity};
 use oomc_compiler::{KernelView, Source};
 use oomc_grammar::precedence::{Fix, Level, TABLE};
+use oomc_sim::scenario::DEFAULTS;
 use oomc_tests::{files, read, root, short};
 
 /// Codes whose mistake cannot stand in a page: bytes that are no text, a file of megabytes, a clause of 64 KiB,
@@ -228,8 +230,8 @@ fn every_example_builds() {
         }
         problems.extend(refused(&path, &read(&path)));
         // The story shows the policy that it is about, not another one.
-        if readme.exists() && !blocks(&readme).iter().any(|block| read(&path).contains(block.text.trim())) {
-            problems.push(format!("{}: does not show the policy", short(&readme)));
+        if readme.exists() && !blocks(&readme).iter().any(|block| block.text == read(&path)) {
+            problems.push(format!("{}: does not show the policy as it is", short(&readme)));
         }
     }
     report(&problems);
@@ -267,6 +269,58 @@ fn every_policy_of_the_library_builds_and_says_what_it_is_for() {
     report(&problems);
 }
 
+/// The part of a policy's text that says what it does, and the tests behind it.
+fn without_tests(text: &str) -> (&str, &str) {
+    let at = text.find("\ntest \"").map_or(text.len(), |at| at + 1);
+    text.split_at(at)
+}
+
+#[test]
+fn the_book_has_a_page_for_every_policy_of_the_library() {
+    let book = root().join("book/src");
+    let mut pages = Vec::new();
+    let mut table = String::new();
+    for policy in oomc_stdlib::FILES {
+        let name = policy.name;
+        let (rules, own) = without_tests(policy.text);
+        let rules: String =
+            rules.lines().skip_while(|line| line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        let tests: Vec<&str> = [own, policy.tests].into_iter().filter(|tests| !tests.is_empty()).collect();
+        let page = format!(
+            "# {name}\n\n{}\n```oom\n{}\n```\n\nTo begin with it: `oomc new NAME --from {name}`.\n\n## Its tests\n\n\
+             ```text\n{}```\n",
+            policy.doc(),
+            rules.trim(),
+            tests.join("\n"),
+        );
+        pages.push((format!("std/{name}.md"), page));
+        table.push_str(&format!("| [{name}]({name}.md) | {} |\n", policy.summary()));
+    }
+    let index = format!(
+        "# Ready policies\n\n\
+         These policies come with oomc, each with its tests.\n\
+         `oomc new NAME --from POLICY` writes one of them into the current folder, under a name of yours.\n\n\
+         | policy | what it does |\n|---|---|\n{table}"
+    );
+    pages.push(("std/index.md".to_owned(), index));
+    let mut problems = Vec::new();
+    for (name, text) in &pages {
+        let path = book.join(name);
+        if std::env::var_os("OOMC_BLESS").is_some() {
+            std::fs::write(&path, text).expect("the page can be written");
+        }
+        if std::fs::read_to_string(&path).unwrap_or_default() != *text {
+            problems.push(format!("{}: is not what the library has; OOMC_BLESS=1 rewrites it", short(&path)));
+        }
+    }
+    for path in files(&book.join("std")) {
+        if !pages.iter().any(|(name, _)| book.join(name) == path) {
+            problems.push(format!("{}: no such policy", short(&path)));
+        }
+    }
+    report(&problems);
+}
+
 fn refused(path: &Path, text: &str) -> Option<String> {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let compiled = oomc_compiler::compile(&Source::new(file, text), &KernelView::embedded());
@@ -286,6 +340,44 @@ fn the_tables_of_the_book_are_those_of_the_compiler() {
     printed("kernel/kfuncs.md", "kfuncs", head, KFUNCS.iter().map(kfunc_row));
     let head = "| operators | |\n|---|---|\n";
     printed("language/grammar.md", "operators", head, TABLE.iter().map(operator_row));
+}
+
+#[test]
+fn the_chapter_of_tests_lists_what_can_be_given() {
+    let page = "language/tests.md";
+    let head = "| property | unit | meaning |\n|---|---|---|\n";
+    for (owner, mark) in [(Owner::Cgroup, "cgroup"), (Owner::Process, "process"), (Owner::Event, "event")] {
+        printed(page, mark, head, scenario::names(owner).map(|name| given_row(owner, name)));
+    }
+    let head = "| cannot be given | because |\n|---|---|\n";
+    let follow = FIELDS.iter().filter_map(|field| {
+        let why = scenario::follows(field.owner, field.name)?;
+        Some(format!("| `{}` | {why} |\n", field.name))
+    });
+    printed(page, "follow", head, follow);
+    let head = "| what is not given | is |\n|---|---|\n";
+    printed(page, "defaults", head, DEFAULTS.iter().map(|one| format!("| {} | {} |\n", one.of, one.value)));
+}
+
+fn given_row(owner: Owner, name: &str) -> String {
+    let extra = EXTRAS.iter().find(|extra| extra.owner == owner && extra.name == name);
+    let field = || FIELDS.iter().find(|field| field.owner == owner && field.name == name);
+    let (unit, doc) = match extra {
+        Some(extra) => (extra.unit, extra.doc),
+        None => field().map(|field| (field.unit, field.doc)).expect("a field or an extra"),
+    };
+    format!("| `{name}` | {} | {doc} |\n", unit_word(unit))
+}
+
+fn unit_word(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Bytes => "bytes",
+        Unit::Ratio => "percent",
+        Unit::Count => "count",
+        Unit::Duration => "duration",
+        Unit::Bool => "yes or no",
+        Unit::Text => "string",
+    }
 }
 
 /// The tables of the snapshot file are the doc comments of its schema.
@@ -339,14 +431,7 @@ fn operator_row(level: &Level) -> String {
 }
 
 fn field_row(field: &Field) -> String {
-    let unit = match field.unit {
-        Unit::Bytes => "bytes",
-        Unit::Ratio => "percent",
-        Unit::Count => "count",
-        Unit::Duration => "duration",
-        Unit::Bool => "yes or no",
-        Unit::Text => "string",
-    };
+    let unit = unit_word(field.unit);
     let base = field.base.map(|base| format!("; a bare percent is of `{base}`")).unwrap_or_default();
     let missing = if field.missing.is_empty() { "never" } else { field.missing };
     format!("| `{}` | {unit}{base} | {} | {missing} | {} |\n", field.name, field.doc, field.source)

@@ -76,7 +76,10 @@ fn oracle(both: &Both, kernel: &Kernel, test: &Test, decisions: &[Decision]) -> 
         let theirs = agree_with(both, kernel, &scene, &params)?;
         let action = decision.record.as_ref().map(|record| record.action);
         if i64::from(decision.answer) != theirs.answer || action != Some(u64::from(theirs.action.code())) {
-            return Err(format!("line {}: played {action:?}, asked alone {:?}", decision.line, theirs.action));
+            return Err(format!(
+                "line {}: played {action:?}, asked alone {:?}",
+                decision.line, theirs.action
+            ));
         }
         compared += 1;
     }

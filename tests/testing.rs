@@ -249,3 +249,26 @@ fn the_library_and_the_examples_are_covered_in_full() {
     assert_eq!(exit, 0, "{told}");
     assert!(told.contains(" 0 failed") && told.contains("stdlib/policies/tiers.oom: "), "{told}");
 }
+
+#[test]
+fn the_failure_in_the_book_is_a_real_one() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src/language/tests.md");
+    let page = fs::read_to_string(page).unwrap();
+    let shown = page.split("<!-- shown: failure -->\n").nth(1).unwrap();
+    let block =
+        |kind: &str| shown.split(&format!("```{kind}\n")).nth(1).unwrap().split("```").next().unwrap();
+    let (command, output) = block("text").split_once('\n').unwrap();
+    let folder = folder("book", &[("young.oom", block("oom"))]);
+    let args: Vec<&str> = command.strip_prefix("$ oomc ").unwrap().split(' ').collect();
+    let (exit, told, _) = oomc(&folder, &args);
+    assert_eq!(exit, 1);
+    // How long it took is another time each time.
+    let timeless = |text: &str| {
+        let line = |line: &str| match line.find(" failed, in ") {
+            Some(at) => line[..at].to_owned(),
+            None => line.to_owned(),
+        };
+        text.lines().map(line).collect::<Vec<String>>()
+    };
+    assert_eq!(timeless(&told), timeless(output));
+}

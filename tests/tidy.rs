@@ -6,8 +6,9 @@ use oomc_tests::{files, read, root, short};
 
 /// Text files that belong to the project, with their short names.
 fn texts() -> Vec<(PathBuf, String)> {
-    let endings =
-        ["rs", "toml", "md", "oom", "pest", "c", "h", "lock", "json", "config", "patch", "yml", "asm"];
+    let endings = [
+        "rs", "toml", "md", "oom", "oomt", "pest", "c", "h", "lock", "json", "config", "patch", "yml", "asm",
+    ];
     let mut found: Vec<(PathBuf, String)> = files(&root())
         .into_iter()
         .filter(|path| path.extension().is_some_and(|end| endings.iter().any(|known| end == *known)))

@@ -71,7 +71,9 @@ pub(crate) fn run(report: &Report, args: &New) -> Outcome {
         report.line(format_args!("wrote {}", path.display()));
     }
     let path = path.display();
-    report.line(format_args!("next: `oomc test {path}` runs its tests, `oomc check {path}` looks for mistakes"));
+    report.line(format_args!(
+        "next: `oomc test {path}` runs its tests, `oomc check {path}` looks for mistakes"
+    ));
     let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
     report.result("new", Exit::Ok, json!({ "files": names }));
     Ok(Exit::Ok)
