@@ -103,7 +103,7 @@ fn the_defaults_are_told() {
         for word in default.of.split('`').skip(1).step_by(2) {
             let word = word.trim_start_matches("oom.").trim_end_matches(".*");
             let same = |name: &&str| *name == word || name.starts_with(&format!("{word}."));
-            assert!(word.starts_with('"') || known.iter().any(|name| same(&name)), "{word}");
+            assert!(word.starts_with('"') || known.iter().any(same), "{word}");
         }
     }
 }
