@@ -43,7 +43,7 @@ pub struct Report {
 
 /// What a record says of a decision, as far as it is the same whenever and wherever the case runs. Equal decisions in
 /// a row are one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Path of the cgroup that the policy is attached to.
     pub attached: String,
