@@ -11,7 +11,7 @@ use oomc_abi::record::{End, Record};
 use oomc_compiler::Source;
 use oomc_compiler::trace::Protection::{Dying, Never};
 use oomc_compiler::trace::{Point, PointKind};
-use oomc_sim::machine::{CgroupIndex, Event, Life, Machine, PAGE, ProcessIndex, ROOT};
+use oomc_sim::machine::{CgroupIndex, Life, Machine, PAGE, ProcessIndex, ROOT};
 use oomc_sim::scenario::{self, Decision, KernelsOwn};
 use oomc_sim::{Attached, Kernel, Policy};
 
@@ -37,20 +37,6 @@ pub(crate) struct Answer {
     pub(crate) filled: i64,
 }
 
-/// The event that a cgroup, or the machine, runs out of memory.
-pub(crate) fn event(machine: &Machine, attached: CgroupIndex, domain: Option<CgroupIndex>) -> Event {
-    let at = domain.unwrap_or(ROOT);
-    let limits = machine.ancestors(at).filter_map(|above| machine.cgroup(above).max);
-    Event {
-        cgroup: domain,
-        attached,
-        // As the kernel's enum has it: of a memory cgroup, or of the machine.
-        constraint: if domain.is_some() { 3 } else { 0 },
-        total: limits.chain([machine.memory]).min().unwrap_or(machine.memory),
-        ..Event::default()
-    }
-}
-
 /// Lets the event happen. Who runs out is full: a snapshot is taken while there is still room.
 pub(crate) fn ask(question: &Question<'_>, attached: &mut Attached) -> Result<Answer, Failure> {
     let domain = question.domain.unwrap_or(ROOT);
@@ -61,7 +47,7 @@ pub(crate) fn ask(question: &Question<'_>, attached: &mut Attached) -> Result<An
         filled = (full.charged - cgroup.own.charged) * PAGE;
         cgroup.own = full;
     }
-    let event = event(&machine, question.attached, question.domain);
+    let event = machine.event(question.domain, question.attached);
     let decision = scenario::decide(question.kernel, attached, machine, event);
     let decision = decision.map_err(Failure::refused)?;
     Ok(Answer { decision, filled })
@@ -228,13 +214,12 @@ fn tree(machine: &Machine, domain: CgroupIndex, forecast: &Forecast) -> Vec<Node
     let mut nodes: Vec<Node> = Vec::with_capacity(at.len());
     for (names, at) in &at {
         let path = machine.path(*at);
-        let limits = machine.ancestors(*at).filter_map(|above| machine.cgroup(above).max);
         nodes.push(Node {
             name: names.last().map_or_else(|| "/".to_owned(), |name| (*name).to_owned()),
             depth: depth(names) - top,
             usage: sums.usage.get(at).copied().unwrap_or(0),
             own_limit: machine.cgroup(*at).max.map(|max| max * PAGE),
-            limit: limits.chain([machine.memory]).min().unwrap_or(machine.memory) * PAGE,
+            limit: machine.limit(*at) * PAGE,
             processes: sums.processes.get(at).copied().unwrap_or(0),
             candidate: marks.cgroups.get(path.as_str()).copied(),
             victim: marks.victim == Some((Kind::Cgroup, path.as_str()))

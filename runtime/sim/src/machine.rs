@@ -103,6 +103,57 @@ pub struct Amounts {
     pub events_oom_kill: i64,
 }
 
+impl Amounts {
+    /// Each amount beside the same one of another.
+    fn beside(&mut self, other: &Self) -> [(&mut i64, i64); 14] {
+        [
+            (&mut self.charged, other.charged),
+            (&mut self.swapped, other.swapped),
+            (&mut self.anon, other.anon),
+            (&mut self.file, other.file),
+            (&mut self.shmem, other.shmem),
+            (&mut self.kernel, other.kernel),
+            (&mut self.slab_reclaimable, other.slab_reclaimable),
+            (&mut self.inactive_file, other.inactive_file),
+            (&mut self.pgscan, other.pgscan),
+            (&mut self.pgmajfault, other.pgmajfault),
+            (&mut self.refault, other.refault),
+            (&mut self.events_max, other.events_max),
+            (&mut self.events_oom, other.events_oom),
+            (&mut self.events_oom_kill, other.events_oom_kill),
+        ]
+    }
+
+    /// Adds another one, so many times.
+    pub fn add(&mut self, other: &Self, times: i64) {
+        for (amount, other) in self.beside(other) {
+            *amount += other * times;
+        }
+    }
+
+    /// What is less than nothing is nothing.
+    pub fn at_least_nothing(&mut self) {
+        for (amount, _) in self.beside(&Self::default()) {
+            *amount = (*amount).max(0);
+        }
+    }
+
+    /// The own share of a cgroup that has run out of memory: what nobody accounts for is charged all the same. At the
+    /// root, whose usage is the machine's anon and file, it is page cache.
+    pub(crate) fn fill(&mut self, below: &Self, max: Option<i64>, memory: Option<i64>) {
+        match (memory, max) {
+            (Some(memory), _) => {
+                let used = self.anon + self.file + below.anon + below.file;
+                let free = (memory * PAGE - used).max(0);
+                self.file += free;
+                self.charged += free / PAGE;
+            }
+            (None, Some(max)) => self.charged += (max - self.charged - below.charged).max(0),
+            (None, None) => {}
+        }
+    }
+}
+
 /// A counter of a policy, for one cgroup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counter {
@@ -254,20 +305,37 @@ impl Machine {
         format!("/{}", names.join("/"))
     }
 
+    /// Pages that a cgroup can take at most: the smallest limit up to the root, or the machine's memory.
+    #[must_use]
+    pub fn limit(&self, index: CgroupIndex) -> i64 {
+        let limits = self.ancestors(index).filter_map(|at| self.cgroup(at).max);
+        limits.chain([self.memory]).min().unwrap_or(self.memory)
+    }
+
+    /// The event that a cgroup, or without one the machine, runs out of memory.
+    #[must_use]
+    pub fn event(&self, cgroup: Option<CgroupIndex>, attached: CgroupIndex) -> Event {
+        let constraint = if cgroup.is_some() { "memcg" } else { "none" };
+        Event {
+            cgroup,
+            attached,
+            constraint: CONSTRAINTS.iter().position(|known| *known == constraint).unwrap_or(0),
+            total: self.limit(cgroup.unwrap_or(ROOT)),
+            ..Event::default()
+        }
+    }
+
     /// The own share of a cgroup when it has just run out of memory: what is missing to its `memory.max` is charged
     /// to it. The root's usage is what the machine holds of anonymous memory and page cache; what is free is page
     /// cache then. A cgroup without a limit stays as it is.
     #[must_use]
     pub fn run_out(&self, index: CgroupIndex) -> Amounts {
         let mut own = self.cgroup(index).own;
-        if index == ROOT {
-            let used = self.sum(ROOT, |own| own.anon) + self.sum(ROOT, |own| own.file);
-            let free = (self.memory * PAGE - used).max(0);
-            own.file += free;
-            own.charged += free / PAGE;
-        } else if let Some(max) = self.cgroup(index).max {
-            own.charged += (max - self.sum(index, |own| own.charged)).max(0);
+        let mut below = Amounts::default();
+        for at in self.subtree(index).filter(|at| *at != index) {
+            below.add(&self.cgroup(at).own, 1);
         }
+        own.fill(&below, self.cgroup(index).max, (index == ROOT).then_some(self.memory));
         own
     }
 

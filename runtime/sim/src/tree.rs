@@ -71,7 +71,7 @@ impl Tree {
                 *above += size;
             }
             if let Some(above) = tree.sums.get_mut(parent) {
-                add(above, &sums, 1);
+                above.add(&sums, 1);
             }
         }
         tree.order(&children);
@@ -94,8 +94,8 @@ impl Tree {
     ) {
         for index in chain {
             if let Some(sums) = self.sums.get_mut(index) {
-                add(sums, now, 1);
-                add(sums, before, -1);
+                sums.add(now, 1);
+                sums.add(before, -1);
             }
         }
     }
@@ -127,43 +127,5 @@ pub(crate) fn get<T: Copy + Default>(list: &[T], at: usize) -> T {
 fn set<T>(list: &mut [T], at: usize, value: T) {
     if let Some(place) = list.get_mut(at) {
         *place = value;
-    }
-}
-
-/// So many times.
-fn add(to: &mut Amounts, more: &Amounts, times: i64) {
-    let Amounts {
-        charged,
-        swapped,
-        anon,
-        file,
-        shmem,
-        kernel,
-        slab_reclaimable,
-        inactive_file,
-        pgscan,
-        pgmajfault,
-        refault,
-        events_max,
-        events_oom,
-        events_oom_kill,
-    } = more;
-    for (sum, one) in [
-        (&mut to.charged, charged),
-        (&mut to.swapped, swapped),
-        (&mut to.anon, anon),
-        (&mut to.file, file),
-        (&mut to.shmem, shmem),
-        (&mut to.kernel, kernel),
-        (&mut to.slab_reclaimable, slab_reclaimable),
-        (&mut to.inactive_file, inactive_file),
-        (&mut to.pgscan, pgscan),
-        (&mut to.pgmajfault, pgmajfault),
-        (&mut to.refault, refault),
-        (&mut to.events_max, events_max),
-        (&mut to.events_oom, events_oom),
-        (&mut to.events_oom_kill, events_oom_kill),
-    ] {
-        *sum += one * times;
     }
 }

@@ -43,11 +43,11 @@ impl Snapshot {
             let bare = self.cgroups.get(at).is_some_and(|one| !one.controller);
             let above = machine.ancestors(at).skip(1).find(|above| !machine.cgroup(*above).bare);
             if let Some(own) = above.filter(|_| !bare).and_then(|above| machine.cgroups.get_mut(above)) {
-                less(&mut own.own, total);
+                own.own.add(total, -1);
             }
         }
         for one in &mut machine.cgroups {
-            at_least_nothing(&mut one.own);
+            one.own.at_least_nothing();
         }
         machine
     }
@@ -93,38 +93,6 @@ fn amounts(one: &Cgroup) -> Amounts {
         events_max: events.max,
         events_oom: events.oom,
         events_oom_kill: events.oom_kill,
-    }
-}
-
-/// Each amount of both.
-fn pairs<'a>(own: &'a mut Amounts, other: &Amounts) -> [(&'a mut i64, i64); 14] {
-    [
-        (&mut own.charged, other.charged),
-        (&mut own.swapped, other.swapped),
-        (&mut own.anon, other.anon),
-        (&mut own.file, other.file),
-        (&mut own.shmem, other.shmem),
-        (&mut own.kernel, other.kernel),
-        (&mut own.slab_reclaimable, other.slab_reclaimable),
-        (&mut own.inactive_file, other.inactive_file),
-        (&mut own.pgscan, other.pgscan),
-        (&mut own.pgmajfault, other.pgmajfault),
-        (&mut own.refault, other.refault),
-        (&mut own.events_max, other.events_max),
-        (&mut own.events_oom, other.events_oom),
-        (&mut own.events_oom_kill, other.events_oom_kill),
-    ]
-}
-
-fn less(own: &mut Amounts, below: &Amounts) {
-    for (own, below) in pairs(own, below) {
-        *own -= below;
-    }
-}
-
-fn at_least_nothing(own: &mut Amounts) {
-    for (own, _) in pairs(own, &Amounts::default()) {
-        *own = (*own).max(0);
     }
 }
 

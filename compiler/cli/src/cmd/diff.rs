@@ -9,7 +9,6 @@ use crate::args::Diff;
 use crate::cmd::view;
 use crate::decision::Told;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::foresee;
 use crate::report::Report;
 use crate::scene::Scene;
 use crate::suite;
@@ -56,7 +55,7 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
         let (own, full) = (scene.machine.cgroup(*place).own, scene.machine.run_out(*place));
         simulation.set_own(*place, full);
         let domain = (*place != ROOT).then_some(*place);
-        let event = foresee::event(simulation.machine(), at, domain);
+        let event = simulation.machine().event(domain, at);
         let one = decide(&mut simulation, before, &event)?;
         let other = decide(&mut simulation, after, &event)?;
         simulation.set_own(*place, own);

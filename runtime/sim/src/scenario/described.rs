@@ -285,18 +285,18 @@ impl Described {
             }
         }
         // From below: the own share of each is what the cgroups below it do not have.
-        let mut below = vec![Sums::default(); self.cgroups.len()];
+        let mut below = vec![Amounts::default(); self.cgroups.len()];
         for at in (0..self.cgroups.len()).rev() {
             let (Some(one), Some(held)) = (self.cgroups.get(at), held.get(at)) else { continue };
             let sums = below.get(at).copied().unwrap_or_default();
             let mut own = own_amounts(one, held, &sums)
                 .map_err(|text| (one.line, format!("`{}`: {text}", machine.path(at))))?;
             if full == Some(at) && !one.totals.contains_key(&Total::Usage) {
-                fill(&mut own, &sums, one.cgroup.max, (at == ROOT).then_some(machine.memory));
+                own.fill(&sums, one.cgroup.max, (at == ROOT).then_some(machine.memory));
             }
             if let Some(above) = one.cgroup.parent.and_then(|parent| below.get_mut(parent)) {
-                above.add(&sums);
-                above.add(&Sums(own));
+                above.add(&sums, 1);
+                above.add(&own, 1);
             }
             if let Some(cgroup) = machine.cgroups.get_mut(at) {
                 cgroup.own = own;
@@ -386,32 +386,8 @@ fn memory(one: &DescribedProcess) -> Result<Memory, String> {
     Ok(Memory { anon, file, shmem, swap, pgtables })
 }
 
-/// What the cgroups below have, together.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums(Amounts);
-
-impl Sums {
-    fn add(&mut self, other: &Self) {
-        let (one, other) = (&mut self.0, &other.0);
-        one.charged += other.charged;
-        one.swapped += other.swapped;
-        one.anon += other.anon;
-        one.file += other.file;
-        one.shmem += other.shmem;
-        one.kernel += other.kernel;
-        one.slab_reclaimable += other.slab_reclaimable;
-        one.inactive_file += other.inactive_file;
-        one.pgscan += other.pgscan;
-        one.pgmajfault += other.pgmajfault;
-        one.refault += other.refault;
-        one.events_max += other.events_max;
-        one.events_oom += other.events_oom;
-        one.events_oom_kill += other.events_oom_kill;
-    }
-}
-
 /// The own share of a cgroup.
-fn own_amounts(one: &DescribedCgroup, held: &Memory, sums: &Sums) -> Result<Amounts, String> {
+fn own_amounts(one: &DescribedCgroup, held: &Memory, below: &Amounts) -> Result<Amounts, String> {
     let share = |name: &str, unit: Unit, total: Total, below: i64, least: i64| match one.totals.get(&total) {
         None => Ok(least),
         Some(given) if given - below >= least => Ok(given - below),
@@ -421,7 +397,6 @@ fn own_amounts(one: &DescribedCgroup, held: &Memory, sums: &Sums) -> Result<Amou
             short(unit, below + least)
         )),
     };
-    let below = &sums.0;
     let bytes = Unit::Bytes;
     let shmem = share("`shmem`", bytes, Total::Shmem, below.shmem, held.shmem)?;
     // tmpfs is page cache, too.
@@ -464,22 +439,4 @@ fn own_amounts(one: &DescribedCgroup, held: &Memory, sums: &Sums) -> Result<Amou
         events_oom: count("`events.oom`", Total::EventsOom, below.events_oom)?,
         events_oom_kill: count("`events.oom_kill`", Total::EventsOomKill, below.events_oom_kill)?,
     })
-}
-
-/// A cgroup that runs out of memory is full: what nobody accounts for is charged all the same. At the root, whose
-/// usage is the machine's anon and file, it is page cache.
-fn fill(own: &mut Amounts, below: &Sums, max: Option<i64>, memory: Option<i64>) {
-    match memory {
-        Some(memory) => {
-            let used = own.anon + own.file + below.0.anon + below.0.file;
-            let free = (memory * PAGE - used).max(0);
-            own.file += free;
-            own.charged += free / PAGE;
-        }
-        None => {
-            if let Some(max) = max {
-                own.charged += (max - own.charged - below.0.charged).max(0);
-            }
-        }
-    }
 }

@@ -169,10 +169,11 @@ pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Resul
             StepKind::Event { cgroup, properties } => {
                 player.put_in_order();
                 let domain = cgroup.as_deref().map(|path| player.described.cgroup(path));
-                let mut event = Event { cgroup: domain, total: i64::MIN, ..Event::default() };
-                event.constraint = if domain.is_some() { 3 } else { 0 };
+                let machine = player.described.machine(Some(domain.unwrap_or(ROOT)));
+                let machine = machine.map_err(|(line, text)| Mistake { line, text })?;
+                let mut event = machine.event(domain, ROOT);
                 given::event(&mut event, &player.described, properties).map_err(mistake)?;
-                player.event(event, step.line)?;
+                player.event(machine, event, step.line)?;
             }
             StepKind::Expect { text, expected, rule } => {
                 if let Some(decision) = player.played.decisions.last() {
@@ -266,14 +267,7 @@ impl Player<'_> {
         }
     }
 
-    fn event(&mut self, mut event: Event, line: u32) -> Result<(), Mistake> {
-        let domain = event.cgroup.unwrap_or(ROOT);
-        let machine = self.described.machine(Some(domain));
-        let mut machine = machine.map_err(|(line, text)| Mistake { line, text })?;
-        if event.total == i64::MIN {
-            let limits = machine.ancestors(domain).filter_map(|at| machine.cgroup(at).max);
-            event.total = limits.chain([machine.memory]).min().unwrap_or(machine.memory);
-        }
+    fn event(&mut self, mut machine: Machine, mut event: Event, line: u32) -> Result<(), Mistake> {
         let attached = self.attached.get_or_insert_with(|| {
             let place = self.place.unwrap_or_else(|| self.described.cgroup(&self.default));
             let mut attached = Attached::new(self.policy, &machine, place);
