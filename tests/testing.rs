@@ -163,6 +163,11 @@ fn no_test_is_a_failure() {
     assert_eq!(oomc(&folder, &["test", "--run", "^grows (once|twice)"]).0, 0);
     assert_eq!(oomc(&folder, &["test", "--run", "("]).0, 2);
     assert_eq!(oomc(&folder, &["test", "missing.oom"]).0, 4);
+    fs::write(folder.join("alone.oomt"), GROWS).unwrap();
+    let (exit, _, said) = oomc(&folder, &["test", "alone.oomt"]);
+    let expected =
+        "error: alone.oomt holds tests of a policy that is not there\nhelp: they belong to alone.oom\n";
+    assert_eq!((exit, said.as_str()), (4, expected));
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn named(name: &str) -> Result<(), Failure> {
     let known = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.chars().all(known) {
         let help = "a letter, then letters, digits, `-` and `_`; it is written into the current folder";
-        return refused("it is a word", help.to_owned());
+        return refused("a name is one word", help.to_owned());
     }
     if name.len() > LONGEST {
         return refused("it is too long", format!("at most {LONGEST} letters"));

@@ -136,7 +136,12 @@ fn policies(files: &[PathBuf]) -> Result<BTreeSet<PathBuf>, Failure> {
         if meta.is_dir() {
             below(file, DEPTH, &mut found).map_err(failed)?;
         } else if file.extension().is_some_and(|extension| extension == "oomt") {
-            found.insert(file.with_extension("oom"));
+            let policy = file.with_extension("oom");
+            if !policy.exists() {
+                let message = format!("{} holds tests of a policy that is not there", file.display());
+                return Err(Failure::refused(message).help(format!("they belong to {}", policy.display())));
+            }
+            found.insert(policy);
         } else {
             found.insert(file.clone());
         }
