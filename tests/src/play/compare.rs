@@ -1,8 +1,8 @@
 //! Holds what the machine tells of a case against what was played: policy by policy, decision by decision.
 //!
 //! All of a decision is compared, except for the few cases in [`IN_PART`]; and what the kernel does between a kill and
-//! the moment when the victim's memory is free has no counterpart in a model, as long as it does nothing. Takes both lists; knows nothing of how they
-//! came about.
+//! the moment when the victim's memory is free has no counterpart in a model, as long as it does nothing. Takes both
+//! lists; knows nothing of how they came about.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -87,6 +87,7 @@ struct Stage<'k> {
     attributes: Vec<(CgroupIndex, String, String)>,
     tasks: BTreeMap<String, Task>,
     policies: Vec<Loaded>,
+    more: Option<More>,
     asked: usize,
     played: Played,
 }
@@ -135,12 +136,66 @@ pub fn cases() -> Vec<Case> {
         .collect()
 }
 
+/// A few pages more for some: what is there in the machine besides, and nobody can say beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct More {
+    /// Who has them.
+    pub who: Who,
+    /// Those whose number has this bit, in the order in which they are made.
+    pub bit: u32,
+    /// Or those whose number does not have it.
+    pub without: bool,
+    /// How many pages.
+    pub pages: i64,
+}
+
+/// Who has a few pages more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Processes.
+    Processes,
+    /// Cgroups, besides their processes.
+    Cgroups,
+}
+
+impl More {
+    /// Every way in which of any two processes or cgroups of a case one has more than the other, and once the other
+    /// one more than it: two different numbers differ in a bit.
+    pub fn each(case: &Case, pages: i64) -> impl Iterator<Item = Self> {
+        let made = |action: &Action| match action {
+            Action::Task { .. } => (1, 0),
+            // Each part of its path may be new.
+            Action::Cgroup { path, .. } => (0, path.matches('/').count()),
+            _ => (0, 0),
+        };
+        let counts = case.steps.iter().map(|step| made(&step.action));
+        let (processes, cgroups) = counts.fold((0, 1), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let bits = |count: usize| 0..usize::BITS - count.saturating_sub(1).leading_zeros();
+        let processes = bits(processes).map(|bit| (Who::Processes, bit));
+        let both = processes.chain(bits(cgroups).map(|bit| (Who::Cgroups, bit)));
+        both.flat_map(move |(who, bit)| [false, true].map(|without| Self { who, bit, without, pages }))
+    }
+
+    fn of(self, who: Who, number: usize) -> i64 {
+        let has = (number >> self.bit & 1 == 1) != self.without;
+        if self.who == who && has { self.pages } else { 0 }
+    }
+}
+
 /// Plays a case to its end.
 ///
 /// # Errors
 /// If it cannot be played, or goes on otherwise than it says.
 pub fn play(kernel: &Kernel, case: &Case) -> Result<Played, End> {
-    let mut stage = Stage::new(kernel);
+    play_with(kernel, case, None)
+}
+
+/// Plays a case to its end, with a few pages more for some.
+///
+/// # Errors
+/// If it cannot be played, or goes on otherwise than it says.
+pub fn play_with(kernel: &Kernel, case: &Case, more: Option<More>) -> Result<Played, End> {
+    let mut stage = Stage { more, ..Stage::new(kernel) };
     for step in &case.steps {
         let told = |end| match end {
             End::Wrong(what) => End::Wrong(format!("{}:{}: {}: {what}", case.name, step.line, step.text)),
@@ -182,6 +237,7 @@ impl<'k> Stage<'k> {
             attributes: Vec::new(),
             tasks: BTreeMap::new(),
             policies: Vec::new(),
+            more: None,
             asked: 0,
             played: Played::default(),
         }
@@ -275,7 +331,8 @@ impl<'k> Stage<'k> {
             pressure: Some([[0; 3]; 2]),
             ..Cgroup::default()
         });
-        self.left.push(Amounts::default());
+        let more = self.more.map_or(0, |more| more.of(Who::Cgroups, self.left.len()));
+        self.left.push(Amounts { charged: more, kernel: more * PAGE, ..Amounts::default() });
         self.owners.push(0);
         // What the kernel keeps for a cgroup is charged to the one above.
         self.left[parent].charged += CHILD;
@@ -292,6 +349,7 @@ impl<'k> Stage<'k> {
             comm: name.to_owned(),
             threads: 1,
             start: 1_000_000_000 * (1 + number),
+            pgtables: self.more.map_or(0, |more| more.of(Who::Processes, self.tasks.len())) * PAGE,
             // Nobody here asks for it, and a case may ask about it.
             members: vec![("sched_reset_on_fork".to_owned(), 0), ("in_execve".to_owned(), 0)],
             ..Process::default()
