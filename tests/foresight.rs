@@ -185,6 +185,37 @@ they decide differently at 2 of 2 places
 }
 
 #[test]
+fn params_and_the_mode_can_be_others() {
+    let folder = recorded("set");
+    let text = "mode audit\nparam floor = 30MiB range 0B .. 1GiB\nkill smallest process in subtree \
+                where footprint > floor and comm == \"worker-*\"\n";
+    fs::write(folder.join("c.oom"), text).unwrap();
+    let (exit, told, _) = oomc(&folder, "sim c.oom --snapshot s.json --oom /job");
+    assert!(exit == 0 && told.contains(": would kill worker-1 (102), "), "{told}");
+    let audit = "\n    audit: nothing is done, only written down\n";
+    assert!(told.contains(audit) && told.contains("own killer would take worker-2 (103)"), "{told}");
+    let live = "plan c.oom --cgroup /job --cgroup-root cg --proc-root proc";
+    for command in ["sim c.oom --snapshot s.json --oom /job", live] {
+        let (exit, told, _) = oomc(&folder, &format!("{command} --set floor=20MiB --mode enforce"));
+        assert!(exit == 0 && told.contains(": would kill worker-2 (103), "), "{told}");
+        assert!(told.contains("\n    floor is set to 20MiB\n") && !told.contains(audit), "{told}");
+    }
+    let (exit, told, _) = oomc(&folder, "diff c.oom c.oom --snapshot s.json --oom /job --set floor=20MiB");
+    let alike = told.lines().map(str::trim_start).collect::<Vec<_>>();
+    assert_eq!(exit, 1);
+    assert!(alike[1].starts_with("c.oom: would kill worker-1 (102), "), "{told}");
+    assert!(alike[2].starts_with("c.oom: would kill worker-2 (103), "), "{told}");
+    for (set, expected) in [
+        ("flor=1MiB", "the policy has no param `flor`; it has `floor`"),
+        ("floor=2GiB", "`floor` is within 0B .. 1GiB, and 2GiB is not"),
+        ("floor=3", "`3` is not bytes such as `64MiB`; `floor` is within 0B .. 1GiB"),
+    ] {
+        let (exit, _, said) = oomc(&folder, &format!("sim c.oom --snapshot s.json --set {set}"));
+        assert_eq!((exit, said.trim_end()), (2, format!("error: {expected}").as_str()));
+    }
+}
+
+#[test]
 fn names_can_be_taken_out() {
     let folder = folder("redact");
     let (exit, text, _) = oomc(&folder, "snapshot --cgroup-root cg --proc-root proc --redact -o -");

@@ -213,25 +213,37 @@ impl Config {
         assignment: &Assignment,
         literal: Literal<'_>,
     ) -> Result<Change> {
-        let Assignment { name, value } = assignment;
-        let param = declared.param(name).ok_or_else(|| {
-            let names: Vec<String> =
-                declared.params.iter().map(|param| format!("`{}`", param.name)).collect();
-            Error::Setting(match names.as_slice() {
-                [] => format!("the policy has no param `{name}`; it has none at all"),
-                _ => format!("the policy has no param `{name}`; it has {}", names.join(", ")),
-            })
-        })?;
-        let range = format!("{} .. {}", exact(param.unit, param.least), exact(param.unit, param.most));
-        let wrong = |why: String| Error::Setting(format!("{why}; `{name}` is within {range}"));
-        let to = read(param.unit, value, literal).map_err(wrong)?;
-        if to < param.least || to > param.most {
-            return Err(Error::Setting(format!("`{name}` is within {range}, and {value} is not")));
-        }
-        let from = self.number(name)?;
-        *self.word(name)? = to.to_ne_bytes();
+        let (param, to) = wanted(declared, assignment, literal)?;
+        let from = self.number(&param.name)?;
+        *self.word(&param.name)? = to.to_ne_bytes();
         Ok(Change { param: param.clone(), from, to })
     }
+}
+
+/// The param that is meant, and the value that it is to get.
+///
+/// # Errors
+/// [`Error::Setting`] when the policy has no such param or its range excludes the value.
+pub fn wanted<'a>(
+    declared: &'a Declared,
+    assignment: &Assignment,
+    literal: Literal<'_>,
+) -> Result<(&'a Param, i64)> {
+    let Assignment { name, value } = assignment;
+    let param = declared.param(name).ok_or_else(|| {
+        let names: Vec<String> = declared.params.iter().map(|param| format!("`{}`", param.name)).collect();
+        Error::Setting(match names.as_slice() {
+            [] => format!("the policy has no param `{name}`; it has none at all"),
+            _ => format!("the policy has no param `{name}`; it has {}", names.join(", ")),
+        })
+    })?;
+    let range = format!("{} .. {}", exact(param.unit, param.least), exact(param.unit, param.most));
+    let wrong = |why: String| Error::Setting(format!("{why}; `{name}` is within {range}"));
+    let to = read(param.unit, value, literal).map_err(wrong)?;
+    if to < param.least || to > param.most {
+        return Err(Error::Setting(format!("`{name}` is within {range}, and {value} is not")));
+    }
+    Ok((param, to))
 }
 
 /// A value of this unit.

@@ -216,6 +216,13 @@ pub(crate) struct Load {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) one: One,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// What a policy begins with.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Settings {
     /// Begin in this mode, whatever the policy says
     #[arg(long, value_enum)]
     pub(crate) mode: Option<Mode>,
@@ -340,6 +347,8 @@ pub(crate) struct Sim {
     /// Where the policy is attached; default: to the cgroup that runs out of memory
     #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
     /// Also tell how each rule ended
     #[arg(long)]
     pub(crate) trace: bool,
@@ -362,6 +371,8 @@ pub(crate) struct Plan {
     /// The cgroup that runs out of memory; default: the one that the policy is for
     #[arg(long, value_name = "PATH")]
     pub(crate) oom: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
     /// Also tell how each rule ended
     #[arg(long)]
     pub(crate) trace: bool,
@@ -387,6 +398,9 @@ pub(crate) struct Diff {
     /// Where both are attached; default: to the cgroup that was recorded, or the root
     #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Option<String>,
+    /// Begin B, not A, with this value of a param; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<Assignment>,
     /// Only this cgroup runs out of memory
     #[arg(long, value_name = "PATH")]
     pub(crate) oom: Option<String>,

@@ -4,6 +4,9 @@
 
 use serde::Serialize;
 
+/// What is said of a policy in audit mode.
+pub(crate) const AUDIT: &str = "audit: nothing is done, only written down";
+
 /// A decision that was not made in earnest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Forecast {

@@ -1,6 +1,6 @@
 //! A forecast in lines for people; `picture` draws the same.
 
-use crate::forecast::{Forecast, Kind, Object};
+use crate::forecast::{AUDIT, Forecast, Kind, Object};
 
 /// Objects of a clause that are named; the rest is counted.
 const NAMED: usize = 5;
@@ -16,6 +16,9 @@ pub(crate) fn lines(forecast: &Forecast, trace: bool) -> Vec<String> {
         ));
     } else {
         lines.push(format!("    by no rule of {}, attached to {}", forecast.policy, forecast.attached));
+    }
+    if forecast.audit {
+        lines.push(format!("    {AUDIT}"));
     }
     if let Some(victim) = forecast.victim.as_ref().filter(|_| !forecast.by_the_kernel) {
         lines.push(format!("    the victim: {}", object(victim)));

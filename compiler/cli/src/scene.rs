@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use oomc_abi::amount::exact;
 use oomc_abi::declared::Declared;
-use oomc_runtime::labels;
+use oomc_runtime::{Assignment, config, labels};
 use oomc_sim::machine::{CgroupIndex, Machine, ROOT};
 use oomc_sim::{Attached, Policy};
 use oomc_snapshot::Snapshot;
@@ -28,6 +29,21 @@ pub(crate) fn below(mount: &Path, path: &str) -> String {
     let inside = Path::new(path).strip_prefix(mount).ok().and_then(Path::to_str);
     let names = inside.unwrap_or(path).split('/').filter(|name| !name.is_empty());
     format!("/{}", names.collect::<Vec<_>>().join("/"))
+}
+
+/// Sets params of a policy that is tried. Gives what is to be said of it.
+pub(crate) fn set(
+    attached: &mut Attached,
+    declared: &Declared,
+    set: &[Assignment],
+) -> Result<Vec<String>, Failure> {
+    let mut remarks = Vec::new();
+    for assignment in set {
+        let (param, to) = config::wanted(declared, assignment, &value)?;
+        attached.set(&param.name, to);
+        remarks.push(format!("{} is set to {}", param.name, exact(param.unit, to)));
+    }
+    Ok(remarks)
 }
 
 /// A machine and what stands on its cgroups.

@@ -11,12 +11,13 @@ use oomc_sim::machine::CgroupIndex;
 use oomc_sim::{Attached, Kernel, Policy};
 use serde_json::{Value, json};
 
+use crate::args::{Mode, Settings};
 use crate::decision::Told;
 use crate::exit::Failure;
 use crate::forecast::Forecast;
 use crate::foresee::{self, Answer, Question};
 use crate::report::Report;
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 use crate::{coverage, suite};
 
 /// A policy that is tried on a machine.
@@ -60,10 +61,25 @@ impl Trial {
         Ok(Some(Self { kernel, source: suite.source, policy: suite.policy, traced, place: None }))
     }
 
-    pub(crate) fn attach(&mut self, scene: Scene, at: CgroupIndex) {
-        let (attached, remarks) = scene.attach(&self.policy, at);
-        let attached_traced = self.traced.as_ref().map(|(policy, _)| scene.attach(policy, at).0);
+    pub(crate) fn attach(
+        &mut self,
+        scene: Scene,
+        at: CgroupIndex,
+        settings: &Settings,
+    ) -> Result<(), Failure> {
+        let attach = |policy: &Policy| {
+            let (mut attached, mut remarks) = scene.attach(policy, at);
+            remarks.extend(scene::set(&mut attached, &policy.declared, &settings.set)?);
+            if let Some(mode) = settings.mode {
+                attached.set_audit(mode == Mode::Audit);
+            }
+            Ok::<_, Failure>((attached, remarks))
+        };
+        let (attached, remarks) = attach(&self.policy)?;
+        let traced = self.traced.as_ref().map(|(policy, _)| attach(policy)).transpose()?;
+        let attached_traced = traced.map(|(attached, _)| attached);
         self.place = Some(Place { scene, at, attached, attached_traced, remarks });
+        Ok(())
     }
 
     /// Lets a cgroup, or the machine, run out of memory.

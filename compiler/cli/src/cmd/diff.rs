@@ -1,6 +1,7 @@
-//! `oomc diff A.oom B.oom --snapshot S.json [--cgroup PATH] [--oom PATH|--system]`
+//! `oomc diff A.oom B.oom --snapshot S.json [--cgroup PATH] [--oom PATH|--system] [--set P=V]`
 
 use oomc_abi::record::{Action, Record};
+use oomc_runtime::Assignment;
 use oomc_sim::machine::{CgroupIndex, Event, Machine, ROOT};
 use oomc_sim::{Attached, Policy, Simulation};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use crate::cmd::view;
 use crate::decision::Told;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 use crate::suite;
 
 /// A policy on its side of the comparison.
@@ -32,10 +33,12 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
     let view = view(&args.kernel)?;
     let kernel = suite::kernel(&view)?;
     let mut sides = Vec::new();
-    for file in [&args.before, &args.after] {
+    let as_written: &[Assignment] = &[];
+    for (file, set) in [(&args.before, as_written), (&args.after, &args.set)] {
         match suite::open(report, file, &kernel, false)? {
             Ok(suite) => {
                 let (mut attached, _) = scene.attach(&suite.policy, at);
+                scene::set(&mut attached, &suite.policy.declared, set)?;
                 // In audit mode the machine stays as it is for the other one, and for the next place.
                 attached.set_audit(true);
                 sides.push(Side { name: suite.source.name, policy: suite.policy, attached });

@@ -33,8 +33,8 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
         }
     };
     let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
-    let mode = args.mode.map(Into::into);
-    let settings = Settings { mode, params: args.set.clone(), literal: &value };
+    let mode = args.settings.mode.map(Into::into);
+    let settings = Settings { mode, params: args.settings.set.clone(), literal: &value };
     match oomc_runtime::load_with(&system, &object, &args.one.target(), &settings) {
         Ok(loaded) => {
             tell_loaded(report, &loaded);

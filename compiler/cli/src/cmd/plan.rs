@@ -1,4 +1,4 @@
-//! `oomc plan FILE --cgroup PATH|--system [--oom PATH] [--trace] [--svg F] [--html F]`
+//! `oomc plan FILE --cgroup PATH|--system [--oom PATH] [--set P=V] [--mode M] [--trace] [--svg F] [--html F]`
 
 use oomc_sim::machine::ROOT;
 
@@ -24,7 +24,7 @@ pub(crate) fn run(report: &Report, args: &Plan) -> Outcome {
         Some(path) => scene.find(path)?,
         None => attached,
     };
-    trial.attach(scene, attached);
+    trial.attach(scene, attached, &args.settings)?;
     let (mut forecast, answer) = trial.ask((domain != ROOT).then_some(domain))?;
     forecast.remarks.extend(reading.remarks);
     for line in prose::lines(&forecast, args.trace) {

@@ -1,4 +1,4 @@
-//! `oomc sim FILE --snapshot S.json [--oom PATH|--system] [--cgroup PATH] [--trace] [--times N]`
+//! `oomc sim FILE --snapshot S.json [--oom PATH|--system] [--cgroup PATH] [--set P=V] [--mode M] [--trace] [--times N]`
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
     };
     let view = view(&args.kernel)?;
     let Some(mut trial) = Trial::open(report, "sim", &args.file, &view)? else { return Ok(Exit::Errors) };
-    trial.attach(scene, attached);
+    trial.attach(scene, attached, &args.settings)?;
     let mut told = Vec::new();
     for number in 1..=args.times {
         let (forecast, answer) = trial.ask(domain)?;

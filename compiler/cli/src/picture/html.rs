@@ -8,7 +8,7 @@ use super::layout::{NARROW, WIDE};
 use super::markup::Markup;
 use super::words::{Role, count, percent, process, shortage, size, who};
 use super::{svg, tree};
-use crate::forecast::{Candidate, Ended, Forecast, KeyValue, Kind, Node, Object, Protection};
+use crate::forecast::{AUDIT, Candidate, Ended, Forecast, KeyValue, Kind, Node, Object, Protection};
 
 /// Objects of a clause that are shown; more can be unfolded.
 const SHOWN: usize = 12;
@@ -157,7 +157,7 @@ fn title(out: &mut Markup, forecast: &Forecast) {
         (false, None) => out.say("nobody"),
     });
     fact(out, "Mode", |out| {
-        let mode = if *audit { "audit: nothing is done, only written down" } else { "enforce" };
+        let mode = if *audit { AUDIT } else { "enforce" };
         out.leaf("span", &[("data-fact", &"mode")], mode);
     });
     out.close();

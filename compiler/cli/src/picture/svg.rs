@@ -6,7 +6,7 @@ use super::markup::{Attribute, Markup};
 use super::symbols::{cross, label, legend_height, rank, shield};
 use super::tree::{draw, frame};
 use super::words::{count, cut, shortage, who, wrap};
-use crate::forecast::{Candidate, Forecast, Kind, Protection};
+use crate::forecast::{AUDIT, Candidate, Forecast, Kind, Protection};
 
 /// Fonts that a machine has; names are in one of fixed width, so that their length is known.
 pub(super) const FONTS: &str = ".oomc{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",\"DejaVu Sans\",sans-serif;\
@@ -56,7 +56,7 @@ fn head(out: &mut Markup, forecast: &Forecast) -> i64 {
     facts.push(format!("the policy is at {}", forecast.attached));
     facts.extend(forecast.rule.as_ref().map(|rule| format!("the rule {rule} decides")));
     facts.extend(forecast.by_the_kernel.then(|| "the kernel chooses".to_owned()));
-    facts.extend(forecast.audit.then(|| "audit: nothing is done, only written down".to_owned()));
+    facts.extend(forecast.audit.then(|| AUDIT.to_owned()));
     for line in wrap(&facts.join(", "), 125) {
         out.leaf("text", &[("class", &"quiet"), ("x", &16), ("y", &y)], line);
         y += 19;
