@@ -30,17 +30,20 @@ fn folder(name: &str) -> PathBuf {
         (102, "worker-1", "job/batch", 50, 0),
         (103, "worker-2", "job/batch", 25, 300),
     ] {
-        let stat = format!("{pid} ({comm}) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {pid} 0 0\n");
-        put(&folder, &format!("proc/{pid}/stat"), &stat);
-        put(&folder, &format!("proc/{pid}/comm"), &format!("{comm}\n"));
-        put(&folder, &format!("proc/{pid}/cgroup"), &format!("0::/{cgroup}\n"));
-        put(&folder, &format!("proc/{pid}/oom_score_adj"), &format!("{adj}\n"));
-        let status = format!("Uid:\t0\t0\t0\t0\nRssAnon:\t{} kB\n", mib << 10);
-        put(&folder, &format!("proc/{pid}/status"), &status);
+        process(&folder, pid, comm, cgroup, mib, adj);
     }
     put(&folder, "a.oom", POLICY);
     put(&folder, "b.oom", "kill largest cgroup in subtree\n");
     folder
+}
+
+fn process(folder: &Path, pid: u32, comm: &str, cgroup: &str, mib: u32, adj: i32) {
+    let put = |file: &str, text: &str| put(folder, &format!("proc/{pid}/{file}"), text);
+    put("stat", &format!("{pid} ({comm}) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {pid} 0 0\n"));
+    put("comm", &format!("{comm}\n"));
+    put("cgroup", &format!("0::/{cgroup}\n"));
+    put("oom_score_adj", &format!("{adj}\n"));
+    put("status", &format!("Uid:\t0\t0\t0\t0\nRssAnon:\t{} kB\n", mib << 10));
 }
 
 fn put(folder: &Path, name: &str, text: &str) {
@@ -213,6 +216,41 @@ fn params_and_the_mode_can_be_others() {
         let (exit, _, said) = oomc(&folder, &format!("sim c.oom --snapshot s.json --set {set}"));
         assert_eq!((exit, said.trim_end()), (2, format!("error: {expected}").as_str()));
     }
+}
+
+/// `script` runs a command on a terminal of its own and copies what is written there.
+fn on_a_terminal(folder: &Path, command: &str) -> String {
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--flush", "--return", "--command", command, "/dev/null"]);
+    let output = script.current_dir(folder).env("TERM", "xterm").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_long_reading_is_seen_on_a_terminal() {
+    let folder = folder("bar");
+    for pid in 1000..1600 {
+        process(&folder, pid, "w", "job/web", 1, 0);
+    }
+    let command =
+        format!("{} snapshot --cgroup-root cg --proc-root proc -o s.json", env!("CARGO_BIN_EXE_oomc"));
+    let told = on_a_terminal(&folder, &command);
+    assert!(told.contains("s.json: 4 cgroups, 605 processes"), "{told}");
+    // A file that comes late: whoever opens it waits until it is written.
+    let late = folder.join("cg/job/web/memory.current");
+    fs::remove_file(&late).unwrap();
+    assert!(Command::new("mkfifo").arg(&late).status().unwrap().success());
+    let writes = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        fs::write(late, "125829120\n").unwrap();
+    });
+    let told = on_a_terminal(&folder, &command);
+    writes.join().unwrap();
+    let bar = told.find("of 605 processes").unwrap_or_else(|| panic!("no bar: {told}"));
+    let cleared = told.rfind("\u{1b}[2K").unwrap_or_else(|| panic!("the bar stays: {told:?}"));
+    let end = told.find("s.json: 4 cgroups, 605 processes").unwrap_or_else(|| panic!("no end: {told}"));
+    assert!(told.contains("4 cgroups ") && bar < cleared && cleared < end, "{told:?}");
 }
 
 #[test]

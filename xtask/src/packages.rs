@@ -37,12 +37,13 @@ pub(crate) const KERNEL: [Package; 11] = [
     ("make", "make"),
 ];
 
-/// To compare encodings and objects with LLVM's; an editor for the language server; a browser for pictures, which
-/// writes in the fonts that there are.
-pub(crate) const TESTS: [Package; 4] = [
+/// To compare encodings and objects with LLVM's; an editor for the language server; a terminal for what is drawn there;
+/// a browser for pictures, which writes in the fonts that there are.
+pub(crate) const TESTS: [Package; 5] = [
     ("llvm-19", "llvm-mc-19"),
     ("neovim", "nvim"),
     ("chromium-headless-shell", "chromium-headless-shell"),
+    ("bsdutils", "script"),
     ("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
 ];
 
