@@ -1,7 +1,7 @@
 //! The library's `kernel_default` against the kernel's own killer.
 //!
-//! In the machine the case files `kernel_default_*` compare the two on real trees; here the case files are held to the
-//! library's text, and the policy is compared with the simulator's copy of the kernel's killer on random machines.
+//! In the machine the case files `kernel_default_*` compare the two on real trees; here the policy is compared with the
+//! simulator's copy of the kernel's killer on random machines.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,6 @@ use oomc_sim::machine::{Event, Life, Machine, PAGE, Process};
 use oomc_sim::{Attached, Call, Kernel, Killer, Simulation};
 use oomc_tests::agree::{Both, both};
 use oomc_tests::generate::{Scene, runner, scene};
-use oomc_tests::{files, read, root};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 
 /// Random machines, and how many of them at least both must decide alike, without an explanation.
@@ -19,27 +18,6 @@ const LEAST: usize = 1_000;
 
 fn policy() -> &'static str {
     oomc_stdlib::find("kernel_default").expect("the library has it").text
-}
-
-/// Without comments and empty lines.
-fn code(text: &str) -> Vec<&str> {
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim_end());
-    lines.filter(|line| !line.is_empty()).collect()
-}
-
-#[test]
-fn the_cases_are_about_the_library() {
-    let cases: Vec<String> = files(&root().join("tests/cases/run"))
-        .into_iter()
-        .filter(|path| {
-            path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("kernel_default"))
-        })
-        .map(|path| read(&path))
-        .collect();
-    assert!(!cases.is_empty(), "no case compares it with the kernel");
-    for case in cases {
-        assert_eq!(code(&case), code(policy()));
-    }
 }
 
 /// Whom the policy kills; none: nobody.

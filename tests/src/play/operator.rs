@@ -79,11 +79,9 @@ impl Stage<'_> {
     fn load(&mut self, case: &Case, object: &str, options: &[&str]) -> Result<(), End> {
         let (cgroup, rest) = self.target(options)?;
         let name = object.trim_end_matches(".o").trim_end_matches(".oom");
-        let text = match case.policies.iter().find(|(other, _)| other == name) {
-            Some((_, text)) => text,
-            None if name == case.name && !case.header.contains_key("policy") => &case.text,
-            None => return unplayable(format!("the object {object}")),
-        };
+        let further = case.policies.iter().find(|(other, _)| other == name).map(|(_, text)| text);
+        let own = case.own.as_ref().filter(|_| name == case.name);
+        let Some(text) = further.or(own) else { return unplayable(format!("the object {object}")) };
         let Some(both) = both(text, self.kernel) else { return unplayable("a large policy") };
         if let Some(path) = unknown_member(&both.checked) {
             return unplayable(format!("the member `{path}`"));

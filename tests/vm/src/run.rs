@@ -159,17 +159,15 @@ fn compile_all(oomc: &Path, folder: &Path, cases: Vec<Case>) -> Vec<(Case, Resul
     done.into_iter().map(|(_, case, result)| (case, result)).collect()
 }
 
-/// Writes and compiles the policies of one case. A header `policy: none` says that the file has
-/// none of its own.
+/// Writes and compiles the policies of one case.
 fn compile(oomc: &Path, folder: &Path, case: &Case) -> Result<(), String> {
     let says = |what: &str, error| format!("cannot {what} {}: {error}", folder.display());
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(|error| says("remove", error))?;
     }
     fs::create_dir_all(folder).map_err(|error| says("create", error))?;
-    let main = (case.name.clone(), case.text.clone());
-    let own = case.header.get("policy").is_none_or(|value| value != "none");
-    for (name, text) in case.policies.iter().chain(own.then_some(&main)) {
+    let own = case.own.clone().map(|text| (case.name.clone(), text));
+    for (name, text) in case.policies.iter().chain(&own) {
         let source = format!("{name}.oom");
         fs::write(folder.join(&source), text).map_err(|error| says("write into", error))?;
         let output = Command::new(oomc)

@@ -15,6 +15,9 @@ pub struct Case {
     pub text: String,
     /// `key: value` lines of the header.
     pub header: BTreeMap<String, String>,
+    /// The text of its own policy: the whole file or, by a header `policy: library NAME`, one of the library. None:
+    /// by `policy: none` it has none.
+    pub own: Option<String>,
     /// Further policies, from `policy NAME: TEXT` lines.
     pub policies: Vec<(String, String)>,
     /// The steps, in order.
@@ -290,6 +293,7 @@ pub fn parse(name: &str, text: &str) -> Result<Case, String> {
         name: name.to_owned(),
         text: text.to_owned(),
         header: BTreeMap::new(),
+        own: Some(text.to_owned()),
         policies: Vec::new(),
         steps: Vec::new(),
         files: Vec::new(),
@@ -300,7 +304,11 @@ pub fn parse(name: &str, text: &str) -> Result<Case, String> {
         if let Some(header) = line.strip_prefix("#!") {
             let (key, value) =
                 header.split_once(':').ok_or_else(|| fail("a header line is `#! key: value`".to_owned()))?;
-            case.header.insert(key.trim().to_owned(), value.trim().to_owned());
+            let (key, value) = (key.trim(), value.trim());
+            if key == "policy" {
+                case.own = own(value).map_err(fail)?;
+            }
+            case.header.insert(key.to_owned(), value.to_owned());
         } else if let Some(step) = line.strip_prefix("#>") {
             let step = step.trim();
             if let Some(policy) = step.strip_prefix("policy ") {
@@ -315,6 +323,18 @@ pub fn parse(name: &str, text: &str) -> Result<Case, String> {
         }
     }
     Ok(case)
+}
+
+/// What a header `policy: …` says.
+fn own(value: &str) -> Result<Option<String>, String> {
+    match value.strip_prefix("library ") {
+        None if value == "none" => Ok(None),
+        None => Err("write `policy: none` or `policy: library NAME`".to_owned()),
+        Some(name) => match oomc_stdlib::find(name.trim()) {
+            Some(policy) => Ok(Some(policy.text.to_owned())),
+            None => Err(format!("the library has no policy `{}`", name.trim())),
+        },
+    }
 }
 
 /// The words of one step, read from left to right.
