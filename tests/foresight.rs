@@ -176,15 +176,37 @@ fn where_two_policies_differ() {
     let (exit, told, _) = oomc(&folder, "diff a.oom b.oom --snapshot s.json");
     let expected = "when / runs out of memory
     a.oom: would kill worker-2 (103), about 25MiB, by rule \"kill\"
-    b.oom: would kill /job/batch, about 80MiB, by rule \"line 1\"
+    b.oom: would kill /job/batch with 2 processes, about 80MiB, by rule \"line 1\"
 when /job runs out of memory
     a.oom: would kill worker-2 (103), about 25MiB, by rule \"kill\"
-    b.oom: would kill /job/batch, about 80MiB, by rule \"line 1\"
+    b.oom: would kill /job/batch with 2 processes, about 80MiB, by rule \"line 1\"
 they decide differently at 2 of 2 places
 ";
     assert_eq!((exit, told.as_str()), (1, expected));
     let (exit, told, _) = oomc(&folder, "diff a.oom a.oom --snapshot s.json --cgroup /job");
     assert_eq!((exit, told.as_str()), (0, "both decide alike\n"));
+    fs::write(folder.join("one.oom"), "kill largest process in subtree\n").unwrap();
+    fs::write(folder.join("two.oom"), "kill largest process in subtree until freed 120MiB at most 8\n")
+        .unwrap();
+    let (exit, told, _) = oomc(&folder, "diff one.oom two.oom --snapshot s.json --oom /job");
+    let expected = "when /job runs out of memory
+    one.oom: would kill nginx (100), about 100MiB, by rule \"line 1\"
+    two.oom: would kill nginx (100) and 1 more, about 150MiB, by rule \"line 1\"
+they decide differently at 1 of 1 places
+";
+    assert_eq!((exit, told.as_str()), (1, expected), "the first victim is the same");
+    let (_, told, _) = oomc(&folder, "sim two.oom --snapshot s.json --oom /job");
+    let all = "\n    2 processes would die: nginx (100) in /job/web, worker-1 (102) in /job/batch\n";
+    assert!(told.contains(all), "{told}");
+    let (_, told, _) = oomc(&folder, "--format json sim two.oom --snapshot s.json --oom /job");
+    let json: Value = serde_json::from_str(&told).unwrap();
+    for node in json["forecast"]["tree"].as_array().unwrap() {
+        assert_eq!(node["victim"], node["depth"] == 1, "each of both has one of them: {node}");
+    }
+    assert_eq!(
+        json["forecast"]["dies"].as_array().unwrap().iter().map(|one| &one["id"]).collect::<Vec<_>>(),
+        [100, 102]
+    );
 }
 
 #[test]

@@ -331,6 +331,9 @@ fn compare_records(found: &mut Differences, both: &Both, decision: &Decision, re
     if (kills && !decision.in_any_order) || decision.action == Action::RaiseLimit {
         found.compare("expected", &record.expected, &decision.expected);
     }
+    if !decision.in_any_order {
+        found.compare("killed by calls", &record.killed, &decision.killed);
+    }
     if decision.action == Action::RaiseLimit {
         found.compare("limit", &Some(record.result), &decision.limit);
     }

@@ -27,6 +27,8 @@ pub fn compare(dom: &str, forecast: &Value) -> Vec<String> {
     }
     numbers(&mut differences, &page, forecast);
     candidates(&mut differences, &page, forecast);
+    let dies: Vec<_> = page.having("data-dies").into_iter().map(object).collect();
+    differences.equal("dies", &dies, &list(forecast, "dies", |one| (who(one), place(one))));
     protections(&mut differences, &page, forecast);
     rules(&mut differences, &page, forecast);
     let remarks = texts(&page.having("data-remark"));

@@ -87,7 +87,13 @@ impl Account<'_> {
         };
         match Action::from_code(record.action) {
             Some(Action::None) => verb("did nothing", "done nothing", "do nothing"),
-            Some(Action::KillProcess) => format!("{kill} {} ({}){about}", record.victim_name, record.victim),
+            Some(Action::KillProcess) => {
+                let more = match record.killed.saturating_sub(1) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                format!("{kill} {} ({}){more}{about}", record.victim_name, record.victim)
+            }
             Some(Action::KillCgroup) => format!("{kill} {}{killed}{about}", (self.cgroup)(record.victim)),
             Some(Action::KillAll) => format!("{kill} all that was found{killed}{about}"),
             Some(Action::RaiseLimit) => format!(
@@ -273,19 +279,20 @@ mod tests {
     #[test]
     fn what_may_come_is_told_so() {
         let declared = declared();
-        let told = |action: Action| {
-            let victim_name = "worker".to_owned();
-            let record =
-                Record { action: u64::from(action.code()), victim: 7, victim_name, ..Record::default() };
+        let told = |action: Action, killed: u64| {
+            let (action, victim_name) = (u64::from(action.code()), "worker".to_owned());
+            let record = Record { action, killed, victim: 7, victim_name, ..Record::default() };
             Account { record: &record, declared: &declared, cgroup: &|id| format!("/c{id}") }
                 .action_in(Tense::Would)
         };
-        assert_eq!(told(Action::None), "would do nothing");
-        assert_eq!(told(Action::KillProcess), "would kill worker (7)");
-        assert_eq!(told(Action::KillCgroup), "would kill /c7");
-        assert_eq!(told(Action::RaiseLimit), "would raise the limit by 0B to 0B");
-        assert_eq!(told(Action::Wait), "would wait for worker (7), which is on its way out");
-        assert_eq!(told(Action::Defer), "would defer");
+        assert_eq!(told(Action::None, 0), "would do nothing");
+        assert_eq!(told(Action::KillProcess, 1), "would kill worker (7)");
+        assert_eq!(told(Action::KillProcess, 3), "would kill worker (7) and 2 more");
+        assert_eq!(told(Action::KillCgroup, 1), "would kill /c7 with 1 process");
+        assert_eq!(told(Action::KillAll, 3), "would kill all that was found with 3 processes");
+        assert_eq!(told(Action::RaiseLimit, 0), "would raise the limit by 0B to 0B");
+        assert_eq!(told(Action::Wait, 0), "would wait for worker (7), which is on its way out");
+        assert_eq!(told(Action::Defer, 0), "would defer");
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub mod at {
         VICTIM: 1,
         /// Its name.
         VICTIM_NAME: NAME_WORDS,
-        /// Processes that were killed, as far as the policy did it itself.
+        /// Processes that were killed, as far as the policy did it itself; in audit mode, that it would have killed.
         KILLED: 1,
         /// Bytes that the victims were expected to free; of a rise, by how much.
         EXPECTED: 1,

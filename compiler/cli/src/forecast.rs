@@ -28,6 +28,8 @@ pub(crate) struct Forecast {
     pub(crate) victim: Option<Object>,
     /// Whether it is the kernel that would kill the victim.
     pub(crate) by_the_kernel: bool,
+    /// All processes that would be killed, by the policy or by the kernel: in the order of the machine.
+    pub(crate) dies: Vec<Object>,
     /// The best candidates of the selection that decides, the best first; at most five.
     pub(crate) candidates: Vec<Candidate>,
     /// What is protected, by clause.

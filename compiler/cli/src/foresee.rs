@@ -11,7 +11,7 @@ use oomc_abi::record::{End, Record};
 use oomc_compiler::Source;
 use oomc_compiler::trace::Protection::{Dying, Never};
 use oomc_compiler::trace::{Point, PointKind};
-use oomc_sim::machine::{CgroupIndex, Life, Machine, PAGE, ProcessIndex, ROOT};
+use oomc_sim::machine::{CgroupIndex, Life, Machine, PAGE, Process, ProcessIndex, ROOT};
 use oomc_sim::scenario::{self, Decision, KernelsOwn};
 use oomc_sim::{Attached, Kernel, Policy};
 
@@ -98,11 +98,21 @@ pub(crate) fn forecast(policy: &Policy, answer: &Answer, protections: Vec<Protec
     if let Some(text) = told_of_kernel(decision) {
         forecast.remarks.insert(0, text);
     }
+    forecast.dies = who_dies(decision);
     // In audit mode the policy says one thing, and the kernel does another.
     forecast.by_the_kernel = victim.is_none() && kernels.is_some();
     forecast.victim = victim.or(kernels);
     forecast.tree = tree(before, domain, &forecast);
     forecast
+}
+
+/// Who lived, and is killed.
+fn who_dies(decision: &Decision) -> Vec<Object> {
+    let lives = decision.before.processes.iter().zip(&decision.after.processes);
+    let dies = |(_, (before, after)): &(usize, (&Process, &Process))| {
+        before.life == Life::Lives && after.life != Life::Lives
+    };
+    lives.enumerate().filter(dies).map(|(at, _)| process(&decision.before, at)).collect()
 }
 
 /// What the kernel does with an event that the policy leaves to it.
@@ -222,11 +232,7 @@ fn tree(machine: &Machine, domain: CgroupIndex, forecast: &Forecast) -> Vec<Node
             limit: machine.limit(*at) * PAGE,
             processes: sums.processes.get(at).copied().unwrap_or(0),
             candidate: marks.cgroups.get(path.as_str()).copied(),
-            victim: marks.victim == Some((Kind::Cgroup, path.as_str()))
-                || forecast
-                    .victim
-                    .as_ref()
-                    .is_some_and(|one| one.kind == Kind::Process && one.cgroup == path),
+            victim: marks.victim == Some((Kind::Cgroup, path.as_str())),
             protected: marks.protected_cgroup(&path),
             marked: Vec::new(),
             path,
@@ -234,20 +240,19 @@ fn tree(machine: &Machine, domain: CgroupIndex, forecast: &Forecast) -> Vec<Node
     }
     let places: BTreeMap<String, usize> =
         nodes.iter().enumerate().map(|(at, node)| (node.path.clone(), at)).collect();
+    let victims = victims(forecast);
     for one in living(machine) {
         let process = machine.process(one);
         let (candidate, protected) =
             (marks.processes.get(&process.pid).copied(), marks.protected.contains(&process.pid));
-        let victim = forecast
-            .victim
-            .as_ref()
-            .is_some_and(|victim| victim.kind == Kind::Process && victim.id == process.pid);
+        let victim = victims.contains(&process.pid);
         if candidate.is_none() && !protected && !victim {
             continue;
         }
         let home = machine.path(machine.home(one));
         let node = places.get(&home).and_then(|at| nodes.get_mut(*at));
         if let Some(node) = node {
+            node.victim |= victim;
             node.marked.push(Marked {
                 pid: process.pid,
                 name: process.comm.clone(),
@@ -260,6 +265,15 @@ fn tree(machine: &Machine, domain: CgroupIndex, forecast: &Forecast) -> Vec<Node
         }
     }
     nodes
+}
+
+/// Processes that are shown as victims: of a cgroup that dies as a whole, the cgroup is shown instead.
+fn victims(forecast: &Forecast) -> BTreeSet<i64> {
+    match &forecast.victim {
+        Some(victim) if victim.kind == Kind::Cgroup => BTreeSet::new(),
+        Some(victim) if forecast.audit => BTreeSet::from([victim.id]),
+        _ => forecast.dies.iter().map(|one| one.id).collect(),
+    }
 }
 
 fn names(machine: &Machine, at: CgroupIndex) -> Vec<&str> {

@@ -2,7 +2,7 @@
 
 use crate::forecast::{AUDIT, Forecast, Kind, Object};
 
-/// Objects of a clause that are named; the rest is counted.
+/// Objects of a list that are named; the rest is counted.
 const NAMED: usize = 5;
 
 /// The forecast in lines. With `trace`, how each rule ended, too.
@@ -22,6 +22,9 @@ pub(crate) fn lines(forecast: &Forecast, trace: bool) -> Vec<String> {
     }
     if let Some(victim) = forecast.victim.as_ref().filter(|_| !forecast.by_the_kernel) {
         lines.push(format!("    the victim: {}", object(victim)));
+    }
+    if forecast.dies.len() > 1 {
+        lines.push(format!("    {} processes would die: {}", forecast.dies.len(), list(&forecast.dies)));
     }
     for remark in &forecast.remarks {
         lines.push(format!("    {remark}"));
@@ -48,20 +51,23 @@ pub(crate) fn lines(forecast: &Forecast, trace: bool) -> Vec<String> {
     }
     for clause in &forecast.protections {
         let place = clause.line.map(|line| format!(" (line {line})")).unwrap_or_default();
-        let named: Vec<String> = clause.objects.iter().take(NAMED).map(object).collect();
-        let rest = clause.objects.len().saturating_sub(NAMED);
-        let whom = match (named.is_empty(), rest) {
-            (true, _) => "nobody".to_owned(),
-            (false, 0) => named.join(", "),
-            (false, rest) => format!("{}, and {rest} more", named.join(", ")),
-        };
-        lines.push(format!("    {}{place}: {whom}", clause.clause));
+        lines.push(format!("    {}{place}: {}", clause.clause, list(&clause.objects)));
     }
     if trace {
         lines.push("rules:".to_owned());
         lines.extend(forecast.rules.iter().map(|rule| format!("    \"{}\": {}", rule.rule, rule.end)));
     }
     lines
+}
+
+/// Some of them by name, and how many more there are.
+fn list(objects: &[Object]) -> String {
+    let named: Vec<String> = objects.iter().take(NAMED).map(object).collect();
+    match (named.is_empty(), objects.len().saturating_sub(NAMED)) {
+        (true, _) => "nobody".to_owned(),
+        (false, 0) => named.join(", "),
+        (false, rest) => format!("{}, and {rest} more", named.join(", ")),
+    }
 }
 
 /// Who, in a sentence.
@@ -93,6 +99,7 @@ mod tests {
             summary: "killed worker (7), about 1MiB".to_owned(),
             rule: Some("kill".to_owned()),
             victim: Some(process(7, "worker")),
+            dies: vec![process(7, "worker"), process(8, "worker"), process(9, "sh")],
             candidates: vec![Candidate {
                 place: 1,
                 object: process(7, "worker"),
@@ -115,6 +122,7 @@ mod tests {
 when /job runs out of memory: killed worker (7), about 1MiB
     by rule \"kill\" of p, attached to /job
     the victim: worker (7) in /job
+    3 processes would die: worker (7) in /job, worker (8) in /job, sh (9) in /job
 candidates, the best first:
     1. worker (7) in /job, preferred, 3 processes  footprint 1MiB
 protected:

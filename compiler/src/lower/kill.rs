@@ -226,10 +226,10 @@ impl Lower<'_> {
         self.b.jump(join, &[]);
         self.b.switch_to(dead);
         self.note_imm(at::RESULT, 0);
-        self.note_one_more(at::KILLED);
         self.count("kills");
         self.b.jump(assumed, &[]);
         self.b.switch_to(assumed);
+        self.note_one_more(at::KILLED);
         self.put_imm(killed, 1);
         self.b.jump(join, &[]);
         self.b.switch_to(join);

@@ -213,6 +213,7 @@ impl Oracle<'_> {
             Object::Event => 0,
         });
         if self.settings.audit {
+            self.decision.killed += victims.len() as u64;
             return !victims.is_empty();
         }
         let domain = self.domain();
@@ -223,7 +224,10 @@ impl Oracle<'_> {
                 continue;
             }
             self.decision.calls.push(Call::Kill(self.machine.process(victim).pid));
-            died |= kernel::kill(&mut self.machine, domain, victim).is_ok();
+            if kernel::kill(&mut self.machine, domain, victim).is_ok() {
+                self.decision.killed += 1;
+                died = true;
+            }
         }
         died
     }

@@ -70,6 +70,8 @@ pub struct Decision {
     pub calls: Vec<Call>,
     /// Ids of the processes or cgroups that were chosen, in order.
     pub victims: Vec<i64>,
+    /// Processes that the kernel was made to kill, one by one; in audit mode, that it would have been.
+    pub killed: u64,
     /// Several died with no order among them: who was the first, and who died with whom, is not said.
     pub in_any_order: bool,
     /// The limit after a rise, in bytes.
@@ -115,6 +117,7 @@ pub fn decide(policy: &Policy, settings: &Settings, machine: &Machine, event: &E
         ends: vec![End::NotReached; policy.rules.len()],
         calls: Vec::new(),
         victims: Vec::new(),
+        killed: 0,
         in_any_order: false,
         limit: None,
         expected: 0,

@@ -1,8 +1,8 @@
 //! `oomc diff A.oom B.oom --snapshot S.json [--cgroup PATH] [--oom PATH|--system] [--set P=V]`
 
-use oomc_abi::record::{Action, Record};
+use oomc_abi::record::Record;
 use oomc_runtime::Assignment;
-use oomc_sim::machine::{CgroupIndex, Event, Machine, ROOT};
+use oomc_sim::machine::{CgroupIndex, Event, Life, Machine, ROOT};
 use oomc_sim::{Attached, Policy, Simulation};
 use serde_json::{Value, json};
 
@@ -39,8 +39,8 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
             Ok(suite) => {
                 let (mut attached, _) = scene.attach(&suite.policy, at);
                 scene::set(&mut attached, &suite.policy.declared, set)?;
-                // In audit mode the machine stays as it is for the other one, and for the next place.
-                attached.set_audit(true);
+                // What each would do in earnest is compared.
+                attached.set_audit(false);
                 sides.push(Side { name: suite.source.name, policy: suite.policy, attached });
             }
             Err(unready) => {
@@ -49,7 +49,7 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
             }
         }
     }
-    let [before, after] = sides.as_mut_slice() else { return Ok(Exit::Errors) };
+    let [before, after] = sides.as_slice() else { return Ok(Exit::Errors) };
     let machine = scene.machine.clone();
     let mut simulation =
         Simulation::new(&kernel, machine).map_err(|lacking| Failure::refused(lacking.to_string()))?;
@@ -59,17 +59,17 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
         simulation.set_own(*place, full);
         let domain = (*place != ROOT).then_some(*place);
         let event = simulation.machine().event(domain, at);
-        let one = decide(&mut simulation, before, &event)?;
-        let other = decide(&mut simulation, after, &event)?;
+        let one = decide(&simulation, before, &event)?;
+        let other = decide(&simulation, after, &event)?;
         simulation.set_own(*place, own);
-        if same(one.as_ref(), other.as_ref()) {
+        if one.becomes == other.becomes {
             continue;
         }
         let path = scene.machine.path(*place);
         report.line(format_args!("when {path} runs out of memory"));
         let mut texts = Vec::new();
-        for (side, record) in [(&*before, &one), (&*after, &other)] {
-            let text = tell(&scene.machine, side, record.as_ref());
+        for (side, decided) in [(before, &one), (after, &other)] {
+            let text = tell(&scene.machine, side, decided.record.as_ref());
             report.line(format_args!("    {}: {text}", side.name));
             texts.push(text);
         }
@@ -91,28 +91,34 @@ fn places(machine: &Machine, top: CgroupIndex) -> Vec<CgroupIndex> {
     machine.subtree(top).filter(limited).filter(|at| !machine.cgroup(*at).removed).collect()
 }
 
-fn decide(
-    simulation: &mut Simulation<'_>,
-    side: &mut Side,
-    event: &Event,
-) -> Result<Option<Record>, Failure> {
-    let told = side.attached.records().last().map(|record| (record.number, record.count));
-    let ran = simulation.ask(&mut side.attached, event);
-    ran.map_err(|refusal| {
-        Failure::refused(format!("{}: a fault of oomc: the kernel would refuse: {refusal}", side.name))
-    })?;
-    let record = side.attached.records().pop();
-    Ok(record.filter(|record| Some((record.number, record.count)) != told))
+/// What a policy decided.
+struct Decided {
+    record: Option<Record>,
+    becomes: Becomes,
 }
 
-/// Whether it is the same for the machine: who did it by which rule is the policies' own.
-fn same(one: Option<&Record>, other: Option<&Record>) -> bool {
-    let effect = |record: &Record| {
-        let raises = Action::from_code(record.action) == Some(Action::RaiseLimit);
-        let nothing = matches!(Action::from_code(record.action), Some(Action::None | Action::Defer));
-        ((!nothing).then_some(record.action), record.victim, raises.then_some(record.result), record.killed)
+/// What becomes of the machine: who did it by which rule is the policies' own.
+#[derive(PartialEq, Eq)]
+struct Becomes {
+    /// Otherwise the next handler decides, or the kernel.
+    handled: bool,
+    lives: Vec<Life>,
+    limits: Vec<Option<i64>>,
+}
+
+/// Asks a copy of the policy on a copy of the machine: both are as they were for the next question.
+fn decide(simulation: &Simulation<'_>, side: &Side, event: &Event) -> Result<Decided, Failure> {
+    let (mut simulation, mut attached) = (simulation.clone(), side.attached.clone());
+    let run = simulation.ask(&mut attached, event).map_err(|refusal| {
+        Failure::refused(format!("{}: a fault of oomc: the kernel would refuse: {refusal}", side.name))
+    })?;
+    let machine = simulation.machine();
+    let becomes = Becomes {
+        handled: run.handled(),
+        lives: machine.processes.iter().map(|process| process.life).collect(),
+        limits: machine.cgroups.iter().map(|cgroup| cgroup.max).collect(),
     };
-    one.map(effect) == other.map(effect)
+    Ok(Decided { record: attached.records().pop(), becomes })
 }
 
 fn tell(machine: &Machine, side: &Side, record: Option<&Record>) -> String {

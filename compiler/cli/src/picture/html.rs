@@ -10,7 +10,7 @@ use super::words::{Role, count, percent, process, shortage, size, who};
 use super::{svg, tree};
 use crate::forecast::{AUDIT, Candidate, Ended, Forecast, KeyValue, Kind, Node, Object, Protection};
 
-/// Objects of a clause that are shown; more can be unfolded.
+/// Objects of a list that are shown; more can be unfolded.
 const SHOWN: usize = 12;
 
 /// The page.
@@ -24,6 +24,7 @@ pub(super) fn page(forecast: &Forecast) -> String {
     title(&mut out, forecast);
     tree(&mut out, forecast);
     candidates(&mut out, forecast);
+    dies(&mut out, forecast);
     protections(&mut out, forecast);
     rules(&mut out, forecast);
     remarks(&mut out, forecast);
@@ -335,6 +336,16 @@ fn candidate(out: &mut Markup, candidate: &Candidate, keys: &[&str], victim: boo
     out.close();
 }
 
+fn dies(out: &mut Markup, forecast: &Forecast) {
+    begin(out, "dies", "Who dies");
+    if forecast.dies.is_empty() {
+        out.leaf("p", &[], "Nobody.");
+    } else {
+        objects(out, "data-dies", &forecast.dies);
+    }
+    out.close();
+}
+
 fn protections(out: &mut Markup, forecast: &Forecast) {
     begin(out, "protected", "Protected");
     if forecast.protections.is_empty() {
@@ -351,36 +362,40 @@ fn protections(out: &mut Markup, forecast: &Forecast) {
 }
 
 fn clause(out: &mut Markup, protection: &Protection) {
-    let Protection { clause, line, objects } = protection;
+    let Protection { clause, line, objects: protected } = protection;
     out.line();
     out.open("li", &[("data-clause", clause)]);
     out.leaf("code", &[("data-says", &"clause")], clause);
     let line = line.map_or("holds for every policy".to_owned(), |line| format!("line {line}"));
     out.say(" ");
     out.leaf("span", &[("class", &"quiet"), ("data-says", &"line")], line);
-    let (shown, more) = objects.split_at(objects.len().min(SHOWN));
-    if shown.is_empty() {
+    if protected.is_empty() {
         out.leaf("p", &[("class", &"quiet")], "protects nobody here");
     } else {
-        protected(out, shown);
-    }
-    if !more.is_empty() {
-        out.open("details", &[]);
-        out.leaf("summary", &[], format_args!("{} more", super::words::thousands(more.len())));
-        protected(out, more);
-        out.close();
+        objects(out, "data-protected", protected);
     }
     out.close();
 }
 
-fn protected(out: &mut Markup, objects: &[Object]) {
-    out.open("ul", &[("role", &"list")]);
-    for one in objects {
-        out.open("li", &[("data-protected", &"true")]);
-        object(out, one);
+/// The first of them, and the others folded away; each with a mark for programs.
+fn objects(out: &mut Markup, mark: &str, all: &[Object]) {
+    let list = |out: &mut Markup, objects: &[Object]| {
+        out.open("ul", &[("role", &"list")]);
+        for one in objects {
+            out.open("li", &[(mark, &"true")]);
+            object(out, one);
+            out.close();
+        }
+        out.close();
+    };
+    let (shown, more) = all.split_at(all.len().min(SHOWN));
+    list(out, shown);
+    if !more.is_empty() {
+        out.open("details", &[]);
+        out.leaf("summary", &[], format_args!("{} more", super::words::thousands(more.len())));
+        list(out, more);
         out.close();
     }
-    out.close();
 }
 
 fn rules(out: &mut Markup, forecast: &Forecast) {

@@ -71,6 +71,7 @@ pub(super) fn small() -> Forecast {
         rule: Some("largest".to_owned()),
         victim: Some(object(812, "worker", api)),
         by_the_kernel: false,
+        dies: vec![object(812, "worker", api)],
         candidates: vec![
             candidate(1, object(812, "worker", api), 96, Some(5400)),
             candidate(2, object(813, "worker", api), 18, Some(62)),
