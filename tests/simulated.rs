@@ -7,7 +7,8 @@
 use oomc_abi::resolve::KernelView;
 use oomc_sim::Kernel;
 use oomc_tests::play::compare::{But, differences, left_out};
-use oomc_tests::play::{End, More, cases, play, play_with};
+use oomc_tests::play::more::More;
+use oomc_tests::play::{End, cases, play, play_with};
 use oomc_vm::report::Decision;
 
 /// Cases that a model can show, at least: a change that makes one unplayable is noticed.
