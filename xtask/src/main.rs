@@ -29,7 +29,7 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   test            everything: format, lints, unit tests, cases, and the cases in the machine
-  vm [FILTER…]    the cases in the machine; arguments go to the test program
+  vm [FILTER]     the cases in the machine; arguments go to the test program
   demo            compiles an example and shows it acting in the machine
   bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
   fuzz [PAIRS] [SEED]
