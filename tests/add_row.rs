@@ -1,8 +1,8 @@
 //! A field, or a kernel function, is one row of a table: shown by adding one of each.
 //!
 //! The repository is copied beside the build, a row is inserted into the copy's table, and the copy's own case
-//! runner runs a case that uses it. Nothing else of the copy is changed. It lies in the target directory, which it
-//! shares: what others wrote is built already, and a second run of the test builds nothing.
+//! runner runs a case that uses it. Nothing else of the copy is changed but its version. It lies in the target
+//! directory, which it shares: what others wrote is built already, and a second run of the test builds nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,6 +58,25 @@ block4:
     return 0
 }
 "#;
+
+/// The version of the copy: to cargo, packages of the same name, version and place in their workspace are the same,
+/// and it would take what one was built from for what the other is.
+const VERSION: &str = "0.0.0-row";
+
+/// The files that give a version, with the copy's.
+fn versions() -> Vec<(PathBuf, String)> {
+    let [manifest, lock] = ["Cargo.toml", "Cargo.lock"].map(|name| read(&root().join(name)));
+    let version = between(&manifest, "version = \"", "\nedition").to_owned();
+    let own = format!("version = {VERSION:?}");
+    let manifest = manifest.replacen(&version, &own, 1);
+    // A package of somebody else has a source behind its version.
+    let packages = lock.split("[[package]]").map(|package| match package.contains("\nsource = ") {
+        true => package.to_owned(),
+        false => package.replace(&version, &own),
+    });
+    let lock = packages.collect::<Vec<_>>().join("[[package]]");
+    vec![("Cargo.toml".into(), manifest), ("Cargo.lock".into(), lock)]
+}
 
 /// The tables of the copy, by path, and the cases that use their new rows.
 fn changes() -> Vec<(PathBuf, String)> {
@@ -151,7 +170,7 @@ fn run(copy: &Path) {
 #[test]
 fn a_row_and_a_case_are_all_that_a_field_or_a_function_needs() {
     let copy_of = Path::new(env!("CARGO_TARGET_TMPDIR")).join("add_row");
-    copy(&copy_of, &changes());
+    copy(&copy_of, &[changes(), versions()].concat());
     run(&copy_of);
 
     let case = |name: &str| read(&copy_of.join("tests/cases").join(name));
