@@ -255,6 +255,38 @@ fn tests_beside_a_policy_are_checked_with_it() {
 }
 
 #[test]
+fn a_policy_that_is_not_open_is_read_from_its_file() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("beside tests");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("job.oom");
+    fs::write(&file, "rule \"kill\": kill largest in subtree\n").unwrap();
+    let policy = format!("file://{}", file.display()).replace(' ', "%20");
+    let tests = format!("{policy}t");
+    let test =
+        r#"test "x" { given { "/a#1" { rss 1MiB } } on oom in "/a" expect kill "/a#1" by rule "kil" }"#;
+    let mut client = Client::open();
+    client.did_open(&tests, test);
+    assert_eq!(client.places(&tests), ["E0409 0:83-0:88"]);
+    // What is open goes before what was saved.
+    client.did_open(&policy, "rule \"kil\": kill largest in subtree");
+    assert_eq!((client.places(&policy), client.places(&tests)), (vec![], vec![]));
+    client.tell("textDocument/didClose", json!({ "textDocument": { "uri": policy } }));
+    assert_eq!(client.places(&policy), [""; 0]);
+    assert_eq!(client.places(&tests), ["E0409 0:83-0:88"]);
+    // Nobody waits for what is no ordinary file, and nobody looks on other machines.
+    fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    client.did_change(&tests, 2, test);
+    assert_eq!(client.places(&tests), [""; 0]);
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, "rule \"kill\": kill largest in subtree\n").unwrap();
+    let elsewhere = tests.replace("file://", "file://elsewhere");
+    client.did_open(&elsewhere, test);
+    assert_eq!(client.places(&elsewhere), [""; 0]);
+    client.close();
+}
+
+#[test]
 fn every_case_of_check_says_the_same_here() {
     let mut client = Client::open();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/check");

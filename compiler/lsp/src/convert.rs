@@ -3,6 +3,7 @@
 //! A position there is a line and a count of UTF-16 units; here it is a byte of the text.
 
 use core::ops::Range;
+use std::path::PathBuf;
 
 use lsp_types::{
     DiagnosticRelatedInformation, DiagnosticSeverity, HoverContents, HoverProviderCapability,
@@ -49,6 +50,17 @@ pub(crate) fn initialized() -> Value {
 pub(crate) fn name(uri: &Uri) -> String {
     let path = uri.path().as_estr().decode().into_string_lossy();
     path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// The file that a document is; none if its URI is not one of a file here.
+pub(crate) fn path(uri: &Uri) -> Option<PathBuf> {
+    let here = |authority: &str| authority.is_empty() || authority == "localhost";
+    let is_file = uri.scheme().is_some_and(|scheme| scheme.as_str() == "file");
+    if !is_file || !uri.authority().is_none_or(|authority| here(authority.as_str())) {
+        return None;
+    }
+    let path = uri.path().as_estr().decode().into_string_lossy();
+    path.starts_with('/').then(|| PathBuf::from(path.into_owned()))
 }
 
 /// A list of diagnostics for a document; without a version when it is closed.

@@ -17,7 +17,7 @@ use oomc_compiler::KernelView;
 use serde_json::{Value, json};
 
 use crate::frames::{self, Frame};
-use crate::state::{Problem, State};
+use crate::state::{Files, Problem, State};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,12 @@ pub enum End {
 ///
 /// # Errors
 /// If the output cannot be written.
-pub fn run(input: impl Read + Send + 'static, output: impl Write, view: KernelView) -> io::Result<End> {
+pub fn run(
+    input: impl Read + Send + 'static,
+    output: impl Write,
+    view: KernelView,
+    files: Files<'_>,
+) -> io::Result<End> {
     let (events, queue) = channel();
     thread::spawn(move || {
         let mut input = BufReader::new(input);
@@ -48,7 +53,7 @@ pub fn run(input: impl Read + Send + 'static, output: impl Write, view: KernelVi
             }
         }
     });
-    let mut server = Server { output, state: State::new(view), phase: Phase::New, lost: false };
+    let mut server = Server { output, state: State::new(view, files), phase: Phase::New, lost: false };
     server.serve(&queue)
 }
 
@@ -92,15 +97,15 @@ enum Phase {
     ShutDown,
 }
 
-struct Server<W> {
+struct Server<'a, W> {
     output: W,
-    state: State,
+    state: State<'a>,
     phase: Phase,
     /// What came last was no message: one complaint is enough for a stream of garbage.
     lost: bool,
 }
 
-impl<W: Write> Server<W> {
+impl<W: Write> Server<'_, W> {
     fn serve(&mut self, queue: &Receiver<Event>) -> io::Result<End> {
         loop {
             // While the client types, only the last state of a document is looked at.

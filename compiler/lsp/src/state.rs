@@ -4,6 +4,7 @@
 //! parameters and results of messages; what they say comes from [`crate::ide`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use lsp_types::notification::{
     DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Notification,
@@ -34,9 +35,13 @@ pub(crate) enum Problem {
     Params(String),
 }
 
+/// Reads a file that is not open; none if it cannot be read.
+pub type Files<'a> = &'a dyn Fn(&Path) -> Option<String>;
+
 /// What the server knows.
-pub(crate) struct State {
+pub(crate) struct State<'a> {
     view: KernelView,
+    files: Files<'a>,
     /// The client shows places besides the one that a diagnostic stands at.
     related: bool,
     /// By URI.
@@ -50,9 +55,9 @@ fn policy_of(uri: &str) -> Option<String> {
     uri.strip_suffix(".oomt").map(|stem| format!("{stem}.oom"))
 }
 
-impl State {
-    pub(crate) fn new(view: KernelView) -> Self {
-        Self { view, related: false, documents: BTreeMap::new(), changed: BTreeSet::new() }
+impl<'a> State<'a> {
+    pub(crate) fn new(view: KernelView, files: Files<'a>) -> Self {
+        Self { view, files, related: false, documents: BTreeMap::new(), changed: BTreeSet::new() }
     }
 
     /// Takes what the client can do, says what the server can do.
@@ -89,7 +94,7 @@ impl State {
                 let DidCloseTextDocumentParams { text_document } = read(params)?;
                 let key = text_document.uri.as_str().to_owned();
                 if self.documents.remove(&key).is_some() {
-                    self.changed.insert(key);
+                    self.change(key);
                 }
             }
             _ => return Err(Problem::Unknown),
@@ -99,13 +104,27 @@ impl State {
 
     fn set(&mut self, document: Document) {
         let key = document.uri.as_str().to_owned();
-        self.changed.insert(key.clone());
+        self.change(key.clone());
+        self.documents.insert(key, document);
+    }
+
+    fn change(&mut self, key: String) {
         // What is said of tests depends on their policy.
         let tests = format!("{key}t");
         if self.documents.contains_key(&tests) {
             self.changed.insert(tests);
         }
-        self.documents.insert(key, document);
+        self.changed.insert(key);
+    }
+
+    /// Name and text of the policy that tests are about: as it is open, or else as it lies in its file.
+    fn policy(&self, tests: &lsp_types::Uri, key: &str) -> Option<(String, String)> {
+        if let Some(policy) = self.documents.get(key) {
+            return Some((convert::name(&policy.uri), policy.text.clone()));
+        }
+        let path = convert::path(tests)?.with_extension("oom");
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        Some((name, (self.files)(&path)?))
     }
 
     /// What to publish of one document that changed; none if there is none.
@@ -119,9 +138,8 @@ impl State {
         let found = match policy_of(&key) {
             None => ide::diagnostics::diagnostics(&name, text, &self.view),
             Some(policy) => {
-                let policy = self.documents.get(&policy);
-                let policy = policy.map(|policy| (convert::name(&policy.uri), policy.text.as_str()));
-                let policy = policy.as_ref().map(|(name, text)| (name.as_str(), *text));
+                let policy = self.policy(uri, &policy);
+                let policy = policy.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
                 ide::diagnostics::of_tests(&name, text, policy, &self.view)
             }
         };

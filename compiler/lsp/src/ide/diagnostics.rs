@@ -16,9 +16,9 @@ pub(crate) fn diagnostics(name: &str, text: &str, view: &KernelView) -> Vec<Diag
         .unwrap_or_else(|_| vec![diag::front_end_failed("the compiler stopped at this text")])
 }
 
-/// Reads a file of tests; with its policy's name and text if that is open, too.
+/// Reads a file of tests; with its policy's name and text.
 ///
-/// Without them only what the grammar says is known: the server reads no files.
+/// Without them only what the grammar says is known.
 pub(crate) fn of_tests(
     name: &str,
     text: &str,
