@@ -98,6 +98,23 @@ impl<'k> Simulation<'k> {
         }
     }
 
+    /// What policies have done is undone: lives and limits are again those of `before`, the machine of that time.
+    pub fn undo(&mut self, before: &Machine) {
+        let Self { kernel, machine, tree, layout } = self;
+        for (index, was) in before.processes.iter().enumerate() {
+            if let Some(process) = machine.processes.get_mut(index).filter(|now| now.life != was.life) {
+                process.life = was.life;
+                layout.fill_process(kernel, machine, index);
+            }
+        }
+        for (index, was) in before.cgroups.iter().enumerate() {
+            if let Some(cgroup) = machine.cgroups.get_mut(index).filter(|now| now.max != was.max) {
+                cgroup.max = was.max;
+                layout.fill_cgroup(kernel, machine, tree, index);
+            }
+        }
+    }
+
     /// Asks one policy; `event.attached` is where it is attached.
     ///
     /// # Errors

@@ -281,6 +281,27 @@ fn the_largest_dies_and_the_record_says_so() {
 }
 
 #[test]
+fn what_was_done_can_be_undone() {
+    let kernel = kernel();
+    let before = machine();
+    for text in ["kill all process in subtree", "kill cgroup in cgroup", "raise_limit 20%"] {
+        let policy = policy(&kernel, text);
+        let asked = |simulation: &mut Simulation<'_>| {
+            let run = simulation.ask(&mut Attached::new(&policy, &before, 1), &event()).unwrap();
+            assert!(run.handled(), "{text}: {run:?}");
+            run
+        };
+        let mut simulation = Simulation::new(&kernel, before.clone()).unwrap();
+        let first = asked(&mut simulation);
+        assert_ne!(*simulation.machine(), before, "{text}");
+        simulation.undo(&before);
+        assert_eq!(*simulation.machine(), before, "{text}");
+        // Also for the program, which reads what is written down of the machine.
+        assert_eq!(asked(&mut simulation), first, "{text}");
+    }
+}
+
+#[test]
 fn the_root_is_no_unit_of_a_descent() {
     let kernel = kernel();
     let mut machine = machine();

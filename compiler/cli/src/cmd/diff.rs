@@ -59,8 +59,8 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
         simulation.set_own(*place, full);
         let domain = (*place != ROOT).then_some(*place);
         let event = simulation.machine().event(domain, at);
-        let one = decide(&simulation, before, &event)?;
-        let other = decide(&simulation, after, &event)?;
+        let one = decide(&mut simulation, &scene.machine, before, &event)?;
+        let other = decide(&mut simulation, &scene.machine, after, &event)?;
         simulation.set_own(*place, own);
         if one.becomes == other.becomes {
             continue;
@@ -106,18 +106,24 @@ struct Becomes {
     limits: Vec<Option<i64>>,
 }
 
-/// Asks a copy of the policy on a copy of the machine: both are as they were for the next question.
-fn decide(simulation: &Simulation<'_>, side: &Side, event: &Event) -> Result<Decided, Failure> {
-    let (mut simulation, mut attached) = (simulation.clone(), side.attached.clone());
+/// Asks a copy of the policy; the machine is as it was for the next question.
+fn decide(
+    simulation: &mut Simulation<'_>,
+    machine: &Machine,
+    side: &Side,
+    event: &Event,
+) -> Result<Decided, Failure> {
+    let mut attached = side.attached.clone();
     let run = simulation.ask(&mut attached, event).map_err(|refusal| {
         Failure::refused(format!("{}: a fault of oomc: the kernel would refuse: {refusal}", side.name))
     })?;
-    let machine = simulation.machine();
+    let Machine { processes, cgroups, .. } = simulation.machine();
     let becomes = Becomes {
         handled: run.handled(),
-        lives: machine.processes.iter().map(|process| process.life).collect(),
-        limits: machine.cgroups.iter().map(|cgroup| cgroup.max).collect(),
+        lives: processes.iter().map(|process| process.life).collect(),
+        limits: cgroups.iter().map(|cgroup| cgroup.max).collect(),
     };
+    simulation.undo(machine);
     Ok(Decided { record: attached.records().pop(), becomes })
 }
 
