@@ -121,9 +121,11 @@ fn process(one: &Process, cgroup: usize) -> machine::Process {
         kernel: one.kernel_thread,
         // With threads left, only its leader is gone.
         leader_gone: one.exiting && one.threads > 1,
-        life: match one.exiting && one.threads <= 1 {
-            true => Life::Gone { chosen: false, reaped: true },
-            false => Life::Lives,
+        // Who chose a victim stands in no file.
+        life: match (one.exiting && one.threads <= 1, one.killed) {
+            (true, _) => Life::Gone { chosen: false, reaped: true },
+            (false, true) => Life::Dying { chosen: false, reaped: false },
+            (false, false) => Life::Lives,
         },
         ..machine::Process::default()
     }

@@ -21,6 +21,10 @@ pub(crate) const COMM: usize = 15;
 /// `PF_KTHREAD` (include/linux/sched.h, 6.12).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
+/// SIGKILL in a set of signals. The kernel marks the whole process as exiting when it is sent
+/// (`complete_signal()`, kernel/signal.c, 6.12).
+const KILL: u64 = 1 << (9 - 1);
+
 /// Clock ticks of `/proc/PID/stat` in a second: `USER_HZ` is 100 on every architecture with BPF.
 const TICKS: i64 = 100;
 
@@ -379,6 +383,12 @@ fn kib(text: &str, key: &str) -> Option<i64> {
     Some(line.trim().split(' ').next()?.parse::<i64>().ok()? << 10)
 }
 
+/// `KEY:   0000000000000100`, a bit for each signal.
+fn signals(text: &str, key: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).unwrap_or(0)
+}
+
 /// `123.45` seconds, in nanoseconds.
 fn seconds(text: &str) -> Option<i64> {
     let (whole, part) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
@@ -428,5 +438,6 @@ fn process(place: &Path, pid: i64, odd: &mut usize) -> Option<Process> {
         start: field(22)?.parse::<i64>().ok()?.saturating_mul(SECOND / TICKS),
         kernel_thread: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
         exiting: matches!(field(3)?, "Z" | "X"),
+        killed: ["SigPnd", "ShdPnd"].into_iter().any(|key| signals(&status, key) & KILL != 0),
     })
 }

@@ -186,6 +186,9 @@ pub struct Process {
     /// It is exiting, or has exited and nobody has asked for its status. Absent: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub exiting: bool,
+    /// It has been sent SIGKILL and still has its memory (`SigPnd`, `ShdPnd`): it is dying. Absent: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub killed: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]

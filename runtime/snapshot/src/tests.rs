@@ -127,6 +127,29 @@ fn a_tree_is_read_field_by_field() {
 }
 
 #[test]
+fn who_was_killed_and_still_has_its_memory_is_dying() {
+    let roots = machine("killed");
+    let folder = roots.proc.parent().unwrap();
+    let status = fs::read_to_string(folder.join("proc/100/status")).unwrap();
+    // Each set is a mask; the ninth bit from the right is SIGKILL's.
+    for (pending, killed) in [
+        ("SigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\n", false),
+        ("SigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n", true),
+        ("SigPnd:\t0000000000000000\nShdPnd:\t0000000000004100\n", true),
+        ("SigPnd:\t0000000000004000\nShdPnd:\tfffffffffffffeff\n", false),
+        ("SigPnd:\tno mask\n", false),
+    ] {
+        put(folder, &[("proc/100/status", &format!("{status}{pending}"))]);
+        let snapshot = read(&roots, None, &mut |_| {}).unwrap().snapshot;
+        let process = snapshot.processes.iter().position(|one| one.pid == 100).unwrap();
+        assert_eq!(snapshot.processes[process].killed, killed, "{pending}");
+        let life = if killed { Life::Dying { chosen: false, reaped: false } } else { Life::Lives };
+        assert_eq!(snapshot.machine().processes[process].life, life, "{pending}");
+    }
+    let _ = fs::remove_dir_all(folder);
+}
+
+#[test]
 fn one_cgroup_alone_with_what_is_above_it() {
     let roots = machine("only");
     let snapshot = read(&roots, Some("job/a/"), &mut |_| {}).unwrap().snapshot;

@@ -36,7 +36,7 @@ impl Stage<'_> {
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
         match words.as_slice() {
             // What they say is for the machine.
-            ["status" | "events" | "why", ..] => Ok(()),
+            ["status" | "events" | "why" | "plan" | "snapshot" | "sim", ..] => Ok(()),
             _ if exit != 0 => Ok(()),
             ["load", object, rest @ ..] => self.load(case, object, rest),
             ["unload", rest @ ..] => {
