@@ -167,6 +167,8 @@ fn labels_count_as_the_loader_counts_them() {
             "{told}"
         );
         assert!(told.contains(&remark) && !told.contains("home.tier 3"), "{told}");
+        let (exit, _, said) = oomc(&folder, "diff t.oom t.oom --snapshot l.json --oom /job");
+        assert_eq!((exit, said), (0, format!("warning: {}", remark.trim_start())));
     }
 }
 
@@ -229,7 +231,7 @@ fn params_and_the_mode_can_be_others() {
     let alike = told.lines().map(str::trim_start).collect::<Vec<_>>();
     assert_eq!(exit, 1);
     assert!(alike[1].starts_with("c.oom: would kill worker-1 (102), "), "{told}");
-    assert!(alike[2].starts_with("c.oom: would kill worker-2 (103), "), "{told}");
+    assert!(alike[2].starts_with("c.oom with floor=20MiB: would kill worker-2 (103), "), "{told}");
     for (set, expected) in [
         ("flor=1MiB", "the policy has no param `flor`; it has `floor`"),
         ("floor=2GiB", "`floor` is within 0B .. 1GiB, and 2GiB is not"),

@@ -1,5 +1,7 @@
 //! `oomc diff A.oom B.oom --snapshot S.json [--cgroup PATH] [--oom PATH|--system] [--set P=V]`
 
+use std::collections::BTreeSet;
+
 use oomc_abi::record::Record;
 use oomc_runtime::Assignment;
 use oomc_sim::machine::{CgroupIndex, Event, Life, Machine, ROOT};
@@ -32,22 +34,30 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
     };
     let view = view(&args.kernel)?;
     let kernel = suite::kernel(&view)?;
-    let mut sides = Vec::new();
+    let (mut sides, mut remarks) = (Vec::new(), BTreeSet::new());
     let as_written: &[Assignment] = &[];
     for (file, set) in [(&args.before, as_written), (&args.after, &args.set)] {
         match suite::open(report, file, &kernel, false)? {
             Ok(suite) => {
-                let (mut attached, _) = scene.attach(&suite.policy, at);
+                let (mut attached, of_labels) = scene.attach(&suite.policy, at);
+                remarks.extend(of_labels);
                 scene::set(&mut attached, &suite.policy.declared, set)?;
                 // What each would do in earnest is compared.
                 attached.set_audit(false);
-                sides.push(Side { name: suite.source.name, policy: suite.policy, attached });
+                let set = set.iter().map(|one| format!("{}={}", one.name, one.value));
+                let set = set.collect::<Vec<_>>().join(", ");
+                let name = suite.source.name;
+                let name = if set.is_empty() { name } else { format!("{name} with {set}") };
+                sides.push(Side { name, policy: suite.policy, attached });
             }
             Err(unready) => {
                 report.result("diff", unready.exit, json!({ "diagnostics": unready.diagnostics }));
                 return Ok(unready.exit);
             }
         }
+    }
+    for remark in &remarks {
+        report.warn(remark);
     }
     let [before, after] = sides.as_slice() else { return Ok(Exit::Errors) };
     let machine = scene.machine.clone();
@@ -81,7 +91,8 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
         (some, all) => format!("they decide differently at {some} of {all} places"),
     });
     let exit = if differences.is_empty() { Exit::Ok } else { Exit::Errors };
-    report.result("diff", exit, json!({ "places": places.len(), "differences": differences }));
+    let result = json!({ "places": places.len(), "differences": differences, "remarks": remarks });
+    report.result("diff", exit, result);
     Ok(exit)
 }
 
