@@ -1,13 +1,14 @@
 //! Every file of `tests/cases/run` as an ordinary test, all in one boot of the test machine.
 //!
-//! `cargo xtask vm` and `cargo xtask test` name the kernel and the static programs in the
-//! environment; with `OOMC_VM_VERBOSE` the steps of passing cases are shown, too. Without them there is no machine to boot: the cases are read, so that a wrong
-//! script fails, and count as ignored.
+//! `cargo xtask vm` and `cargo xtask test` name the kernel and the static programs in the environment; with
+//! `OOMC_VM_VERBOSE` the steps of passing cases are shown, too. Without them there is no machine to boot: the cases are
+//! read, so that a wrong script fails, and count as ignored.
 
 mod agreement;
 mod large;
 mod pairs;
 mod random;
+mod sight;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,8 @@ fn main() -> ExitCode {
             Ok(case) => {
                 let tells = case.steps.iter().any(|step| step.action == Action::Decisions);
                 tell += usize::from(tells);
-                if selected(&arguments, &name) || (tells && selected(&arguments, agreement::NAME)) {
+                let is_judged = [agreement::NAME, sight::NAME].iter().any(|name| selected(&arguments, name));
+                if selected(&arguments, &name) || (tells && is_judged) {
                     decided.extend(tells.then(|| case.clone()));
                     wanted.push(case);
                 }
@@ -67,9 +69,12 @@ fn main() -> ExitCode {
             Err(error) => trials.push(Trial::test(name, move || Err(Failed::from(error)))),
         }
     }
-    let judge = Arc::clone(&board);
+    let (judge, seen) = (Arc::clone(&board), decided.clone());
     let agree = move || agreement::judge(&decided, tell, |name| judge.report(name));
     let trial = Trial::test(agreement::NAME, agree);
+    trials.push(trial.with_ignored_flag(tools.is_none()));
+    let judge = Arc::clone(&board);
+    let trial = Trial::test(sight::NAME, move || sight::judge(&seen, tell, |name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
     let mut dead = HashMap::new();
     if selected(&arguments, random::NAME) && tools.is_some() {

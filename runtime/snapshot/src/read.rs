@@ -396,6 +396,13 @@ fn seconds(text: &str) -> Option<i64> {
     Some(whole.parse::<i64>().ok()? * SECOND + part)
 }
 
+/// What is said of a thread besides the main one.
+fn other_status(place: &Path, pid: i64) -> Option<String> {
+    let threads = fs::read_dir(place.join("task")).ok()?.flatten();
+    let mut others = threads.filter(|thread| thread.file_name().to_str() != Some(&pid.to_string()));
+    others.find_map(|thread| fs::read_to_string(thread.path().join("status")).ok())
+}
+
 /// Reads a process; none if it is gone.
 fn process(place: &Path, pid: i64, odd: &mut usize) -> Option<Process> {
     let bytes = |name: &str| fs::read(place.join(name)).ok();
@@ -419,10 +426,20 @@ fn process(place: &Path, pid: i64, odd: &mut usize) -> Option<Process> {
     let status = text("status")?;
     let cgroup = text("cgroup")?;
     let cgroup = cgroup.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    // A cgroup that was removed under its last process.
-    let cgroup = cgroup.strip_suffix(" (deleted)").unwrap_or(cgroup);
+    let exited = matches!(field(3)?, "Z" | "X");
+    let threads = field(20)?.parse().ok()?;
+    // A cgroup that was removed under its last process: only who has exited can be in one, and another cgroup may
+    // have its path by now.
+    let cgroup = match cgroup.strip_suffix(" (deleted)") {
+        Some(_) if exited => return None,
+        Some(cgroup) => cgroup,
+        None => cgroup,
+    };
+    // A main thread that has exited has no memory any more; the others still have what they share.
+    let living = if exited && threads > 1 { other_status(place, pid) } else { None };
+    let living = living.as_ref().unwrap_or(&status);
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    let size = |key: &str| kib(&status, key).unwrap_or(0);
+    let size = |key: &str| kib(living, key).unwrap_or(0);
     Some(Process {
         pid,
         cgroup: normal(cgroup),
@@ -434,10 +451,10 @@ fn process(place: &Path, pid: i64, odd: &mut usize) -> Option<Process> {
         shmem: size("RssShmem"),
         swap: size("VmSwap"),
         page_tables: size("VmPTE"),
-        threads: field(20)?.parse().ok()?,
+        threads,
         start: field(22)?.parse::<i64>().ok()?.saturating_mul(SECOND / TICKS),
         kernel_thread: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
-        exiting: matches!(field(3)?, "Z" | "X"),
-        killed: ["SigPnd", "ShdPnd"].into_iter().any(|key| signals(&status, key) & KILL != 0),
+        exiting: exited,
+        killed: ["SigPnd", "ShdPnd"].into_iter().any(|key| signals(living, key) & KILL != 0),
     })
 }

@@ -75,7 +75,7 @@ fn machine(name: &str) -> Roots {
             ("proc/101/stat", &stat(101, "gone", "Z", 0, 1, 1)),
             ("proc/101/comm", "gone\n"),
             ("proc/101/status", "Uid:\t0\t0\t0\t0\n"),
-            ("proc/101/cgroup", "0::/job/old (deleted)\n"),
+            ("proc/101/cgroup", "0::/job/young\n"),
             ("proc/101/oom_score_adj", "0\n"),
             ("proc/102/stat", "102 (vanished"),
             ("proc/self/stat", ""),
@@ -115,7 +115,7 @@ fn a_tree_is_read_field_by_field() {
     assert_eq!((one.comm.as_str(), one.cgroup.as_str(), one.uid), ("a) b (c", "/job/a", 1000));
     assert_eq!((one.anon, one.file, one.swap, one.page_tables), (8 << 20, 4096, 12 << 10, 44 << 10));
     assert_eq!((one.threads, one.start, one.oom_score_adj), (3, 123_450_000_000, -500));
-    assert_eq!(snapshot.processes[2].cgroup, "/job", "its own is gone");
+    assert_eq!(snapshot.processes[2].cgroup, "/job", "its own is younger than the list");
     assert_eq!(
         reading.remarks,
         [
@@ -124,6 +124,41 @@ fn a_tree_is_read_field_by_field() {
         ]
     );
     assert_eq!(parse(&serde_json::to_vec(&snapshot).unwrap()), Ok(snapshot), "as it was written");
+}
+
+#[test]
+fn who_has_exited_in_a_removed_cgroup_is_in_none() {
+    let roots = machine("removed");
+    let folder = roots.proc.parent().unwrap();
+    // By now another one may have its path.
+    put(folder, &[("proc/101/cgroup", "0::/job/a (deleted)\n")]);
+    let snapshot = read(&roots, None, &mut |_| {}).unwrap().snapshot;
+    assert_eq!(snapshot.processes.iter().map(|one| one.pid).collect::<Vec<_>>(), [2, 100]);
+    let _ = fs::remove_dir_all(folder);
+}
+
+#[test]
+fn memory_is_that_of_the_threads_that_are_left() {
+    let roots = machine("leader");
+    let folder = roots.proc.parent().unwrap();
+    let status = fs::read_to_string(folder.join("proc/100/status")).unwrap();
+    put(
+        folder,
+        &[
+            ("proc/100/stat", &stat(100, "a) b (c", "Z", 0x0040_0000, 3, 12_345)),
+            ("proc/100/status", "Uid:\t1000\t0\t0\t0\n"),
+            ("proc/100/task/100/status", "Uid:\t1000\t0\t0\t0\n"),
+            ("proc/100/task/104/status", &status),
+        ],
+    );
+    let snapshot = read(&roots, None, &mut |_| {}).unwrap().snapshot;
+    let machine = snapshot.machine();
+    let one = machine.processes.iter().find(|one| one.pid == 100).unwrap();
+    assert_eq!(
+        (one.leader_gone, one.life, one.anon * PAGE, one.pgtables),
+        (true, Life::Lives, 8 << 20, 44 << 10)
+    );
+    let _ = fs::remove_dir_all(folder);
 }
 
 #[test]

@@ -37,6 +37,12 @@ impl Decisions {
         Ok(())
     }
 
+    /// The cgroup below the root in which all of the case lies; none if there is more than one.
+    pub(crate) fn top(&self) -> Option<&str> {
+        let mut tops = self.paths.values().filter(|path| path.len() > 1 && path.matches('/').count() == 1);
+        tops.next().filter(|_| tops.next().is_none()).map(String::as_str)
+    }
+
     /// Takes what the attached policies have written down.
     pub(crate) fn read(&mut self) -> Result<(), String> {
         let output = Command::new("/bin/oomc")

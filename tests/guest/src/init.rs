@@ -123,6 +123,7 @@ fn one(name: &str) -> Result<Report, String> {
                 Ok(Progress::Step(text)) => report.steps.push(text),
                 Ok(Progress::Shown(text)) => report.shown.push(text),
                 Ok(Progress::Decided(decision)) => report.decisions.push(decision),
+                Ok(Progress::Machine(snapshot)) => report.machine = Some(snapshot),
                 Ok(Progress::Failed(text)) => report.failure = Some(text),
                 Ok(Progress::Passed) => passed = true,
                 Err(_) => report.steps.push(line),

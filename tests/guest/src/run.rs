@@ -32,6 +32,8 @@ struct Stage {
     follower: Option<Child>,
     /// If they are asked for.
     decisions: Option<Decisions>,
+    /// The machine was told.
+    seen: bool,
 }
 
 /// Runs the case of this name from its folder.
@@ -54,6 +56,7 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
         loader: None,
         follower: None,
         decisions: case.steps.iter().any(|step| step.action == Action::Decisions).then(Decisions::default),
+        seen: false,
     };
     for step in &case.steps {
         let start = Instant::now();
@@ -118,7 +121,12 @@ impl Stage {
             Action::Adj { task, value } => self.processes.adj(task, *value),
             Action::Remove(path) => tree::remove(path),
             Action::Write { path, file, value } => tree::write(path, file, value),
-            Action::Oomc { exit, args } => self.oomc(*exit, args),
+            Action::Oomc { exit, args } => {
+                if *exit == 0 && args.first().is_some_and(|verb| verb == "load") {
+                    self.tell_machine()?;
+                }
+                self.oomc(*exit, args)
+            }
             Action::Follow(args) => self.follow(args),
             Action::Followed => self.followed(),
             Action::Attribute { path, name, value } => map::set_attribute(&tree::folder(path), name, value),
@@ -336,6 +344,21 @@ impl Stage {
             decisions.read()?;
         }
         decisions.all().try_for_each(|decision| tell(&Progress::Decided(decision)))
+    }
+
+    /// What the case has made, before its first policy is there.
+    fn tell_machine(&mut self) -> Result<(), String> {
+        let Some(decisions) = self.decisions.as_ref().filter(|_| !self.seen) else { return Ok(()) };
+        self.seen = true;
+        let mut oomc = Command::new("/bin/oomc");
+        oomc.args(["snapshot", "--output", "-"]);
+        if let Some(top) = decisions.top() {
+            oomc.args(["--cgroup", top]);
+        }
+        let output = oomc.output().map_err(|error| format!("cannot start oomc: {error}"))?;
+        let snapshot = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("oomc snapshot ended with {} and no JSON: {error}", output.status))?;
+        tell(&Progress::Machine(snapshot))
     }
 
     fn show(&mut self, words: &[String]) -> Result<(), String> {

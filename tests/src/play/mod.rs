@@ -13,7 +13,10 @@ mod stage;
 
 pub mod compare;
 
+pub mod sight;
+
 use oomc_sim::Kernel;
+use oomc_sim::machine::{CgroupIndex, Machine};
 use oomc_vm::report::Decision;
 use oomc_vm::script::{self, Case};
 
@@ -29,8 +32,21 @@ pub struct Played {
     pub decisions: Vec<Decision>,
     /// The policies that have decided something.
     pub policies: Vec<Both>,
+    /// What there was before the first policy was loaded.
+    pub before: Option<Before>,
     /// How often a policy was asked; equal decisions in a row are one in `decisions`.
     pub asked: usize,
+}
+
+/// A machine, and what stands on its cgroups' directories.
+#[derive(Debug)]
+pub struct Before {
+    /// The machine.
+    pub machine: Machine,
+    /// Who owns each directory.
+    pub owners: Vec<u32>,
+    /// Extended attributes: of which cgroup, name and value.
+    pub attributes: Vec<(CgroupIndex, String, String)>,
 }
 
 /// Why a case was not played, or what is wrong with it.

@@ -1,6 +1,7 @@
 //! What the guest says to the host: one JSON object per line, over the second serial port.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One line of the guest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub struct Report {
     pub shown: Vec<String>,
     /// What its policies have decided, each policy's decisions in their order; if a step `decisions` asks for them.
     pub decisions: Vec<Decision>,
+    /// What `oomc snapshot` saw before the first policy was loaded; if a step `decisions` asks for it.
+    pub machine: Option<Value>,
     /// The kernel's log from the start of the case to its end.
     pub log: Vec<String>,
     /// How long the case took, in milliseconds.
@@ -79,6 +82,8 @@ pub enum Progress {
     Shown(String),
     /// For [`Report::decisions`].
     Decided(Decision),
+    /// For [`Report::machine`].
+    Machine(Value),
     /// The case failed, with the reason.
     Failed(String),
     /// Every step is done.

@@ -18,7 +18,7 @@ use oomc_vm::report::Decision;
 use oomc_vm::script::{Action, Case, Expect, Memory, Part, State};
 
 use super::more::{More, Who};
-use super::{End, Played, unplayable, wrong};
+use super::{Before, End, Played, unplayable, wrong};
 use crate::agree::{Both, agree_with};
 use crate::generate::Scene;
 

@@ -9,7 +9,7 @@ use oomc_sim::Attached;
 use oomc_sim::machine::{CgroupIndex, ROOT};
 use oomc_vm::script::Case;
 
-use super::{End, Loaded, Stage, unplayable};
+use super::{Before, End, Loaded, Stage, unplayable};
 use crate::agree::both;
 
 /// Members of kernel structures that simulator and oracle both know.
@@ -78,6 +78,10 @@ impl Stage<'_> {
 
     fn load(&mut self, case: &Case, object: &str, options: &[&str]) -> Result<(), End> {
         let (cgroup, rest) = self.target(options)?;
+        if self.played.before.is_none() {
+            let (owners, attributes) = (self.owners.clone(), self.attributes.clone());
+            self.played.before = Some(Before { machine: self.now(), owners, attributes });
+        }
         let name = object.trim_end_matches(".o").trim_end_matches(".oom");
         let further = case.policies.iter().find(|(other, _)| other == name).map(|(_, text)| text);
         let own = case.own.as_ref().filter(|_| name == case.name);
