@@ -27,6 +27,8 @@
 pub mod entities;
 pub mod function;
 
+pub mod builder;
+
 pub mod cfg;
 
 pub mod read;
@@ -34,6 +36,7 @@ pub mod write;
 
 pub mod verify;
 
+pub use builder::*;
 pub use entities::*;
 pub use function::*;
 
