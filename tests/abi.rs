@@ -282,9 +282,13 @@ fn a_model_can_be_laid_out() {
     let mut wrong = Vec::new();
     for (kernel, view) in kernels() {
         for slot in SLOTS {
-            let (tag, path) = (slot.class.tag(), slot.path);
-            match view.lookup(tag, path) {
-                Err(_) if view.bit_field(tag, path).is_some() => {}
+            let tag = slot.class.tag();
+            let Some(path) = slot.path_in(&view) else {
+                wrong.push(format!("{kernel}: no controller of `{tag}.{}`", slot.path));
+                continue;
+            };
+            match view.lookup(tag, &path) {
+                Err(_) if view.bit_field(tag, &path).is_some() => {}
                 Err(missing) => wrong.push(format!("{kernel}: {missing}")),
                 Ok(member) => {
                     if let Holds::To(class) = slot.holds

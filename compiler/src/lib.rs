@@ -21,6 +21,8 @@ pub mod syntax;
 pub mod expand;
 pub mod format;
 
+pub mod plan;
+
 pub mod ir;
 pub mod lower;
 pub mod passes;

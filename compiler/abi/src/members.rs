@@ -22,6 +22,10 @@ pub const EVENT: &str = "oom_control";
 pub const PSI: &str = "psi_group";
 /// The structure of an address space.
 pub const MM: &str = "mm_struct";
+/// The structure of the cgroups that a task is in.
+pub const CSS_SET: &str = "css_set";
+/// The structure of a list's links: two pointers.
+pub const LIST: &str = "list_head";
 
 macro_rules! members {
     ($( $(#[doc = $doc:literal])* $id:ident = $container:literal, $path:literal; )*) => {
@@ -52,6 +56,8 @@ members! {
     NODE_NAME = "kernfs_node", "name";
     /// The id of the cgroup that a css belongs to.
     CSS_CGROUP_ID = "cgroup_subsys_state", "cgroup->kn->id";
+    /// The cgroup that a css belongs to (`include/linux/cgroup-defs.h`, 6.12).
+    CSS_CGROUP = "cgroup_subsys_state", "cgroup";
     /// Bits such as `CSS_ONLINE` (`include/linux/cgroup-defs.h`, 6.12).
     CSS_FLAGS = "cgroup_subsys_state", "flags";
     /// The css above; null at the root (`include/linux/cgroup-defs.h`, 6.12).
@@ -82,6 +88,16 @@ members! {
     TASK_CGROUPS = "task_struct", "cgroups";
     /// The one in the unified hierarchy (`include/linux/cgroup-defs.h`, 6.12).
     CSS_SET_CGROUP = "css_set", "dfl_cgrp";
+    /// Of each controller, the sets of cgroups whose tasks count with this cgroup (`include/linux/cgroup-defs.h`, 6.12).
+    CGROUP_TASK_SETS = "cgroup", "e_csets";
+    /// By which such a set hangs in that list, for each controller (`include/linux/cgroup-defs.h`, 6.12).
+    CSS_SET_NODES = "css_set", "e_cset_node";
+    /// Tasks of the set that have exited and are still there (`include/linux/cgroup-defs.h`, 6.12).
+    CSS_SET_DYING = "css_set", "dying_tasks";
+    /// The first of them, or the list itself.
+    CSS_SET_FIRST_DYING = "css_set", "dying_tasks.next";
+    /// What comes behind in a list (`include/linux/types.h`, 6.12).
+    LIST_NEXT = "list_head", "next";
     /// A node's number: the inode number of its directory (`include/linux/kernfs.h`, 6.12).
     NODE_ID = "kernfs_node", "id";
     /// `memory.oom.group` (`include/linux/memcontrol.h`, 6.12).
@@ -116,6 +132,8 @@ members! {
     TASK_START = "task_struct", "start_boottime";
     /// The process id, in the initial namespace (`include/linux/sched.h`, 6.12).
     TASK_PID = "task_struct", "tgid";
+    /// The number of the thread, in the initial namespace (`include/linux/sched.h`, 6.12).
+    TASK_THREAD_ID = "task_struct", "pid";
 }
 
 /// An enumerator by its C names; its value is the target kernel's.
@@ -139,6 +157,10 @@ pub const WALK_POST: Enumerator = order("BPF_CGROUP_ITER_DESCENDANTS_POST");
 pub const WALK_UP: Enumerator = order("BPF_CGROUP_ITER_ANCESTORS_UP");
 /// The orders of a walk over cgroups.
 pub const WALKS: &[Enumerator] = &[WALK_PRE, WALK_POST, WALK_UP];
+
+/// The memory controller among the controllers (`include/linux/cgroup-defs.h`, 6.12).
+pub const MEMORY_CONTROLLER: Enumerator =
+    Enumerator { enumeration: "cgroup_subsys_id", name: "memory_cgrp_id" };
 
 /// The enum whose enumerator [`crate::hooks::Hook::generic_attach`] tells the attach mechanism.
 pub const ATTACH_TYPES: &str = "cgroup_bpf_attach_type";

@@ -4,7 +4,10 @@
 //! without a row can still be filled by its path, number by number ([`find`](crate::resolve::KernelView::member)
 //! says where it lies); what nobody fills is 0.
 
+use std::borrow::Cow;
+
 use crate::members;
+use crate::resolve::KernelView;
 
 /// A structure that a model lays out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,6 +126,12 @@ pub enum Holds {
     Descendants,
     DyingDescendants,
     Id,
+    /// Of a cgroup, where the set of its tasks hangs: in the list itself, if there is none.
+    FirstSet,
+    /// Of a set of cgroups, what comes behind it in the list of the cgroup: the list.
+    EndOfSets,
+    /// Of a set of cgroups, its first task that has exited and is still there: the list itself, if there is none.
+    FirstDying,
     /// A running average of pressure: the state, then the window.
     Average(usize, usize),
     One,
@@ -137,12 +146,26 @@ pub enum Holds {
 pub struct Slot {
     /// The structure.
     pub class: Class,
-    /// Path inside of it, without a pointer.
+    /// Path inside of it, without a pointer. An index may be the name of a controller
+    /// ([`members::MEMORY_CONTROLLER`]).
     pub path: &'static str,
     /// What is there.
     pub holds: Holds,
     /// A policy reads it only where its author names it, so that a small BTF may lack it.
     pub raw: bool,
+}
+
+impl Slot {
+    /// The path in a kernel, with the controller's number in place of its name; none if the kernel lacks it.
+    #[must_use]
+    pub fn path_in(&self, view: &KernelView) -> Option<Cow<'static, str>> {
+        let controller = members::MEMORY_CONTROLLER;
+        if !self.path.contains(controller.name) {
+            return Some(Cow::Borrowed(self.path));
+        }
+        let number = view.enumerator(controller.enumeration, controller.name)?;
+        Some(Cow::Owned(self.path.replace(controller.name, &number.to_string())))
+    }
 }
 
 const fn slot(class: Class, path: &'static str, holds: Holds) -> Slot {
@@ -181,6 +204,8 @@ pub static SLOTS: &[Slot] = &[
     slot(Class::Mm, "flags", Holds::MmFlags),
     slot(Class::Cred, "uid.val", Holds::Uid),
     slot(Class::CssSet, "dfl_cgrp", Holds::To(Class::Cgroup)),
+    slot(Class::CssSet, "e_cset_node[memory_cgrp_id].next", Holds::EndOfSets),
+    slot(Class::CssSet, "dying_tasks.next", Holds::FirstDying),
     raw(Class::CssSet, "subsys[0]", Holds::To(Class::Css)),
     raw(Class::Css, "ss", Holds::To(Class::Subsys)),
     raw(Class::Subsys, "early_init", Holds::One),
@@ -197,6 +222,7 @@ pub static SLOTS: &[Slot] = &[
     slot(Class::Memcg, "swap.usage.counter", Holds::SwapUsage),
     slot(Class::Memcg, "oom_group", Holds::OomGroup),
     slot(Class::Cgroup, "kn", Holds::To(Class::Node)),
+    slot(Class::Cgroup, "e_csets[memory_cgrp_id].next", Holds::FirstSet),
     slot(Class::Cgroup, "level", Holds::Level),
     slot(Class::Cgroup, "nr_descendants", Holds::Descendants),
     slot(Class::Cgroup, "nr_dying_descendants", Holds::DyingDescendants),

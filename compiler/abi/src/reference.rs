@@ -32,6 +32,7 @@ const STRUCTS: &[(&str, u32)] = &[
     ("bpf_iter_css_task", 0),
     ("bpf_iter_task", 0),
     ("bpf_iter_num", 0),
+    ("list_head", 0),
 ];
 
 /// Enums whose values differ between builds.
@@ -47,6 +48,7 @@ const ENUMS: &[&str] = &[
     "psi_aggregators",
     "bpf_cgroup_iter_order",
     "cgroup_bpf_attach_type",
+    "cgroup_subsys_id",
 ];
 
 /// Kernels that lack something, for tests: a name, and the function or structure that is not there.

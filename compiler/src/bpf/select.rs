@@ -380,6 +380,10 @@ impl<'a> Select<'a> {
         match *def {
             InstData::Iconst(imm) => Ok(self.imm(imm)),
             InstData::FieldExists(field) => Ok(self.fact(1, CoreKind::FieldExists(field))),
+            InstData::FieldFact(FieldFact::Offset, field) => {
+                let offset = self.member(field)?.offset;
+                Ok(self.fact(offset_of(i64::from(offset))?, CoreKind::FieldByteOffset(field)))
+            }
             InstData::FieldFact(fact, field) => {
                 let Some(bits) = self.bit_field(field) else {
                     let field = &self.func.refs.fields[field];
@@ -693,6 +697,7 @@ pub(crate) fn bit_fact(fact: FieldFact, bits: &BitField) -> u32 {
         FieldFact::Size => bits.size,
         FieldFact::LeftShift => bits.left,
         FieldFact::RightShift => bits.right,
+        FieldFact::Offset => bits.offset,
     }
 }
 

@@ -39,6 +39,8 @@ pub enum FieldFact {
     LeftShift,
     /// How far to the right then.
     RightShift,
+    /// Where the member begins in its structure, in bytes; of any member, not only of a bit-field.
+    Offset,
 }
 
 impl FieldFact {
@@ -49,6 +51,7 @@ impl FieldFact {
             Self::Size => "size",
             Self::LeftShift => "lshift",
             Self::RightShift => "rshift",
+            Self::Offset => "offset",
         }
     }
 }

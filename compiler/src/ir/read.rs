@@ -360,10 +360,11 @@ impl Reader {
                 InstData::FieldAddr { ptr, field: declared(line, "fd", &refs.fields)? }
             }
             "field.exists" => InstData::FieldExists(declared(line, "fd", &refs.fields)?),
-            "field.size" | "field.lshift" | "field.rshift" => {
+            "field.size" | "field.lshift" | "field.rshift" | "field.offset" => {
                 let fact = match word {
                     "field.size" => super::FieldFact::Size,
                     "field.lshift" => super::FieldFact::LeftShift,
+                    "field.offset" => super::FieldFact::Offset,
                     _ => super::FieldFact::RightShift,
                 };
                 InstData::FieldFact(fact, declared(line, "fd", &refs.fields)?)

@@ -12,7 +12,7 @@ impl Lower<'_> {
         let Some(expr_data) = policy.exprs.get(expr) else { return self.int(0) };
         let outer = self.b.set_span(expr_data.span);
         let value = match &expr_data.kind {
-            ExprKind::Int(value) => self.number_of_policy(*value),
+            ExprKind::Int(value) => self.number_of_policy(expr, *value),
             ExprKind::Field(subject, field) => self.subject_item(*subject, Item::Field(*field), missing),
             ExprKind::Raw(subject, raw) => self.subject_item(*subject, Item::Raw(*raw), missing),
             ExprKind::Neg(inner) => {

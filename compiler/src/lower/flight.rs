@@ -1,110 +1,186 @@
 //! The victim in flight: a process of the domain whose memory is about to come free.
 //!
 //! Killing a second one while the first is dying is the classic mistake of a user-space killer. The kernel's
-//! own test is `task_will_free_mem()` (mm/oom_kill.c, 6.12); here it is asked of every thread of the domain,
-//! because a leader disappears from the walk once all its threads are exiting.
+//! own test is `task_will_free_mem()` (mm/oom_kill.c, 6.12); it has to be asked of threads, because a leader
+//! disappears from the walk over processes once all its threads are exiting.
+//!
+//! Threads are many, and nearly always nobody is dying. So a walk looks at the threads of a cgroup only where there
+//! can be such a process: where a leader that it meets is exiting, was killed or was chosen by an OOM killer, or where
+//! the cgroup has tasks that have exited and are still there, which is where a leader goes that is no longer shown
+//! (`css_set.dying_tasks`, kernel/cgroup/cgroup.c, 6.12).
 
 use oomc_abi::consts::{MMF_OOM_SKIP, PF_EXITING, SIGNAL_GROUP_EXIT};
-use oomc_abi::kfuncs;
-use oomc_abi::members;
 use oomc_abi::record::Action;
+use oomc_abi::{kfuncs, members};
 
-use super::walk::{Order, Tasks};
+use super::scratch::Cell;
+use super::walk::Tasks;
 use super::{Lower, imm};
-use crate::ir::{Block, Cond, Operand, Type, Value};
+use crate::ir::{BinOp, Block, Cond, FieldFact, InstData, Operand, Type, Value};
 
 /// `-ESRCH` from the kill kfunc: nothing to gain.
 const ESRCH: i64 = -3;
 
+/// Bytes of a list's links, as a shift: two pointers.
+const LIST_SHIFT: i32 = 4;
+
+/// What a walk has found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Victim {
+    /// The number of a thread that the kernel can hurry on; 0: nobody.
+    thread: Cell,
+    /// When it was started.
+    start: Cell,
+    /// Not 0: there are victims that the kernel will not hurry.
+    stuck: Cell,
+    /// The process whose sharers were looked at last.
+    judged: Cell,
+}
+
 impl Lower<'_> {
-    /// `wait`: if a victim is in flight, asks the kernel to hurry it on, which notes progress. If there are only
-    /// victims that the kernel will not hurry (it says that there is nothing to gain, or that they are not to be
-    /// killed), the policy ends: another victim now would be one too many.
-    pub(super) fn wait_in_flight(&mut self, on_victim: Block, on_none: Block) {
-        let none = self.null();
-        let (judged, stuck) = (self.cell(), self.cell());
-        self.put_imm(judged, 0);
-        self.put_imm(stuck, 0);
-        let victim = self.with_rcu(|s| {
-            let css = s.css_of(s.domain);
-            let found = s.walk_css(css, Order::Pre, &[none], |s, walk| {
-                let (skip, stop, go_on) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
-                let memcg = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
-                s.leave_if(Cond::Eq, memcg, imm(0), skip);
-                let css = s.css_of(memcg);
-                let found = s.walk_tasks(css, Tasks::Threads, None, &walk.carried, |s, tasks| {
-                    let (other, lost) = (s.b.create_block(), s.b.create_block());
-                    s.judge(tasks.item, judged, lost, other);
-                    s.exclude_unkillable(tasks.item, lost);
-                    let victim = s.call_ptr(kfuncs::TASK_ACQUIRE, &[tasks.item]);
-                    s.leave_if(Cond::Eq, victim, imm(0), other);
-                    s.b.jump(tasks.done, &[victim]);
-                    s.b.switch_to(lost);
-                    s.put_imm(stuck, 1);
-                    s.b.jump(other, &[]);
-                    s.b.switch_to(other);
-                    s.b.jump(tasks.next, &tasks.carried);
-                });
-                s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
-                let victim = found.first().copied().unwrap_or(none);
-                s.b.branch(Cond::Ne, victim, imm(0), stop, go_on);
-                s.b.switch_to(stop);
-                s.b.jump(walk.done, &[victim]);
-                s.b.switch_to(go_on);
-                s.b.jump(walk.next, &[victim]);
-                s.b.switch_to(skip);
-                s.b.jump(walk.next, &walk.carried);
-            });
-            found.first().copied().unwrap_or(none)
+    fn victim(&mut self) -> Victim {
+        if let Some(victim) = self.victim {
+            return victim;
+        }
+        let victim =
+            self.lasting(|s| Victim { thread: s.cell(), start: s.cell(), stuck: s.cell(), judged: s.cell() });
+        *self.victim.insert(victim)
+    }
+
+    /// Before a walk that looks for one.
+    pub(super) fn forget_victim(&mut self) {
+        let victim = self.victim();
+        for cell in [victim.thread, victim.stuck, victim.judged] {
+            self.put_imm(cell, 0);
+        }
+    }
+
+    /// Sets `look` if a cgroup may have processes that die without being shown; goes to `empty` if it has no task
+    /// at all. Continues otherwise.
+    ///
+    /// The tasks of a cgroup hang in sets. There is one set, unless children without the memory controller, or
+    /// hierarchies besides this one, tell tasks apart: then one looks closer in any case.
+    pub(super) fn look_closer(&mut self, css: Value, look: Cell, empty: Block) {
+        let (one, several, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.put_imm(look, 0);
+        let cgroup = self.pointer(css, members::CSS_CGROUP);
+        let controller = members::MEMORY_CONTROLLER;
+        let controller = self.enumerator_at(controller.enumeration, controller.name);
+        let place = self.bin_imm(BinOp::Shl, controller, LIST_SHIFT);
+        let lists = self.member_addr(cgroup, members::CGROUP_TASK_SETS);
+        let list = self.b.value(InstData::PtrAdd(lists, place), Type::Ptr);
+        let list = self.cast(list, members::LIST);
+        let first = self.pointer(list, members::LIST_NEXT);
+        self.leave_if(Cond::Eq, first, Operand::Value(list), empty);
+        let second = self.pointer(first, members::LIST_NEXT);
+        self.b.branch(Cond::Eq, second, Operand::Value(list), one, several);
+        self.b.switch_to(one);
+        let node = self.b.field(members::CSS_SET_NODES.container, members::CSS_SET_NODES.path);
+        let node = self.b.value(InstData::FieldFact(FieldFact::Offset, node), Type::I64);
+        let back = self.bin(BinOp::Add, node, place);
+        let back = self.neg(back);
+        let set = self.b.value(InstData::PtrAdd(first, back), Type::Ptr);
+        let set = self.cast(set, members::CSS_SET);
+        let dying = self.member_addr(set, members::CSS_SET_DYING);
+        let first = self.pointer(set, members::CSS_SET_FIRST_DYING);
+        self.b.branch(Cond::Eq, first, Operand::Value(dying), join, several);
+        self.b.switch_to(several);
+        self.put_imm(look, 1);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    fn neg(&mut self, number: Value) -> Value {
+        let zero = self.int(0);
+        self.bin(BinOp::Sub, zero, number)
+    }
+
+    /// Looks at each thread of a cgroup; notes the first one of a victim that the kernel can hurry on, and goes to
+    /// `found` with it.
+    pub(super) fn look_at_threads(&mut self, memcg: Value, found: Block) {
+        let victim = self.victim();
+        let css = self.css_of(memcg);
+        self.walk_tasks(css, Tasks::Threads, None, &[], |s, tasks| {
+            let lost = s.b.create_block();
+            s.judge(tasks.item, victim.judged, lost, tasks.next);
+            s.exclude_unkillable(tasks.item, lost);
+            let thread = s.field(tasks.item, members::TASK_THREAD_ID);
+            s.put(victim.thread, thread);
+            let start = s.field(tasks.item, members::TASK_START);
+            s.put(victim.start, start);
+            s.b.jump(tasks.done, &[]);
+            s.b.switch_to(lost);
+            s.put_imm(victim.stuck, 1);
+            s.b.jump(tasks.next, &[]);
         });
+        let thread = self.get(victim.thread);
+        self.leave_if(Cond::Ne, thread, imm(0), found);
+    }
+
+    /// If the walk has found a victim in flight, asks the kernel to hurry it on, which notes progress. If there are
+    /// only victims that the kernel will not hurry (it says that there is nothing to gain, or that they are not to be
+    /// killed), the policy ends: another victim now would be one too many. One that is gone in the meantime goes to
+    /// the third block.
+    pub(super) fn wait(&mut self, [on_victim, on_defer, on_gone]: [Block; 3], on_none: Block) {
+        let victim = self.victim();
         let (hurried, not_hurried) = (self.b.create_block(), self.b.create_block());
-        self.b.branch(Cond::Ne, victim, imm(0), hurried, not_hurried);
+        let thread = self.get(victim.thread);
+        self.b.branch(Cond::Ne, thread, imm(0), hurried, not_hurried);
         self.b.switch_to(not_hurried);
-        let stuck = self.get(stuck);
-        let defer = self.nothing;
-        self.b.branch(Cond::Ne, stuck, imm(0), defer, on_none);
+        let stuck = self.get(victim.stuck);
+        self.b.branch(Cond::Ne, stuck, imm(0), on_defer, on_none);
         self.b.switch_to(hurried);
-        let (ask, pretend) = (self.b.create_block(), self.b.create_block());
+        let task = self.task_by_name(victim.thread, victim.start, on_gone);
+        self.hurry(task, [on_victim, on_defer, on_gone]);
+    }
+
+    /// Asks the kernel to hurry a victim on; gives the reference back.
+    fn hurry(&mut self, victim: Value, [on_victim, on_defer, on_gone]: [Block; 3]) {
+        self.note_waiting(victim);
+        let (ask, done) = (self.b.create_block(), self.b.create_block());
         let audit = self.audit();
-        self.b.branch(Cond::Ne, audit, imm(0), pretend, ask);
-        self.b.switch_to(pretend);
-        self.note_waiting(victim);
-        self.call(kfuncs::TASK_RELEASE, &[victim]);
-        self.b.jump(on_victim, &[]);
+        self.b.branch(Cond::Ne, audit, imm(0), done, ask);
         self.b.switch_to(ask);
-        self.note_waiting(victim);
         let message = self.message(Some("a victim is on its way out"));
         let result = self.call_int(kfuncs::OOM_KILL_PROCESS, &[self.oc, victim, message]);
-        let (there, gone, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let still_there = self.b.block_param(join, Type::I64);
-        let memory = self.pointer(victim, members::TASK_MM);
-        self.leave_if(Cond::Ne, memory, imm(0), there);
-        self.chosen_and_not_reaped(victim, gone);
-        self.b.jump(there, &[]);
-        for (block, value) in [(there, 1), (gone, 0)] {
-            self.b.switch_to(block);
-            let value = self.int(value);
-            self.b.jump(join, &[value]);
-        }
-        self.b.switch_to(join);
-        self.call(kfuncs::TASK_RELEASE, &[victim]);
         let (waiting, refused) = (self.b.create_block(), self.b.create_block());
         self.b.branch(Cond::Eq, result, imm(0), waiting, refused);
         self.b.switch_to(waiting);
         self.count("waits");
-        self.b.jump(on_victim, &[]);
+        self.b.jump(done, &[]);
         self.b.switch_to(refused);
         self.note_action(Action::None);
-        // Gone in the meantime: as if it had not been found.
-        self.leave_if(Cond::Ne, result, imm(ESRCH), on_none);
-        let defer = self.nothing;
-        self.leave_if(Cond::Ne, still_there, imm(0), defer);
-        self.b.jump(on_none, &[]);
+        let (gone, there) = (self.b.create_block(), self.b.create_block());
+        self.leave_if(Cond::Ne, result, imm(ESRCH), gone);
+        let memory = self.pointer(victim, members::TASK_MM);
+        self.leave_if(Cond::Ne, memory, imm(0), there);
+        self.chosen_and_not_reaped(victim, gone);
+        self.b.jump(there, &[]);
+        for (block, target) in [(done, on_victim), (there, on_defer), (gone, on_gone)] {
+            self.b.switch_to(block);
+            self.call(kfuncs::TASK_RELEASE, &[victim]);
+            self.b.jump(target, &[]);
+        }
+    }
+
+    /// A reference on the task with the number and start time in two cells; `gone` if there is none.
+    pub(super) fn task_by_name(&mut self, number: Cell, start: Cell, gone: Block) -> Value {
+        let number = self.get(number);
+        let task = self.call_ptr(kfuncs::TASK_FROM_PID, &[number]);
+        self.leave_if(Cond::Eq, task, imm(0), gone);
+        let (same, other) = (self.b.create_block(), self.b.create_block());
+        let (found, wanted) = (self.field(task, members::TASK_START), self.get(start));
+        self.b.branch(Cond::Eq, found, Operand::Value(wanted), same, other);
+        self.b.switch_to(other);
+        self.call(kfuncs::TASK_RELEASE, &[task]);
+        self.b.jump(gone, &[]);
+        self.b.switch_to(same);
+        task
     }
 
     /// Leaves to `other` unless the thread belongs to a victim in flight, and to `lost` if it has given its memory
     /// up: the kernel does not hurry it any more.
-    fn judge(&mut self, thread: Value, judged: super::scratch::Cell, lost: Block, other: Block) {
+    fn judge(&mut self, thread: Value, judged: Cell, lost: Block, other: Block) {
         let (with_memory, without, exiting) =
             (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let (alone, shared) = (self.b.create_block(), self.b.create_block());

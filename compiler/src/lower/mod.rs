@@ -49,6 +49,7 @@ mod list;
 mod raise;
 
 mod outline;
+mod shape;
 
 mod trace;
 
@@ -68,6 +69,7 @@ use crate::hir::{ActionId, ActionKind, BinderId, PickId, Policy, Rule, Selection
 use crate::ir::{
     BinOp, Block, Builder, Cond, Function, InstData, Module, Operand, Size, StackSlot, Type, Value,
 };
+use crate::plan::{self, Plan, RankingId};
 use crate::source::Span;
 use crate::trace::PointKind;
 use trace::Tracer;
@@ -95,7 +97,12 @@ pub fn lower_traced(
 
 fn module(policy: &Policy, view: &KernelView, tracer: Option<Tracer>) -> (Module, Option<Tracer>) {
     let mut func = Function::new(CALLBACK);
-    let mut lower = Lower::new(policy, view, &mut func);
+    let mut plan = plan::build(policy);
+    // A traced build tells what is asked of everybody; so it asks everybody everything.
+    if tracer.is_none() {
+        plan::passes::run_all(policy, &mut plan);
+    }
+    let mut lower = Lower::new(policy, &plan, view, &mut func);
     lower.tracer = tracer;
     let (others, tracer) = lower.run();
     let refs = Arc::clone(&func.refs);
@@ -106,6 +113,7 @@ fn module(policy: &Policy, view: &KernelView, tracer: Option<Tracer>) -> (Module
 struct Lower<'a> {
     b: Builder<'a>,
     policy: &'a Policy,
+    plan: &'a Plan,
     view: &'a KernelView,
     globals: scratch::Globals,
     frame: walk::Slots,
@@ -151,10 +159,17 @@ struct Lower<'a> {
     outline: outline::Outline,
     /// The points of a traced build.
     tracer: Option<Tracer>,
+    /// The cells of the rankings that were needed so far.
+    rankings: HashMap<RankingId, rank::Kept>,
+    /// Where a walk writes down a victim in flight.
+    victim: Option<flight::Victim>,
+    ties: rank::Ties,
+    /// What should be impossible, and was found: a bug of the compiler.
+    fault: Option<&'static str>,
 }
 
 impl<'a> Lower<'a> {
-    fn new(policy: &'a Policy, view: &'a KernelView, func: &'a mut Function) -> Self {
+    fn new(policy: &'a Policy, plan: &'a Plan, view: &'a KernelView, func: &'a mut Function) -> Self {
         let globals = scratch::Globals::new(func, policy);
         let mut b = Builder::new(func);
         b.set_span(frame_span(policy));
@@ -166,6 +181,7 @@ impl<'a> Lower<'a> {
         Self {
             b,
             policy,
+            plan,
             view,
             globals,
             frame: walk::Slots::default(),
@@ -190,7 +206,17 @@ impl<'a> Lower<'a> {
             action: ActionId::from_u32(0),
             outline: outline::Outline::new(policy),
             tracer: None,
+            rankings: HashMap::new(),
+            victim: None,
+            ties: rank::Ties::find().expect("rows"),
+            fault: None,
         }
+    }
+
+    /// Notes that something impossible was found; the value is never used, because nothing comes of the function.
+    fn broken(&mut self, what: &'static str) -> Value {
+        self.fault.get_or_insert(what);
+        self.int(0)
     }
 
     fn run(mut self) -> (Vec<Function>, Option<Tracer>) {
@@ -357,16 +383,9 @@ impl<'a> Lower<'a> {
                 self.alternative_point(*second);
                 self.action(*second, on_progress, on_nothing);
             }
-            ActionKind::Kill(kill) => self.kill(kill, on_progress, on_nothing),
+            ActionKind::Kill(_) | ActionKind::Wait => self.acts(self.action, on_progress, on_nothing),
             ActionKind::RaiseLimit { by, up_to } => {
                 self.raise_limit(*by, *up_to, on_progress, on_nothing);
-            }
-            ActionKind::Wait => {
-                let nobody = self.b.create_block();
-                self.in_flight(on_progress, nobody);
-                self.b.switch_to(nobody);
-                self.note_end(End::NoVictim);
-                self.b.jump(on_nothing, &[]);
             }
             ActionKind::Defer => {
                 self.note_end(End::Deferred);
@@ -532,11 +551,9 @@ impl Lower<'_> {
         result
     }
 
-    /// Reads what a selection asks of the event's cgroups.
-    fn prefetch_selection(&mut self, selection: &Selection) {
-        let mut asked: Vec<_> = selection.filter.into_iter().collect();
-        asked.extend(selection.keys.iter().map(|key| key.expr));
-        self.prefetch(&asked);
+    /// What a selection asks.
+    fn asked_by_selection(&self, selection: &Selection) -> Vec<crate::hir::ExprId> {
+        selection.filter.into_iter().chain(selection.keys.iter().map(|key| key.expr)).collect()
     }
 
     /// Ends the block if the condition holds; continues otherwise.

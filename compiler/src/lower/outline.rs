@@ -9,17 +9,17 @@
 
 use std::collections::HashMap;
 
-use oomc_abi::kfuncs;
-use oomc_abi::members;
-
 use oomc_abi::record::End;
 
+use super::kill::Taking;
 use super::list::List;
-use super::rank::Ranking;
+use super::rank::Kept;
 use super::scratch::Cell;
-use super::{Lower, imm, walk};
-use crate::hir::{ActionKind, BinderId, Policy, Rule, Selection, Unit};
+use super::shape::Shape;
+use super::{Lower, walk};
+use crate::hir::{ActionKind, BinderId, ExprId, Kill, Policy, Rule};
 use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
+use crate::plan::WalkId;
 
 /// From this many kills on a policy is large. By then one function would still be accepted: a kill costs a few
 /// thousand instructions of the verifier's million.
@@ -34,9 +34,9 @@ const GROUP: usize = 8;
 const SEARCHES: usize = 150;
 
 /// What a group of rules, or the search for a victim in flight, answers.
-const NOTHING: i32 = 0;
-const PROGRESS: i32 = 1;
-const DEFER: i32 = 2;
+pub(super) const NOTHING: i32 = 0;
+pub(super) const PROGRESS: i32 = 1;
+pub(super) const DEFER: i32 = 2;
 
 /// The functions of a policy, and how they are shared.
 #[derive(Default)]
@@ -44,13 +44,14 @@ pub(super) struct Outline {
     large: bool,
     /// Finished functions, in the order of their references.
     functions: Vec<Function>,
-    /// Searches by their code.
-    searches: HashMap<String, FuncRef>,
+    /// Searches by their shapes, and how many there are.
+    searches: HashMap<Shape, Vec<Search>>,
+    count: usize,
     in_flight: Option<FuncRef>,
     /// Writes down a kill unit.
     list: Option<FuncRef>,
     /// Numbers of the policy that the search being lowered takes from cells.
-    numbers: Option<Vec<(Cell, i64)>>,
+    numbers: Option<Vec<(Cell, ExprId)>>,
 }
 
 impl Outline {
@@ -81,15 +82,15 @@ struct Outside {
     home: Option<Value>,
 }
 
-fn params() -> Vec<Param> {
-    ["mem_cgroup", "oom_control"].map(|tag| Param::Trusted(tag.to_owned())).to_vec()
-}
+/// The structures that a function's first parameter can point to.
+const MEMCG_PARAMS: &str = oomc_abi::members::MEMCG;
 
 impl Lower<'_> {
     /// Lowers a part into a function of its own, which gets a memcg, which is the OOM domain
     /// unless the caller says otherwise, and the event.
-    fn function(&mut self, body: impl FnOnce(&mut Self)) -> Function {
-        let (outer, values) = self.b.begin("", params());
+    fn function(&mut self, about: &str, body: impl FnOnce(&mut Self)) -> Function {
+        let params = [about, oomc_abi::members::EVENT].map(|tag| Param::Trusted(tag.to_owned()));
+        let (outer, values) = self.b.begin("", params.to_vec());
         let outside = Outside {
             oc: self.oc,
             domain: self.domain,
@@ -156,7 +157,7 @@ impl Lower<'_> {
             return rules.into_iter().for_each(|(index, rule)| self.rule(index, rule));
         }
         for group in rules.chunks(rules.len().div_ceil(GROUPS).max(GROUP)) {
-            let func = self.function(|s| {
+            let func = self.function(MEMCG_PARAMS, |s| {
                 let answers = s.answers();
                 group.iter().for_each(|(index, rule)| s.rule(*index, rule));
                 s.b.jump(answers[0], &[]);
@@ -172,19 +173,22 @@ impl Lower<'_> {
     }
 
     /// Looks for a victim in flight, and waits for it. Who goes on with `on_none` says how the rule ends there.
-    pub(super) fn in_flight(&mut self, on_victim: Block, on_none: Block) {
+    pub(super) fn in_flight(&mut self, walk: WalkId, on_victim: Block, on_none: Block) {
         // If the search ends the policy.
         self.note_end(End::Deferred);
         if !self.outline.large {
-            return self.wait_in_flight(on_victim, on_none);
+            let defer = self.nothing;
+            self.run_walk(walk);
+            return self.wait([on_victim, defer, on_none], on_none);
         }
         let func = match self.outline.in_flight {
             Some(func) => func,
             None => {
                 let rule = core::mem::take(&mut self.rule);
-                let func = self.function(|s| {
+                let func = self.function(MEMCG_PARAMS, |s| {
                     let answers = s.answers();
-                    s.wait_in_flight(answers[1], answers[0]);
+                    s.run_walk(walk);
+                    s.wait([answers[1], answers[2], answers[0]], answers[0]);
                     s.give(answers);
                 });
                 self.rule = rule;
@@ -204,7 +208,7 @@ impl Lower<'_> {
         let func = match self.outline.list {
             Some(list) => list,
             None => {
-                let func = self.function(|s| {
+                let func = self.function(MEMCG_PARAMS, |s| {
                     let unit = s.domain;
                     s.list_below(unit, units);
                     s.b.effect(InstData::Return(Operand::Imm(PROGRESS)));
@@ -224,13 +228,13 @@ impl Lower<'_> {
     }
 
     /// A number of the policy: a constant, or what differs between searches that share their code.
-    pub(super) fn number_of_policy(&mut self, number: i64) -> Value {
+    pub(super) fn number_of_policy(&mut self, expr: ExprId, number: i64) -> Value {
         if self.outline.numbers.is_none() {
             return self.int(number);
         }
         let cell = self.cell();
         if let Some(numbers) = &mut self.outline.numbers {
-            numbers.push((cell, number));
+            numbers.push((cell, expr));
         }
         self.get(cell)
     }
@@ -240,106 +244,89 @@ impl Lower<'_> {
         self.outline.numbers.is_some()
     }
 
-    /// Whether a search is a function, which then does all that is the same for its kills.
-    pub(super) fn searches_apart(&self) -> bool {
-        self.outline.large
+    /// A function that finds the next candidate of a kill, for a large policy: one for all kills that differ only in
+    /// numbers. Those are put into its cells here. None: there are as many such functions as there can be, or the
+    /// policy is small.
+    pub(super) fn next_of(
+        &mut self,
+        kill: &Kill,
+        kept: &Kept,
+        walk: Option<WalkId>,
+        taking: Taking,
+    ) -> Option<FuncRef> {
+        if !self.outline.large {
+            return None;
+        }
+        let (shape, numbers) = Shape::of(self.policy, kill);
+        let known = self.outline.searches.get(&shape).into_iter().flatten();
+        let known = known.into_iter().find(|search| search.serves(&numbers)).cloned();
+        let search = match known {
+            Some(search) => search,
+            None if self.outline.count >= SEARCHES => return None,
+            None => self.search(shape, &numbers, kept, walk, taking),
+        };
+        for (at, cell) in &search.cells {
+            let number = numbers.get(*at).copied().unwrap_or_default();
+            let number = self.int(number);
+            self.put(*cell, number);
+        }
+        self.go_on_behind(search.end);
+        Some(search.func)
     }
 
-    /// The best candidate, referenced, or null; of a function, also noted, and the ceiling of the next call.
-    pub(super) fn search(&mut self, selection: &Selection, ranking: &Ranking) -> Value {
-        if !self.outline.large {
-            return self.select(selection, ranking);
-        }
-        let (id, start) = (self.cell(), self.cell());
+    /// Makes such a function.
+    fn search(
+        &mut self,
+        shape: Shape,
+        numbers: &[i64],
+        kept: &Kept,
+        walk: Option<WalkId>,
+        taking: Taking,
+    ) -> Search {
         self.outline.numbers = Some(Vec::new());
-        let func = self.function(|s| {
+        let func = self.function(MEMCG_PARAMS, |s| {
             let none = s.b.create_block();
-            let victim = s.select(selection, ranking);
-            s.leave_if(Cond::Eq, victim, imm(0), none);
-            let number = match selection.unit {
-                Unit::Process => s.field(victim, members::TASK_PID),
-                Unit::Cgroup => s.read(victim, members::MEMCG_ID),
-            };
-            s.put(id, number);
-            s.chosen(selection.unit, ranking, victim);
-            match selection.unit {
-                Unit::Process => {
-                    let started = s.field(victim, members::TASK_START);
-                    s.put(start, started);
-                    s.call(kfuncs::TASK_RELEASE, &[victim]);
-                }
-                Unit::Cgroup => s.call(kfuncs::PUT_MEM_CGROUP, &[victim]),
-            }
+            let tries = walk::Walk { item: s.domain, carried: Vec::new(), next: none, done: none };
+            s.next_candidate(kept, walk, taking, None, &tries);
             s.b.effect(InstData::Return(Operand::Imm(PROGRESS)));
             s.b.switch_to(none);
             s.b.effect(InstData::Return(Operand::Imm(NOTHING)));
         });
-        let numbers = self.outline.numbers.take().unwrap_or_default();
-        let code = format!("{:?}", (&func.layout, &func.blocks, &func.insts, &func.results, &func.values));
-        let func = match self.outline.searches.get(&code) {
-            Some(func) => *func,
-            None if self.outline.searches.len() >= SEARCHES => {
-                let victim = self.select(selection, ranking);
-                let (some, join) = (self.b.create_block(), self.b.create_block());
-                self.b.branch(Cond::Ne, victim, imm(0), some, join);
-                self.b.switch_to(some);
-                self.chosen(selection.unit, ranking, victim);
-                self.b.jump(join, &[]);
-                self.b.switch_to(join);
-                return victim;
-            }
-            None => {
-                let func = self.keep("search", func);
-                self.outline.searches.insert(code, func);
-                func
-            }
-        };
-        for (cell, number) in numbers {
-            let number = self.int(number);
-            self.put(cell, number);
+        let func = self.keep("search", func);
+        let mut cells = Vec::new();
+        for (cell, expr) in self.outline.numbers.take().unwrap_or_default() {
+            cells.extend(shape.place_of(expr).map(|at| (at, cell)));
         }
+        let fixed = (0..numbers.len()).filter(|at| !cells.iter().any(|(of, _)| of == at));
+        let fixed = fixed.filter_map(|at| Some((at, *numbers.get(at)?))).collect();
+        let search = Search { func, cells, fixed, end: self.local_end() };
+        self.outline.count += 1;
+        self.outline.searches.entry(shape).or_default().push(search.clone());
+        search
+    }
+
+    /// Asks such a function; goes to `none` if there is no further candidate.
+    pub(super) fn call_next(&mut self, func: FuncRef, none: Block) {
         let answer = self.call_func(func, self.domain);
-        self.found(selection.unit, answer, [id, start])
+        self.leave_if(Cond::Eq, answer, Operand::Imm(NOTHING), none);
     }
+}
 
-    /// What is the same for all kills of one search. Should the victim be refused, the next call looks for one
-    /// that ranks below it.
-    fn chosen(&mut self, unit: Unit, ranking: &Ranking, victim: Value) {
-        self.note_candidate(ranking, unit, victim);
-        self.lower_ceiling(ranking);
-    }
+/// A function that finds candidates.
+#[derive(Clone, Debug)]
+struct Search {
+    func: FuncRef,
+    /// The numbers of its shape that it takes from cells, by their places.
+    cells: Vec<(usize, Cell)>,
+    /// Those that it holds itself.
+    fixed: Vec<(usize, i64)>,
+    /// Where the cells of one kill go on behind its own.
+    end: u32,
+}
 
-    /// A reference on what a search has found. It may be gone meanwhile, or its number be another's.
-    fn found(&mut self, unit: Unit, answer: Value, [id, start]: [Cell; 2]) -> Value {
-        let (gone, other, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let result = self.b.block_param(join, Type::Ptr);
-        self.leave_if(Cond::Eq, answer, Operand::Imm(NOTHING), gone);
-        let number = self.get(id);
-        let same = self.b.create_block();
-        let (object, release) = match unit {
-            Unit::Process => {
-                let task = self.call_ptr(kfuncs::TASK_FROM_PID, &[number]);
-                self.leave_if(Cond::Eq, task, imm(0), gone);
-                let (found, wanted) = (self.field(task, members::TASK_START), self.get(start));
-                self.b.branch(Cond::Eq, found, Operand::Value(wanted), same, other);
-                (task, kfuncs::TASK_RELEASE)
-            }
-            Unit::Cgroup => {
-                let memcg = self.memcg_by_id(number, gone);
-                let (found, wanted) = (self.read(memcg, members::MEMCG_ID), self.get(id));
-                self.b.branch(Cond::Eq, found, Operand::Value(wanted), same, other);
-                (memcg, kfuncs::PUT_MEM_CGROUP)
-            }
-        };
-        self.b.switch_to(other);
-        self.call(release, &[object]);
-        self.b.jump(gone, &[]);
-        self.b.switch_to(gone);
-        let none = self.null();
-        self.b.jump(join, &[none]);
-        self.b.switch_to(same);
-        self.b.jump(join, &[object]);
-        self.b.switch_to(join);
-        result
+impl Search {
+    /// Whether it can find what a kill of its shape with these numbers wants.
+    fn serves(&self, numbers: &[i64]) -> bool {
+        self.fixed.iter().all(|(at, number)| numbers.get(*at) == Some(number))
     }
 }

@@ -7,10 +7,9 @@ use oomc_abi::kfuncs;
 use oomc_abi::members;
 use oomc_abi::record::End;
 
-use super::place::{Cut, Grain};
 use super::{Lower, imm};
 use crate::hir::{ActionId, PickId};
-use crate::ir::{Block, Cond, Value};
+use crate::ir::{Block, Cond, Size, Value};
 
 impl Lower<'_> {
     /// Chooses what a rule uses and no rule before it used, and leaves to `nothing` if one of its picks chose
@@ -48,31 +47,38 @@ impl Lower<'_> {
         self.put_imm(cell, 0);
         let selection = &pick.selection;
         let walking = core::mem::replace(&mut self.in_walk, true);
-        self.prefetch_selection(selection);
-        let ranking = self.ranking(selection, false);
-        let best = self.with_rcu(|s| {
-            let none = s.null();
-            if selection.stepwise {
-                return s.stepwise(selection, &ranking, none, false);
+        let asked = self.asked_by_selection(selection);
+        self.prefetch(&asked);
+        match self.plan.picks.get(id).copied().flatten() {
+            Some((walk, ranking)) => {
+                let kept = self.kept(ranking);
+                self.empty(&kept);
+                self.run_walk(walk);
+                let (found, none) = (self.b.create_block(), self.b.create_block());
+                let count = self.get(kept.count);
+                self.b.branch(Cond::Ne, count, imm(0), found, none);
+                self.b.switch_to(found);
+                let first = self.int(0);
+                let entry = self.entry(&kept, first);
+                let chosen = self.load(Size::B8, entry, kept.numbers() * 8);
+                self.put(cell, chosen);
+                self.b.jump(none, &[]);
+                self.b.switch_to(none);
             }
-            let found = s.walk_place(selection.place, Grain::Units, Cut::Domain, &[none], |s, walk| {
-                let best = walk.carried.first().copied().unwrap_or(none);
-                let skip = s.b.create_block();
-                s.challenge(walk.item, selection, &ranking, best, walk.next, skip);
-                s.b.switch_to(skip);
-                s.b.jump(walk.next, &walk.carried);
-            });
-            found.first().copied().unwrap_or(none)
-        });
+            None => {
+                let descent = self.descent(selection, false);
+                let best = self.descend_once(selection, &descent);
+                let (found, done) = (self.b.create_block(), self.b.create_block());
+                self.b.branch(Cond::Ne, best, imm(0), found, done);
+                self.b.switch_to(found);
+                let chosen = self.read(best, members::MEMCG_ID);
+                self.put(cell, chosen);
+                self.call(kfuncs::PUT_MEM_CGROUP, &[best]);
+                self.b.jump(done, &[]);
+                self.b.switch_to(done);
+            }
+        }
         self.in_walk = walking;
-        let (found, done) = (self.b.create_block(), self.b.create_block());
-        self.b.branch(Cond::Ne, best, imm(0), found, done);
-        self.b.switch_to(found);
-        let chosen = self.read(best, members::MEMCG_ID);
-        self.put(cell, chosen);
-        self.call(kfuncs::PUT_MEM_CGROUP, &[best]);
-        self.b.jump(done, &[]);
-        self.b.switch_to(done);
         self.picks.insert(id, cell);
         self.b.set_span(outer);
     }

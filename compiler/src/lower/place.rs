@@ -13,7 +13,7 @@ use super::scratch::Cell;
 use super::walk::{Order, Walk};
 use super::{Lower, imm};
 use crate::hir::{Anchor, BinderId, ExprKind, Place, Policy, Subject};
-use crate::ir::{Block, BlockCall, Cond, InstData, Operand, Type, Value};
+use crate::ir::{Block, Cond, Operand, Type, Value};
 
 /// Which cgroups of a subtree are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,11 @@ impl Lower<'_> {
                     s.leave_if(Cond::Eq, memcg, imm(0), skip);
                     s.putting(memcg, &walk, |s, inner| {
                         if grain == Grain::Units && matches!(place, Place::Subtree(_)) {
-                            s.skip_inside_group(memcg, serial, &inner);
+                            let out = s.b.create_block();
+                            s.leave_inside_group(memcg, serial, out);
+                            body(s, inner.clone());
+                            s.b.switch_to(out);
+                            return s.b.jump(inner.next, &inner.carried);
                         }
                         body(s, inner);
                     });
@@ -195,7 +199,14 @@ impl Lower<'_> {
 
     /// Goes to `leaf`, `inner` or `skip` (removed, or the root with something below): in post order a memcg is
     /// inner exactly if the one visited before it is its child. Ends the block.
-    fn leaf_or(&mut self, css: Value, parent_of_last: Cell, leaf: Block, inner: Block, skip: Block) {
+    pub(super) fn leaf_or(
+        &mut self,
+        css: Value,
+        parent_of_last: Cell,
+        leaf: Block,
+        inner: Block,
+        skip: Block,
+    ) {
         self.skip_offline(css, skip);
         let expected = self.get(parent_of_last);
         let parent = self.pointer(css, members::CSS_PARENT);
@@ -225,8 +236,16 @@ impl Lower<'_> {
         self.b.switch_to(unit);
     }
 
-    /// Leaves to the walk's next element if an ancestor up to the place's cgroup has `memory.oom.group`.
-    fn skip_inside_group(&mut self, memcg: Value, top: Cell, walk: &Walk) {
+    /// Leaves to `out` if a cgroup of the domain lies in a `memory.oom.group` of the domain.
+    pub(super) fn leave_covered(&mut self, memcg: Value, out: Block) {
+        let top = self.cell();
+        let serial = self.field(self.domain, members::MEMCG_SERIAL);
+        self.put(top, serial);
+        self.leave_inside_group(memcg, top, out);
+    }
+
+    /// Leaves to `out` if an ancestor up to the place's cgroup has `memory.oom.group`.
+    fn leave_inside_group(&mut self, memcg: Value, top: Cell, out: Block) {
         let covered = self.cell();
         self.put_imm(covered, 0);
         let own = self.field(memcg, members::MEMCG_SERIAL);
@@ -248,11 +267,7 @@ impl Lower<'_> {
             s.b.jump(up.next, &[]);
         });
         let covered = self.get(covered);
-        let free = self.b.create_block();
-        let next = BlockCall { block: walk.next, args: walk.carried.clone() };
-        let otherwise = BlockCall { block: free, args: Vec::new() };
-        self.b.effect(InstData::Branch { cond: Cond::Ne, a: covered, b: imm(0), then: next, otherwise });
-        self.b.switch_to(free);
+        self.leave_if(Cond::Ne, covered, imm(0), out);
     }
 
     /// The memcg of a subject that is a cgroup, and whether the reference on it is ours to give back; `gone` if

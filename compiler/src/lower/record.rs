@@ -5,7 +5,6 @@
 //! full ring buffer loses the record, never the decision, and the loss is counted.
 
 use oomc_abi::consts::TASK_COMM_LEN;
-use oomc_abi::fields;
 use oomc_abi::helpers;
 use oomc_abi::maps;
 use oomc_abi::members;
@@ -13,7 +12,7 @@ use oomc_abi::record::{
     self, Action, End, MAX_CANDIDATES, MAX_KEYS, MAX_RULES, NAME_BYTES, NAME_WORDS, at, candidate,
 };
 
-use super::rank::Ranking;
+use super::rank::{Kept, Order};
 use super::scratch::Cell;
 use super::{Lower, imm};
 use crate::hir::{Anchor, ExprId, ExprKind, Message, Ty, Unit};
@@ -151,50 +150,89 @@ impl Lower<'_> {
         self.note_imm(at::CANDIDATES, 0);
     }
 
-    /// The best candidate of a round, if there is room for one more.
-    pub(super) fn note_candidate(&mut self, ranking: &Ranking, unit: Unit, object: Value) {
-        let (room, full) = (self.b.create_block(), self.b.create_block());
-        let told = self.noted(at::CANDIDATES);
-        self.b.branch(Cond::Ult, told, imm(MAX_CANDIDATES as i64), room, full);
-        self.b.switch_to(room);
-        let id = self.victim_id(unit, object);
-        self.put_candidate(candidate::ID, Operand::Value(id));
-        let class = match self.best_class(ranking) {
+    /// As [`Self::note_selection`], unless some of the candidates were tried and the next ones follow.
+    pub(super) fn note_selection_once(&mut self, kept: &Kept) {
+        let (first, join) = (self.b.create_block(), self.b.create_block());
+        let tried = self.get(kept.tried);
+        self.b.branch(Cond::Eq, tried, imm(0), first, join);
+        self.b.switch_to(first);
+        self.note_selection();
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// The best of those that a ranking keeps, unless some were told before.
+    pub(super) fn note_candidates(&mut self, kept: &Kept) {
+        let done = self.b.create_block();
+        let tried = self.get(kept.tried);
+        self.leave_if(Cond::Ne, tried, imm(0), done);
+        self.walk_numbers(MAX_CANDIDATES as i32, |s, walk| {
+            let at = s.number(walk.item);
+            let count = s.get(kept.count);
+            s.leave_if(Cond::Uge, at, Operand::Value(count), walk.done);
+            let entry = s.entry(kept, at);
+            let id = kept.numbers() * 8;
+            let number = s.load(Size::B8, entry, id);
+            let slot = s.note_candidate(&kept.order, entry, number);
+            let words = match kept.order.unit {
+                Unit::Process => TASK_COMM_LEN as i32 / 8,
+                Unit::Cgroup => NAME_WORDS as i32,
+            };
+            for word in 0..words {
+                let part = s.load(Size::B8, entry, id + 16 + word * 8);
+                s.store_at(slot, (candidate::NAME as i32 + word) * 8, part);
+            }
+            s.note_one_more(at::CANDIDATES);
+            s.b.jump(walk.next, &[]);
+        });
+        self.b.jump(done, &[]);
+        self.b.switch_to(done);
+    }
+
+    /// Writes a candidate behind those that were told, all but its name; gives the place. There is room.
+    fn note_candidate(&mut self, order: &Order, numbers: Value, id: Value) -> Value {
+        // An index comes from memory, and is masked at once.
+        let index = self.noted(at::CANDIDATES);
+        let index = self.bin_imm(BinOp::And, index, (MAX_CANDIDATES.next_power_of_two() - 1) as i32);
+        let offset = self.bin_imm(BinOp::Mul, index, candidate::WORDS as i32 * 8);
+        let start = self.record(at::FIRST_CANDIDATE);
+        let slot = self.b.value(InstData::PtrAdd(start, offset), Type::Ptr);
+        self.store_at(slot, candidate::ID as i32 * 8, id);
+        let class = match self.class_of_entry(order, numbers) {
             Some(class) => class,
             None => self.int(1),
         };
         // Here the larger class wins; in a record the first one is the best.
         let class = self.bin_imm(BinOp::Xor, class, -1);
         let class = self.bin_imm(BinOp::Add, class, 1 + super::prefer::PREFERRED);
-        self.put_candidate(candidate::CLASS, Operand::Value(class));
+        self.store_at(slot, candidate::CLASS as i32 * 8, class);
         let mut bits = self.int(0);
-        for (index, (missing, value)) in (0_u32..).zip(self.best_keys(ranking)).take(MAX_KEYS) {
-            self.put_candidate(candidate::KEYS + index, Operand::Value(value));
+        for (index, (missing, value)) in (0_i32..).zip(self.keys_of_entry(order, numbers)).take(MAX_KEYS) {
+            self.store_at(slot, (candidate::KEYS as i32 + index) * 8, value);
             if let Some(missing) = missing {
-                let bit = self.bin_imm(BinOp::Shl, missing, index as i32);
+                let bit = self.bin_imm(BinOp::Shl, missing, index);
                 bits = self.bin(BinOp::Or, bits, bit);
             }
         }
-        self.put_candidate(candidate::MISSING, Operand::Value(bits));
-        let to = self.candidate_addr(candidate::NAME);
-        self.copy_name(to, unit, object);
+        self.store_at(slot, candidate::MISSING as i32 * 8, bits);
+        slot
+    }
+
+    /// A candidate that is at hand, with its numbers where [`Self::rest`] has put them, if there is room for it.
+    pub(super) fn note_present(&mut self, order: &Order, object: Value) {
+        let (room, full) = (self.b.create_block(), self.b.create_block());
+        let told = self.noted(at::CANDIDATES);
+        self.b.branch(Cond::Ult, told, imm(MAX_CANDIDATES as i64), room, full);
+        self.b.switch_to(room);
+        let numbers = self.candidate_start(order);
+        let id = self.victim_id(order.unit, object);
+        let slot = self.note_candidate(order, numbers, id);
+        let name = self.int(i64::from(candidate::NAME) * 8);
+        let name = self.b.value(InstData::PtrAdd(slot, name), Type::Ptr);
+        self.copy_name(name, order.unit, object);
         self.note_one_more(at::CANDIDATES);
         self.b.jump(full, &[]);
         self.b.switch_to(full);
-    }
-
-    fn put_candidate(&mut self, word: u32, value: Operand) {
-        let ptr = self.candidate_addr(word);
-        self.b.effect(InstData::Store { size: Size::B8, ptr, offset: 0, value });
-    }
-
-    /// The address of a word of the next candidate. Its index comes from memory, and is masked at once.
-    fn candidate_addr(&mut self, word: u32) -> Value {
-        let index = self.noted(at::CANDIDATES);
-        let index = self.bin_imm(BinOp::And, index, (MAX_CANDIDATES.next_power_of_two() - 1) as i32);
-        let offset = self.bin_imm(BinOp::Mul, index, candidate::WORDS as i32 * 8);
-        let start = self.record(at::FIRST_CANDIDATE + word);
-        self.b.value(InstData::PtrAdd(start, offset), Type::Ptr)
     }
 
     fn victim_id(&mut self, unit: Unit, object: Value) -> Value {
@@ -207,11 +245,10 @@ impl Lower<'_> {
     /// What the death of an object is expected to free, in bytes; 0 where that cannot be known.
     pub(super) fn estimate(&mut self, unit: Unit, object: Value, bytes: Cell) {
         let field = match unit {
-            Unit::Process => "footprint",
-            Unit::Cgroup => "usage",
+            Unit::Process => self.ties.footprint,
+            Unit::Cgroup => self.ties.usage,
         };
         self.put_imm(bytes, 0);
-        let Some(field) = fields::find(crate::hir::lower::owner(unit), field) else { return };
         let (lost, join) = (self.b.create_block(), self.b.create_block());
         let found = self.read_field(object, field, lost);
         self.put(bytes, found);
@@ -232,23 +269,6 @@ impl Lower<'_> {
     pub(super) fn note_name(&mut self, word: u32, unit: Unit, object: Value) {
         let to = self.record(word);
         self.copy_name(to, unit, object);
-    }
-
-    fn copy_name(&mut self, to: Value, unit: Unit, object: Value) {
-        match unit {
-            Unit::Process => {
-                let from = self.member_addr(object, members::TASK_COMM);
-                let size = self.int(TASK_COMM_LEN as i64);
-                self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
-            }
-            Unit::Cgroup => {
-                let cgroup = self.pointer(object, members::MEMCG_CGROUP);
-                let node = self.pointer(cgroup, members::CGROUP_NODE);
-                let from = self.pointer(node, members::NODE_NAME);
-                let size = self.int(NAME_BYTES as i64);
-                self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
-            }
-        }
     }
 
     /// A message: its number, and its values as they are now.

@@ -160,6 +160,16 @@ impl Lower<'_> {
         self.globals.local_next = None;
     }
 
+    /// Where the cells of the present kill end.
+    pub(super) fn local_end(&self) -> u32 {
+        self.globals.local_next.unwrap_or_default()
+    }
+
+    /// The next cells of the present kill come behind those of a function that it shares.
+    pub(super) fn go_on_behind(&mut self, end: u32) {
+        self.globals.local_next = self.globals.local_next.map(|next| next.max(end));
+    }
+
     /// The global that a cell lies in, and the cell's offset.
     fn scratch(&mut self, cell: Cell) -> (Value, i32) {
         let local = self.globals.local.filter(|_| cell.0 & LOCAL != 0);

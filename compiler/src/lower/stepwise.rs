@@ -10,25 +10,45 @@ use oomc_abi::members;
 
 use super::kill::MAX_TRIES;
 use super::place::{Cut, Grain};
-use super::rank::Ranking;
+use super::rank::Order;
 use super::scratch::Cell;
 use super::{Lower, imm};
 use crate::hir::{Place, Selection, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
+use crate::plan::build;
 
 /// Levels of the tree that are compared; what lies deeper is counted in the record.
 const MAX_LEVELS: i32 = 32;
 
+/// Repeated descents of one selection.
+#[derive(Clone, Debug)]
+pub(super) struct Descent {
+    order: Order,
+    /// Of a `kill`: how many units were tried, and their ids.
+    tried: Option<(Cell, Cell)>,
+}
+
 impl Lower<'_> {
-    /// What the descent ends in, referenced, or null. Needs an RCU section.
-    pub(super) fn stepwise(
-        &mut self,
-        selection: &Selection,
-        ranking: &Ranking,
-        none: Value,
-        kill: bool,
-    ) -> Value {
-        let numbers = ranking.len() as u32;
+    /// What descents of a selection need; nobody was tried yet.
+    pub(super) fn descent(&mut self, selection: &Selection, kill: bool) -> Descent {
+        let ranks = build::ranks(self.policy, selection, kill);
+        let order = self.order_of(selection, &ranks, ranks.len());
+        let tried = kill.then(|| (self.cell(), self.area(MAX_TRIES as u32 * 8)));
+        if let Some((count, _)) = tried {
+            self.put_imm(count, 0);
+        }
+        Descent { order, tried }
+    }
+
+    /// What the next descent ends in, referenced, or null; of a `kill`, also told to the record.
+    pub(super) fn descend_once(&mut self, selection: &Selection, descent: &Descent) -> Value {
+        self.with_rcu(|s| s.descend_under_rcu(selection, descent))
+    }
+
+    fn descend_under_rcu(&mut self, selection: &Selection, descent: &Descent) -> Value {
+        let kill = descent.tried.is_some();
+        let none = self.null();
+        let numbers = descent.order.len() as u32;
         // A row for each level: the unit's id, 0 for none, then the keys of the best child.
         let row = 8 * (1 + numbers).next_power_of_two();
         let shift = row.trailing_zeros() as i32;
@@ -82,7 +102,7 @@ impl Lower<'_> {
             s.filter(selection, wanted);
             let id = s.read(walk.item, members::MEMCG_ID);
             s.put(unit, id);
-            s.forget_if_tried(ranking, unit);
+            s.forget_if_tried(descent, unit);
             s.b.jump(wanted, &[]);
             s.b.switch_to(wanted);
             s.b.jump(inner, &[]);
@@ -97,7 +117,8 @@ impl Lower<'_> {
             if kill {
                 s.class_of_cgroup(walk.item);
             }
-            let keys = s.rank_candidate(ranking, selection.binder, walk.item);
+            s.rest(&descent.order, false, walk.item);
+            let keys = s.candidate_numbers(&descent.order);
             let here = s.get(level);
             s.leave_if(Cond::Uge, here, imm(i64::from(MAX_LEVELS)), beyond);
             let slot = s.row(rows, here, shift);
@@ -126,12 +147,12 @@ impl Lower<'_> {
         self.leave_if(Cond::Eq, id, imm(0), lost);
         let memcg = self.memcg_by_id(id, lost);
         if kill {
-            self.remember_tried(ranking, memcg);
+            self.remember_tried(descent, memcg);
             // For the record: the place's own row holds the keys of the place's cgroup.
             self.bind(selection.binder, memcg);
             self.class_of_cgroup(memcg);
-            let keys = self.rank_candidate(ranking, selection.binder, memcg);
-            self.remember_best(ranking, &keys);
+            self.rest(&descent.order, false, memcg);
+            self.note_present(&descent.order, memcg);
         }
         self.b.jump(found, &[memcg]);
         self.b.switch_to(lost);
@@ -141,32 +162,32 @@ impl Lower<'_> {
     }
 
     /// A unit that was tried is none any more: the next descent ends elsewhere.
-    fn forget_if_tried(&mut self, ranking: &Ranking, unit: Cell) {
-        let Some(units) = ranking.tried_units else { return };
+    fn forget_if_tried(&mut self, descent: &Descent, unit: Cell) {
+        let Some((tried, units)) = descent.tried else { return };
         self.walk_numbers(MAX_TRIES, |s, walk| {
-            let (index, count) = (s.number(walk.item), s.get(ranking.tried));
+            let (index, count) = (s.number(walk.item), s.get(tried));
             s.leave_if(Cond::Uge, index, Operand::Value(count), walk.done);
             s.leave_if(Cond::Uge, index, imm(i64::from(MAX_TRIES)), walk.done);
             let slot = s.row(units, index, 3);
-            let (tried, own) = (s.load(Size::B8, slot, 0), s.get(unit));
-            s.leave_if(Cond::Ne, tried, Operand::Value(own), walk.next);
+            let (former, own) = (s.load(Size::B8, slot, 0), s.get(unit));
+            s.leave_if(Cond::Ne, former, Operand::Value(own), walk.next);
             s.put_imm(unit, 0);
             s.b.jump(walk.done, &[]);
         });
     }
 
     /// Writes down what a descent has ended in.
-    fn remember_tried(&mut self, ranking: &Ranking, unit: Value) {
-        let Some(units) = ranking.tried_units else { return };
+    fn remember_tried(&mut self, descent: &Descent, unit: Value) {
+        let Some((tried, units)) = descent.tried else { return };
         let (room, full) = (self.b.create_block(), self.b.create_block());
         let id = self.read(unit, members::MEMCG_ID);
-        let count = self.get(ranking.tried);
+        let count = self.get(tried);
         self.b.branch(Cond::Ult, count, imm(i64::from(MAX_TRIES)), room, full);
         self.b.switch_to(room);
         let slot = self.row(units, count, 3);
         let value = Operand::Value(id);
         self.b.effect(InstData::Store { size: Size::B8, ptr: slot, offset: 0, value });
-        self.bump(ranking.tried);
+        self.bump(tried);
         self.b.jump(full, &[]);
         self.b.switch_to(full);
     }

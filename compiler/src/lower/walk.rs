@@ -235,9 +235,14 @@ impl Lower<'_> {
 
     /// Reads an element of a walk as a memcg, without taking a reference: the css is its first member.
     pub(super) fn cast_memcg(&mut self, css: Value) -> Value {
-        let ty = self.b.type_ref(members::MEMCG);
+        self.cast(css, members::MEMCG)
+    }
+
+    /// Reads what lies at an address as a structure of the kernel.
+    pub(super) fn cast(&mut self, address: Value, tag: &str) -> Value {
+        let ty = self.b.type_ref(tag);
         let ty = self.b.value(InstData::TypeId(ty), Type::I64);
-        self.call_ptr(kfuncs::RDONLY_CAST, &[css, ty])
+        self.call_ptr(kfuncs::RDONLY_CAST, &[address, ty])
     }
 
     /// Goes to `skip` if the cgroup of a css was removed; it may still hold charges.

@@ -136,6 +136,7 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
                             ir::FieldFact::Size => RelocKind::FieldByteSize,
                             ir::FieldFact::LeftShift => RelocKind::FieldLshiftU64,
                             ir::FieldFact::RightShift => RelocKind::FieldRshiftU64,
+                            ir::FieldFact::Offset => RelocKind::FieldByteOffset,
                         };
                         (kind, bit_fact(fact, &bits))
                     }

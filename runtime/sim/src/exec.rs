@@ -13,7 +13,7 @@ use oomc_abi::world::{Args, Fault};
 
 use crate::memory::{FRAME, Memory, Place, Region};
 use crate::program::{Callee, Insn, Program, Wants};
-use crate::world::Model;
+use crate::world::{Model, Section};
 
 /// What the kernel's functions leave in R1–R5.
 const CLOBBERED: u64 = 0xdead_c0de_dead_c0de;
@@ -51,10 +51,12 @@ pub(crate) struct Ran {
     pub(crate) instructions: u64,
 }
 
-/// Where a call returns to: the instruction, and R6–R9.
+/// Where a call returns to: the instruction, R6–R9, and whether that is in an RCU section. A function begins outside
+/// of one, as for the verifier, who checks it by itself.
 struct Frame {
     back: usize,
     saved: [u64; 4],
+    section: Section,
 }
 
 struct Run<'r, 'm> {
@@ -268,7 +270,8 @@ impl Run<'_, '_> {
             return Err(Fault(format!("more than {FRAMES} frames")));
         }
         let [.., r6, r7, r8, r9, r10] = &mut self.regs;
-        self.frames.push(Frame { back: at + 1, saved: [*r6, *r7, *r8, *r9] });
+        let saved = [*r6, *r7, *r8, *r9];
+        self.frames.push(Frame { back: at + 1, saved, section: self.model.enter() });
         *r10 = self.model.memory().address(Place::STACK, self.frames.len(), FRAME);
         Ok(())
     }
@@ -277,6 +280,7 @@ impl Run<'_, '_> {
     fn exit(&mut self) -> Result<Option<usize>, Fault> {
         if let Some(frame) = self.frames.pop() {
             self.clobber();
+            self.model.leave(frame.section)?;
             let [.., r6, r7, r8, r9, r10] = &mut self.regs;
             [*r6, *r7, *r8, *r9] = frame.saved;
             *r10 = self.model.memory().address(Place::STACK, self.frames.len(), FRAME);
@@ -288,7 +292,7 @@ impl Run<'_, '_> {
         if self.model.open_iterators() > 0 {
             return Err(Fault("the program ends inside a walk".to_owned()));
         }
-        if self.model.in_section {
+        if self.model.section.inside {
             return Err(Fault("the program ends inside an RCU section".to_owned()));
         }
         Ok(None)
@@ -296,10 +300,10 @@ impl Run<'_, '_> {
 
     fn kfunc(&mut self, row: &'static Kfunc, wants: [Wants; 5], args: Args) -> Result<u64, Fault> {
         let flags = row.flags;
-        if flags.sleepable && self.model.in_section {
+        if flags.sleepable && self.model.section.inside {
             return Err(Fault(format!("{} may sleep, and is called inside an RCU section", row.name)));
         }
-        if flags.rcu && !self.model.in_section {
+        if flags.rcu && !self.model.section.inside {
             return Err(Fault(format!("{} is called outside of an RCU section", row.name)));
         }
         for (number, (want, arg)) in (1..).zip(wants.into_iter().zip(args)) {

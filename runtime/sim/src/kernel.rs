@@ -58,9 +58,10 @@ impl Kernel {
     pub fn new(view: KernelView) -> Result<Self, Lacking> {
         let mut filled = Vec::new();
         for slot in SLOTS {
-            let (offset, size) = match view.lookup(slot.class.tag(), slot.path) {
+            let path = slot.path_in(&view).ok_or_else(|| Lacking(format!("it has no {}", slot.path)))?;
+            let (offset, size) = match view.lookup(slot.class.tag(), &path) {
                 Ok(member) => (member.offset, member.size),
-                Err(missing) => match view.bit_field(slot.class.tag(), slot.path) {
+                Err(missing) => match view.bit_field(slot.class.tag(), &path) {
                     Some(bits) => (bits.offset, bits.size),
                     None if slot.raw => continue,
                     None => return Err(missing.into()),

@@ -3,6 +3,8 @@
 //! Takes a [`Machine`] and fills the members that [`oomc_abi::model`] lists, and those that the machine names itself.
 //! What a machine has is turned into what the kernel keeps here, and only here.
 
+use std::collections::HashMap;
+
 use oomc_abi::consts::{
     CSS_ONLINE, MMF_OOM_SKIP, PAGE_COUNTER_MAX, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, TASK_COMM_LEN,
 };
@@ -14,18 +16,49 @@ use crate::machine::{CgroupIndex, Event, Life, Machine, Process, ProcessIndex};
 use crate::memory::{Memory, Place, Region};
 use crate::tree::{Tree, get};
 
+/// The number of the first thread that is no leader: above all processes, so that no number is there twice.
+const FIRST_THREAD: i64 = 1 << 22;
+
 /// A machine in memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(crate) memory: Memory,
     /// Of each process, the number of its second thread; its leader has the process's own number.
     pub(crate) threads: Vec<usize>,
+    /// All threads.
+    tasks: usize,
     /// Of each text of a cgroup, where it lies.
     names: Vec<u64>,
     /// Processes whose address space is another's: that one first.
     sharers: Vec<(ProcessIndex, ProcessIndex)>,
     /// Members that the machine names itself.
     extra: Vec<Extra>,
+    sets: Sets,
+    /// Of each cgroup, a process whose leader has exited.
+    exited: HashMap<CgroupIndex, ProcessIndex>,
+}
+
+/// Where the lists lie by which a cgroup knows the sets of its tasks. The model has one set for each cgroup with
+/// processes: that of its first process.
+#[derive(Clone, Copy, Debug)]
+struct Sets {
+    /// The list, in the cgroup.
+    list: u32,
+    /// The place in the list, in the set.
+    node: u32,
+    /// The tasks that have exited, in the set.
+    dying: u32,
+}
+
+impl Sets {
+    fn new(kernel: &Kernel) -> Self {
+        let offset = |holds| kernel.filled.iter().find(|row| row.holds == holds).map_or(0, |row| row.offset);
+        Self {
+            list: offset(Holds::FirstSet),
+            node: offset(Holds::EndOfSets),
+            dying: offset(Holds::FirstDying),
+        }
+    }
 }
 
 /// A member of one object that the machine names itself.
@@ -98,7 +131,11 @@ impl Layout {
         memory.fill(Place::CONTEXT, 0, 0, &context);
 
         let sharers = (0..processes).filter_map(|at| Some((machine.process(at).shares_with?, at))).collect();
-        let mut layout = Self { memory, threads, names, sharers, extra };
+        let sets = Sets::new(kernel);
+        let has_exited = |one: &Process| one.leader_gone || matches!(one.life, Life::Gone { .. });
+        let exited = (0..processes).filter(|at| has_exited(machine.process(*at)));
+        let exited = exited.map(|at| (machine.home(at), at)).collect();
+        let mut layout = Self { memory, threads, tasks, names, sharers, extra, sets, exited };
         for index in 0..cgroups {
             layout.fill_cgroup(kernel, machine, tree, index);
         }
@@ -201,6 +238,12 @@ impl Layout {
         self.memory.address(Place::of_class(class), object, 0)
     }
 
+    /// The task of a thread that is no leader, by its number.
+    pub(crate) fn thread_of(&self, number: i64) -> Option<usize> {
+        let task = usize::try_from(number - FIRST_THREAD).ok()?;
+        (task >= self.threads.len() && task < self.tasks).then_some(task)
+    }
+
     /// The process that a thread belongs to.
     pub(crate) fn process_of(&self, task: usize) -> ProcessIndex {
         if task < self.threads.len() {
@@ -291,9 +334,8 @@ fn of_thread(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessInd
         Holds::Pid => process.pid as u64,
         Holds::ThreadId if thread == 0 => process.pid as u64,
         Holds::ThreadId => {
-            // Above all processes, so that no number is there twice.
             let first = layout.threads.get(index).copied().unwrap_or(0);
-            (1 << 22) + (first + thread - 1) as u64
+            FIRST_THREAD as u64 + (first + thread - 1) as u64
         }
         Holds::TaskFlags => {
             let exiting = left || matches!(process.life, Life::Gone { .. });
@@ -346,6 +388,14 @@ fn of_process(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessIn
         }
         Holds::MmFlags => u64::from(reaped) << MMF_OOM_SKIP,
         Holds::Uid => process.uid as u64,
+        Holds::EndOfSets => {
+            layout.address(Class::Cgroup, machine.home(index)) + u64::from(layout.sets.list)
+        }
+        Holds::FirstDying => {
+            let exited = layout.exited.get(&machine.home(index));
+            let own = || layout.address(Class::CssSet, index) + u64::from(layout.sets.dying);
+            exited.map_or_else(own, |task| layout.address(Class::Task, *task))
+        }
         Holds::To(Class::Cgroup) => layout.address(Class::Cgroup, process.cgroup),
         Holds::To(class) => layout.address(class, 0),
         other => unfit(other),
@@ -380,6 +430,10 @@ fn of_cgroup(layout: &Layout, machine: &Machine, tree: &Tree, row: &Filled, inde
         Holds::Min => cgroup.min as u64,
         Holds::OomGroup => u64::from(cgroup.group),
         Holds::Level => get(&tree.level, index) as u64,
+        Holds::FirstSet => match tree.members.get(index).and_then(|members| members.first()) {
+            Some(first) => layout.address(Class::CssSet, *first) + u64::from(layout.sets.node),
+            None => layout.address(Class::Cgroup, index) + u64::from(layout.sets.list),
+        },
         Holds::Descendants => get(&tree.below, index).0 as u64,
         Holds::DyingDescendants => get(&tree.below, index).1 as u64,
         Holds::Id => cgroup.id as u64,

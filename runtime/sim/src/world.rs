@@ -82,6 +82,15 @@ enum Iterator {
     Nothing,
 }
 
+/// Where the present function is with regard to RCU sections.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Section {
+    /// It is in one of its own.
+    pub(crate) inside: bool,
+    /// Iterators of its callers.
+    walks: usize,
+}
+
 /// The machine of one run.
 #[derive(Debug)]
 pub(crate) struct Model<'m> {
@@ -93,7 +102,7 @@ pub(crate) struct Model<'m> {
     pub(crate) event: &'m Event,
     /// Iterators by the addresses at which they lie.
     iterators: Vec<(u64, Iterator)>,
-    pub(crate) in_section: bool,
+    pub(crate) section: Section,
     /// The kernel noted that memory was or will be freed (`oom_control.bpf_memory_freed`).
     pub(crate) freed: bool,
     pub(crate) calls: Vec<Call>,
@@ -122,7 +131,7 @@ impl<'m> Model<'m> {
             maps,
             event,
             iterators: Vec::new(),
-            in_section: false,
+            section: Section::default(),
             freed: false,
             calls: Vec::new(),
             marks: Marks::default(),
@@ -222,6 +231,24 @@ impl<'m> Model<'m> {
         (0, at, thread)
     }
 
+    /// A function begins: outside of an RCU section of its own.
+    pub(crate) fn enter(&mut self) -> Section {
+        let walks = self.iterators.len();
+        core::mem::replace(&mut self.section, Section { inside: false, walks })
+    }
+
+    /// A function ends; its caller goes on in its own section.
+    pub(crate) fn leave(&mut self, callers: Section) -> Result<(), Fault> {
+        if self.section.inside {
+            return Err(Fault("a function ends inside an RCU section".to_owned()));
+        }
+        if self.iterators.len() > self.section.walks {
+            return Err(Fault("a function ends inside a walk".to_owned()));
+        }
+        self.section = callers;
+        Ok(())
+    }
+
     /// The number of a value in a map.
     fn value_of_key(&mut self, map: usize, key: u64) -> Result<Option<usize>, Fault> {
         match &self.map(map)?.index {
@@ -250,17 +277,18 @@ const NUMBERS: usize = 64;
 
 impl World for Model<'_> {
     fn section(&mut self, inside: bool) -> Answer {
-        match (self.in_section, inside) {
+        match (self.section.inside, inside) {
             (true, true) => Err(Fault("an RCU section inside another one".to_owned())),
             (false, false) => Err(Fault("the program leaves an RCU section that it is not in".to_owned())),
             (_, inside) => {
                 // Cgroups that a walk shows are there only inside of the section.
                 let walks =
                     |iterator: &Iterator| matches!(iterator, Iterator::Listed { .. } | Iterator::Up { .. });
-                if !inside && self.iterators.iter().any(|(_, iterator)| walks(iterator)) {
+                let own = self.iterators.iter().skip(self.section.walks);
+                if !inside && own.clone().any(|(_, iterator)| walks(iterator)) {
                     return Err(Fault("the RCU section ends inside a walk over cgroups".to_owned()));
                 }
-                self.in_section = inside;
+                self.section.inside = inside;
                 Ok(0)
             }
         }
@@ -373,7 +401,8 @@ impl World for Model<'_> {
 
     fn task_of_pid(&mut self, pid: i32) -> u64 {
         let found = self.machine.processes.iter().position(|process| process.pid == i64::from(pid));
-        found.map_or(0, |process| self.layout.address(Class::Task, process))
+        let thread = || self.layout.thread_of(i64::from(pid));
+        found.or_else(thread).map_or(0, |task| self.layout.address(Class::Task, task))
     }
 
     fn cgroup_of_id(&mut self, id: u64) -> u64 {
@@ -494,7 +523,7 @@ impl World for Model<'_> {
     }
 
     fn storage(&mut self, map: u64, cgroup: u64, create: bool) -> Answer {
-        if create && !self.in_section {
+        if create && !self.section.inside {
             return Err(Fault(
                 "storage is made outside of an RCU section: the allocation could wait for the lock that the event \
                  holds"

@@ -1,6 +1,6 @@
 //! Actions: each ends in progress or no progress.
 
-use oomc_abi::record::{Action, End};
+use oomc_abi::record::{Action, End, MAX_CANDIDATES};
 use oomc_compiler::hir::{
     ActionId, ActionKind, ExprId, ExprKind, Kill, Message, Part, Rule, Selection, Subject, Unit,
 };
@@ -131,27 +131,34 @@ impl Oracle<'_> {
             Some(until) => until.at_most.into(),
             None => 1,
         };
+        // The ranking is made once. Only a descent begins anew on the machine as it is then.
         let mut left = self.candidates(selection, true, &[]);
+        let kept = kill.until.map_or(MAX_CANDIDATES, |until| MAX_CANDIDATES.max(until.at_most.into()));
         let tries = if selection.all { left.len() } else { TRIES };
         if selection.all {
             self.decision.in_any_order |= left.len() > 1;
         } else {
-            self.decision.candidates = Vec::new();
+            let told = if selection.stepwise { 0 } else { MAX_CANDIDATES };
+            self.decision.candidates = left.iter().take(told).cloned().collect();
         }
         let (mut victims, mut freed, mut done) = (0, 0_i128, false);
         let mut tried: Vec<Ranked> = Vec::new();
         while !left.is_empty() && tried.len() < tries {
             let candidate = left.remove(0);
-            tried.push(candidate.clone());
-            // It may have died with one before it.
-            if selection.all && !self.settings.audit && !self.is_alive(candidate.object) {
-                continue;
+            // Once somebody died, those that were kept are all that are tried.
+            if victims > 0 && tried.len() >= kept && !selection.all && !selection.stepwise {
+                break;
             }
-            if !selection.all {
+            tried.push(candidate.clone());
+            if selection.stepwise {
                 self.decision.candidates.push(candidate.clone());
             }
             // Looked at for the record alone.
             if done {
+                continue;
+            }
+            // It may have died with one before it.
+            if !self.settings.audit && !self.is_alive(candidate.object) {
                 continue;
             }
             let expected = match candidate.object {
@@ -175,8 +182,10 @@ impl Oracle<'_> {
             // Where the amount is missing, one victim is what can be justified.
             let is_enough = enough.is_some_and(|enough| freed >= i128::from(enough.unwrap_or(0)));
             done = victims >= most || is_enough;
-            // Whoever comes next is looked for on the machine as it is now, below the one before.
-            if !selection.all {
+            if done && !selection.all && !selection.stepwise {
+                break;
+            }
+            if selection.stepwise {
                 left = self.candidates(selection, true, &tried);
             }
         }

@@ -350,7 +350,7 @@ impl Oracle<'_> {
     /// Victims in flight: processes of the domain whose memory is about to come free; in the order in which the
     /// kernel shows them, because any of them is as good as another.
     pub(crate) fn in_flight(&self) -> Vec<ProcessIndex> {
-        let shown = self.elements_of(&self.parents_first(self.domain()), Unit::Process);
+        let shown = self.elements_of(&self.children_first(self.domain()), Unit::Process);
         let processes = shown.objects.into_iter().filter_map(|object| match object {
             Object::Process(process) => Some(process),
             _ => None,
@@ -358,12 +358,12 @@ impl Oracle<'_> {
         processes.filter(|at| kernel::is_in_flight(&self.machine, *at)).collect()
     }
 
-    /// A cgroup and those below it: each behind its parent, before its parent's next child.
-    fn parents_first(&self, top: CgroupIndex) -> Vec<CgroupIndex> {
+    /// A cgroup and those below it: each behind those below itself.
+    fn children_first(&self, top: CgroupIndex) -> Vec<CgroupIndex> {
         let cgroups = &self.machine.cgroups;
         let below = (0..cgroups.len())
             .filter(|at| self.machine.cgroup(*at).parent == Some(top) && !self.machine.cgroup(*at).bare);
-        core::iter::once(top).chain(below.flat_map(|child| self.parents_first(child))).collect()
+        below.flat_map(|child| self.children_first(child)).chain(core::iter::once(top)).collect()
     }
 
     /// Picks that a rule uses, those that they use themselves before them.

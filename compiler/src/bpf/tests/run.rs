@@ -122,6 +122,7 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                     if member.signed { extend(size, value as i64) as u64 } else { value }
                 }
                 InstData::FieldAddr { ptr, field } => get(ptr).wrapping_add(u64::from(member(*field).offset)),
+                InstData::FieldFact(FieldFact::Offset, field) => u64::from(member(*field).offset),
                 InstData::FieldFact(fact, field) => {
                     let field = &func.refs.fields[*field];
                     let bits = view.bit_field(&field.container, &field.path).expect("a bit-field");

@@ -1,0 +1,34 @@
+//! Passes: a plan to a plan that finds the same and asks less.
+//!
+//! None of them changes who is found, in which order, or what is recorded.
+
+pub mod fuse;
+
+pub mod order;
+
+use super::Plan;
+use crate::hir::Policy;
+
+/// A pass.
+#[derive(Clone, Copy)]
+pub struct Pass {
+    /// As in its file's name.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// Does it.
+    pub run: fn(&Policy, &mut Plan),
+}
+
+/// All passes, in the order in which they run.
+pub const PASSES: &[Pass] = &[
+    Pass { name: "fuse", description: "makes one walk of those over the same cgroups", run: fuse::run },
+    Pass { name: "order", description: "asks first what is cheap, and compares before all", run: order::run },
+];
+
+/// Runs all passes.
+pub fn run_all(policy: &Policy, plan: &mut Plan) {
+    for pass in PASSES {
+        (pass.run)(policy, plan);
+    }
+}
