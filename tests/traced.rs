@@ -115,8 +115,6 @@ fn a_rule_an_action_and_what_is_built_in() {
             "rule 0: kill largest in subtree now",
             "action: kill largest in subtree now",
             "protected: oom_score_adj -1000 (exempt)",
-            // Having died, it is asked once more: the record tells whom the ranking has behind it.
-            "protected: already dying (large)",
         ],
     );
 }
@@ -140,7 +138,6 @@ fn where_asks_every_candidate() {
             "protected: oom_score_adj -1000 (exempt)",
             "no: rss < 5MiB (large)",
             "yes: rss < 5MiB (small)",
-            "protected: already dying (small)",
         ],
     );
 }
@@ -161,7 +158,6 @@ fn never_names_whom_it_protects() {
             "yes: comm == \"large\" (large)",
             "protected: never kill process where comm == \"large\" (large)",
             "no: comm == \"large\" (small)",
-            "protected: already dying (small)",
         ],
     );
 }
@@ -190,7 +186,6 @@ fn prefer_and_avoid_ask_candidates() {
             "protected: oom_score_adj -1000 (exempt)",
             "yes: comm == \"large\" (large)",
             "no: comm == \"large\" (small)",
-            "protected: already dying (small)",
         ],
     );
 }
@@ -299,7 +294,10 @@ fn decided(kernel: &Kernel, policy: &Policy, scene: &Scene) -> (Simulated, Run) 
     let run = simulation.ask(&mut attached, &scene.event).unwrap_or_else(|refusal| panic!("{refusal}"));
     let did = (run.answer, run.freed, run.calls.clone());
     let machine = format!("{:?}", simulation.machine());
-    (Simulated { did, machine, records: format!("{:?}", attached.records()) }, run)
+    let mut records = attached.records();
+    // A traced build asks everything of everybody, and so meets more walks that cannot start.
+    records.iter_mut().for_each(|record| record.failed_walks = 0);
+    (Simulated { did, machine, records: format!("{records:?}") }, run)
 }
 
 /// All that can be seen of a decision.

@@ -257,7 +257,9 @@ impl Lower<'_> {
         if !self.outline.large {
             return None;
         }
-        let (shape, numbers) = Shape::of(self.policy, kill);
+        // Marks are a kill's own: a traced build shares nothing.
+        let own = self.tracer.is_some().then_some(self.action);
+        let (shape, numbers) = Shape::of(self.policy, kill, own);
         let known = self.outline.searches.get(&shape).into_iter().flatten();
         let known = known.into_iter().find(|search| search.serves(&numbers)).cloned();
         let search = match known {

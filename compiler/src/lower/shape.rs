@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
-use crate::hir::{BinderId, ExprId, ExprKind, Kill, Place, Policy, Subject};
+use crate::hir::{ActionId, BinderId, ExprId, ExprKind, Kill, Place, Policy, Subject};
 
 /// The shape of a search. Two are equal if their searches differ in numbers of the policy only.
 #[derive(Clone, Debug)]
@@ -28,14 +28,15 @@ impl Hash for Shape {
 }
 
 impl Shape {
-    /// The shape of a kill, and its numbers.
-    pub(super) fn of(policy: &Policy, kill: &Kill) -> (Self, Vec<i64>) {
+    /// The shape of a kill, and its numbers. With `own`, no other kill has it.
+    pub(super) fn of(policy: &Policy, kill: &Kill, own: Option<ActionId>) -> (Self, Vec<i64>) {
         let mut writer = Writer {
             policy,
             shape: Self { text: String::new(), numbers: Vec::new() },
             values: Vec::new(),
             binders: Vec::new(),
         };
+        writer.word(own);
         writer.kill(kill);
         (writer.shape, writer.values)
     }
