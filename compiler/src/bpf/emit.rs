@@ -25,7 +25,7 @@ pub fn emit(name: &str, blocks: Vec<Allocated>, source: &Source) -> Result<Progr
     for item in &items {
         let at = program.code.len() as u32;
         lines.position(item.span(), at, &mut program);
-        item.encode(at, &starts, &mut program);
+        item.encode(at, &starts, &mut program)?;
     }
     Ok(program)
 }
@@ -82,7 +82,6 @@ fn layout(blocks: &[Allocated]) -> Vec<usize> {
             next = blocks[block]
                 .end
                 .targets()
-                .into_iter()
                 .filter(|to| !placed[*to])
                 .min_by_key(|to| if *to > block { *to - block } else { usize::MAX });
         }
@@ -187,36 +186,46 @@ impl Item {
         }
     }
 
-    fn encode(&self, at: u32, starts: &[i64], program: &mut Program) {
-        let distance = |to: usize, from: u32| starts.get(to).copied().unwrap_or(0) - i64::from(from) - 1;
-        let mut push = |insn: &Insn| {
+    fn encode(&self, at: u32, starts: &[i64], program: &mut Program) -> Result<(), Error> {
+        let distance = |to: usize, from: u32| match starts.get(to) {
+            Some(start) => Ok(start - i64::from(from) - 1),
+            None => Err(Error::Internal("a jump leads to no block")),
+        };
+        let near = |to, from| {
+            distance(to, from).and_then(|off| i16::try_from(off).map_err(|_| Error::Offset { offset: off }))
+        };
+        let far = |to, from| {
+            distance(to, from).and_then(|off| i32::try_from(off).map_err(|_| Error::Offset { offset: off }))
+        };
+        let mut push = |insn: Insn| {
             let (first, second) = insn.encode();
             program.code.extend(core::iter::once(first).chain(second));
         };
         match *self {
             Self::Start(_) => {}
             Self::Plain(ref placed) => {
-                push(&placed.insn);
+                push(placed.insn);
                 program.relocs.extend(placed.reloc.map(|target| Reloc { insn: at, target }));
                 program.core.extend(placed.core.map(|kind| CoreReloc { insn: at, kind }));
             }
-            Self::Goto { to, far: false, .. } => push(&Insn::Jump { off: distance(to, at) as i16 }),
-            Self::Goto { to, far: true, .. } => push(&Insn::JumpLong { off: distance(to, at) as i32 }),
+            Self::Goto { to, far: false, .. } => push(Insn::Jump { off: near(to, at)? }),
+            Self::Goto { to, far: true, .. } => push(Insn::JumpLong { off: far(to, at)? }),
             Self::If { cond, width, a, b, to, far: false, .. } => {
-                push(&Insn::JumpIf { cond, width, a, b, off: distance(to, at) as i16 });
+                push(Insn::JumpIf { cond, width, a, b, off: near(to, at)? });
             }
             Self::If { cond, width, a, b, to, far: true, .. } => match cond.inverse() {
                 Some(cond) => {
-                    push(&Insn::JumpIf { cond, width, a, b, off: 1 });
-                    push(&Insn::JumpLong { off: distance(to, at + 1) as i32 });
+                    push(Insn::JumpIf { cond, width, a, b, off: 1 });
+                    push(Insn::JumpLong { off: far(to, at + 1)? });
                 }
                 None => {
-                    push(&Insn::JumpIf { cond, width, a, b, off: 1 });
-                    push(&Insn::Jump { off: 1 });
-                    push(&Insn::JumpLong { off: distance(to, at + 2) as i32 });
+                    push(Insn::JumpIf { cond, width, a, b, off: 1 });
+                    push(Insn::Jump { off: 1 });
+                    push(Insn::JumpLong { off: far(to, at + 2)? });
                 }
             },
         }
+        Ok(())
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Error {
     },
     /// The register allocator refused: the code it was given is wrong.
     Registers(String),
+    /// What no stage before should have let through.
+    Internal(&'static str),
 }
 
 impl std::error::Error for Error {}
@@ -93,6 +95,7 @@ impl fmt::Display for Error {
             }
             Self::Offset { offset } => write!(f, "offset {offset} does not fit an instruction"),
             Self::Registers(text) => write!(f, "registers could not be allocated: {text}"),
+            Self::Internal(what) => f.write_str(what),
         }
     }
 }

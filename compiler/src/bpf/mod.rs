@@ -14,13 +14,13 @@ pub mod limits;
 pub mod frame;
 pub mod vcode;
 
+pub mod live_across_calls;
 pub mod select;
-pub mod survivors;
 
 pub mod regalloc;
 
-mod crowded;
-pub mod stale;
+pub mod clear_dead;
+mod split_joins;
 
 pub mod emit;
 
@@ -84,12 +84,8 @@ pub fn compile(func: &ir::Function, source: &Source, view: &KernelView) -> Resul
     let frame = frame::Frame::new(func);
     let code = select::select(func, view, &frame)?;
     let (mut blocks, spills) = regalloc::allocate(&code, &frame)?;
-    stale::clear(&mut blocks, &frame, func);
+    clear_dead::clear(&mut blocks, &frame, func)?;
     let frame_size = frame.with_spills(spills);
-    if frame_size > limits::STACK {
-        let slots = frame.slots_size();
-        return Err(Error::Stack { slots, spills: frame_size - slots });
-    }
     let program = emit::emit(&func.name, blocks, source)?;
     Ok(Program { frame_size, ..program })
 }

@@ -15,7 +15,7 @@ use regalloc2::{Block as VBlockId, VReg};
 use super::frame::Frame;
 use super::insn::{AluOp, Src, Width};
 use super::limits::Error;
-use super::survivors;
+use super::live_across_calls;
 use super::vcode::{Base, CLASS, Callee, Target, VBlock, VCode, VInst};
 use super::{CoreKind, RelocTarget};
 use crate::ir::{
@@ -45,8 +45,6 @@ struct Select<'a> {
     view: &'a KernelView,
     frame: &'a Frame,
     cfg: Cfg,
-    /// The instruction that makes a value.
-    defs: SecondaryMap<Value, Option<Inst>>,
     uses: SecondaryMap<Value, Vec<Inst>>,
     vregs: SecondaryMap<Value, Option<VReg>>,
     /// The argument of the program.
@@ -67,16 +65,10 @@ struct Select<'a> {
 impl<'a> Select<'a> {
     fn new(func: &'a Function, view: &'a KernelView, frame: &'a Frame) -> Self {
         let cfg = Cfg::new(func);
-        let mut defs = SecondaryMap::new();
         let mut uses: SecondaryMap<Value, Vec<Inst>> = SecondaryMap::new();
         for block in cfg.reachable(func) {
             for &inst in &func.blocks[block].insts {
-                if let Some(result) = func.results[inst] {
-                    defs[result] = Some(inst);
-                }
-                for value in func.insts[inst].uses() {
-                    uses[value].push(inst);
-                }
+                func.insts[inst].for_each_use(|value| uses[value].push(inst));
             }
         }
         Self {
@@ -84,7 +76,6 @@ impl<'a> Select<'a> {
             view,
             frame,
             cfg,
-            defs,
             uses,
             vregs: SecondaryMap::new(),
             context: None,
@@ -112,7 +103,7 @@ impl<'a> Select<'a> {
         for block in order {
             self.block(block)?;
         }
-        survivors::copy(&mut self.blocks, &mut self.next_vreg);
+        live_across_calls::copy(&mut self.blocks, &mut self.next_vreg);
         Ok(VCode::new(self.blocks, self.next_vreg))
     }
 
@@ -363,7 +354,7 @@ impl<'a> Select<'a> {
     }
 
     fn def(&self, value: Value) -> Option<&'a InstData> {
-        self.defs[value].map(|inst| &self.func.insts[inst])
+        self.func.def_inst(value)
     }
 
     /// The value of a constant.
@@ -417,7 +408,7 @@ impl<'a> Select<'a> {
                 Ok(dst)
             }
             InstData::StackAddr(slot) => {
-                let (dst, off) = (self.fresh(), self.frame.slot(slot));
+                let (dst, off) = (self.fresh(), self.frame.slot(slot)?);
                 self.push(VInst::FrameAddress { dst, off });
                 Ok(dst)
             }
@@ -510,7 +501,7 @@ impl<'a> Select<'a> {
     }
 
     fn slot_address(&self, slot: StackSlot, offset: i64) -> Result<(Base, i16), Error> {
-        let offset = i64::from(self.frame.slot(slot)) + offset;
+        let offset = i64::from(self.frame.slot(slot)?) + offset;
         Ok((Base::Frame, i16::try_from(offset).map_err(|_| Error::Offset { offset })?))
     }
 

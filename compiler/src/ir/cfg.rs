@@ -4,7 +4,7 @@
 
 use cranelift_entity::SecondaryMap;
 
-use super::{Block, Function, InstData};
+use super::{Block, Function};
 
 /// Predecessors, reverse postorder and dominators.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Cfg {
         while let Some((block, rest)) = stack.last_mut() {
             let block = *block;
             // Successors are taken from the back: in reverse postorder, `then` comes before `otherwise`.
-            match rest.pop() {
+            match rest.next_back() {
                 Some(succ) if !seen[succ] => {
                     seen[succ] = true;
                     stack.push((succ, successors(func, succ)));
@@ -151,7 +151,6 @@ impl Cfg {
 }
 
 /// The blocks a block may go to, one entry for each edge.
-#[must_use]
-pub fn successors(func: &Function, block: Block) -> Vec<Block> {
-    func.terminator(block).map(InstData::targets).unwrap_or_default().iter().map(|call| call.block).collect()
+pub fn successors(func: &Function, block: Block) -> impl DoubleEndedIterator<Item = Block> + '_ {
+    func.terminator(block).into_iter().flat_map(|last| last.targets().map(|call| call.block))
 }

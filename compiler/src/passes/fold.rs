@@ -3,8 +3,6 @@
 //! Never folds what only the target knows: `field.exists`, `enum.value`, `enum.exists`, `type.id`,
 //! `ksym.addr`.
 
-use cranelift_entity::SecondaryMap;
-
 use super::Replace;
 use crate::ir::cfg::Cfg;
 use crate::ir::{BinOp, Block, Cond, Function, Inst, InstData, Operand, Size, Value};
@@ -12,7 +10,7 @@ use crate::ir::{BinOp, Block, Cond, Function, Inst, InstData, Operand, Size, Val
 /// Runs the pass.
 pub fn run(func: &mut Function) -> bool {
     let cfg = Cfg::new(func);
-    let mut fold = Fold { defs: SecondaryMap::new(), replace: Replace::default(), changed: false };
+    let mut fold = Fold { replace: Replace::default(), changed: false };
     // Definitions before uses, so one round sees a chain of constants.
     for block in cfg.reverse_postorder() {
         fold.block(func, block);
@@ -22,7 +20,6 @@ pub fn run(func: &mut Function) -> bool {
 }
 
 struct Fold {
-    defs: SecondaryMap<Value, Option<Inst>>,
     replace: Replace,
     changed: bool,
 }
@@ -40,9 +37,6 @@ impl Fold {
         for at in 0..func.blocks[block].insts.len() {
             let Some(&inst) = func.blocks[block].insts.get(at) else { break };
             func.insts[inst].map_uses(|value| self.replace.get(value));
-            if let Some(result) = func.results[inst] {
-                self.defs[result] = Some(inst);
-            }
             // Each step may make the next possible.
             while let Some(outcome) = self.step(func, inst) {
                 self.changed = true;
@@ -61,8 +55,8 @@ impl Fold {
     }
 
     fn constant(&self, func: &Function, value: Value) -> Option<i64> {
-        match func.insts[self.defs[value]?] {
-            InstData::Iconst(imm) => Some(imm),
+        match func.def_inst(value) {
+            Some(InstData::Iconst(imm)) => Some(*imm),
             _ => None,
         }
     }
@@ -180,7 +174,7 @@ impl Fold {
             }
             _ => {}
         }
-        if let Some(InstData::Binary(inner, x, c)) = self.defs[a].map(|inst| &func.insts[inst])
+        if let Some(InstData::Binary(inner, x, c)) = func.def_inst(a)
             && let (Some(c), true) = (self.operand(func, *c), *inner == op)
         {
             let joined = match op {
@@ -205,8 +199,8 @@ impl Fold {
         if size == Size::B8 {
             return Some(Outcome::Value(a));
         }
-        match func.insts[self.defs[a]?] {
-            InstData::SignExtend(inner, _) if inner.bytes() <= size.bytes() => Some(Outcome::Value(a)),
+        match func.def_inst(a) {
+            Some(InstData::SignExtend(inner, _)) if inner.bytes() <= size.bytes() => Some(Outcome::Value(a)),
             _ => None,
         }
     }
@@ -216,8 +210,8 @@ impl Fold {
         if offset == 0 {
             return Some(Outcome::Value(ptr));
         }
-        match func.insts[self.defs[ptr]?] {
-            InstData::GlobalAddr { global, offset: base } => {
+        match func.def_inst(ptr) {
+            Some(&InstData::GlobalAddr { global, offset: base }) => {
                 let offset = u32::try_from(i64::from(base) + offset).ok()?;
                 let inside =
                     func.refs.globals.get(global).is_some_and(|data| (offset as usize) < data.data.len());

@@ -15,7 +15,7 @@ pub mod dce;
 
 use cranelift_entity::SecondaryMap;
 
-use crate::ir::{Function, Module, Value};
+use crate::ir::{Block, Function, Module, Value};
 
 /// A pass.
 #[derive(Clone, Copy)]
@@ -78,18 +78,43 @@ fn verify(func: &Function, after: &str) {
     }
 }
 
+/// Keeps the parameters of blocks that are to be kept, and the arguments for them. Says whether any went.
+fn retain_params(func: &mut Function, keep: impl Fn(Value) -> bool) -> bool {
+    let goes = |block: &Block| func.blocks[*block].params.iter().any(|param| !keep(*param));
+    let losing: Vec<Block> = func.layout.iter().copied().filter(goes).collect();
+    if losing.is_empty() {
+        return false;
+    }
+    let Function { layout, blocks, insts, .. } = &mut *func;
+    for block in layout {
+        let Some(&last) = blocks[*block].insts.last() else { continue };
+        for call in insts[last].targets_mut().filter(|call| !call.args.is_empty()) {
+            let mut params = blocks[call.block].params.iter();
+            call.args.retain(|_| params.next().is_none_or(|param| keep(*param)));
+        }
+    }
+    for block in losing {
+        func.retain_params(block, |param| keep(*param));
+    }
+    true
+}
+
 /// Values that stand for others.
 #[derive(Default)]
-struct Replace(SecondaryMap<Value, Option<Value>>);
+struct Replace {
+    by: SecondaryMap<Value, Option<Value>>,
+    any: bool,
+}
 
 impl Replace {
     fn set(&mut self, old: Value, new: Value) {
-        self.0[old] = Some(new);
+        self.by[old] = Some(new);
+        self.any = true;
     }
 
     /// What stands for a value in the end.
     fn get(&self, mut value: Value) -> Value {
-        while let Some(next) = self.0[value] {
+        while let Some(next) = self.by[value] {
             value = next;
         }
         value
@@ -97,8 +122,12 @@ impl Replace {
 
     /// Rewrites all uses.
     fn apply(&self, func: &mut Function) {
-        for inst in func.insts.values_mut() {
-            inst.map_uses(|value| self.get(value));
+        if !self.any {
+            return;
+        }
+        let Function { layout, blocks, insts, .. } = func;
+        for inst in layout.iter().flat_map(|block| &blocks[*block].insts) {
+            insts[*inst].map_uses(|value| self.get(value));
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use cranelift_entity::SecondaryMap;
 
-use super::Replace;
 use super::fold::holds;
+use super::{Replace, retain_params};
 use crate::ir::cfg::Cfg;
 use crate::ir::{Block, BlockCall, Function, Inst, InstData, Operand, Value};
 
@@ -51,32 +51,23 @@ fn terminators(func: &Function) -> Vec<Inst> {
 /// How often each value is read.
 fn use_counts(func: &Function) -> SecondaryMap<Value, usize> {
     let mut counts = SecondaryMap::new();
-    for block in &func.layout {
-        for inst in &func.blocks[*block].insts {
-            for value in func.insts[*inst].uses() {
-                counts[value] += 1;
-            }
-        }
+    for inst in func.placed() {
+        func.insts[inst].for_each_use(|value| counts[value] += 1);
     }
     counts
 }
 
-/// The constants of a function, by value.
-fn constants(func: &Function) -> SecondaryMap<Value, Option<i64>> {
-    let mut constants = SecondaryMap::new();
-    for block in &func.layout {
-        for inst in &func.blocks[*block].insts {
-            if let (InstData::Iconst(imm), Some(result)) = (&func.insts[*inst], func.results[*inst]) {
-                constants[result] = Some(*imm);
-            }
-        }
+/// The number that a value is, if it is a constant.
+fn constant(func: &Function, value: Value) -> Option<i64> {
+    match func.def_inst(value) {
+        Some(InstData::Iconst(imm)) => Some(*imm),
+        _ => None,
     }
-    constants
 }
 
 /// Leads each edge past blocks that decide nothing: that only jump on, or branch on what the edge tells.
 fn thread(func: &mut Function) -> bool {
-    let (counts, constants) = (use_counts(func), constants(func));
+    let counts = use_counts(func);
     let mut changed = false;
     for inst in terminators(func) {
         let mut data = func.insts[inst].clone();
@@ -84,7 +75,7 @@ fn thread(func: &mut Function) -> bool {
         for call in data.targets_mut() {
             // As many steps as blocks at most: an empty endless loop stays one.
             for _ in 0..func.layout.len() {
-                match onward(func, call, &counts, &constants) {
+                match onward(func, call, &counts) {
                     Some(next) if next != *call => {
                         *call = next;
                         moved = true;
@@ -102,18 +93,16 @@ fn thread(func: &mut Function) -> bool {
 }
 
 /// Where an edge leads in the end, if its target only passes on.
-fn onward(
-    func: &Function,
-    call: &BlockCall,
-    counts: &SecondaryMap<Value, usize>,
-    constants: &SecondaryMap<Value, Option<i64>>,
-) -> Option<BlockCall> {
+fn onward(func: &Function, call: &BlockCall, counts: &SecondaryMap<Value, usize>) -> Option<BlockCall> {
     let block = &func.blocks[call.block];
     let [only] = block.insts.as_slice() else { return None };
     let data = &func.insts[*only];
     // Who reads a parameter after this block would miss it on the shorter way.
-    let uses = data.uses();
-    let here = |param: Value| uses.iter().filter(|value| **value == param).count();
+    let here = |param: Value| {
+        let mut count = 0;
+        data.for_each_use(|value| count += usize::from(value == param));
+        count
+    };
     if block.params.iter().any(|param| counts[*param] != here(*param)) {
         return None;
     }
@@ -124,10 +113,10 @@ fn onward(
     let next = match data {
         InstData::Jump(next) => next,
         InstData::Branch { cond, a, b, then, otherwise } => {
-            let a = constants[argument(*a)]?;
+            let a = constant(func, argument(*a))?;
             let b = match b {
                 Operand::Imm(imm) => i64::from(*imm),
-                Operand::Value(b) => constants[argument(*b)]?,
+                Operand::Value(b) => constant(func, argument(*b))?,
             };
             if holds(*cond, a, b) { then } else { otherwise }
         }
@@ -139,71 +128,69 @@ fn onward(
 
 /// Parameters that get the same value on every edge, or only themselves besides.
 fn needless_params(func: &mut Function) -> bool {
-    let constants = constants(func);
-    let mut incoming: SecondaryMap<Block, Vec<Vec<Value>>> = SecondaryMap::new();
+    let mut incoming: SecondaryMap<Block, Vec<Inst>> = SecondaryMap::new();
     for inst in terminators(func) {
-        for call in func.insts[inst].targets() {
-            incoming[call.block].push(call.args.clone());
+        for call in func.insts[inst].targets().filter(|call| !call.args.is_empty()) {
+            // Both ways of a branch may lead here.
+            if incoming[call.block].last() != Some(&inst) {
+                incoming[call.block].push(inst);
+            }
         }
     }
     let mut replace = Replace::default();
-    let mut kept: SecondaryMap<Block, Option<Vec<bool>>> = SecondaryMap::new();
+    let mut needless: SecondaryMap<Value, bool> = SecondaryMap::new();
     let mut changed = false;
     for block in func.layout.clone() {
-        let params = func.blocks[block].params.clone();
-        let mut keep = vec![true; params.len()];
-        for (at, (&param, keep)) in params.iter().zip(&mut keep).enumerate() {
-            let mut values: Vec<Value> = incoming[block]
-                .iter()
-                .filter_map(|args| args.get(at).map(|arg| replace.get(*arg)))
-                .filter(|arg| *arg != param)
-                .collect();
-            values.dedup();
-            match values.as_slice() {
-                [value] => {
-                    replace.set(param, *value);
-                    *keep = false;
-                }
-                [first, rest @ ..]
-                    if constants[*first].is_some()
-                        && rest.iter().all(|value| constants[*value] == constants[*first]) =>
-                {
-                    // The constants are made on different ways: make it anew where the ways meet.
-                    let imm = constants[*first].unwrap_or(0);
-                    let inst = func.insts.push(InstData::Iconst(imm));
-                    func.results[inst] = Some(param);
-                    let span = func.blocks[block].insts.first().map(|inst| func.spans[*inst]);
-                    func.spans[inst] = span.unwrap_or_default();
-                    func.blocks[block].insts.insert(0, inst);
-                    *keep = false;
-                }
-                _ => {}
+        for at in 0..func.blocks[block].params.len() {
+            let Some(&param) = func.blocks[block].params.get(at) else { break };
+            match given(func, block, at, &incoming[block], &replace) {
+                Given::One(value) => replace.set(param, value),
+                // The constants are made on different ways: make it anew where the ways meet.
+                Given::Constant(imm) => make_constant(func, block, param, imm),
+                Given::Several => continue,
             }
-        }
-        if keep.contains(&false) {
-            kept[block] = Some(keep);
+            needless[param] = true;
             changed = true;
         }
     }
-    for block in func.layout.clone() {
-        if let Some(keep) = &kept[block] {
-            retain_at(&mut func.blocks[block].params, keep);
-        }
+    if changed {
+        retain_params(func, |param| !needless[param]);
+        replace.apply(func);
     }
-    for inst in terminators(func) {
-        for call in func.insts[inst].targets_mut() {
-            if let Some(keep) = &kept[call.block] {
-                retain_at(&mut call.args, keep);
-            }
-        }
-    }
-    replace.apply(func);
     changed
 }
 
-fn retain_at<T>(list: &mut Vec<T>, keep: &[bool]) {
-    let mut keep = keep.iter();
-    list.retain(|_| keep.next().copied().unwrap_or(true));
+/// What a parameter gets on the edges to its block.
+enum Given {
+    One(Value),
+    Constant(i64),
+    Several,
+}
+
+fn given(func: &Function, block: Block, at: usize, edges: &[Inst], replace: &Replace) -> Given {
+    let Some(&param) = func.blocks[block].params.get(at) else { return Given::Several };
+    let calls = edges.iter().flat_map(|inst| func.insts[*inst].targets()).filter(|call| call.block == block);
+    let mut values =
+        calls.filter_map(|call| call.args.get(at)).map(|arg| replace.get(*arg)).filter(|arg| *arg != param);
+    let Some(first) = values.next() else { return Given::Several };
+    let mut others = values.filter(|value| *value != first).peekable();
+    if others.peek().is_none() {
+        return Given::One(first);
+    }
+    match constant(func, first) {
+        Some(imm) if others.all(|value| constant(func, value) == Some(imm)) => Given::Constant(imm),
+        _ => Given::Several,
+    }
+}
+
+/// Makes a value, which was a parameter, a constant at the start of its block.
+fn make_constant(func: &mut Function, block: Block, value: Value, imm: i64) {
+    let inst = func.insts.push(InstData::Iconst(imm));
+    func.set_result(inst, value);
+    if let Some(&first) = func.blocks[block].insts.first() {
+        func.spans[inst] = func.spans[first];
+    }
+    func.blocks[block].insts.insert(0, inst);
 }
 
 /// Joins a block with the only block that jumps to it.

@@ -137,7 +137,9 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                 // Every kernel of these tests has every function.
                 InstData::KfuncAddr(_) => KSYMS,
                 InstData::MapAddr(map) => MAPS + u64::from(map.as_u32()) * 0x1000,
-                InstData::StackAddr(slot) => FRAME.wrapping_add_signed(i64::from(frame.slot(*slot))),
+                InstData::StackAddr(slot) => {
+                    FRAME.wrapping_add_signed(i64::from(frame.slot(*slot).expect("fits")))
+                }
                 InstData::GlobalAddr { global, offset } => {
                     GLOBALS + u64::from(global.as_u32()) * 0x10_0000 + u64::from(*offset)
                 }
