@@ -69,6 +69,16 @@ pub enum Src<R> {
     Imm(i32),
 }
 
+impl<R: Copy> Src<R> {
+    /// The register, if it is one.
+    pub fn reg(self) -> Option<R> {
+        match self {
+            Self::Reg(reg) => Some(reg),
+            Self::Imm(_) => None,
+        }
+    }
+}
+
 /// How many bits an operation works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]

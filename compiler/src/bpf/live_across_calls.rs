@@ -5,15 +5,17 @@
 //! into its argument register, and out of R0, by an instruction of its own; it can then stay in one of
 //! R6–R9 all the time.
 
-use regalloc2::VReg;
+use regalloc2::{OperandKind, VReg};
 
 use super::insn::Src;
+use super::lists::Lists;
 use super::vcode::{VBlock, VInst};
 
 /// Inserts the copies. `vregs` counts the virtual registers and is raised.
 pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
-    let survivors = survivors(blocks, *vregs);
-    let survives = |vreg: VReg| survivors.get(vreg.vreg()).copied().unwrap_or(false);
+    let found = find(blocks, *vregs);
+    // A register made below is in its place for one instruction.
+    let survives = |vreg: VReg| found.get(vreg.vreg()) == Some(&true);
     let mut fresh = || {
         *vregs += 1;
         VReg::new(*vregs - 1, super::vcode::CLASS)
@@ -59,78 +61,107 @@ pub fn copy(blocks: &mut [VBlock], vregs: &mut usize) {
     }
 }
 
-/// Where a register is defined: block, and position from 1; parameters are at 0.
-type Definition = Option<(usize, usize)>;
+/// A place: block, and position from 1; parameters are at 0.
+type Place = (usize, usize);
 
 /// Which registers are live across some call, by number.
-///
+fn find(blocks: &[VBlock], vregs: usize) -> Vec<bool> {
+    let mut search = Search::new(blocks, vregs);
+    let mut found: Vec<bool> = (0..vregs).map(|vreg| search.is_live_across_a_call(vreg)).collect();
+    spread(blocks, &mut found);
+    found
+}
+
 /// Looks from each use back to the definition and stops at the first call, so that a long life costs little:
 /// it has a call nearby.
-#[expect(clippy::indexing_slicing, reason = "targets and registers are numbered by selection")]
-fn survivors(blocks: &[VBlock], vregs: usize) -> Vec<bool> {
-    let mut definitions: Vec<Definition> = vec![None; vregs];
-    let mut uses: Vec<Vec<(usize, usize)>> = vec![Vec::new(); vregs];
-    let mut calls: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
-    let mut preds: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
-    for (number, block) in blocks.iter().enumerate() {
-        block.params.iter().for_each(|param| definitions[param.vreg()] = Some((number, 0)));
-        for (at, (inst, _)) in block.insts.iter().enumerate() {
-            let at = at + 1;
-            inst.definitions().into_iter().for_each(|vreg| definitions[vreg.vreg()] = Some((number, at)));
-            inst.uses().into_iter().for_each(|vreg| uses[vreg.vreg()].push((number, at)));
-            inst.targets().into_iter().for_each(|to| preds[to.index()].push(number));
-            if matches!(inst, VInst::Call { .. }) {
-                calls[number].push(at);
+struct Search {
+    definitions: Vec<Option<Place>>,
+    uses: Lists<Place>,
+    /// Positions of calls in each block.
+    calls: Lists<usize>,
+    preds: Lists<usize>,
+    /// The register whose search was in a block last.
+    seen: Vec<usize>,
+    work: Vec<Place>,
+}
+
+impl Search {
+    fn new(blocks: &[VBlock], vregs: usize) -> Self {
+        let mut definitions = vec![None; vregs];
+        let (mut uses, mut calls, mut preds) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, block) in blocks.iter().enumerate() {
+            block.params.iter().for_each(|param| definitions[param.vreg()] = Some((number, 0)));
+            for (at, (inst, _)) in (1..).zip(&block.insts) {
+                inst.for_each_register(|vreg, kind| match kind {
+                    OperandKind::Def => definitions[vreg.vreg()] = Some((number, at)),
+                    OperandKind::Use => uses.push((vreg.vreg(), (number, at))),
+                });
+                preds.extend(inst.targets().map(|to| (to.index(), number)));
+                if matches!(inst, VInst::Call { .. }) {
+                    calls.push((number, at));
+                }
             }
         }
+        Self {
+            definitions,
+            uses: Lists::new(vregs, &uses),
+            calls: Lists::new(blocks.len(), &calls),
+            preds: Lists::new(blocks.len(), &preds),
+            seen: vec![usize::MAX; blocks.len()],
+            work: Vec::new(),
+        }
     }
-    // The register whose search was in a block last.
-    let mut seen = vec![usize::MAX; blocks.len()];
-    let mut survives = |vreg: usize| {
-        let mut work = uses[vreg].clone();
-        while let Some((block, at)) = work.pop() {
-            let start = match definitions[vreg] {
+
+    fn is_live_across_a_call(&mut self, vreg: usize) -> bool {
+        self.work.clear();
+        self.work.extend(self.uses.get(vreg));
+        while let Some((block, at)) = self.work.pop() {
+            let start = match self.definitions[vreg] {
                 Some((home, start)) if home == block && start < at => Some(start),
                 _ => None,
             };
-            let between = |call: &usize| *call < at && *call > start.unwrap_or(0);
-            if calls[block].iter().any(between) {
+            let calls = self.calls.get(block);
+            let before = calls.partition_point(|call| *call < at);
+            let last = before.checked_sub(1).map(|last| calls[last]);
+            if last.is_some_and(|call| start.is_none_or(|start| call > start)) {
                 return true;
             }
             if start.is_none() {
-                for &pred in &preds[block] {
-                    if seen[pred] != vreg {
-                        seen[pred] = vreg;
-                        work.push((pred, usize::MAX));
+                for &pred in self.preds.get(block) {
+                    if core::mem::replace(&mut self.seen[pred], vreg) != vreg {
+                        self.work.push((pred, usize::MAX));
                     }
                 }
             }
         }
         false
-    };
-    let mut survivors: Vec<bool> = (0..vregs).map(&mut survives).collect();
-    spread(blocks, &mut survivors);
-    survivors
+    }
 }
 
-/// What is handed over to a survivor, or made from one in its place, shares its register where it can: a
-/// wish for R1 would reach the survivor through it.
-#[expect(clippy::indexing_slicing, reason = "targets and registers are numbered by selection")]
-fn spread(blocks: &[VBlock], survivors: &mut [bool]) {
-    loop {
-        let mut changed = false;
-        for (inst, _) in blocks.iter().flat_map(|block| &block.insts) {
-            let VInst::Jump(target) = inst else { continue };
-            for (param, arg) in blocks[target.block.index()].params.iter().zip(&target.args) {
-                let (param, arg) = (param.vreg(), arg.vreg());
-                if survivors[param] != survivors[arg] {
-                    (survivors[param], survivors[arg]) = (true, true);
-                    changed = true;
-                }
-            }
-        }
-        if !changed {
-            return;
+/// What is handed over to one that lives across a call, or made from one in its place, shares its register where
+/// it can: a wish for R1 would reach the other through it. So registers that are handed over to each other are
+/// all or none.
+fn spread(blocks: &[VBlock], found: &mut [bool]) {
+    // Groups of registers, each with one that stands for all.
+    let mut group: Vec<usize> = (0..found.len()).collect();
+    for (inst, _) in blocks.iter().filter_map(|block| block.insts.last()) {
+        let VInst::Jump(target) = inst else { continue };
+        for (param, arg) in blocks[target.block.index()].params.iter().zip(&target.args) {
+            let (a, b) = (first(&mut group, param.vreg()), first(&mut group, arg.vreg()));
+            group[a] = b;
+            found[b] |= found[a];
         }
     }
+    for vreg in 0..found.len() {
+        found[vreg] = found[first(&mut group, vreg)] || found[vreg];
+    }
+}
+
+/// The register that stands for a group, found by shorter and shorter ways.
+fn first(group: &mut [usize], mut vreg: usize) -> usize {
+    while group[vreg] != vreg {
+        group[vreg] = group[group[vreg]];
+        vreg = group[vreg];
+    }
+    vreg
 }

@@ -7,8 +7,8 @@
 use core::fmt;
 
 use regalloc2::{
-    Algorithm, Allocation, Block, Edit, Function as _, InstOrEdit, InstRange, MachineEnv, Output, PRegSet,
-    RegallocOptions, VReg,
+    Algorithm, Allocation, Block, Ctx, Edit, Function as _, InstOrEdit, InstRange, MachineEnv, Output,
+    PRegSet, RegallocOptions, VReg,
 };
 
 use super::frame::Frame;
@@ -78,40 +78,54 @@ pub struct Allocated {
     pub end_span: Span,
 }
 
-/// Allocates registers. Gives the blocks in the order of the VCode and the number of spilled registers.
-///
-/// # Errors
-/// The allocator found the VCode malformed.
-pub fn allocate(code: &VCode, frame: &Frame) -> Result<(Vec<Allocated>, usize), Error> {
-    let mut env = MachineEnv {
-        preferred_regs_by_class: [PRegSet::empty(); 3],
-        non_preferred_regs_by_class: [PRegSet::empty(); 3],
-        scratch_by_class: [None; 3],
-        fixed_stack_slots: Vec::new(),
-    };
-    // Those that survive calls last, so that short-lived values leave them to values that live across calls.
-    (0..=5).for_each(|number| env.preferred_regs_by_class[0].add(preg(number)));
-    (6..=9).for_each(|number| env.non_preferred_regs_by_class[0].add(preg(number)));
-    let options = RegallocOptions {
-        verbose_log: false,
-        validate_ssa: cfg!(debug_assertions),
-        algorithm: Algorithm::Ion,
-    };
-    let output =
-        regalloc2::run(code, &env, &options).map_err(|error| Error::Registers(format!("{error:?}")))?;
-    if cfg!(debug_assertions) {
-        let mut checker = regalloc2::checker::Checker::new(code, &env);
-        checker.prepare(&output);
-        checker.run().map_err(|errors| Error::Registers(format!("{errors:?}")))?;
+/// Allocates registers, one function after another: what the allocator works with is kept from one to the next.
+pub struct Allocator {
+    env: MachineEnv,
+    context: Ctx,
+}
+
+impl Default for Allocator {
+    fn default() -> Self {
+        let mut env = MachineEnv {
+            preferred_regs_by_class: [PRegSet::empty(); 3],
+            non_preferred_regs_by_class: [PRegSet::empty(); 3],
+            scratch_by_class: [None; 3],
+            fixed_stack_slots: Vec::new(),
+        };
+        // Those that survive calls last, so that short-lived values leave them to values that live across calls.
+        (0..=5).for_each(|number| env.preferred_regs_by_class[0].add(preg(number)));
+        (6..=9).for_each(|number| env.non_preferred_regs_by_class[0].add(preg(number)));
+        Self { env, context: Ctx::default() }
     }
-    let size = frame.with_spills(output.num_spillslots);
-    if size > limits::STACK {
-        let slots = frame.slots_size();
-        return Err(Error::Stack { slots, spills: size - slots });
+}
+
+impl Allocator {
+    /// Allocates registers. Gives the blocks in the order of the VCode and the number of spilled registers.
+    ///
+    /// # Errors
+    /// The allocator found the VCode malformed, or the frame is too large.
+    pub fn allocate(&mut self, code: &VCode, frame: &Frame) -> Result<(Vec<Allocated>, usize), Error> {
+        let options = RegallocOptions {
+            verbose_log: false,
+            validate_ssa: cfg!(debug_assertions),
+            algorithm: Algorithm::Ion,
+        };
+        let output = regalloc2::run_with_ctx(code, &self.env, &options, &mut self.context)
+            .map_err(|error| Error::Registers(format!("{error:?}")))?;
+        if cfg!(debug_assertions) {
+            let mut checker = regalloc2::checker::Checker::new(code, &self.env);
+            checker.prepare(output);
+            checker.run().map_err(|errors| Error::Registers(format!("{errors:?}")))?;
+        }
+        let size = frame.with_spills(output.num_spillslots);
+        if size > limits::STACK {
+            let slots = frame.slots_size();
+            return Err(Error::Stack { slots, spills: size - slots });
+        }
+        let rewrite = Rewrite { code, frame, output };
+        let blocks = code.blocks().map(|block| rewrite.block(block)).collect::<Result<_, _>>()?;
+        Ok((blocks, output.num_spillslots))
     }
-    let rewrite = Rewrite { code, frame, output: &output };
-    let blocks = code.blocks().map(|block| rewrite.block(block)).collect::<Result<_, _>>()?;
-    Ok((blocks, output.num_spillslots))
 }
 
 struct Rewrite<'a> {

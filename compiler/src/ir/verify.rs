@@ -31,7 +31,7 @@ use cranelift_entity::{PrimaryMap, SecondaryMap};
 use oomc_abi::kfuncs;
 use oomc_abi::mark;
 
-use super::cfg::Cfg;
+use super::cfg::{self, Cfg, Dominators};
 use super::opcodes::{Gives, Kind, Part};
 use super::{
     Block, BlockCall, Cond, FuncRef, Function, Inst, InstData, Module, Operand, Signature, Size, Type, Value,
@@ -138,12 +138,11 @@ fn position(func: FuncRef) -> usize {
 
 /// Follows RCU sections through a function.
 fn rcu(func: &Function, sleeps: impl Fn(FuncRef) -> bool, errors: &mut Vec<String>) {
-    let cfg = Cfg::new(func);
     let mut inside: SecondaryMap<Block, Option<bool>> = SecondaryMap::new();
     let mut fail = |block: Block, inst: Inst, message: &str| {
         errors.push(format!("%{}: {block}: `{}`: {message}", func.name, write::text(func, inst)));
     };
-    for block in cfg.reverse_postorder() {
+    for block in cfg::postorder(func).into_iter().rev() {
         let mut now = inside[block].unwrap_or(false);
         for &inst in &func.blocks[block].insts {
             let sleepable = match &func.insts[inst] {
@@ -306,14 +305,16 @@ impl Verifier<'_> {
 
     fn dominance(&mut self) {
         let func = self.func;
+        let Some(entry) = func.entry() else { return };
         let cfg = Cfg::new(func);
+        let dominators = Dominators::new(&cfg, entry);
         for block in cfg.reachable(func) {
             for (at, &inst) in func.blocks[block].insts.iter().enumerate() {
                 self.place = Some((block, Some(inst)));
                 func.insts[inst].for_each_use(|value| {
                     let holds = match self.defined[value] {
                         Some(def) if def.block == block => def.at <= at,
-                        Some(def) => cfg.dominates(def.block, block),
+                        Some(def) => dominators.dominates(def.block, block),
                         None => false,
                     };
                     self.check(holds, || format!("the definition of {value} does not dominate this use"));

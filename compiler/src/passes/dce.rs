@@ -4,8 +4,8 @@
 
 use cranelift_entity::SecondaryMap;
 
-use super::retain_params;
-use crate::ir::{Function, Value};
+use super::{incoming, retain_params};
+use crate::ir::{Block, Function, Inst, Value, ValueDef};
 
 /// Runs the pass.
 pub fn run(func: &mut Function) -> bool {
@@ -30,32 +30,45 @@ struct Live {
 
 impl Live {
     fn new(func: &Function) -> Self {
-        let mut live = Self { values: SecondaryMap::new() };
-        let mut sources: SecondaryMap<Value, Vec<Value>> = SecondaryMap::new();
+        let incoming = incoming(func);
+        let mut live = Self { values: SecondaryMap::with_capacity(func.values.len()) };
         let mut work = Vec::new();
         for inst in func.placed() {
             let data = &func.insts[inst];
-            for call in data.targets() {
-                for (param, arg) in func.blocks[call.block].params.iter().zip(&call.args) {
-                    sources[*param].push(*arg);
-                }
-            }
-            // Arguments of targets come last; they are read only if their parameter is.
-            let handed_over: usize = data.targets().map(|call| call.args.len()).sum();
-            let mut uses = Vec::new();
-            data.for_each_use(|value| uses.push(value));
-            uses.truncate(uses.len() - handed_over);
             if data.has_effect() {
-                work.extend(uses);
-            } else if let Some(result) = func.results[inst] {
-                sources[result].extend(uses);
+                // Arguments of targets come last; they are read only if their parameter is.
+                let from = work.len();
+                data.for_each_use(|value| work.push(value));
+                let handed_over: usize = data.targets().map(|call| call.args.len()).sum();
+                work.truncate(from.max(work.len() - handed_over));
             }
         }
         while let Some(value) = work.pop() {
             if !core::mem::replace(&mut live.values[value], true) {
-                work.extend(&sources[value]);
+                sources(func, value, &incoming, |source| work.push(source));
             }
         }
         live
+    }
+}
+
+/// The values that a value is made of.
+fn sources(
+    func: &Function,
+    value: Value,
+    incoming: &SecondaryMap<Block, Vec<Inst>>,
+    mut each: impl FnMut(Value),
+) {
+    match func.def(value) {
+        // What has an effect is read anyway.
+        Some(ValueDef::Result(inst)) => func.insts[inst].for_each_use(each),
+        Some(ValueDef::Param(block, at)) => {
+            let calls = incoming[block].iter().flat_map(|inst| func.insts[*inst].targets());
+            calls
+                .filter(|call| call.block == block)
+                .filter_map(|call| call.args.get(at))
+                .for_each(|arg| each(*arg));
+        }
+        None => {}
     }
 }

@@ -4,15 +4,14 @@
 //! `ksym.addr`.
 
 use super::Replace;
-use crate::ir::cfg::Cfg;
+use crate::ir::cfg;
 use crate::ir::{BinOp, Block, Cond, Function, Inst, InstData, Operand, Size, Value};
 
 /// Runs the pass.
 pub fn run(func: &mut Function) -> bool {
-    let cfg = Cfg::new(func);
     let mut fold = Fold { replace: Replace::default(), changed: false };
     // Definitions before uses, so one round sees a chain of constants.
-    for block in cfg.reverse_postorder() {
+    for block in cfg::postorder(func).into_iter().rev() {
         fold.block(func, block);
     }
     fold.replace.apply(func);
@@ -36,7 +35,7 @@ impl Fold {
     fn block(&mut self, func: &mut Function, block: Block) {
         for at in 0..func.blocks[block].insts.len() {
             let Some(&inst) = func.blocks[block].insts.get(at) else { break };
-            func.insts[inst].map_uses(|value| self.replace.get(value));
+            self.replace.apply_to(&mut func.insts[inst]);
             // Each step may make the next possible.
             while let Some(outcome) = self.step(func, inst) {
                 self.changed = true;

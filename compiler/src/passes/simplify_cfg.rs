@@ -7,8 +7,8 @@
 use cranelift_entity::SecondaryMap;
 
 use super::fold::holds;
-use super::{Replace, retain_params};
-use crate::ir::cfg::Cfg;
+use super::{Replace, incoming, retain_params, terminators};
+use crate::ir::cfg;
 use crate::ir::{Block, BlockCall, Function, Inst, InstData, Operand, Value};
 
 /// Runs the pass.
@@ -24,16 +24,21 @@ pub fn run(func: &mut Function) -> bool {
 }
 
 fn drop_unreachable(func: &mut Function) -> bool {
-    let cfg = Cfg::new(func);
-    let before = func.layout.len();
-    func.layout.retain(|block| cfg.is_reachable(*block));
-    func.layout.len() != before
+    let reachable = cfg::postorder(func);
+    if reachable.len() == func.layout.len() {
+        return false;
+    }
+    let mut kept: SecondaryMap<Block, bool> = SecondaryMap::new();
+    reachable.into_iter().for_each(|block| kept[block] = true);
+    func.layout.retain(|block| kept[*block]);
+    true
 }
 
 /// Branches both of whose ways lead to the same place.
 fn same_ways(func: &mut Function) -> bool {
     let mut changed = false;
-    for inst in terminators(func) {
+    for at in 0..func.layout.len() {
+        let Some(inst) = terminator(func, at) else { continue };
         if let InstData::Branch { then, otherwise, .. } = &func.insts[inst]
             && then == otherwise
         {
@@ -44,13 +49,14 @@ fn same_ways(func: &mut Function) -> bool {
     changed
 }
 
-fn terminators(func: &Function) -> Vec<Inst> {
-    func.layout.iter().filter_map(|block| func.blocks[*block].insts.last().copied()).collect()
+/// The last instruction of a block by its position in the layout.
+fn terminator(func: &Function, at: usize) -> Option<Inst> {
+    func.blocks[*func.layout.get(at)?].insts.last().copied()
 }
 
 /// How often each value is read.
 fn use_counts(func: &Function) -> SecondaryMap<Value, usize> {
-    let mut counts = SecondaryMap::new();
+    let mut counts = SecondaryMap::with_capacity(func.values.len());
     for inst in func.placed() {
         func.insts[inst].for_each_use(|value| counts[value] += 1);
     }
@@ -69,30 +75,35 @@ fn constant(func: &Function, value: Value) -> Option<i64> {
 fn thread(func: &mut Function) -> bool {
     let counts = use_counts(func);
     let mut changed = false;
-    for inst in terminators(func) {
-        let mut data = func.insts[inst].clone();
-        let mut moved = false;
-        for call in data.targets_mut() {
-            // As many steps as blocks at most: an empty endless loop stays one.
-            for _ in 0..func.layout.len() {
-                match onward(func, call, &counts) {
-                    Some(next) if next != *call => {
-                        *call = next;
-                        moved = true;
-                    }
-                    _ => break,
-                }
+    for at in 0..func.layout.len() {
+        let Some(inst) = terminator(func, at) else { continue };
+        // Few edges lead elsewhere: the instruction is copied only then.
+        let ends: Vec<Option<BlockCall>> =
+            func.insts[inst].targets().map(|call| end_of(func, call, &counts)).collect();
+        for (call, end) in func.insts[inst].targets_mut().zip(ends) {
+            if let Some(end) = end {
+                *call = end;
+                changed = true;
             }
-        }
-        if moved {
-            func.insts[inst] = data;
-            changed = true;
         }
     }
     changed
 }
 
-/// Where an edge leads in the end, if its target only passes on.
+/// Where an edge leads in the end, if that is elsewhere.
+fn end_of(func: &Function, call: &BlockCall, counts: &SecondaryMap<Value, usize>) -> Option<BlockCall> {
+    let mut end = onward(func, call, counts).filter(|next| next != call)?;
+    // As many steps as blocks at most: an empty endless loop stays one.
+    for _ in 1..func.layout.len() {
+        match onward(func, &end, counts) {
+            Some(next) if next != end => end = next,
+            _ => break,
+        }
+    }
+    Some(end)
+}
+
+/// Where an edge leads behind its target, if that only passes on.
 fn onward(func: &Function, call: &BlockCall, counts: &SecondaryMap<Value, usize>) -> Option<BlockCall> {
     let block = &func.blocks[call.block];
     let [only] = block.insts.as_slice() else { return None };
@@ -106,37 +117,29 @@ fn onward(func: &Function, call: &BlockCall, counts: &SecondaryMap<Value, usize>
     if block.params.iter().any(|param| counts[*param] != here(*param)) {
         return None;
     }
-    let argument = |value: Value| {
-        let at = block.params.iter().position(|param| *param == value);
-        at.and_then(|at| call.args.get(at).copied()).unwrap_or(value)
+    let argument = |value: Value| match block.params.iter().position(|param| *param == value) {
+        Some(at) => call.args.get(at).copied(),
+        None => Some(value),
     };
     let next = match data {
         InstData::Jump(next) => next,
         InstData::Branch { cond, a, b, then, otherwise } => {
-            let a = constant(func, argument(*a))?;
+            let a = constant(func, argument(*a)?)?;
             let b = match b {
                 Operand::Imm(imm) => i64::from(*imm),
-                Operand::Value(b) => constant(func, argument(*b))?,
+                Operand::Value(b) => constant(func, argument(*b)?)?,
             };
             if holds(*cond, a, b) { then } else { otherwise }
         }
         _ => return None,
     };
-    let args = next.args.iter().map(|arg| argument(*arg)).collect();
+    let args = next.args.iter().map(|arg| argument(*arg)).collect::<Option<_>>()?;
     (next.block != call.block).then_some(BlockCall { block: next.block, args })
 }
 
 /// Parameters that get the same value on every edge, or only themselves besides.
 fn needless_params(func: &mut Function) -> bool {
-    let mut incoming: SecondaryMap<Block, Vec<Inst>> = SecondaryMap::new();
-    for inst in terminators(func) {
-        for call in func.insts[inst].targets().filter(|call| !call.args.is_empty()) {
-            // Both ways of a branch may lead here.
-            if incoming[call.block].last() != Some(&inst) {
-                incoming[call.block].push(inst);
-            }
-        }
-    }
+    let incoming = incoming(func);
     let mut replace = Replace::default();
     let mut needless: SecondaryMap<Value, bool> = SecondaryMap::new();
     let mut changed = false;
@@ -195,30 +198,36 @@ fn make_constant(func: &mut Function, block: Block, value: Value, imm: i64) {
 
 /// Joins a block with the only block that jumps to it.
 fn join(func: &mut Function) -> bool {
-    let cfg = Cfg::new(func);
+    let mut edges: SecondaryMap<Block, usize> = SecondaryMap::new();
+    for inst in terminators(func) {
+        func.insts[inst].targets().for_each(|call| edges[call.block] += 1);
+    }
     let mut replace = Replace::default();
     let mut gone: SecondaryMap<Block, bool> = SecondaryMap::new();
     let mut changed = false;
-    for block in func.layout.clone() {
+    for at in 0..func.layout.len() {
+        let Some(&block) = func.layout.get(at) else { break };
         // A chain of joins goes on from the first.
         while !gone[block] {
             let Some(&last) = func.blocks[block].insts.last() else { break };
-            let InstData::Jump(call) = func.insts[last].clone() else { break };
-            if call.block == block || cfg.predecessors(call.block).len() != 1 || gone[call.block] {
+            let InstData::Jump(call) = &func.insts[last] else { break };
+            if call.block == block || edges[call.block] != 1 || gone[call.block] {
                 break;
             }
             let next = core::mem::take(&mut func.blocks[call.block]);
             for (param, arg) in next.params.iter().zip(&call.args) {
                 replace.set(*param, *arg);
             }
+            gone[call.block] = true;
             let insts = &mut func.blocks[block].insts;
             insts.pop();
             insts.extend(next.insts);
-            gone[call.block] = true;
             changed = true;
         }
     }
-    func.layout.retain(|block| !gone[*block]);
-    replace.apply(func);
+    if changed {
+        func.layout.retain(|block| !gone[*block]);
+        replace.apply(func);
+    }
     changed
 }
