@@ -52,16 +52,17 @@ pub mod at {
         LAST: 1,
         /// How many there were.
         COUNT: 1,
-        /// Bits of [`super::AUDIT`] and [`super::SYSTEM`].
-        FLAGS: 1,
-        /// Id of the cgroup whose limit was hit.
-        DOMAIN: 1,
         /// Id of the cgroup that the policy is attached to.
         ATTACHED: 1,
         /// Who allocated: process id in the upper, thread id in the lower half.
         TRIGGER: 1,
         /// Its command name, 16 bytes.
         TRIGGER_COMM: 2,
+        /// Bits of [`super::AUDIT`] and [`super::SYSTEM`]. The words from here to the failed walks are those in which
+        /// equal decisions agree: the same was done about the same cgroup for the same reason.
+        FLAGS: 1,
+        /// Id of the cgroup whose limit was hit.
+        DOMAIN: 1,
         /// What the policy answered: 1 for progress.
         ANSWER: 1,
         /// What was done in the end: an [`super::Action`].
@@ -72,24 +73,24 @@ pub mod at {
         RESULT: 1,
         /// Process id or cgroup id of the (first) victim.
         VICTIM: 1,
+        /// The reason of the kill, as a number from 1 into the policy's messages; 0: none.
+        REASON: 1,
+        /// The last `notify`, in the same way.
+        NOTICE: 1,
+        /// Walks that could not start: what depends on them was missing.
+        FAILED_WALKS: 1,
         /// Its name.
         VICTIM_NAME: NAME_WORDS,
         /// Processes that were killed, as far as the policy did it itself; in audit mode, that it would have killed.
         KILLED: 1,
         /// Bytes that the victims were expected to free; of a rise, by how much.
         EXPECTED: 1,
-        /// Walks that could not start: what depends on them was missing.
-        FAILED_WALKS: 1,
         /// Cgroups or candidates beyond a bound of the policy's own.
         BEYOND: 1,
         /// Processes directly in inner cgroups, which belong to no kill unit.
         INNER: 1,
-        /// The reason of the kill, as a number from 1 into the policy's messages; 0: none.
-        REASON: 1,
         /// Its values: a number in the first word, or a name.
         REASON_VALUES: MAX_VALUES as u32 * NAME_WORDS,
-        /// The last `notify`, in the same way.
-        NOTICE: 1,
         /// Its values.
         NOTICE_VALUES: MAX_VALUES as u32 * NAME_WORDS,
         /// One byte for each rule: an [`super::End`].
@@ -122,6 +123,9 @@ pub mod candidate {
         KEYS: MAX_KEYS as u32,
     }
 }
+
+/// Words in which equal decisions agree, from [`at::FLAGS`] on.
+pub const SAME_WORDS: u32 = at::FAILED_WALKS + 1 - at::FLAGS;
 
 /// Bytes of a record.
 pub const BYTES: u32 = at::WORDS * 8;

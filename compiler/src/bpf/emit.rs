@@ -11,78 +11,70 @@ use crate::source::{Source, Span};
 ///
 /// # Errors
 /// More instructions than the kernel takes.
-pub fn emit(name: &str, blocks: Vec<Allocated>, source: &Source) -> Result<Program, Error> {
-    let blocks = thread(blocks);
-    let order = layout(&blocks);
-    let mut items = items(&blocks, &order);
+pub fn emit(name: &str, blocks: &[Allocated], source: &Source) -> Result<Program, Error> {
+    let ends = thread(blocks);
+    let order = layout(&ends);
+    let mut items = items(blocks, &ends, &order);
     let starts = relax(&mut items, blocks.len());
     let length = items.iter().map(|item| item.places() as usize).sum();
-    if length > limits::INSTRUCTIONS {
-        return Err(Error::TooLong { instructions: length });
-    }
-    let mut program = Program { name: name.into(), ..Program::default() };
+    limits::check_instructions(length)?;
+    let code = Vec::with_capacity(length);
+    let mut program = Program { name: name.into(), code, ..Program::default() };
     let mut lines = Lines { source, last: None };
     for item in &items {
         let at = program.code.len() as u32;
         lines.position(item.span(), at, &mut program);
-        item.encode(at, &starts, &mut program);
+        item.encode(at, &starts, &mut program)?;
     }
     Ok(program)
 }
 
-/// Jumps past blocks that only jump on.
-#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
-fn thread(mut blocks: Vec<Allocated>) -> Vec<Allocated> {
-    let finals: Vec<usize> = (0..blocks.len())
-        .map(|block| {
-            let mut at = block;
-            // As many steps as blocks: an empty loop stays one.
-            for _ in 0..blocks.len() {
-                match &blocks[at] {
-                    Allocated { body, end: End::Jump(to), .. } if body.is_empty() => at = *to,
-                    _ => break,
-                }
+/// The end of each block, led past blocks that only jump on.
+fn thread(blocks: &[Allocated]) -> Vec<End> {
+    let last = |mut at: usize| {
+        // As many steps as blocks: an empty loop stays one.
+        for _ in 0..blocks.len() {
+            match &blocks[at] {
+                Allocated { body, end: End::Jump(to), .. } if body.is_empty() => at = *to,
+                _ => break,
             }
-            at
-        })
-        .collect();
-    for block in &mut blocks {
-        match &mut block.end {
-            End::Jump(to) => *to = finals[*to],
-            End::Branch { then, otherwise, .. } => {
-                (*then, *otherwise) = (finals[*then], finals[*otherwise]);
-                if then == otherwise {
-                    block.end = End::Jump(*then);
-                }
-            }
-            End::Exit => {}
         }
-    }
-    blocks
+        at
+    };
+    let end = |block: &Allocated| match block.end {
+        End::Jump(to) => End::Jump(last(to)),
+        End::Branch { cond, width, a, b, then, otherwise } => {
+            let (then, otherwise) = (last(then), last(otherwise));
+            if then == otherwise {
+                End::Jump(then)
+            } else {
+                End::Branch { cond, width, a, b, then, otherwise }
+            }
+        }
+        End::Exit => End::Exit,
+    };
+    blocks.iter().map(end).collect()
 }
 
 /// The order of the blocks: each is followed by the target of its jump, if that has no place yet.
-#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
-fn layout(blocks: &[Allocated]) -> Vec<usize> {
-    let mut placed = vec![false; blocks.len()];
-    let mut reachable = vec![false; blocks.len()];
+fn layout(ends: &[End]) -> Vec<usize> {
+    let mut placed = vec![false; ends.len()];
+    let mut reachable = vec![false; ends.len()];
     let mut stack = vec![0];
     while let Some(block) = stack.pop() {
-        if block < blocks.len() && !core::mem::replace(&mut reachable[block], true) {
-            stack.extend(blocks[block].end.targets());
+        if block < ends.len() && !core::mem::replace(&mut reachable[block], true) {
+            stack.extend(ends[block].targets());
         }
     }
     let mut order = Vec::new();
-    for first in 0..blocks.len() {
+    for first in 0..ends.len() {
         let mut next = Some(first).filter(|first| reachable[*first] && !placed[*first]);
         while let Some(block) = next {
             placed[block] = true;
             order.push(block);
             // The nearest in the original order, which is the author's.
-            next = blocks[block]
-                .end
+            next = ends[block]
                 .targets()
-                .into_iter()
                 .filter(|to| !placed[*to])
                 .min_by_key(|to| if *to > block { *to - block } else { usize::MAX });
         }
@@ -91,10 +83,11 @@ fn layout(blocks: &[Allocated]) -> Vec<usize> {
 }
 
 /// A piece of code whose length is known once the distances are.
-enum Item {
+enum Item<'a> {
     /// Where a block starts.
     Start(usize),
-    Plain(Placed),
+    Plain(&'a Placed),
+    Exit(Span),
     /// `if a cond b goto block`
     If {
         cond: Cond,
@@ -113,17 +106,17 @@ enum Item {
     },
 }
 
-fn items(blocks: &[Allocated], order: &[usize]) -> Vec<Item> {
+fn items<'a>(blocks: &'a [Allocated], ends: &[End], order: &[usize]) -> Vec<Item<'a>> {
     let mut items = Vec::new();
     for (at, &number) in order.iter().enumerate() {
-        let Some(block) = blocks.get(number) else { continue };
+        let block = &blocks[number];
         let next = order.get(at + 1).copied();
         let span = block.end_span;
         items.push(Item::Start(number));
-        items.extend(block.body.iter().cloned().map(Item::Plain));
+        items.extend(block.body.iter().map(Item::Plain));
         let goto = |to| Item::Goto { to, far: false, span };
-        match block.end {
-            End::Exit => items.push(Item::Plain(Placed { insn: Insn::Exit, span, reloc: None, core: None })),
+        match ends[number] {
+            End::Exit => items.push(Item::Exit(span)),
             End::Jump(to) if next == Some(to) => {}
             End::Jump(to) => items.push(goto(to)),
             End::Branch { cond, width, a, b, then, otherwise } => {
@@ -140,8 +133,7 @@ fn items(blocks: &[Allocated], order: &[usize]) -> Vec<Item> {
 }
 
 /// Makes jumps long until every offset fits; gives the place where each block starts.
-#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
-fn relax(items: &mut [Item], blocks: usize) -> Vec<i64> {
+fn relax(items: &mut [Item<'_>], blocks: usize) -> Vec<i64> {
     loop {
         let mut starts = vec![0; blocks];
         let mut at = 0;
@@ -168,12 +160,12 @@ fn relax(items: &mut [Item], blocks: usize) -> Vec<i64> {
     }
 }
 
-impl Item {
+impl Item<'_> {
     fn span(&self) -> Span {
         match self {
             Self::Start(_) => Span::default(),
             Self::Plain(placed) => placed.span,
-            Self::If { span, .. } | Self::Goto { span, .. } => *span,
+            Self::Exit(span) | Self::If { span, .. } | Self::Goto { span, .. } => *span,
         }
     }
 
@@ -183,40 +175,51 @@ impl Item {
             Self::Plain(placed) => placed.insn.places(),
             Self::If { far: true, cond, .. } if cond.inverse().is_none() => 3,
             Self::If { far: true, .. } => 2,
-            Self::If { .. } | Self::Goto { .. } => 1,
+            Self::Exit(_) | Self::If { .. } | Self::Goto { .. } => 1,
         }
     }
 
-    fn encode(&self, at: u32, starts: &[i64], program: &mut Program) {
-        let distance = |to: usize, from: u32| starts.get(to).copied().unwrap_or(0) - i64::from(from) - 1;
-        let mut push = |insn: &Insn| {
+    fn encode(&self, at: u32, starts: &[i64], program: &mut Program) -> Result<(), Error> {
+        let distance = |to: usize, from: u32| match starts.get(to) {
+            Some(start) => Ok(start - i64::from(from) - 1),
+            None => Err(Error::Internal("a jump leads to no block")),
+        };
+        let near = |to, from| {
+            distance(to, from).and_then(|off| i16::try_from(off).map_err(|_| Error::Offset { offset: off }))
+        };
+        let far = |to, from| {
+            distance(to, from).and_then(|off| i32::try_from(off).map_err(|_| Error::Offset { offset: off }))
+        };
+        let mut push = |insn: Insn| {
             let (first, second) = insn.encode();
             program.code.extend(core::iter::once(first).chain(second));
         };
         match *self {
             Self::Start(_) => {}
-            Self::Plain(ref placed) => {
-                push(&placed.insn);
+            Self::Exit(_) => push(Insn::Exit),
+            Self::Plain(placed) => {
+                push(placed.insn);
                 program.relocs.extend(placed.reloc.map(|target| Reloc { insn: at, target }));
                 program.core.extend(placed.core.map(|kind| CoreReloc { insn: at, kind }));
             }
-            Self::Goto { to, far: false, .. } => push(&Insn::Jump { off: distance(to, at) as i16 }),
-            Self::Goto { to, far: true, .. } => push(&Insn::JumpLong { off: distance(to, at) as i32 }),
+            Self::Goto { to, far: false, .. } => push(Insn::Jump { off: near(to, at)? }),
+            Self::Goto { to, far: true, .. } => push(Insn::JumpLong { off: far(to, at)? }),
             Self::If { cond, width, a, b, to, far: false, .. } => {
-                push(&Insn::JumpIf { cond, width, a, b, off: distance(to, at) as i16 });
+                push(Insn::JumpIf { cond, width, a, b, off: near(to, at)? });
             }
             Self::If { cond, width, a, b, to, far: true, .. } => match cond.inverse() {
                 Some(cond) => {
-                    push(&Insn::JumpIf { cond, width, a, b, off: 1 });
-                    push(&Insn::JumpLong { off: distance(to, at + 1) as i32 });
+                    push(Insn::JumpIf { cond, width, a, b, off: 1 });
+                    push(Insn::JumpLong { off: far(to, at + 1)? });
                 }
                 None => {
-                    push(&Insn::JumpIf { cond, width, a, b, off: 1 });
-                    push(&Insn::Jump { off: 1 });
-                    push(&Insn::JumpLong { off: distance(to, at + 2) as i32 });
+                    push(Insn::JumpIf { cond, width, a, b, off: 1 });
+                    push(Insn::Jump { off: 1 });
+                    push(Insn::JumpLong { off: far(to, at + 2)? });
                 }
             },
         }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use cranelift_entity::SecondaryMap;
 
+use super::limits::Error;
 use crate::ir::{Function, InstData, StackSlot};
 
 /// The layout of one function's frame.
@@ -35,15 +36,23 @@ impl Frame {
     }
 
     /// The offset from R10 of a slot's first byte.
-    #[must_use]
-    pub fn slot(&self, slot: StackSlot) -> i32 {
-        -i32::try_from(self.slots[slot]).unwrap_or(i32::MAX)
+    ///
+    /// # Errors
+    /// No instruction can hold it.
+    pub fn slot(&self, slot: StackSlot) -> Result<i32, Error> {
+        let depth = self.slots[slot];
+        let offset = i32::try_from(depth).map_err(|_| Error::Offset { offset: i64::from(depth) })?;
+        Ok(-offset)
     }
 
     /// The offset from R10 of a spilled register.
-    #[must_use]
-    pub fn spill(&self, index: usize) -> i16 {
-        i16::try_from(self.with_spills(index + 1)).map_or(i16::MIN, |depth| -depth)
+    ///
+    /// # Errors
+    /// No instruction can hold it.
+    pub fn spill(&self, index: usize) -> Result<i16, Error> {
+        let depth = self.with_spills(index + 1);
+        let offset = i16::try_from(depth).map_err(|_| Error::Offset { offset: i64::from(depth) })?;
+        Ok(-offset)
     }
 
     /// Bytes of the slots alone.

@@ -37,7 +37,20 @@ impl Reg {
     }
 
     fn encode(self) -> Register {
-        Register::from_num(self.0).unwrap_or(Register::R10)
+        match self.0 {
+            0 => Register::R0,
+            1 => Register::R1,
+            2 => Register::R2,
+            3 => Register::R3,
+            4 => Register::R4,
+            5 => Register::R5,
+            6 => Register::R6,
+            7 => Register::R7,
+            8 => Register::R8,
+            9 => Register::R9,
+            // There is no larger number: see [`Self::new`].
+            _ => Register::R10,
+        }
     }
 }
 
@@ -54,6 +67,16 @@ pub enum Src<R> {
     Reg(R),
     /// A constant, sign-extended.
     Imm(i32),
+}
+
+impl<R: Copy> Src<R> {
+    /// The register, if it is one.
+    pub fn reg(self) -> Option<R> {
+        match self {
+            Self::Reg(reg) => Some(reg),
+            Self::Imm(_) => None,
+        }
+    }
 }
 
 /// How many bits an operation works on.

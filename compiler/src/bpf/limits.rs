@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+use crate::ir::opcodes::Effect;
+use crate::ir::{Function, Inst, InstData};
+
 /// `MAX_BPF_STACK` (`include/linux/filter.h`, 6.12): bytes of a call chain's frames.
 pub const STACK: u32 = 512;
 /// What the verifier rounds each frame of a chain up to (`round_up_stack_depth`, `kernel/bpf/verifier.c`, 6.12).
@@ -9,6 +12,26 @@ pub const FRAME_ALIGN: u32 = 16;
 /// `BPF_COMPLEXITY_LIMIT_INSNS` (`include/linux/bpf_verifier.h`, 6.12): instructions of one program that a
 /// privileged user may load.
 pub const INSTRUCTIONS: usize = 1_000_000;
+
+/// A lower bound of a function's instructions, found without allocating registers. Not counted is what may cost
+/// none: constants, jumps to what follows, sign extensions that a load does, and what is handed over at the entry.
+#[must_use]
+pub fn least_instructions(func: &Function) -> usize {
+    let costs = |inst: &Inst| {
+        let data = &func.insts[*inst];
+        data.effect() != Effect::Constant
+            && !matches!(data, InstData::Jump(_) | InstData::SignExtend(..) | InstData::Param(_))
+    };
+    func.placed().filter(costs).count()
+}
+
+/// Whether the kernel takes so many instructions.
+///
+/// # Errors
+/// It does not.
+pub fn check_instructions(instructions: usize) -> Result<(), Error> {
+    if instructions > INSTRUCTIONS { Err(Error::TooLong { instructions }) } else { Ok(()) }
+}
 
 /// Why a function has no machine code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +50,7 @@ pub enum Error {
     },
     /// More instructions than [`INSTRUCTIONS`].
     TooLong {
-        /// How many.
+        /// At least so many.
         instructions: usize,
     },
     /// The build's BTF does not have a kernel member.
@@ -60,6 +83,8 @@ pub enum Error {
     },
     /// The register allocator refused: the code it was given is wrong.
     Registers(String),
+    /// What no stage before should have let through.
+    Internal(&'static str),
 }
 
 impl std::error::Error for Error {}
@@ -80,7 +105,10 @@ impl fmt::Display for Error {
                 )
             }
             Self::TooLong { instructions } => {
-                write!(f, "the policy needs {instructions} instructions; the kernel allows {INSTRUCTIONS}")
+                write!(
+                    f,
+                    "the policy needs at least {instructions} instructions; the kernel allows {INSTRUCTIONS}"
+                )
             }
             Self::Member { container, path } => {
                 write!(f, "the kernel's type information has no member `{path}` in `struct {container}`")
@@ -93,6 +121,7 @@ impl fmt::Display for Error {
             }
             Self::Offset { offset } => write!(f, "offset {offset} does not fit an instruction"),
             Self::Registers(text) => write!(f, "registers could not be allocated: {text}"),
+            Self::Internal(what) => f.write_str(what),
         }
     }
 }

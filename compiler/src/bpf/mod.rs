@@ -11,16 +11,19 @@
 pub mod insn;
 pub mod limits;
 
+pub mod facts;
 pub mod frame;
+mod lists;
 pub mod vcode;
+mod vcode_text;
 
+pub mod live_across_calls;
 pub mod select;
-pub mod survivors;
 
 pub mod regalloc;
 
-mod crowded;
-pub mod stale;
+pub mod clear_dead;
+mod split_joins;
 
 pub mod emit;
 
@@ -32,7 +35,10 @@ use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::resolve::KernelView;
 use regalloc2::Function as _;
 
+use facts::Facts;
+use frame::Frame;
 pub use limits::Error;
+use regalloc::Allocator;
 
 use crate::ir;
 use crate::source::Source;
@@ -42,12 +48,16 @@ use crate::source::Source;
 /// # Errors
 /// The view lacks what a function reads, or a limit of the kernel is exceeded.
 pub fn compile_all(module: &ir::Module, source: &Source, view: &KernelView) -> Result<Vec<Program>, Error> {
-    let programs: Vec<Program> =
-        module.functions.iter().map(|func| compile(func, source, view)).collect::<Result<_, _>>()?;
-    let instructions = programs.iter().map(|program| program.code.len()).sum();
-    if instructions > limits::INSTRUCTIONS {
-        return Err(Error::TooLong { instructions });
+    let least = module.functions.iter().map(limits::least_instructions).sum();
+    limits::check_instructions(least)?;
+    let refs = module.refs();
+    let facts = Facts::new(&refs, view);
+    let mut allocator = Allocator::default();
+    let mut programs = Vec::with_capacity(module.functions.len());
+    for func in &module.functions {
+        programs.push(function(func, source, &facts, &mut allocator)?);
     }
+    limits::check_instructions(programs.iter().map(|program| program.code.len()).sum())?;
     match depth(module, &programs) {
         bytes if bytes > limits::STACK => Err(Error::Chain { bytes }),
         _ => Ok(programs),
@@ -81,17 +91,21 @@ fn depth(module: &ir::Module, programs: &[Program]) -> u32 {
 /// # Errors
 /// The view lacks what the function reads, or the function exceeds a limit of the kernel.
 pub fn compile(func: &ir::Function, source: &Source, view: &KernelView) -> Result<Program, Error> {
-    let frame = frame::Frame::new(func);
-    let code = select::select(func, view, &frame)?;
-    let (mut blocks, spills) = regalloc::allocate(&code, &frame)?;
-    stale::clear(&mut blocks, &frame, func);
-    let frame_size = frame.with_spills(spills);
-    if frame_size > limits::STACK {
-        let slots = frame.slots_size();
-        return Err(Error::Stack { slots, spills: frame_size - slots });
-    }
-    let program = emit::emit(&func.name, blocks, source)?;
-    Ok(Program { frame_size, ..program })
+    function(func, source, &Facts::new(&func.refs, view), &mut Allocator::default())
+}
+
+fn function(
+    func: &ir::Function,
+    source: &Source,
+    facts: &Facts<'_>,
+    allocator: &mut Allocator,
+) -> Result<Program, Error> {
+    let frame = Frame::new(func);
+    let code = select::select(func, facts, &frame)?;
+    let (mut blocks, spills) = allocator.allocate(&code, &frame)?;
+    clear_dead::clear(&mut blocks, &frame, func)?;
+    let program = emit::emit(&func.name, &blocks, source)?;
+    Ok(Program { frame_size: frame.with_spills(spills), ..program })
 }
 
 /// The code after register allocation, block by block, as text.
@@ -99,8 +113,8 @@ pub fn compile(func: &ir::Function, source: &Source, view: &KernelView) -> Resul
 /// # Errors
 /// As [`compile`].
 pub fn dump_allocated(func: &ir::Function, view: &KernelView) -> Result<String, Error> {
-    let frame = frame::Frame::new(func);
-    let (blocks, spills) = regalloc::allocate(&select::select(func, view, &frame)?, &frame)?;
+    let (facts, frame) = (Facts::new(&func.refs, view), Frame::new(func));
+    let (blocks, spills) = Allocator::default().allocate(&select::select(func, &facts, &frame)?, &frame)?;
     let mut out = format!("{}: {} bytes of slots, {spills} spilled\n", func.name, frame.slots_size());
     for (number, block) in blocks.iter().enumerate() {
         let _ = writeln!(out, "L{number}:");
@@ -117,11 +131,11 @@ pub fn dump_allocated(func: &ir::Function, view: &KernelView) -> Result<String, 
 /// # Errors
 /// As [`compile`].
 pub fn dump_vcode(func: &ir::Function, source: &Source, view: &KernelView) -> Result<String, Error> {
-    let code = select::select(func, view, &frame::Frame::new(func))?;
+    let code = select::select(func, &Facts::new(&func.refs, view), &Frame::new(func))?;
     let mut out = format!("{}:\n", func.name);
     let mut last = None;
     for block in code.blocks() {
-        let _ = writeln!(out, "{}:", vcode::label(block, code.block_params(block)));
+        let _ = writeln!(out, "{}:", vcode_text::label(block, code.block_params(block)));
         for inst in code.block_insns(block).iter() {
             let span = code.span(inst);
             let position = source.line_column(span.start);

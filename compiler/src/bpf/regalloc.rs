@@ -7,13 +7,13 @@
 use core::fmt;
 
 use regalloc2::{
-    Algorithm, Allocation, Block, Edit, Function as _, InstOrEdit, InstRange, MachineEnv, Output, PRegSet,
-    RegallocOptions, SpillSlot, VReg,
+    Algorithm, Allocation, Block, Ctx, Edit, Function as _, InstOrEdit, InstRange, MachineEnv, Output,
+    PRegSet, RegallocOptions, VReg,
 };
 
 use super::frame::Frame;
 use super::insn::{self, Insn, Reg, Src, Width};
-use super::limits::Error;
+use super::limits::{self, Error};
 use super::vcode::{Base, Callee, VCode, VInst, preg};
 use super::{CoreKind, RelocTarget};
 use crate::ir::{Cond, Size};
@@ -56,14 +56,14 @@ impl fmt::Display for End {
 }
 
 impl End {
-    /// The blocks that follow, by number.
-    #[must_use]
-    pub fn targets(&self) -> Vec<usize> {
-        match *self {
-            Self::Jump(to) => vec![to],
-            Self::Branch { then, otherwise, .. } => vec![then, otherwise],
-            Self::Exit => Vec::new(),
-        }
+    /// The blocks that follow, by number: then before otherwise.
+    pub fn targets(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
+        let (first, second) = match *self {
+            Self::Jump(to) => (Some(to), None),
+            Self::Branch { then, otherwise, .. } => (Some(then), Some(otherwise)),
+            Self::Exit => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -78,34 +78,54 @@ pub struct Allocated {
     pub end_span: Span,
 }
 
-/// Allocates registers. Gives the blocks in the order of the VCode and the number of spilled registers.
-///
-/// # Errors
-/// The allocator found the VCode malformed.
-pub fn allocate(code: &VCode, frame: &Frame) -> Result<(Vec<Allocated>, usize), Error> {
-    let mut env = MachineEnv {
-        preferred_regs_by_class: [PRegSet::empty(); 3],
-        non_preferred_regs_by_class: [PRegSet::empty(); 3],
-        scratch_by_class: [None; 3],
-        fixed_stack_slots: Vec::new(),
-    };
-    // The survivors last, so that short-lived values leave them to values that live across calls.
-    (0..=5).for_each(|number| env.preferred_regs_by_class[0].add(preg(number)));
-    (6..=9).for_each(|number| env.non_preferred_regs_by_class[0].add(preg(number)));
-    let options = RegallocOptions {
-        verbose_log: false,
-        validate_ssa: cfg!(debug_assertions),
-        algorithm: Algorithm::Ion,
-    };
-    let output =
-        regalloc2::run(code, &env, &options).map_err(|error| Error::Registers(format!("{error:?}")))?;
-    if cfg!(debug_assertions) {
-        let mut checker = regalloc2::checker::Checker::new(code, &env);
-        checker.prepare(&output);
-        checker.run().map_err(|errors| Error::Registers(format!("{errors:?}")))?;
+/// Allocates registers, one function after another: what the allocator works with is kept from one to the next.
+pub struct Allocator {
+    env: MachineEnv,
+    context: Ctx,
+}
+
+impl Default for Allocator {
+    fn default() -> Self {
+        let mut env = MachineEnv {
+            preferred_regs_by_class: [PRegSet::empty(); 3],
+            non_preferred_regs_by_class: [PRegSet::empty(); 3],
+            scratch_by_class: [None; 3],
+            fixed_stack_slots: Vec::new(),
+        };
+        // Those that survive calls last, so that short-lived values leave them to values that live across calls.
+        (0..=5).for_each(|number| env.preferred_regs_by_class[0].add(preg(number)));
+        (6..=9).for_each(|number| env.non_preferred_regs_by_class[0].add(preg(number)));
+        Self { env, context: Ctx::default() }
     }
-    let blocks = code.blocks().map(|block| Rewrite { code, frame, output: &output }.block(block)).collect();
-    Ok((blocks, output.num_spillslots))
+}
+
+impl Allocator {
+    /// Allocates registers. Gives the blocks in the order of the VCode and the number of spilled registers.
+    ///
+    /// # Errors
+    /// The allocator found the VCode malformed, or the frame is too large.
+    pub fn allocate(&mut self, code: &VCode, frame: &Frame) -> Result<(Vec<Allocated>, usize), Error> {
+        let options = RegallocOptions {
+            verbose_log: false,
+            validate_ssa: cfg!(debug_assertions),
+            algorithm: Algorithm::Ion,
+        };
+        let output = regalloc2::run_with_ctx(code, &self.env, &options, &mut self.context)
+            .map_err(|error| Error::Registers(format!("{error:?}")))?;
+        if cfg!(debug_assertions) {
+            let mut checker = regalloc2::checker::Checker::new(code, &self.env);
+            checker.prepare(output);
+            checker.run().map_err(|errors| Error::Registers(format!("{errors:?}")))?;
+        }
+        let size = frame.with_spills(output.num_spillslots);
+        if size > limits::STACK {
+            let slots = frame.slots_size();
+            return Err(Error::Stack { slots, spills: size - slots });
+        }
+        let rewrite = Rewrite { code, frame, output };
+        let blocks = code.blocks().map(|block| rewrite.block(block)).collect::<Result<_, _>>()?;
+        Ok((blocks, output.num_spillslots))
+    }
 }
 
 struct Rewrite<'a> {
@@ -114,164 +134,195 @@ struct Rewrite<'a> {
     output: &'a Output,
 }
 
+/// The register of an allocation; none if it is on the stack.
+fn register(allocation: Allocation) -> Option<Reg> {
+    allocation.as_reg().and_then(|preg| Reg::new(preg.hw_enc() as u8))
+}
+
 /// The allocations of one instruction, handed out in the order of its operands.
 struct Operands<'a>(core::slice::Iter<'a, Allocation>);
 
 impl Operands<'_> {
-    fn next(&mut self) -> Reg {
-        let reg = self.0.next().and_then(|allocation| allocation.as_reg());
-        // Every operand is constrained to a register, so the allocator gives no other place.
-        reg.and_then(|preg| Reg::new(preg.hw_enc() as u8)).unwrap_or(Reg::FRAME)
+    fn any(&mut self) -> Result<Allocation, Error> {
+        self.0.next().copied().ok_or(Error::Internal("an operand has no allocation"))
     }
 
-    fn source(&mut self, src: Src<VReg>) -> Src<Reg> {
+    fn next(&mut self) -> Result<Reg, Error> {
+        // Every operand but those of copies is constrained to a register.
+        register(self.any()?).ok_or(Error::Internal("an operand lies on the stack"))
+    }
+
+    fn source(&mut self, src: Src<VReg>) -> Result<Src<Reg>, Error> {
         match src {
-            Src::Reg(_) => Src::Reg(self.next()),
-            Src::Imm(imm) => Src::Imm(imm),
+            Src::Reg(_) => self.next().map(Src::Reg),
+            Src::Imm(imm) => Ok(Src::Imm(imm)),
         }
     }
 
-    fn base(&mut self, base: Base) -> Reg {
+    fn base(&mut self, base: Base) -> Result<Reg, Error> {
         match base {
             Base::Reg(_) => self.next(),
-            Base::Frame => Reg::FRAME,
+            Base::Frame => Ok(Reg::FRAME),
         }
+    }
+}
+
+/// Instructions that are written one after another, of the same place in the policy.
+struct Body<'a> {
+    out: &'a mut Vec<Placed>,
+    span: Span,
+}
+
+impl Body<'_> {
+    fn push(&mut self, insn: Insn) {
+        self.out.push(Placed { insn, span: self.span, reloc: None, core: None });
+    }
+
+    fn with_reloc(&mut self, insn: Insn, reloc: RelocTarget) {
+        self.out.push(Placed { insn, span: self.span, reloc: Some(reloc), core: None });
+    }
+
+    fn with_core(&mut self, insn: Insn, core: Option<CoreKind>) {
+        self.out.push(Placed { insn, span: self.span, reloc: None, core });
     }
 }
 
 impl Rewrite<'_> {
-    fn block(&self, block: Block) -> Allocated {
-        let mut out = Allocated { body: Vec::new(), end: End::Exit, end_span: Span::default() };
+    fn block(&self, block: Block) -> Result<Allocated, Error> {
         let range: InstRange = self.code.block_insns(block);
+        let mut out = Vec::with_capacity(range.len());
+        let mut end = None;
         let mut span = self.code.span(range.first());
         for item in self.output.block_insts_and_edits(self.code, block) {
             match item {
                 InstOrEdit::Edit(Edit::Move { from, to }) => {
-                    out.body.extend(self.movement(*from, *to).map(|insn| plain(insn, span)));
+                    if let Some(insn) = self.movement(*from, *to)? {
+                        Body { out: &mut out, span }.push(insn);
+                    }
                 }
                 InstOrEdit::Inst(inst) => {
                     span = self.code.span(inst);
-                    let operands = Operands(self.output.inst_allocs(inst).iter());
-                    self.inst(self.code.inst(inst), operands, span, &mut out);
+                    let mut operands = Operands(self.output.inst_allocs(inst).iter());
+                    let mut body = Body { out: &mut out, span };
+                    end = self.inst(self.code.inst(inst), &mut operands, &mut body)?;
                 }
             }
         }
-        out
+        match end {
+            Some(end) => Ok(Allocated { body: out, end, end_span: span }),
+            None => Err(Error::Internal("a block has no end")),
+        }
     }
 
-    fn spill(&self, slot: SpillSlot) -> i16 {
-        self.frame.spill(slot.index())
-    }
-
-    fn movement(&self, from: Allocation, to: Allocation) -> Option<Insn> {
+    fn movement(&self, from: Allocation, to: Allocation) -> Result<Option<Insn>, Error> {
         if from == to {
-            return None;
+            return Ok(None);
         }
-        let reg = |allocation: Allocation| allocation.as_reg().and_then(|preg| Reg::new(preg.hw_enc() as u8));
-        match (reg(from), reg(to)) {
-            (Some(src), Some(dst)) => Some(Insn::Mov { width: Width::W64, dst, src: Src::Reg(src) }),
-            (Some(src), None) => to.as_stack().map(|slot| Insn::Store {
-                size: Size::B8,
-                base: Reg::FRAME,
-                off: self.spill(slot),
-                src: Src::Reg(src),
-            }),
-            (None, Some(dst)) => from.as_stack().map(|slot| Insn::Load {
-                size: Size::B8,
-                signed: false,
-                dst,
-                base: Reg::FRAME,
-                off: self.spill(slot),
-            }),
-            // The allocator never moves from stack to stack.
-            (None, None) => None,
+        let spill = |allocation: Allocation| match allocation.as_stack() {
+            Some(slot) => self.frame.spill(slot.index()),
+            None => Err(Error::Internal("a value is moved from nowhere or to nowhere")),
+        };
+        let (size, base) = (Size::B8, Reg::FRAME);
+        match (register(from), register(to)) {
+            (Some(src), Some(dst)) => Ok(Some(Insn::Mov { width: Width::W64, dst, src: Src::Reg(src) })),
+            (Some(src), None) => Ok(Some(Insn::Store { size, base, off: spill(to)?, src: Src::Reg(src) })),
+            (None, Some(dst)) => Ok(Some(Insn::Load { size, signed: false, dst, base, off: spill(from)? })),
+            (None, None) => Err(Error::Internal("a value is moved from the stack to the stack")),
         }
     }
 
-    fn inst(&self, inst: &VInst, mut operands: Operands<'_>, span: Span, out: &mut Allocated) {
-        let mut push = |insn, reloc, core| out.body.push(Placed { insn, span, reloc, core });
-        let w64 = Width::W64;
+    /// Writes an instruction with the registers that it got; gives how the block ends, if it ends with it.
+    fn inst(
+        &self,
+        inst: &VInst,
+        operands: &mut Operands<'_>,
+        body: &mut Body<'_>,
+    ) -> Result<Option<End>, Error> {
+        let width = Width::W64;
         match *inst {
             VInst::Arguments { .. } => {}
             VInst::Mov { imm, core, .. } => {
-                push(Insn::Mov { width: w64, dst: operands.next(), src: Src::Imm(imm) }, None, core);
+                body.with_core(Insn::Mov { width, dst: operands.next()?, src: Src::Imm(imm) }, core);
             }
             VInst::Mov32 { imm, .. } => {
-                push(Insn::Mov { width: Width::W32, dst: operands.next(), src: Src::Imm(imm) }, None, None);
+                body.push(Insn::Mov { width: Width::W32, dst: operands.next()?, src: Src::Imm(imm) });
             }
-            VInst::Wide { imm, .. } => push(Insn::Wide { dst: operands.next(), imm }, None, None),
+            VInst::Wide { imm, .. } => body.push(Insn::Wide { dst: operands.next()?, imm }),
             VInst::Address { symbol, offset, .. } => {
                 // The low half alone is the addend: a negative one would not stay in it.
                 let imm = i64::from(offset as u32);
-                push(Insn::Wide { dst: operands.next(), imm }, Some(symbol), None);
+                body.with_reloc(Insn::Wide { dst: operands.next()?, imm }, symbol);
             }
             VInst::FrameAddress { off, .. } => {
-                let dst = operands.next();
-                push(Insn::Mov { width: w64, dst, src: Src::Reg(Reg::FRAME) }, None, None);
-                push(Insn::Alu { op: insn::AluOp::Add, width: w64, dst, src: Src::Imm(off) }, None, None);
+                let dst = operands.next()?;
+                body.push(Insn::Mov { width, dst, src: Src::Reg(Reg::FRAME) });
+                body.push(Insn::Alu { op: insn::AluOp::Add, width, dst, src: Src::Imm(off) });
             }
             VInst::Alu { op, b, core, .. } => {
-                operands.next();
-                let src = operands.source(b);
-                push(Insn::Alu { op, width: w64, dst: operands.next(), src }, None, core);
+                operands.next()?;
+                let src = operands.source(b)?;
+                body.with_core(Insn::Alu { op, width, dst: operands.next()?, src }, core);
             }
             VInst::Neg { .. } => {
-                operands.next();
-                push(Insn::Neg { width: w64, dst: operands.next() }, None, None);
+                operands.next()?;
+                body.push(Insn::Neg { width, dst: operands.next()? });
             }
             VInst::Copy { .. } => {
-                let (from, to) = (operands.0.next(), operands.0.next());
-                if let Some(insn) = from.zip(to).and_then(|(from, to)| self.movement(*from, *to)) {
-                    push(insn, None, None);
+                let (from, to) = (operands.any()?, operands.any()?);
+                if let Some(insn) = self.movement(from, to)? {
+                    body.push(insn);
                 }
             }
             VInst::SignExtend { size, .. } => {
-                let src = operands.next();
-                push(Insn::MovSx { size, dst: operands.next(), src }, None, None);
+                let src = operands.next()?;
+                body.push(Insn::MovSx { size, dst: operands.next()?, src });
             }
             VInst::Load { size, signed, base, off, core, .. } => {
-                let base = operands.base(base);
-                push(Insn::Load { size, signed, dst: operands.next(), base, off }, None, core);
+                let base = operands.base(base)?;
+                body.with_core(Insn::Load { size, signed, dst: operands.next()?, base, off }, core);
             }
             VInst::Store { size, base, off, src } => {
-                let base = operands.base(base);
-                let src = operands.source(src);
-                push(Insn::Store { size, base, off, src }, None, None);
+                let base = operands.base(base)?;
+                let src = operands.source(src)?;
+                body.push(Insn::Store { size, base, off, src });
             }
-            VInst::Call { callee: Callee::Kfunc(id), .. } => {
-                push(Insn::Call(insn::Callee::Unresolved), Some(RelocTarget::Kfunc(id)), None);
-            }
-            VInst::Call { callee: Callee::Func(func), .. } => {
-                push(Insn::Call(insn::Callee::Unresolved), Some(RelocTarget::Func(func)), None);
-            }
-            VInst::Call { callee: Callee::Helper(helper), .. } => {
-                push(Insn::Call(insn::Callee::Helper(helper.id)), None, None);
-            }
+            VInst::Call { callee, .. } => call(callee, body),
             VInst::Mark { point, object } => {
-                push(Insn::Mark { point, object: object.map(|_| operands.next()) }, None, None);
+                let object = object.map(|_| operands.next()).transpose()?;
+                body.push(Insn::Mark { point, object });
             }
-            VInst::Jump(ref target) => {
-                out.end = End::Jump(target.block.index());
-                out.end_span = span;
-            }
-            VInst::Branch { cond, width, b, then, otherwise, .. } => {
-                let a = operands.next();
-                let b = operands.source(b);
-                let (then, otherwise) = (then.index(), otherwise.index());
-                out.end = End::Branch { cond, width, a, b, then, otherwise };
-                out.end_span = span;
-            }
-            VInst::Return(value) => {
-                if let Src::Imm(imm) = value {
-                    push(Insn::Mov { width: w64, dst: Reg::R0, src: Src::Imm(imm) }, None, None);
-                }
-                out.end = End::Exit;
-                out.end_span = span;
+            VInst::Jump(_) | VInst::Branch { .. } | VInst::Return(_) => {
+                return end(inst, operands, body).map(Some);
             }
         }
+        Ok(None)
     }
 }
 
-fn plain(insn: Insn, span: Span) -> Placed {
-    Placed { insn, span, reloc: None, core: None }
+fn call(callee: Callee, body: &mut Body<'_>) {
+    let unresolved = Insn::Call(insn::Callee::Unresolved);
+    match callee {
+        Callee::Kfunc(id) => body.with_reloc(unresolved, RelocTarget::Kfunc(id)),
+        Callee::Func(func) => body.with_reloc(unresolved, RelocTarget::Func(func)),
+        Callee::Helper(helper) => body.push(Insn::Call(insn::Callee::Helper(helper.id))),
+    }
+}
+
+fn end(inst: &VInst, operands: &mut Operands<'_>, body: &mut Body<'_>) -> Result<End, Error> {
+    match *inst {
+        VInst::Jump(ref target) => Ok(End::Jump(target.block.index())),
+        VInst::Branch { cond, width, b, then, otherwise, .. } => {
+            let a = operands.next()?;
+            let b = operands.source(b)?;
+            let (then, otherwise) = (then.index(), otherwise.index());
+            Ok(End::Branch { cond, width, a, b, then, otherwise })
+        }
+        VInst::Return(value) => {
+            if let Src::Imm(imm) = value {
+                body.push(Insn::Mov { width: Width::W64, dst: Reg::R0, src: Src::Imm(imm) });
+            }
+            Ok(End::Exit)
+        }
+        _ => Err(Error::Internal("an instruction that ends no block ends one")),
+    }
 }

@@ -3,13 +3,13 @@
 //! Owns each instruction's operands and constraints: two-address arithmetic, arguments in R1–R5, the
 //! result in R0. Knows the calling convention; knows neither the IR's types nor encodings.
 
-use core::fmt;
+use core::ops::Range;
 
 use oomc_abi::helpers::Helper;
 use oomc_abi::kfuncs::KfuncId;
 use regalloc2::{Block, Inst, InstRange, Operand, OperandKind, PReg, PRegSet, RegClass, VReg};
 
-use super::insn::{AluOp, Src, Width, access, cond_symbol};
+use super::insn::{AluOp, Src, Width};
 use super::{CoreKind, RelocTarget};
 use crate::ir::{Cond, FuncRef, Size};
 use crate::source::Span;
@@ -21,6 +21,17 @@ pub enum Base {
     Reg(VReg),
     /// R10.
     Frame,
+}
+
+impl Base {
+    /// The register, if it is one.
+    #[must_use]
+    pub fn reg(self) -> Option<VReg> {
+        match self {
+            Self::Reg(reg) => Some(reg),
+            Self::Frame => None,
+        }
+    }
 }
 
 /// A block and the arguments for its parameters.
@@ -91,90 +102,68 @@ pub fn preg(number: u8) -> PReg {
 }
 
 impl VInst {
-    /// Operands, uses before the definition. The order is the order of the allocations.
-    #[must_use]
-    pub fn operands(&self) -> Vec<Operand> {
-        let mut operands = Vec::new();
-        let source = |src: &Src<VReg>| match src {
-            Src::Reg(reg) => Some(Operand::reg_use(*reg)),
-            Src::Imm(_) => None,
-        };
-        let address = |base: &Base| match base {
-            Base::Reg(reg) => Some(Operand::reg_use(*reg)),
-            Base::Frame => None,
-        };
+    /// Shows each operand, uses before the definition. The order is the order of the allocations.
+    pub fn for_each_operand(&self, mut each: impl FnMut(Operand)) {
         match self {
             Self::Arguments { dsts } => {
-                operands.extend(dsts.iter().map(|(dst, reg)| Operand::reg_fixed_def(*dst, preg(*reg))));
+                dsts.iter().for_each(|(dst, reg)| each(Operand::reg_fixed_def(*dst, preg(*reg))));
             }
             Self::Mov { dst, .. }
             | Self::Mov32 { dst, .. }
             | Self::Wide { dst, .. }
             | Self::Address { dst, .. }
-            | Self::FrameAddress { dst, .. } => operands.push(Operand::reg_def(*dst)),
+            | Self::FrameAddress { dst, .. } => each(Operand::reg_def(*dst)),
             Self::Alu { dst, a, b, .. } => {
-                operands.push(Operand::reg_use(*a));
-                operands.extend(source(b));
-                operands.push(Operand::reg_reuse_def(*dst, 0));
+                each(Operand::reg_use(*a));
+                b.reg().map(Operand::reg_use).into_iter().for_each(&mut each);
+                each(Operand::reg_reuse_def(*dst, 0));
             }
             Self::Neg { dst, a } => {
-                operands.extend([Operand::reg_use(*a), Operand::reg_reuse_def(*dst, 0)]);
+                each(Operand::reg_use(*a));
+                each(Operand::reg_reuse_def(*dst, 0));
             }
             // A spilled value goes straight to and from the register that a call wants it in.
             Self::Copy { dst, a, from_call: true } => {
-                operands.extend([Operand::reg_use(*a), Operand::any_def(*dst)]);
+                each(Operand::reg_use(*a));
+                each(Operand::any_def(*dst));
             }
             Self::Copy { dst, a, from_call: false } => {
-                operands.extend([Operand::any_use(*a), Operand::reg_def(*dst)]);
+                each(Operand::any_use(*a));
+                each(Operand::reg_def(*dst));
             }
             Self::SignExtend { dst, a, .. } => {
-                operands.extend([Operand::reg_use(*a), Operand::reg_def(*dst)]);
+                each(Operand::reg_use(*a));
+                each(Operand::reg_def(*dst));
             }
             Self::Load { dst, base, .. } => {
-                operands.extend(address(base));
-                operands.push(Operand::reg_def(*dst));
+                base.reg().map(Operand::reg_use).into_iter().for_each(&mut each);
+                each(Operand::reg_def(*dst));
             }
             Self::Store { base, src, .. } => {
-                operands.extend(address(base));
-                operands.extend(source(src));
+                base.reg().into_iter().chain(src.reg()).map(Operand::reg_use).for_each(each);
             }
             Self::Call { args, result, .. } => {
                 let fixed = args.iter().zip(1..);
-                operands.extend(fixed.map(|(arg, number)| Operand::reg_fixed_use(*arg, preg(number))));
-                operands.extend(result.map(|result| Operand::reg_fixed_def(result, preg(0))));
+                fixed.for_each(|(arg, number)| each(Operand::reg_fixed_use(*arg, preg(number))));
+                result.iter().for_each(|result| each(Operand::reg_fixed_def(*result, preg(0))));
             }
-            Self::Mark { object, .. } => operands.extend(object.map(Operand::reg_use)),
+            Self::Mark { object, .. } => object.map(Operand::reg_use).into_iter().for_each(each),
             Self::Jump(_) => {}
             Self::Branch { a, b, .. } => {
-                operands.push(Operand::reg_use(*a));
-                operands.extend(source(b));
+                core::iter::once(*a).chain(b.reg()).map(Operand::reg_use).for_each(each);
             }
             Self::Return(value) => {
-                if let Src::Reg(reg) = value {
-                    operands.push(Operand::reg_fixed_use(*reg, preg(0)));
-                }
+                value.reg().iter().for_each(|reg| each(Operand::reg_fixed_use(*reg, preg(0))));
             }
         }
-        operands
     }
 
-    /// The registers that it writes: at most one, but for [`Self::Arguments`].
-    #[must_use]
-    pub fn definitions(&self) -> Vec<VReg> {
-        let operands = self.operands().into_iter();
-        operands.filter(|operand| operand.kind() == OperandKind::Def).map(|operand| operand.vreg()).collect()
-    }
-
-    /// The registers that it reads, those that it hands over included.
-    #[must_use]
-    pub fn uses(&self) -> Vec<VReg> {
-        let operands = self.operands();
-        let uses = operands.into_iter().filter(|operand| operand.kind() == OperandKind::Use);
-        let mut uses: Vec<VReg> = uses.map(|operand| operand.vreg()).collect();
+    /// Shows each register that it reads, those that it hands over included, and each that it writes.
+    pub fn for_each_register(&self, mut each: impl FnMut(VReg, OperandKind)) {
+        self.for_each_operand(|operand| each(operand.vreg(), operand.kind()));
         if let Self::Jump(target) = self {
-            uses.extend(&target.args);
+            target.args.iter().for_each(|arg| each(*arg, OperandKind::Use));
         }
-        uses
     }
 
     /// Registers that hold nothing afterwards.
@@ -194,14 +183,14 @@ impl VInst {
         matches!(self, Self::Jump(_) | Self::Branch { .. })
     }
 
-    /// The blocks it may go to.
-    #[must_use]
-    pub fn targets(&self) -> Vec<Block> {
-        match self {
-            Self::Jump(target) => vec![target.block],
-            Self::Branch { then, otherwise, .. } => vec![*then, *otherwise],
-            _ => Vec::new(),
-        }
+    /// The blocks it may go to: then before otherwise.
+    pub fn targets(&self) -> impl Iterator<Item = Block> + use<> {
+        let (first, second) = match self {
+            Self::Jump(target) => (Some(target.block), None),
+            Self::Branch { then, otherwise, .. } => (Some(*then), Some(*otherwise)),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 }
 
@@ -214,22 +203,28 @@ pub struct VBlock {
     pub insts: Vec<(VInst, Span)>,
 }
 
-/// A function with virtual registers.
+/// A function with virtual registers. What belongs to blocks and instructions lies in lists for all of them.
 #[derive(Debug, Default)]
 pub struct VCode {
     blocks: Vec<BlockInfo>,
-    insts: Vec<VInst>,
-    spans: Vec<Span>,
-    operands: Vec<Vec<Operand>>,
-    vregs: usize,
-}
-
-#[derive(Debug, Default)]
-struct BlockInfo {
-    range: (usize, usize),
     params: Vec<VReg>,
     succs: Vec<Block>,
     preds: Vec<Block>,
+    insts: Vec<VInst>,
+    spans: Vec<Span>,
+    operands: Vec<Operand>,
+    /// Where the operands of each instruction end; they begin where those before end.
+    operand_ends: Vec<usize>,
+    vregs: usize,
+}
+
+/// Where the parts of a block lie.
+#[derive(Clone, Debug, Default)]
+struct BlockInfo {
+    insts: Range<usize>,
+    params: Range<usize>,
+    succs: Range<usize>,
+    preds: Range<usize>,
 }
 
 #[expect(clippy::indexing_slicing, reason = "blocks and instructions are numbered by this type alone")]
@@ -238,24 +233,53 @@ impl VCode {
     #[must_use]
     pub fn new(blocks: Vec<VBlock>, vregs: usize) -> Self {
         let mut code = Self { vregs, ..Self::default() };
-        code.blocks.resize_with(blocks.len(), BlockInfo::default);
-        for (index, block) in blocks.into_iter().enumerate() {
-            let first = code.insts.len();
-            for (inst, span) in block.insts {
-                code.operands.push(inst.operands());
-                code.insts.push(inst);
-                code.spans.push(span);
-            }
-            let succs = code.insts.last().map(VInst::targets).unwrap_or_default();
-            for succ in &succs {
-                code.blocks[succ.index()].preds.push(Block::new(index));
-            }
-            let info = &mut code.blocks[index];
-            info.range = (first, code.insts.len());
-            info.params = block.params;
-            info.succs = succs;
+        code.blocks.reserve(blocks.len());
+        for block in blocks {
+            code.block(block);
         }
+        code.find_predecessors();
         code
+    }
+
+    fn block(&mut self, block: VBlock) {
+        let (insts, params, succs) = (self.insts.len(), self.params.len(), self.succs.len());
+        for (inst, span) in block.insts {
+            inst.for_each_operand(|operand| self.operands.push(operand));
+            self.operand_ends.push(self.operands.len());
+            self.insts.push(inst);
+            self.spans.push(span);
+        }
+        self.params.extend(block.params);
+        if let Some(last) = self.insts.last() {
+            self.succs.extend(last.targets());
+        }
+        self.blocks.push(BlockInfo {
+            insts: insts..self.insts.len(),
+            params: params..self.params.len(),
+            succs: succs..self.succs.len(),
+            preds: 0..0,
+        });
+    }
+
+    fn find_predecessors(&mut self) {
+        for succ in &self.succs {
+            self.blocks[succ.index()].preds.end += 1;
+        }
+        let mut end = 0;
+        for info in &mut self.blocks {
+            let start = end;
+            end += info.preds.end;
+            // Filled below, from the start.
+            info.preds = start..start;
+        }
+        self.preds = vec![Block::invalid(); end];
+        for number in 0..self.blocks.len() {
+            for succ in &self.succs[self.blocks[number].succs.clone()] {
+                let preds = &mut self.blocks[succ.index()].preds;
+                self.preds[preds.end] = Block::new(number);
+                preds.end += 1;
+            }
+        }
     }
 
     /// An instruction.
@@ -294,20 +318,20 @@ impl regalloc2::Function for VCode {
     }
 
     fn block_insns(&self, block: Block) -> InstRange {
-        let (first, end) = self.blocks[block.index()].range;
-        InstRange::new(Inst::new(first), Inst::new(end))
+        let Range { start, end } = self.blocks[block.index()].insts;
+        InstRange::new(Inst::new(start), Inst::new(end))
     }
 
     fn block_succs(&self, block: Block) -> &[Block] {
-        &self.blocks[block.index()].succs
+        &self.succs[self.blocks[block.index()].succs.clone()]
     }
 
     fn block_preds(&self, block: Block) -> &[Block] {
-        &self.blocks[block.index()].preds
+        &self.preds[self.blocks[block.index()].preds.clone()]
     }
 
     fn block_params(&self, block: Block) -> &[VReg] {
-        &self.blocks[block.index()].params
+        &self.params[self.blocks[block.index()].params.clone()]
     }
 
     fn is_ret(&self, inst: Inst) -> bool {
@@ -326,7 +350,11 @@ impl regalloc2::Function for VCode {
     }
 
     fn inst_operands(&self, inst: Inst) -> &[Operand] {
-        &self.operands[inst.index()]
+        let start = match inst.index() {
+            0 => 0,
+            at => self.operand_ends[at - 1],
+        };
+        &self.operands[start..self.operand_ends[inst.index()]]
     }
 
     fn inst_clobbers(&self, inst: Inst) -> PRegSet {
@@ -339,105 +367,5 @@ impl regalloc2::Function for VCode {
 
     fn spillslot_size(&self, _: RegClass) -> usize {
         1
-    }
-}
-
-/// A virtual register as text.
-struct Name(VReg);
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "x{}", self.0.vreg())
-    }
-}
-
-fn source(src: &Src<VReg>) -> String {
-    match src {
-        Src::Reg(reg) => Name(*reg).to_string(),
-        Src::Imm(imm) => imm.to_string(),
-    }
-}
-
-fn base(base: &Base) -> String {
-    match base {
-        Base::Reg(reg) => Name(*reg).to_string(),
-        Base::Frame => "r10".into(),
-    }
-}
-
-fn list(regs: &[VReg]) -> String {
-    regs.iter().map(|reg| Name(*reg).to_string()).collect::<Vec<_>>().join(", ")
-}
-
-impl VInst {
-    /// The instruction as text; `symbol` and `core` name what relocations refer to.
-    #[must_use]
-    pub fn text(&self, symbol: impl Fn(RelocTarget) -> String, core: impl Fn(CoreKind) -> String) -> String {
-        let note =
-            |kind: &Option<CoreKind>| kind.map(|kind| format!("  ; {}", core(kind))).unwrap_or_default();
-        match self {
-            Self::Arguments { dsts } => {
-                let list: Vec<String> =
-                    dsts.iter().map(|(dst, reg)| format!("{} = r{reg}", Name(*dst))).collect();
-                list.join(", ")
-            }
-            Self::Mov { dst, imm, core } => format!("{} = {imm}{}", Name(*dst), note(core)),
-            Self::Mov32 { dst, imm } => format!("{} = (u32){imm}", Name(*dst)),
-            Self::Wide { dst, imm } => format!("{} = {imm:#x} ll", Name(*dst)),
-            Self::Address { dst, symbol: target, offset } => {
-                format!("{} = &{}{offset:+}", Name(*dst), symbol(*target))
-            }
-            Self::FrameAddress { dst, off } => format!("{} = r10 {off:+}", Name(*dst)),
-            Self::Alu { op, dst, a, b, core } => {
-                let op = op.symbol().trim_end_matches('=');
-                format!("{} = {} {op} {}{}", Name(*dst), Name(*a), source(b), note(core))
-            }
-            Self::Neg { dst, a } => format!("{} = -{}", Name(*dst), Name(*a)),
-            Self::Copy { dst, a, .. } => format!("{} = {}", Name(*dst), Name(*a)),
-            Self::SignExtend { size, dst, a } => {
-                format!("{} = ({}){}", Name(*dst), access(*size, true), Name(*a))
-            }
-            Self::Load { size, signed, dst, base: at, off, core } => {
-                let access = access(*size, *signed);
-                format!("{} = *({access} *)({} {off:+}){}", Name(*dst), base(at), note(core))
-            }
-            Self::Store { size, base: at, off, src } => {
-                format!("*({} *)({} {off:+}) = {}", access(*size, false), base(at), source(src))
-            }
-            Self::Call { callee, args, result } => {
-                let name = match callee {
-                    Callee::Kfunc(id) => id.row().name,
-                    Callee::Helper(helper) => helper.name,
-                    Callee::Func(func) => &symbol(RelocTarget::Func(*func)),
-                };
-                let result = result.map(|result| format!("{} = ", Name(result))).unwrap_or_default();
-                format!("{result}call {name}({})", list(args))
-            }
-            Self::Mark { point, object: None } => format!("mark {point}"),
-            Self::Mark { point, object: Some(object) } => format!("mark {point}, {}", Name(*object)),
-            Self::Jump(target) => format!("goto {}", label(target.block, &target.args)),
-            Self::Branch { cond, width, a, b, then, otherwise } => {
-                let narrow = if *width == Width::W32 { "(u32)" } else { "" };
-                format!(
-                    "if {narrow}{} {} {} goto {} else {}",
-                    Name(*a),
-                    cond_symbol(*cond),
-                    source(b),
-                    label(*then, &[]),
-                    label(*otherwise, &[])
-                )
-            }
-            Self::Return(value) => format!("return {}", source(value)),
-        }
-    }
-}
-
-/// `L3(x1, x2)`
-#[must_use]
-pub fn label(block: Block, args: &[VReg]) -> String {
-    if args.is_empty() {
-        format!("L{}", block.index())
-    } else {
-        format!("L{}({})", block.index(), list(args))
     }
 }

@@ -20,6 +20,7 @@ mod raw;
 mod scenario;
 mod select;
 
+pub mod automaton;
 pub mod check;
 pub mod consteval;
 pub mod coverage;

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 
 use super::entities::*;
 use super::function::*;
+use super::inst::*;
+use super::refs::*;
 use crate::source::Span;
 
 /// A function that waits for another one to be finished: see [`Builder::begin`].
@@ -58,7 +60,7 @@ impl<'f> Builder<'f> {
     /// A parameter of a block.
     pub fn block_param(&mut self, block: Block, ty: Type) -> Value {
         let value = self.func.values.push(ty);
-        self.func.blocks[block].params.push(value);
+        self.func.add_param(block, value);
         value
     }
 
@@ -82,7 +84,9 @@ impl<'f> Builder<'f> {
         if let Some(block) = self.block {
             let ends = data.is_terminator();
             let inst = self.func.insts.push(data);
-            self.func.results[inst] = result;
+            if let Some(result) = result {
+                self.func.set_result(inst, result);
+            }
             self.func.spans[inst] = self.span;
             self.func.blocks[block].insts.push(inst);
             if ends {
@@ -105,7 +109,7 @@ impl<'f> Builder<'f> {
     /// Leaves the present function as it stands and begins another one of the same module, which has the
     /// same [`Refs`]. Every parameter is a value.
     pub fn begin(&mut self, name: &str, params: Vec<Param>) -> (Outer, Vec<Value>) {
-        let mut inner = Function { params, ..Function::new(name) };
+        let mut inner = Function::with_params(name, params);
         inner.refs = core::mem::take(&mut self.func.refs);
         let outer = Outer { func: core::mem::replace(self.func, inner), block: self.block.take() };
         let entry = self.create_block();

@@ -3,76 +3,133 @@
 //! A snapshot: recompute it after blocks or terminators change.
 
 use cranelift_entity::SecondaryMap;
+use cranelift_entity::packed_option::ReservedValue as _;
 
-use super::{Block, Function, InstData};
+use super::{Block, Function};
 
-/// Predecessors, reverse postorder and dominators.
+/// Predecessors and reverse postorder.
 #[derive(Debug, Default)]
 pub struct Cfg {
-    preds: SecondaryMap<Block, Vec<Block>>,
     postorder: Vec<Block>,
     /// Position in reverse postorder, from 1; 0 is unreachable.
     position: SecondaryMap<Block, usize>,
-    idom: SecondaryMap<Block, Option<Block>>,
-    /// When a walk over the tree of dominators enters and leaves a block.
-    walk: SecondaryMap<Block, (u32, u32)>,
+    /// The predecessors of all blocks, and where those of each block lie in this list.
+    preds: Vec<Block>,
+    ranges: SecondaryMap<Block, (usize, usize)>,
 }
 
 impl Cfg {
     /// Analyses a function whose blocks all end in a terminator.
     #[must_use]
     pub fn new(func: &Function) -> Self {
-        let mut cfg = Self::default();
-        let Some(entry) = func.entry() else { return cfg };
-        cfg.order(func, entry);
+        let mut cfg = Self { postorder: postorder(func), ..Self::default() };
         let count = cfg.postorder.len();
         for (index, block) in cfg.postorder.iter().enumerate() {
             cfg.position[*block] = count - index;
         }
-        for &block in &cfg.postorder {
-            for succ in successors(func, block) {
-                cfg.preds[succ].push(block);
-            }
-        }
-        cfg.dominate(entry);
-        cfg.number(entry);
+        cfg.find_predecessors(func);
         cfg
     }
 
-    fn order(&mut self, func: &Function, entry: Block) {
-        let mut seen: SecondaryMap<Block, bool> = SecondaryMap::new();
-        let mut stack = vec![(entry, successors(func, entry))];
-        seen[entry] = true;
-        while let Some((block, rest)) = stack.last_mut() {
-            let block = *block;
-            // Successors are taken from the back: in reverse postorder, `then` comes before `otherwise`.
-            match rest.pop() {
-                Some(succ) if !seen[succ] => {
-                    seen[succ] = true;
-                    stack.push((succ, successors(func, succ)));
-                }
-                Some(_) => {}
-                None => {
-                    self.postorder.push(block);
-                    stack.pop();
-                }
+    fn find_predecessors(&mut self, func: &Function) {
+        for &block in &self.postorder {
+            successors(func, block).for_each(|succ| self.ranges[succ].1 += 1);
+        }
+        let mut end = 0;
+        for &block in &self.postorder {
+            let (start, count) = (end, self.ranges[block].1);
+            end += count;
+            // Filled below, from the start.
+            self.ranges[block] = (start, start);
+        }
+        self.preds = vec![Block::reserved_value(); end];
+        for &block in &self.postorder {
+            for succ in successors(func, block) {
+                let (_, end) = &mut self.ranges[succ];
+                self.preds[*end] = block;
+                *end += 1;
             }
         }
     }
 
+    /// The blocks that jump here, one entry for each edge.
+    #[must_use]
+    pub fn predecessors(&self, block: Block) -> &[Block] {
+        let (start, end) = self.ranges[block];
+        &self.preds[start..end]
+    }
+
+    /// Whether the entry leads here.
+    #[must_use]
+    pub fn is_reachable(&self, block: Block) -> bool {
+        self.position[block] != 0
+    }
+
+    /// The reachable blocks in the order of the layout.
+    pub fn reachable<'a>(&'a self, func: &'a Function) -> impl Iterator<Item = Block> + 'a {
+        func.layout.iter().copied().filter(|block| self.is_reachable(*block))
+    }
+
+    /// The reachable blocks, each before those it dominates.
+    pub fn reverse_postorder(&self) -> impl Iterator<Item = Block> + '_ {
+        self.postorder.iter().rev().copied()
+    }
+}
+
+/// The reachable blocks, each behind those that it leads to, as far as there are no loops.
+#[must_use]
+pub fn postorder(func: &Function) -> Vec<Block> {
+    let mut order = Vec::with_capacity(func.layout.len());
+    let Some(entry) = func.entry() else { return order };
+    let mut seen: SecondaryMap<Block, bool> = SecondaryMap::with_capacity(func.blocks.len());
+    let mut stack = vec![(entry, successors(func, entry))];
+    seen[entry] = true;
+    while let Some((block, rest)) = stack.last_mut() {
+        let block = *block;
+        // Successors are taken from the back: in reverse postorder, `then` comes before `otherwise`.
+        match rest.next_back() {
+            Some(succ) if !seen[succ] => {
+                seen[succ] = true;
+                stack.push((succ, successors(func, succ)));
+            }
+            Some(_) => {}
+            None => {
+                order.push(block);
+                stack.pop();
+            }
+        }
+    }
+    order
+}
+
+/// Who dominates whom.
+#[derive(Debug, Default)]
+pub struct Dominators {
+    idom: SecondaryMap<Block, Option<Block>>,
+    /// When a walk over the tree of dominators enters and leaves a block.
+    walk: SecondaryMap<Block, (u32, u32)>,
+}
+
+impl Dominators {
+    /// Of a graph with this entry.
+    #[must_use]
+    pub fn new(cfg: &Cfg, entry: Block) -> Self {
+        let mut dominators = Self::default();
+        dominators.dominate(cfg, entry);
+        dominators.number(cfg, entry);
+        dominators
+    }
+
     /// "A Simple, Fast Dominance Algorithm", Cooper, Harvey and Kennedy.
-    fn dominate(&mut self, entry: Block) {
+    fn dominate(&mut self, cfg: &Cfg, entry: Block) {
         self.idom[entry] = Some(entry);
         let mut changed = true;
         while changed {
             changed = false;
-            for at in (0..self.postorder.len()).rev() {
-                let Some(&block) = self.postorder.get(at) else { continue };
-                if block == entry {
-                    continue;
-                }
-                let known = self.preds[block].iter().copied().filter(|pred| self.idom[*pred].is_some());
-                let idom = known.reduce(|a, b| self.intersect(a, b));
+            for block in cfg.reverse_postorder().filter(|block| *block != entry) {
+                let preds = cfg.predecessors(block).iter().copied();
+                let known = preds.filter(|pred| self.idom[*pred].is_some());
+                let idom = known.reduce(|a, b| self.intersect(cfg, a, b));
                 if idom.is_some() && self.idom[block] != idom {
                     self.idom[block] = idom;
                     changed = true;
@@ -81,9 +138,9 @@ impl Cfg {
         }
     }
 
-    fn number(&mut self, entry: Block) {
+    fn number(&mut self, cfg: &Cfg, entry: Block) {
         let mut children: SecondaryMap<Block, Vec<Block>> = SecondaryMap::new();
-        for &block in &self.postorder {
+        for &block in &cfg.postorder {
             if let Some(idom) = self.immediate_dominator(block) {
                 children[idom].push(block);
             }
@@ -103,37 +160,15 @@ impl Cfg {
         }
     }
 
-    fn intersect(&self, mut a: Block, mut b: Block) -> Block {
+    fn intersect(&self, cfg: &Cfg, mut a: Block, mut b: Block) -> Block {
         while a != b {
-            let deeper = if self.position[a] > self.position[b] { &mut a } else { &mut b };
+            let deeper = if cfg.position[a] > cfg.position[b] { &mut a } else { &mut b };
             match self.idom[*deeper] {
                 Some(up) if up != *deeper => *deeper = up,
                 _ => return a.min(b),
             }
         }
         a
-    }
-
-    /// The blocks that jump here, one entry for each edge.
-    #[must_use]
-    pub fn predecessors(&self, block: Block) -> &[Block] {
-        &self.preds[block]
-    }
-
-    /// Whether the entry leads here.
-    #[must_use]
-    pub fn is_reachable(&self, block: Block) -> bool {
-        self.position[block] != 0
-    }
-
-    /// The reachable blocks in the order of the layout.
-    pub fn reachable<'a>(&'a self, func: &'a Function) -> impl Iterator<Item = Block> + 'a {
-        func.layout.iter().copied().filter(|block| self.is_reachable(*block))
-    }
-
-    /// The reachable blocks, each before those it dominates.
-    pub fn reverse_postorder(&self) -> impl Iterator<Item = Block> + '_ {
-        self.postorder.iter().rev().copied()
     }
 
     /// The closest block that every path to `block` goes through; none for the entry.
@@ -151,7 +186,6 @@ impl Cfg {
 }
 
 /// The blocks a block may go to, one entry for each edge.
-#[must_use]
-pub fn successors(func: &Function, block: Block) -> Vec<Block> {
-    func.terminator(block).map(InstData::targets).unwrap_or_default().iter().map(|call| call.block).collect()
+pub fn successors(func: &Function, block: Block) -> impl DoubleEndedIterator<Item = Block> + '_ {
+    func.terminator(block).into_iter().flat_map(|last| last.targets().map(|call| call.block))
 }

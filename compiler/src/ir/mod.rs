@@ -26,6 +26,9 @@
 
 pub mod entities;
 pub mod function;
+pub mod inst;
+pub mod opcodes;
+pub mod refs;
 
 pub mod builder;
 
@@ -39,6 +42,8 @@ pub mod verify;
 pub use builder::*;
 pub use entities::*;
 pub use function::*;
+pub use inst::*;
+pub use refs::*;
 
 #[cfg(test)]
 mod tests;

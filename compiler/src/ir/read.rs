@@ -7,16 +7,17 @@
 
 use core::fmt;
 use core::str::FromStr;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cranelift_entity::{EntityRef, PrimaryMap, SecondaryMap};
 use oomc_abi::helpers;
 use oomc_abi::kfuncs::KfuncId;
 
-use super::write::result_type;
+use super::opcodes::{Kind, Opcode, Part};
 use super::{
-    BinOp, Block, BlockCall, BlockData, Cond, Enumerator, Field, Function, GlobalData, InstData, MapData,
-    MapKind, Module, Operand, Param, Refs, Signature, Size, SlotData, Type, Value,
+    BinOp, Block, BlockCall, BlockData, Cond, Enumerator, Field, FieldFact, Function, GlobalData, InstData,
+    MapData, MapKind, Module, Operand, Param, Refs, Signature, Size, SlotData, Type, Value,
 };
 
 /// Why a text is no IR.
@@ -236,7 +237,7 @@ impl Reader {
         line.expect("function")?;
         let Signature { name, params } = signature(line)?;
         line.expect("{")?;
-        let func = Function { params, ..Function::new(name) };
+        let func = Function::with_params(name, params);
         Ok(Open { func, block: None, placed: SecondaryMap::new() })
     }
 
@@ -311,134 +312,146 @@ impl Reader {
         let data = self.data(func, line)?;
         let inst = func.insts.push(data);
         if let Some((value, pointer)) = result {
-            let ty = if pointer { Some(Type::Ptr) } else { result_type(func, &func.insts[inst]) };
+            let ty = if pointer { Some(Type::Ptr) } else { func.result_type(&func.insts[inst]) };
             match ty {
                 Some(ty) => func.values[value] = ty,
                 None => return line.error_at(start, "the operation has no result"),
             }
-            func.results[inst] = Some(value);
+            func.set_result(inst, value);
         }
         func.blocks[block].insts.push(inst);
         Ok(())
     }
 
+    /// An instruction without its result, by the row of its opcode.
     fn data(&self, func: &mut Function, line: &mut Line<'_>) -> Result<InstData> {
         line.space();
         let start = line.at;
         let word = line.word();
+        let named = Opcode::ALL.iter().find_map(|opcode| Some((*opcode, in_name(*opcode, word)?)));
+        let Some((opcode, mut parts)) = named else {
+            return line.error_at(start, format!("`{word}` is no operation"));
+        };
+        let opcode = if word == CALL { self.called(line) } else { opcode };
+        let mut kinds = opcode.row().operands.iter().copied().skip(parts.len()).peekable();
+        let mut first = true;
+        while let Some(kind) = kinds.next() {
+            match kind {
+                Kind::Condition | Kind::Arguments | Kind::Byte => {}
+                Kind::Object => {
+                    let object = if line.eat(",") { Some(value(func, line)?) } else { None };
+                    parts.push(Part::Object(object));
+                    continue;
+                }
+                _ if first => first = false,
+                _ => line.expect(",")?,
+            }
+            if kind == Kind::Pointer && kinds.next_if_eq(&Kind::Offset).is_some() {
+                let (ptr, offset) = address(func, line)?;
+                parts.extend([Part::Value(ptr), Part::I32(offset)]);
+            } else {
+                parts.push(self.part(kind, func, line)?);
+            }
+        }
+        match opcode.build(parts) {
+            Some(data) => Ok(data),
+            None => line.error_at(start, format!("`{word}` has other operands")),
+        }
+    }
+
+    /// Which of the opcodes named `call` it is, by the callee that comes next.
+    fn called(&self, line: &mut Line<'_>) -> Opcode {
+        line.space();
+        let before = line.at;
+        let name = line.word();
+        line.at = before;
+        if is_reference(name, "fn") {
+            Opcode::CallFunc
+        } else if KfuncId::by_name(name).is_some() {
+            Opcode::Call
+        } else {
+            Opcode::CallHelper
+        }
+    }
+
+    /// An operand that stands by itself.
+    fn part(&self, kind: Kind, func: &mut Function, line: &mut Line<'_>) -> Result<Part<'static>> {
         let refs = &self.refs;
-        if let Some(op) = BinOp::ALL.iter().find(|op| format!("{op:?}").eq_ignore_ascii_case(word)) {
-            let a = value_then_comma(func, line)?;
-            return Ok(InstData::Binary(*op, a, operand(func, line)?));
-        }
-        if let Some(size) = sized(word, "sext") {
-            return Ok(InstData::SignExtend(size, value(func, line)?));
-        }
-        if let Some(size) = sized(word, "load") {
-            let (ptr, offset) = address(func, line)?;
-            return Ok(InstData::Load { size, ptr, offset });
-        }
-        if let Some(size) = sized(word, "store") {
-            let (ptr, offset) = address(func, line)?;
-            line.expect(",")?;
-            return Ok(InstData::Store { size, ptr, offset, value: operand(func, line)? });
-        }
-        Ok(match word {
-            "iconst" => InstData::Iconst(line.number()?),
-            "load.ctx" => InstData::LoadCtx(line.number()?),
-            "param" => InstData::Param(line.number()?),
-            "load.field" => {
-                let ptr = value_then_comma(func, line)?;
-                InstData::LoadField { ptr, field: declared(line, "fd", &refs.fields)? }
+        line.space();
+        let start = line.at;
+        Ok(match kind {
+            Kind::Operator | Kind::Width | Kind::Fact | Kind::Offset | Kind::Object => {
+                return line.error("an operand of the name stands here");
             }
-            "load.ptr" => {
-                let ptr = value_then_comma(func, line)?;
-                InstData::LoadPtr { ptr, field: declared(line, "fd", &refs.fields)? }
-            }
-            "field.addr" => {
-                let ptr = value_then_comma(func, line)?;
-                InstData::FieldAddr { ptr, field: declared(line, "fd", &refs.fields)? }
-            }
-            "field.exists" => InstData::FieldExists(declared(line, "fd", &refs.fields)?),
-            "field.size" | "field.lshift" | "field.rshift" | "field.offset" => {
-                let fact = match word {
-                    "field.size" => super::FieldFact::Size,
-                    "field.lshift" => super::FieldFact::LeftShift,
-                    "field.offset" => super::FieldFact::Offset,
-                    _ => super::FieldFact::RightShift,
-                };
-                InstData::FieldFact(fact, declared(line, "fd", &refs.fields)?)
-            }
-            "enum.value" => InstData::EnumValue(declared(line, "en", &refs.enums)?),
-            "enum.exists" => InstData::EnumExists(declared(line, "en", &refs.enums)?),
-            "type.id" => InstData::TypeId(declared(line, "ty", &refs.types)?),
-            "ksym.addr" => InstData::KsymAddr(declared(line, "ks", &refs.ksyms)?),
-            "kfunc.addr" => {
-                line.space();
-                let (start, name) = (line.at, line.word());
-                match KfuncId::by_name(name) {
-                    Some(kfunc) => InstData::KfuncAddr(kfunc),
-                    None => return line.error_at(start, format!("there is no function `{name}`")),
+            Kind::Condition => {
+                let word = line.word();
+                let cond = Cond::ALL.iter().find(|cond| format!("{cond:?}").eq_ignore_ascii_case(word));
+                match cond {
+                    Some(cond) => Part::Cond(*cond),
+                    None => return line.error_at(start, format!("`{word}` is no condition")),
                 }
             }
-            "map.addr" => InstData::MapAddr(declared(line, "map", &refs.maps)?),
-            "stack.addr" => InstData::StackAddr(declared(line, "ss", &func.slots)?),
-            "global.addr" => {
-                line.space();
+            Kind::Constant => Part::I64(line.number()?),
+            Kind::Word | Kind::Parameter | Kind::Point => Part::U32(line.number()?),
+            Kind::Byte => {
+                line.expect("+")?;
+                Part::U32(line.number()?)
+            }
+            Kind::Pointer | Kind::Number | Kind::Compared => Part::Value(value(func, line)?),
+            Kind::NumberOrImm | Kind::Stored | Kind::ComparedWith => Part::Operand(operand(func, line)?),
+            Kind::Field => Part::Field(declared(line, "fd", &refs.fields)?),
+            Kind::Enumerator => Part::Enumerator(declared(line, "en", &refs.enums)?),
+            Kind::Type => Part::Type(declared(line, "ty", &refs.types)?),
+            Kind::Ksym => Part::Ksym(declared(line, "ks", &refs.ksyms)?),
+            Kind::Slot => Part::Slot(declared(line, "ss", &func.slots)?),
+            Kind::Map => Part::Map(declared(line, "map", &refs.maps)?),
+            Kind::Function => Part::Function(declared(line, "fn", &refs.functions)?),
+            Kind::Global => {
+                // Its number ends where the byte begins.
                 let plus = line.rest().find('+').unwrap_or(0);
                 let mut name = Line { text: line.text.get(..line.at + plus).unwrap_or(""), ..*line };
                 let global = declared(&mut name, "gl", &refs.globals)?;
                 line.at = name.at;
-                line.expect("+")?;
-                InstData::GlobalAddr { global, offset: line.number()? }
+                Part::Global(global)
             }
-            "ptr.add" => {
-                let ptr = value_then_comma(func, line)?;
-                InstData::PtrAdd(ptr, value(func, line)?)
+            Kind::Kfunc => {
+                let name = line.word();
+                match KfuncId::by_name(name) {
+                    Some(kfunc) => Part::Kfunc(kfunc),
+                    None => return line.error_at(start, format!("there is no function `{name}`")),
+                }
             }
-            "call" => self.call(func, line)?,
-            "mark" => {
-                let point = line.number()?;
-                let object = if line.eat(",") { Some(value(func, line)?) } else { None };
-                InstData::Mark { point, object }
+            Kind::Helper => {
+                let name = line.word();
+                match helpers::ALL.iter().find(|helper| helper.name == name) {
+                    Some(helper) => Part::Helper(*helper),
+                    None => return line.error_at(start, format!("there is no function `{name}`")),
+                }
             }
-            "jump" => InstData::Jump(target(func, line)?),
-            "br" => {
-                line.space();
-                let before = line.at;
-                let word = line.word();
-                let cond = Cond::ALL.iter().find(|cond| format!("{cond:?}").eq_ignore_ascii_case(word));
-                let Some(&cond) = cond else {
-                    return line.error_at(before, format!("`{word}` is no condition"));
-                };
-                let a = value_then_comma(func, line)?;
-                let b = operand(func, line)?;
-                line.expect(",")?;
-                let then = target(func, line)?;
-                line.expect(",")?;
-                InstData::Branch { cond, a, b, then, otherwise: target(func, line)? }
-            }
-            "return" => InstData::Return(operand(func, line)?),
-            _ => return line.error_at(start, format!("`{word}` is no operation")),
+            Kind::Arguments => Part::Arguments(arguments(func, line)?.into()),
+            Kind::Target => Part::Target(Cow::Owned(target(func, line)?)),
         })
     }
+}
 
-    fn call(&self, func: &mut Function, line: &mut Line<'_>) -> Result<InstData> {
-        line.space();
-        let start = line.at;
-        if is_reference(line.rest(), "fn") {
-            let callee = declared(line, "fn", &self.refs.functions)?;
-            return Ok(InstData::CallFunc { func: callee, args: arguments(func, line)? });
+/// The name that three opcodes share.
+const CALL: &str = "call";
+
+/// The operands that an instruction's name tells, if the name is that of the opcode.
+fn in_name(opcode: Opcode, word: &str) -> Option<Vec<Part<'static>>> {
+    let row = opcode.row();
+    let rest = word.strip_prefix(row.name)?;
+    let part = match row.operands.first() {
+        Some(Kind::Operator) => {
+            Part::BinOp(*BinOp::ALL.iter().find(|op| format!("{op:?}").eq_ignore_ascii_case(rest))?)
         }
-        let name = line.word();
-        if let Some(kfunc) = KfuncId::by_name(name) {
-            return Ok(InstData::Call { kfunc, args: arguments(func, line)? });
+        Some(Kind::Width) => {
+            Part::Size(*Size::ALL.iter().find(|size| (size.bytes() * 8).to_string() == rest)?)
         }
-        match helpers::ALL.iter().find(|helper| helper.name == name) {
-            Some(helper) => Ok(InstData::CallHelper { helper: *helper, args: arguments(func, line)? }),
-            None => line.error_at(start, format!("there is no function `{name}`")),
-        }
-    }
+        Some(Kind::Fact) => Part::Fact(*FieldFact::ALL.iter().find(|fact| fact.spelling() == rest)?),
+        _ => return rest.is_empty().then(Vec::new),
+    };
+    Some(vec![part])
 }
 
 /// `block1(v3, v4: ptr):`
@@ -453,7 +466,7 @@ fn block(open: &mut Open, line: &mut Line<'_>) -> Result<()> {
             let param = value(&mut open.func, line)?;
             let ty = if pointer_mark(line)? { Type::Ptr } else { Type::I64 };
             open.func.values[param] = ty;
-            open.func.blocks[block].params.push(param);
+            open.func.add_param(block, param);
             if !line.eat(",") {
                 break;
             }
@@ -595,12 +608,6 @@ fn value_of(func: &mut Function, index: u32) -> Value {
     Value::from_u32(index)
 }
 
-fn value_then_comma(func: &mut Function, line: &mut Line<'_>) -> Result<Value> {
-    let value = value(func, line)?;
-    line.expect(",")?;
-    Ok(value)
-}
-
 fn block_ref(func: &mut Function, line: &mut Line<'_>) -> Result<Block> {
     let index = line.index("block")?;
     while func.blocks.len() <= index as usize {
@@ -651,15 +658,4 @@ fn target(func: &mut Function, line: &mut Line<'_>) -> Result<BlockCall> {
     let block = block_ref(func, line)?;
     let args = if line.rest().starts_with('(') { arguments(func, line)? } else { Vec::new() };
     Ok(BlockCall { block, args })
-}
-
-/// `load32` with the name `load`.
-fn sized(word: &str, name: &str) -> Option<Size> {
-    match word.strip_prefix(name)? {
-        "8" => Some(Size::B1),
-        "16" => Some(Size::B2),
-        "32" => Some(Size::B4),
-        "64" => Some(Size::B8),
-        _ => None,
-    }
 }

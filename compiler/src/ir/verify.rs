@@ -4,10 +4,11 @@
 //! - Every placed block ends in a terminator and has no other; its instructions and parameters belong to
 //!   nobody else.
 //! - Branches go to placed blocks and hand over as many arguments as there are parameters, of their types.
-//! - Every value is defined once, and its definition dominates each use in a reachable block.
+//! - Every value is defined once, where [`Function::def`] says, and its definition dominates each use in a
+//!   reachable block.
 //! - An instruction has a result iff its operation gives one, of the operation's type. A call of a kernel
 //!   function has the result that the table says, or none if nobody reads it.
-//! - Addresses are pointers, arithmetic is on numbers; a pointer is compared only for equality, with
+//! - Operands are of the kinds that the table of opcodes says: addresses are pointers, arithmetic is on numbers; a pointer is compared only for equality, with
 //!   another pointer or the constant 0. A null pointer is the constant 0; no other constant is a pointer.
 //! - Calls have as many arguments as the table says.
 //! - Every reference — field, enumerator, type, symbol, slot, global — exists, and an address within a
@@ -27,13 +28,14 @@
 use core::fmt;
 
 use cranelift_entity::{PrimaryMap, SecondaryMap};
-use oomc_abi::kfuncs::{self, Ret};
+use oomc_abi::kfuncs;
 use oomc_abi::mark;
 
-use super::cfg::Cfg;
+use super::cfg::{self, Cfg, Dominators};
+use super::opcodes::{Gives, Kind, Part};
 use super::{
     Block, BlockCall, Cond, FuncRef, Function, Inst, InstData, Module, Operand, Signature, Size, Type, Value,
-    write,
+    ValueDef, write,
 };
 
 /// A broken invariant.
@@ -136,12 +138,11 @@ fn position(func: FuncRef) -> usize {
 
 /// Follows RCU sections through a function.
 fn rcu(func: &Function, sleeps: impl Fn(FuncRef) -> bool, errors: &mut Vec<String>) {
-    let cfg = Cfg::new(func);
     let mut inside: SecondaryMap<Block, Option<bool>> = SecondaryMap::new();
     let mut fail = |block: Block, inst: Inst, message: &str| {
         errors.push(format!("%{}: {block}: `{}`: {message}", func.name, write::text(func, inst)));
     };
-    for block in cfg.reverse_postorder() {
+    for block in cfg::postorder(func).into_iter().rev() {
         let mut now = inside[block].unwrap_or(false);
         for &inst in &func.blocks[block].insts {
             let sleepable = match &func.insts[inst] {
@@ -217,7 +218,7 @@ impl Verifier<'_> {
             self.errors.push(Error { block, inst: None, text: String::new(), message: message.into() });
             return;
         };
-        let text = inst.map(|inst| write::text(self.func, inst)).unwrap_or_default();
+        let text = inst.map_or_else(String::new, |inst| write::text(self.func, inst));
         self.errors.push(Error { block, inst, text, message: message.into() });
     }
 
@@ -275,8 +276,8 @@ impl Verifier<'_> {
         for &block in &self.func.layout {
             let Some(data) = self.func.blocks.get(block) else { continue };
             self.place = Some((block, None));
-            for &param in &data.params {
-                self.define(param, Definition { block, at: 0 });
+            for (at, &param) in data.params.iter().enumerate() {
+                self.define(param, Definition { block, at: 0 }, ValueDef::Param(block, at));
             }
             for (at, &inst) in data.insts.iter().enumerate() {
                 if !self.func.insts.is_valid(inst) {
@@ -286,34 +287,38 @@ impl Verifier<'_> {
                 let twice = self.owner[inst].replace(block).is_some();
                 self.check(!twice, || "the instruction is in two places".into());
                 if let Some(result) = self.func.results[inst] {
-                    self.define(result, Definition { block, at: at + 1 });
+                    self.define(result, Definition { block, at: at + 1 }, ValueDef::Result(inst));
                 }
             }
         }
         self.place = None;
     }
 
-    fn define(&mut self, value: Value, at: Definition) {
+    fn define(&mut self, value: Value, at: Definition, def: ValueDef) {
         let known = self.func.values.is_valid(value);
         self.check(known, || format!("{value} does not exist"));
         let twice = self.defined[value].replace(at).is_some();
         self.check(!twice, || format!("{value} is defined twice"));
+        let mapped = twice || self.func.def(value) == Some(def);
+        self.check(mapped, || format!("the map of definitions is wrong about {value}"));
     }
 
     fn dominance(&mut self) {
         let func = self.func;
+        let Some(entry) = func.entry() else { return };
         let cfg = Cfg::new(func);
+        let dominators = Dominators::new(&cfg, entry);
         for block in cfg.reachable(func) {
             for (at, &inst) in func.blocks[block].insts.iter().enumerate() {
                 self.place = Some((block, Some(inst)));
-                for value in func.insts[inst].uses() {
+                func.insts[inst].for_each_use(|value| {
                     let holds = match self.defined[value] {
                         Some(def) if def.block == block => def.at <= at,
-                        Some(def) => cfg.dominates(def.block, block),
+                        Some(def) => dominators.dominates(def.block, block),
                         None => false,
                     };
                     self.check(holds, || format!("the definition of {value} does not dominate this use"));
-                }
+                });
             }
         }
     }
@@ -323,25 +328,20 @@ impl Verifier<'_> {
         for &block in &func.layout {
             for &inst in &func.blocks[block].insts {
                 self.place = Some((block, Some(inst)));
-                for value in func.insts[inst].uses() {
+                let data = &func.insts[inst];
+                let mut all_known = true;
+                data.for_each_use(|value| {
                     let known = func.values.is_valid(value);
+                    all_known &= known;
                     self.check(known, || format!("{value} does not exist"));
-                }
-                if func.insts[inst].uses().iter().all(|value| func.values.is_valid(*value)) {
-                    self.inst(inst, &func.insts[inst]);
+                });
+                if all_known {
+                    data.for_each_part(|kind, part| self.part(kind, &part));
+                    self.operation(data);
+                    self.gives(inst, data);
                 }
             }
         }
-    }
-
-    fn result(&mut self, inst: Inst, ty: Type) {
-        let found = self.func.results[inst].map(|value| self.func.values[value]);
-        self.check(found == Some(ty), || format!("the result should be {ty:?}, is {found:?}"));
-    }
-
-    fn no_result(&mut self, inst: Inst) {
-        let none = self.func.results[inst].is_none();
-        self.check(none, || "the operation has no result".into());
     }
 
     fn ptr(&mut self, value: Value) {
@@ -365,163 +365,103 @@ impl Verifier<'_> {
         self.check(known, || "it refers to what does not exist".into());
     }
 
-    fn inst(&mut self, inst: Inst, data: &InstData) {
+    /// What an operand's kind asks.
+    fn part(&mut self, kind: Kind, part: &Part<'_>) {
+        let refs = &self.func.refs;
+        match (kind, part) {
+            (Kind::Pointer, Part::Value(value)) | (Kind::Object, Part::Object(Some(value))) => {
+                self.ptr(*value)
+            }
+            (Kind::Number, Part::Value(value)) => self.num(*value),
+            (Kind::NumberOrImm, Part::Operand(operand)) => self.num_operand(*operand),
+            (Kind::Point, Part::U32(point)) => {
+                let fits = *point < mark::MAX_POINTS;
+                self.check(fits, || format!("the points end at {}", mark::MAX_POINTS));
+            }
+            (_, Part::Field(field)) => self.exists(&refs.fields, *field),
+            (_, Part::Enumerator(of)) => self.exists(&refs.enums, *of),
+            (_, Part::Type(ty)) => self.exists(&refs.types, *ty),
+            (_, Part::Ksym(ksym)) => self.exists(&refs.ksyms, *ksym),
+            (_, Part::Map(map)) => self.exists(&refs.maps, *map),
+            (_, Part::Global(global)) => self.exists(&refs.globals, *global),
+            (_, Part::Function(callee)) => self.exists(&refs.functions, *callee),
+            (_, Part::Slot(slot)) => self.exists(&self.func.slots, *slot),
+            (_, Part::Target(call)) => self.call(call),
+            _ => {}
+        }
+    }
+
+    /// What an operation asks beyond the kinds of its operands.
+    fn operation(&mut self, data: &InstData) {
         let func = self.func;
         match data {
-            InstData::Iconst(imm) => {
-                let ty = func.results[inst].map(|value| func.values[value]);
-                let holds = match ty {
-                    Some(Type::I64) => true,
-                    Some(Type::Ptr) => *imm == 0,
-                    None => false,
-                };
-                self.check(holds, || "a constant is a number, or the null pointer".into());
-            }
-            InstData::Binary(_, a, b) => {
-                self.num(*a);
-                self.num_operand(*b);
-                self.result(inst, Type::I64);
-            }
-            InstData::SignExtend(_, a) => {
-                self.num(*a);
-                self.result(inst, Type::I64);
-            }
-            InstData::LoadCtx(_) => self.result(inst, Type::Ptr),
-            InstData::Param(at) => match func.params.get(*at as usize) {
-                Some(param) => self.result(inst, param.ty()),
-                None => self.fail(format!("the function has {} parameters", func.params.len())),
-            },
-            InstData::Load { ptr, size, .. } => {
-                self.ptr(*ptr);
-                // A pointer is parked in memory of our own only whole.
-                let ty = func.results[inst].map(|value| func.values[value]);
-                let holds = matches!((ty, size), (Some(Type::I64), _) | (Some(Type::Ptr), Size::B8));
-                self.check(holds, || "a load gives a number, or with 8 bytes a pointer".into());
-            }
             InstData::Store { ptr, size, value, .. } => {
-                self.ptr(*ptr);
                 self.writable(*ptr);
                 if let Operand::Value(value) = value
                     && func.values[*value] == Type::Ptr
                 {
                     self.check(*size == Size::B8, || "a pointer is stored whole".into());
                 }
-                self.no_result(inst);
-            }
-            InstData::LoadField { ptr, field } => {
-                self.ptr(*ptr);
-                self.exists(&func.refs.fields, *field);
-                self.result(inst, Type::I64);
-            }
-            InstData::LoadPtr { ptr, field } | InstData::FieldAddr { ptr, field } => {
-                self.ptr(*ptr);
-                self.exists(&func.refs.fields, *field);
-                self.result(inst, Type::Ptr);
-            }
-            InstData::FieldExists(field) | InstData::FieldFact(_, field) => {
-                self.exists(&func.refs.fields, *field);
-                self.result(inst, Type::I64);
-            }
-            InstData::EnumValue(enumerator) | InstData::EnumExists(enumerator) => {
-                self.exists(&func.refs.enums, *enumerator);
-                self.result(inst, Type::I64);
-            }
-            InstData::TypeId(ty) => {
-                self.exists(&func.refs.types, *ty);
-                self.result(inst, Type::I64);
-            }
-            InstData::KsymAddr(ksym) => {
-                self.exists(&func.refs.ksyms, *ksym);
-                self.result(inst, Type::Ptr);
-            }
-            InstData::KfuncAddr(_) => self.result(inst, Type::Ptr),
-            InstData::MapAddr(map) => {
-                self.exists(&func.refs.maps, *map);
-                self.result(inst, Type::Ptr);
-            }
-            InstData::StackAddr(slot) => {
-                self.exists(&func.slots, *slot);
-                self.result(inst, Type::Ptr);
             }
             InstData::GlobalAddr { global, offset } => {
-                self.exists(&func.refs.globals, *global);
                 if let Some(data) = func.refs.globals.get(*global) {
                     let inside = usize::try_from(*offset).is_ok_and(|offset| offset < data.data.len());
                     self.check(inside, || format!("{} has {} bytes", data.name, data.data.len()));
                 }
-                self.result(inst, Type::Ptr);
             }
-            InstData::PtrAdd(ptr, value) => {
-                self.ptr(*ptr);
-                self.num(*value);
-                self.result(inst, Type::Ptr);
-            }
-            InstData::Call { kfunc, args } => {
-                let row = kfunc.row();
-                self.arity(args.len(), row.args);
-                let ty = match row.ret {
-                    Ret::Void => None,
-                    Ret::Ptr => Some(Type::Ptr),
-                    Ret::Bool | Ret::Int | Ret::Long => Some(Type::I64),
-                };
-                let found = func.results[inst].map(|value| func.values[value]);
-                self.check(found.is_none() || found == ty, || {
-                    format!("the result should be {ty:?}, is {found:?}")
-                });
-            }
-            InstData::CallHelper { helper, args } => {
-                self.arity(args.len(), helper.args);
-                let ty = if helper.pointer { Type::Ptr } else { Type::I64 };
-                let found = func.results[inst].map(|value| func.values[value]);
-                self.check(found.is_none_or(|found| found == ty), || {
-                    format!("the result should be {ty:?}, is {found:?}")
-                });
-            }
+            InstData::Call { kfunc, args } => self.arity(args.len(), kfunc.row().args),
+            InstData::CallHelper { helper, args } => self.arity(args.len(), helper.args),
             InstData::CallFunc { func: callee, args } => {
-                self.exists(&func.refs.functions, *callee);
                 if let Some(signature) = func.refs.functions.get(*callee) {
-                    let (given, wanted) = (args.len(), signature.params.len());
-                    self.check(given == wanted, || format!("{wanted} arguments expected, {given} given"));
-                    for (arg, param) in args.iter().zip(&signature.params) {
-                        let same = func.values[*arg] == param.ty();
-                        self.check(same, || format!("{arg} has not the type of its parameter"));
-                    }
+                    self.arguments(args, signature);
                 }
-                let found = func.results[inst].map(|value| func.values[value]);
-                self.check(found != Some(Type::Ptr), || "a function gives a number".into());
             }
-            InstData::Mark { point, object } => {
-                let fits = *point < mark::MAX_POINTS;
-                self.check(fits, || format!("the points end at {}", mark::MAX_POINTS));
-                if let Some(object) = object {
-                    self.ptr(*object);
-                }
-                self.no_result(inst);
+            InstData::Branch { cond, a, b, .. } => self.compare(*cond, *a, *b),
+            _ => {}
+        }
+    }
+
+    /// Whether an instruction has the result that its row says.
+    fn gives(&mut self, inst: Inst, data: &InstData) {
+        let func = self.func;
+        let found = func.results[inst].map(|value| func.values[value]);
+        let wanted = func.result_type(data);
+        match data.opcode().row().gives {
+            Gives::Nothing => self.check(found.is_none(), || "the operation has no result".into()),
+            Gives::NumberOrNull => {
+                let null = matches!(data, InstData::Iconst(0));
+                let holds = found == Some(Type::I64) || found == Some(Type::Ptr) && null;
+                self.check(holds, || "a constant is a number, or the null pointer".into());
             }
-            InstData::Jump(call) => {
-                self.call(call);
-                self.no_result(inst);
+            Gives::NumberOrParked => {
+                // A pointer is parked in memory of our own only whole.
+                let whole = matches!(data, InstData::Load { size: Size::B8, .. });
+                let holds = found == Some(Type::I64) || found == Some(Type::Ptr) && whole;
+                self.check(holds, || "a load gives a number, or with 8 bytes a pointer".into());
             }
-            InstData::Branch { cond, a, b, then, otherwise } => {
-                self.compare(*cond, *a, *b);
-                self.call(then);
-                self.call(otherwise);
-                self.no_result(inst);
+            Gives::Called if found.is_none() => {}
+            Gives::Parameter if matches!(data, InstData::Param(at) if *at as usize >= func.params.len()) => {
+                self.fail(format!("the function has {} parameters", func.params.len()));
             }
-            InstData::Return(value) => {
-                self.num_operand(*value);
-                self.no_result(inst);
+            Gives::Number | Gives::Pointer | Gives::Parameter | Gives::Called => {
+                self.check(found == wanted, || format!("the result should be {wanted:?}, is {found:?}"));
             }
+        }
+    }
+
+    fn arguments(&mut self, args: &[Value], signature: &Signature) {
+        let (given, wanted) = (args.len(), signature.params.len());
+        self.check(given == wanted, || format!("{wanted} arguments expected, {given} given"));
+        for (arg, param) in args.iter().zip(&signature.params) {
+            let same = self.func.values[*arg] == param.ty();
+            self.check(same, || format!("{arg} has not the type of its parameter"));
         }
     }
 
     /// Stores through an address of a global that is frozen would be refused by the kernel.
     fn writable(&mut self, ptr: Value) {
         let func = self.func;
-        let def = self.defined[ptr]
-            .filter(|def| def.at > 0)
-            .and_then(|def| func.blocks[def.block].insts.get(def.at - 1));
-        if let Some(InstData::GlobalAddr { global, .. }) = def.map(|inst| &func.insts[*inst])
+        if let Some(InstData::GlobalAddr { global, .. }) = func.def_inst(ptr)
             && let Some(data) = func.refs.globals.get(*global)
         {
             self.check(!data.read_only, || format!("{} is read-only", data.name));

@@ -2,12 +2,8 @@
 
 use core::fmt::Write as _;
 
-use cranelift_entity::SecondaryMap;
-use oomc_abi::kfuncs::Ret;
-
-use super::{
-    Block, BlockCall, Cond, Function, Global, Inst, InstData, Module, Operand, Param, Refs, Size, Type, Value,
-};
+use super::opcodes::{Kind, Part};
+use super::{Block, BlockCall, Function, Inst, InstData, Module, Operand, Param, Refs, Type, Value};
 
 /// The text of a module: what its functions refer to stands in the first.
 #[must_use]
@@ -32,7 +28,6 @@ pub fn write_with(func: &Function, remarks: impl Fn(Inst) -> Vec<String>) -> Str
 }
 
 fn function(func: &Function, with_refs: bool, remarks: impl Fn(Inst) -> Vec<String>) -> String {
-    let names = Names::new(func);
     let mut out = format!("function {} {{\n", signature(&func.name, &func.params));
     if with_refs {
         refs(&func.refs, &mut out);
@@ -43,7 +38,12 @@ fn function(func: &Function, with_refs: bool, remarks: impl Fn(Inst) -> Vec<Stri
     for &block in &func.layout {
         let _ = writeln!(out, "{}:", head(func, block));
         for &inst in &func.blocks[block].insts {
-            let _ = writeln!(out, "    {}{}", text(func, inst), names.member(func, &func.insts[inst]));
+            let _ = writeln!(
+                out,
+                "    {}{}",
+                text(func, inst),
+                member(func, &func.insts[inst]).unwrap_or_default()
+            );
             for remark in remarks(inst) {
                 let _ = writeln!(out, "    ^ {remark}");
             }
@@ -109,32 +109,15 @@ fn signature(name: &str, params: &[Param]) -> String {
     format!("%{name}({})", params.iter().map(param).collect::<Vec<_>>().join(", "))
 }
 
-/// Which addresses point into a global whose members have names.
-struct Names(SecondaryMap<Value, Option<(Global, u32)>>);
-
-impl Names {
-    fn new(func: &Function) -> Self {
-        let mut names = Self(SecondaryMap::new());
-        for (inst, data) in func.insts.iter() {
-            if let (InstData::GlobalAddr { global, offset }, Some(result)) = (data, func.results[inst]) {
-                names.0[result] = Some((*global, *offset));
-            }
-        }
-        names
-    }
-
-    /// A remark that names the member that a load or store is about.
-    fn member(&self, func: &Function, data: &InstData) -> String {
-        let (InstData::Load { ptr, offset, .. } | InstData::Store { ptr, offset, .. }) = data else {
-            return String::new();
-        };
-        let member = self.0[*ptr].and_then(|(global, base)| {
-            let data = func.refs.globals.get(global)?;
-            let at = usize::try_from(i64::from(base) + i64::from(*offset)).ok()? / 8;
-            data.members.get(at).map(|member| format!("    ; {}.{member}", data.name))
-        });
-        member.unwrap_or_default()
-    }
+/// A remark that names the member of a global that a load or store is about.
+fn member(func: &Function, data: &InstData) -> Option<String> {
+    let (InstData::Load { ptr, offset, .. } | InstData::Store { ptr, offset, .. }) = data else {
+        return None;
+    };
+    let Some(InstData::GlobalAddr { global, offset: base }) = func.def_inst(*ptr) else { return None };
+    let global = func.refs.globals.get(*global)?;
+    let at = usize::try_from(i64::from(*base) + i64::from(*offset)).ok()? / 8;
+    global.members.get(at).map(|member| format!("    ; {}.{member}", global.name))
 }
 
 /// `block1(v3, v4: ptr)`
@@ -156,112 +139,78 @@ pub fn text(func: &Function, inst: Inst) -> String {
     let data = &func.insts[inst];
     let result = func.results[inst].map(|value| {
         // A reader cannot tell a null pointer from a number, nor what was parked in memory.
-        let hidden = func.values.get(value) == Some(&Type::Ptr) && result_type(func, data) != Some(Type::Ptr);
+        let hidden = func.values.get(value) == Some(&Type::Ptr) && func.result_type(data) != Some(Type::Ptr);
         format!("{value}{} = ", if hidden { ": ptr" } else { "" })
     });
     result.unwrap_or_default() + &body(func, data)
 }
 
-/// The type of an operation's result, as far as the operation tells.
-pub(super) fn result_type(func: &Function, data: &InstData) -> Option<Type> {
-    match data {
-        InstData::LoadCtx(_)
-        | InstData::LoadPtr { .. }
-        | InstData::FieldAddr { .. }
-        | InstData::KsymAddr(_)
-        | InstData::KfuncAddr(_)
-        | InstData::MapAddr(_)
-        | InstData::StackAddr(_)
-        | InstData::GlobalAddr { .. }
-        | InstData::PtrAdd(..) => Some(Type::Ptr),
-        InstData::Param(at) => Some(func.params.get(*at as usize).map_or(Type::I64, Param::ty)),
-        InstData::Call { kfunc, .. } => match kfunc.row().ret {
-            Ret::Void => None,
-            Ret::Ptr => Some(Type::Ptr),
-            Ret::Bool | Ret::Int | Ret::Long => Some(Type::I64),
-        },
-        InstData::CallHelper { helper, .. } => Some(if helper.pointer { Type::Ptr } else { Type::I64 }),
-        InstData::Store { .. }
-        | InstData::Mark { .. }
-        | InstData::Jump(_)
-        | InstData::Branch { .. }
-        | InstData::Return(_) => None,
-        InstData::Iconst(_)
-        | InstData::Binary(..)
-        | InstData::SignExtend(..)
-        | InstData::Load { .. }
-        | InstData::LoadField { .. }
-        | InstData::FieldExists(_)
-        | InstData::FieldFact(..)
-        | InstData::EnumValue(_)
-        | InstData::EnumExists(_)
-        | InstData::TypeId(_)
-        | InstData::CallFunc { .. } => Some(Type::I64),
-    }
-}
-
+/// An instruction without its result: name, operands, and a remark that names what a number refers to.
 fn body(func: &Function, inst: &InstData) -> String {
-    match inst {
-        InstData::Iconst(imm) => format!("iconst {imm}"),
-        InstData::Binary(op, a, b) => format!("{} {a}, {}", format!("{op:?}").to_lowercase(), operand(b)),
-        InstData::SignExtend(size, a) => format!("sext{} {a}", bits(*size)),
-        InstData::LoadCtx(index) => format!("load.ctx {index}"),
-        InstData::Param(index) => format!("param {index}"),
-        InstData::Load { size, ptr, offset } => format!("load{} {ptr}{offset:+}", bits(*size)),
-        InstData::Store { size, ptr, offset, value } => {
-            format!("store{} {ptr}{offset:+}, {}", bits(*size), operand(value))
+    let mut out = inst.opcode().row().name.to_owned();
+    let mut between = " ";
+    let mut remark = None;
+    inst.for_each_part(|kind, part| {
+        match kind {
+            Kind::Operator | Kind::Width | Kind::Fact | Kind::Arguments | Kind::Offset | Kind::Byte => {}
+            Kind::Condition => out.push(' '),
+            Kind::Object if matches!(part, Part::Object(None)) => {}
+            _ => {
+                out.push_str(between);
+                between = ", ";
+            }
         }
-        InstData::LoadField { ptr, field } => format!("load.field {ptr}, {field}{}", name(func, *field)),
-        InstData::LoadPtr { ptr, field } => format!("load.ptr {ptr}, {field}{}", name(func, *field)),
-        InstData::FieldAddr { ptr, field } => format!("field.addr {ptr}, {field}{}", name(func, *field)),
-        InstData::FieldExists(field) => format!("field.exists {field}{}", name(func, *field)),
-        InstData::FieldFact(fact, field) => {
-            format!("field.{} {field}{}", fact.spelling(), name(func, *field))
-        }
-        InstData::EnumValue(enumerator) => {
-            format!("enum.value {enumerator}    ; {}", func.refs.enums[*enumerator].name)
-        }
-        InstData::EnumExists(enumerator) => {
-            format!("enum.exists {enumerator}    ; {}", func.refs.enums[*enumerator].name)
-        }
-        InstData::TypeId(ty) => format!("type.id {ty}    ; {}", func.refs.types[*ty]),
-        InstData::KsymAddr(ksym) => format!("ksym.addr {ksym}    ; {}", func.refs.ksyms[*ksym]),
-        InstData::KfuncAddr(kfunc) => format!("kfunc.addr {}", kfunc.row().name),
-        InstData::MapAddr(map) => format!("map.addr {map}    ; {}", func.refs.maps[*map].name),
-        InstData::StackAddr(slot) => format!("stack.addr {slot}"),
-        InstData::GlobalAddr { global, offset } => {
-            format!("global.addr {global}+{offset}    ; {}", func.refs.globals[*global].name)
-        }
-        InstData::PtrAdd(ptr, value) => format!("ptr.add {ptr}, {value}"),
-        InstData::Call { kfunc, args } => format!("call {}({})", kfunc.row().name, list(args)),
-        InstData::CallHelper { helper, args } => format!("call {}({})", helper.name, list(args)),
-        InstData::CallFunc { func: callee, args } => {
-            let name = func.refs.functions.get(*callee).map_or("?", |callee| callee.name.as_str());
-            format!("call {callee}({})    ; {name}", list(args))
-        }
-        InstData::Mark { point, object: None } => format!("mark {point}"),
-        InstData::Mark { point, object: Some(object) } => format!("mark {point}, {object}"),
-        InstData::Jump(call) => format!("jump {}", target(call)),
-        InstData::Branch { cond, a, b, then, otherwise } => {
-            format!("br {} {a}, {}, {}, {}", cond_name(*cond), operand(b), target(then), target(otherwise))
-        }
-        InstData::Return(value) => format!("return {}", operand(value)),
+        let _ = match part {
+            Part::BinOp(op) => write!(out, "{}", format!("{op:?}").to_lowercase()),
+            Part::Cond(cond) => write!(out, "{}", format!("{cond:?}").to_lowercase()),
+            Part::Size(size) => write!(out, "{}", size.bytes() * 8),
+            Part::Fact(fact) => write!(out, "{}", fact.spelling()),
+            Part::I64(number) => write!(out, "{number}"),
+            Part::U32(number) if kind == Kind::Byte => write!(out, "+{number}"),
+            Part::U32(number) => write!(out, "{number}"),
+            Part::I32(number) => write!(out, "{number:+}"),
+            Part::Value(value) | Part::Operand(Operand::Value(value)) => write!(out, "{value}"),
+            Part::Operand(Operand::Imm(imm)) => write!(out, "{imm}"),
+            Part::Object(Some(value)) => write!(out, "{value}"),
+            Part::Object(None) => Ok(()),
+            Part::Kfunc(kfunc) => write!(out, "{}", kfunc.row().name),
+            Part::Helper(helper) => write!(out, "{}", helper.name),
+            Part::Slot(slot) => write!(out, "{slot}"),
+            Part::Arguments(args) => write!(out, "({})", list(&args)),
+            Part::Target(call) => write!(out, "{}", target(&call)),
+            Part::Field(_)
+            | Part::Enumerator(_)
+            | Part::Type(_)
+            | Part::Ksym(_)
+            | Part::Function(_)
+            | Part::Map(_)
+            | Part::Global(_) => {
+                let (reference, name) = reference(&func.refs, &part);
+                remark = Some(name);
+                write!(out, "{reference}")
+            }
+        };
+    });
+    if let Some(name) = remark {
+        let _ = write!(out, "    ; {}", name.unwrap_or_else(|| "?".to_owned()));
     }
+    out
 }
 
-fn name(func: &Function, field: super::FieldRef) -> String {
-    let field = &func.refs.fields[field];
-    format!("    ; {}.{}", field.container, field.path)
-}
-
-fn bits(size: Size) -> u32 {
-    size.bytes() * 8
-}
-
-fn operand(operand: &Operand) -> String {
-    match operand {
-        Operand::Value(value) => value.to_string(),
-        Operand::Imm(imm) => imm.to_string(),
+/// A reference as text, and the name of what it refers to, if that exists.
+fn reference(refs: &Refs, part: &Part<'_>) -> (String, Option<String>) {
+    match part {
+        Part::Field(field) => {
+            let data = refs.fields.get(*field);
+            (field.to_string(), data.map(|data| format!("{}.{}", data.container, data.path)))
+        }
+        Part::Enumerator(of) => (of.to_string(), refs.enums.get(*of).map(|data| data.name.clone())),
+        Part::Type(ty) => (ty.to_string(), refs.types.get(*ty).cloned()),
+        Part::Ksym(ksym) => (ksym.to_string(), refs.ksyms.get(*ksym).cloned()),
+        Part::Function(func) => (func.to_string(), refs.functions.get(*func).map(|data| data.name.clone())),
+        Part::Map(map) => (map.to_string(), refs.maps.get(*map).map(|data| data.name.clone())),
+        Part::Global(global) => (global.to_string(), refs.globals.get(*global).map(|data| data.name.clone())),
+        _ => (String::new(), None),
     }
 }
 
@@ -275,8 +224,4 @@ fn target(call: &BlockCall) -> String {
     } else {
         format!("{}({})", call.block, list(&call.args))
     }
-}
-
-fn cond_name(cond: Cond) -> String {
-    format!("{cond:?}").to_lowercase()
 }

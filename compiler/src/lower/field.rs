@@ -489,19 +489,7 @@ impl Lower<'_> {
         let zero = self.int(0);
         self.b.jump(join, &[zero]);
         self.b.switch_to(has);
-        let (pages, bytes): (Vec<_>, Vec<_>) = terms.iter().partition(|term| term.scale == Scale::Pages);
-        let mut sum = None;
-        for term in pages {
-            sum = Some(self.add_counter(mm, term, sum));
-        }
-        sum = sum.map(|pages| self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT));
-        for term in bytes {
-            sum = Some(self.add_counter(mm, term, sum));
-        }
-        let sum = match sum {
-            Some(sum) => sum,
-            None => self.int(0),
-        };
+        let sum = self.sum_of_counters(mm, terms);
         self.b.jump(join, &[sum]);
         self.b.switch_to(join);
         result
@@ -519,12 +507,44 @@ impl Lower<'_> {
         self.bin(BinOp::Add, pages, moved)
     }
 
-    fn add_counter(&mut self, mm: Value, term: &MmTerm, sum: Option<Value>) -> Value {
-        let counter = self.field_at(mm, members::MM, term.path);
-        let counter = self.at_least_zero(counter);
-        match sum {
-            Some(sum) => self.bin(BinOp::Add, sum, counter),
-            None => counter,
+    /// Counters of an address space, in bytes. A counter that lags behind may be negative for a moment, and then
+    /// counts as 0, as for the kernel.
+    fn sum_of_counters(&mut self, mm: Value, terms: &[MmTerm]) -> Value {
+        let counters: Vec<(Scale, Value)> =
+            terms.iter().map(|term| (term.scale, self.field_at(mm, members::MM, term.path))).collect();
+        let (lagging, fine, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        let mut all = counters.iter().map(|(_, counter)| *counter);
+        let Some(first) = all.next() else { return self.int(0) };
+        let signs = all.fold(first, |signs, counter| self.bin(BinOp::Or, signs, counter));
+        self.b.branch(Cond::Slt, signs, imm(0), lagging, fine);
+        self.b.switch_to(lagging);
+        let clamped: Vec<(Scale, Value)> =
+            counters.iter().map(|(scale, counter)| (*scale, self.at_least_zero(*counter))).collect();
+        let sum = self.sum_in_bytes(&clamped);
+        self.b.jump(join, &[sum]);
+        self.b.switch_to(fine);
+        let sum = self.sum_in_bytes(&counters);
+        self.b.jump(join, &[sum]);
+        self.b.switch_to(join);
+        result
+    }
+
+    fn sum_in_bytes(&mut self, counters: &[(Scale, Value)]) -> Value {
+        let sum = |s: &mut Self, scale, start: Option<Value>| {
+            let of = counters.iter().filter(|(own, _)| *own == scale).map(|(_, counter)| *counter);
+            of.fold(start, |sum, counter| {
+                Some(match sum {
+                    Some(sum) => s.bin(BinOp::Add, sum, counter),
+                    None => counter,
+                })
+            })
+        };
+        let pages = sum(self, Scale::Pages, None);
+        let pages = pages.map(|pages| self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT));
+        match sum(self, Scale::One, pages) {
+            Some(sum) => sum,
+            None => self.int(0),
         }
     }
 

@@ -465,7 +465,7 @@ impl Lower<'_> {
         self.note_victim(kill.selection.unit, victim);
         if let Some(reason) = &kill.reason {
             self.bind(kill.selection.binder, victim);
-            self.note_message(at::REASON, reason);
+            self.note_message([at::REASON, at::REASON_VALUES], reason);
         }
         self.b.jump(join, &[]);
         self.b.switch_to(join);

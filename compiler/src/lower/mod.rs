@@ -396,7 +396,7 @@ impl<'a> Lower<'a> {
             ActionKind::Notify(message) => {
                 self.note_end(End::Quiet);
                 self.prefetch(&message.values().collect::<Vec<_>>());
-                self.note_message(at::NOTICE, message);
+                self.note_message([at::NOTICE, at::NOTICE_VALUES], message);
                 self.b.jump(on_nothing, &[]);
             }
             ActionKind::Count(state) => {

@@ -7,7 +7,7 @@
 
 use super::Lower;
 use crate::hir::CompareOp;
-use crate::ir::{Block, InstData, Operand, Size, Value};
+use crate::ir::{InstData, Operand, Size, Value, ValueDef};
 
 /// How far a value is followed back to the loads that it is made of.
 const DEPTH: u32 = 8;
@@ -70,9 +70,7 @@ impl Lower<'_> {
     }
 
     fn definition(&self, value: Value) -> Option<&InstData> {
-        let func = &*self.b.func;
-        let inst = func.insts.keys().rev().find(|inst| func.results.get(*inst) == Some(&Some(value)))?;
-        func.insts.get(inst)
+        self.b.func.def_inst(value)
     }
 
     fn known(&self, value: Value, depth: u32) -> Option<Known> {
@@ -110,10 +108,7 @@ impl Lower<'_> {
     /// Of a block's parameter: what is known of all that is handed over, if something is of each.
     fn known_param(&self, value: Value, depth: u32) -> Option<Known> {
         let func = &*self.b.func;
-        let place = |(block, data): (Block, &crate::ir::BlockData)| {
-            data.params.iter().position(|param| *param == value).map(|at| (block, at))
-        };
-        let (block, at) = func.blocks.iter().rev().find_map(place)?;
+        let Some(ValueDef::Param(block, at)) = func.def(value) else { return None };
         let args = func.insts.values().flat_map(InstData::targets);
         let mut args = args.filter(|call| call.block == block).filter_map(|call| call.args.get(at));
         let first = self.known(*args.next()?, depth)?;

@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 
+use oomc_abi::members;
 use oomc_abi::record::End;
 
 use super::kill::Taking;
@@ -17,7 +18,7 @@ use super::rank::Kept;
 use super::scratch::Cell;
 use super::shape::Shape;
 use super::{Lower, walk};
-use crate::hir::{ActionKind, BinderId, ExprId, Kill, Policy, Rule};
+use crate::hir::{ActionKind, BinderId, ExprId, Kill, Policy, Rule, Unit};
 use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
 use crate::plan::WalkId;
 
@@ -48,6 +49,9 @@ pub(super) struct Outline {
     searches: HashMap<Shape, Vec<Search>>,
     count: usize,
     in_flight: Option<FuncRef>,
+    /// Whether what several places ask is code that exists once, and the functions that answer.
+    shares: bool,
+    questions: HashMap<Question, FuncRef>,
     /// Writes down a kill unit.
     list: Option<FuncRef>,
     /// Numbers of the policy that the search being lowered takes from cells.
@@ -58,8 +62,10 @@ impl Outline {
     pub(super) fn new(policy: &Policy) -> Self {
         let kills = policy.actions.values().filter(|action| matches!(action.kind, ActionKind::Kill(_)));
         // A picked cgroup is a pointer of the callback, and no function could use it.
+        let kills = kills.count();
         Self {
-            large: policy.picks.is_empty() && (kills.count() >= LARGE || policy.rules.len() >= LONG),
+            shares: kills > 1,
+            large: policy.picks.is_empty() && (kills >= LARGE || policy.rules.len() >= LONG),
             ..Self::default()
         }
     }
@@ -80,17 +86,16 @@ struct Outside {
     candidates: HashMap<BinderId, Value>,
     homes: HashMap<BinderId, Value>,
     home: Option<Value>,
+    in_rcu: bool,
 }
 
-/// The structures that a function's first parameter can point to.
-const MEMCG_PARAMS: &str = oomc_abi::members::MEMCG;
-
 impl Lower<'_> {
-    /// Lowers a part into a function of its own, which gets a memcg, which is the OOM domain
-    /// unless the caller says otherwise, and the event.
-    fn function(&mut self, about: &str, body: impl FnOnce(&mut Self)) -> Function {
-        let params = [about, oomc_abi::members::EVENT].map(|tag| Param::Trusted(tag.to_owned()));
-        let (outer, values) = self.b.begin("", params.to_vec());
+    /// Lowers a part into a function of its own, which gets what the part is about, the memcg of the OOM domain, and
+    /// the event.
+    fn function(&mut self, about: &[&str], body: impl FnOnce(&mut Self, &[Value])) -> Function {
+        let params = about.iter().chain(&[members::MEMCG, members::EVENT]);
+        let params = params.map(|tag| Param::Trusted((*tag).to_owned())).collect();
+        let (outer, values) = self.b.begin("", params);
         let outside = Outside {
             oc: self.oc,
             domain: self.domain,
@@ -100,11 +105,13 @@ impl Lower<'_> {
             candidates: core::mem::take(&mut self.candidates),
             homes: core::mem::take(&mut self.homes),
             home: self.home.take(),
+            in_rcu: core::mem::take(&mut self.in_rcu),
         };
-        if let [domain, oc] = *values.as_slice() {
-            (self.domain, self.oc) = (domain, oc);
+        if let [about @ .., domain, oc] = values.as_slice() {
+            (self.domain, self.oc) = (*domain, *oc);
+            body(self, about);
         }
-        body(self);
+        self.in_rcu = outside.in_rcu;
         self.oc = outside.oc;
         self.domain = outside.domain;
         self.progress = outside.progress;
@@ -124,8 +131,8 @@ impl Lower<'_> {
         known
     }
 
-    fn call_func(&mut self, func: FuncRef, about: Value) -> Value {
-        let args = vec![about, self.oc];
+    fn call_func(&mut self, func: FuncRef, about: &[Value]) -> Value {
+        let args = about.iter().copied().chain([self.domain, self.oc]).collect();
         self.b.value(InstData::CallFunc { func, args }, Type::I64)
     }
 
@@ -157,14 +164,14 @@ impl Lower<'_> {
             return rules.into_iter().for_each(|(index, rule)| self.rule(index, rule));
         }
         for group in rules.chunks(rules.len().div_ceil(GROUPS).max(GROUP)) {
-            let func = self.function(MEMCG_PARAMS, |s| {
+            let func = self.function(&[], |s, _| {
                 let answers = s.answers();
                 group.iter().for_each(|(index, rule)| s.rule(*index, rule));
                 s.b.jump(answers[0], &[]);
                 s.give(answers);
             });
             let func = self.keep("rules", func);
-            let answer = self.call_func(func, self.domain);
+            let answer = self.call_func(func, &[]);
             let next = self.b.create_block();
             let progress = self.progress;
             self.follow(answer, progress, next);
@@ -185,7 +192,7 @@ impl Lower<'_> {
             Some(func) => func,
             None => {
                 let rule = core::mem::take(&mut self.rule);
-                let func = self.function(MEMCG_PARAMS, |s| {
+                let func = self.function(&[], |s, _| {
                     let answers = s.answers();
                     s.run_walk(walk);
                     s.wait([answers[1], answers[2], answers[0]], answers[0]);
@@ -196,7 +203,7 @@ impl Lower<'_> {
                 *self.outline.in_flight.insert(func)
             }
         };
-        let answer = self.call_func(func, self.domain);
+        let answer = self.call_func(func, &[]);
         self.follow(answer, on_victim, on_none);
     }
 
@@ -208,16 +215,53 @@ impl Lower<'_> {
         let func = match self.outline.list {
             Some(list) => list,
             None => {
-                let func = self.function(MEMCG_PARAMS, |s| {
-                    let unit = s.domain;
-                    s.list_below(unit, units);
+                let func = self.function(&[members::MEMCG], |s, about| {
+                    about.iter().for_each(|unit| s.list_below(*unit, units));
                     s.b.effect(InstData::Return(Operand::Imm(PROGRESS)));
                 });
                 let func = self.keep("list", func);
                 *self.outline.list.insert(func)
             }
         };
-        self.call_func(func, unit);
+        self.call_func(func, &[unit]);
+    }
+
+    /// Whether what several places ask is a function.
+    pub(super) fn shares(&self) -> bool {
+        self.outline.shares
+    }
+
+    /// What several places ask of an object is code that exists once: a function, if the policy has several kills.
+    /// The answer is a number.
+    pub(super) fn once(
+        &mut self,
+        question: Question,
+        objects: &[(&str, Value)],
+        ask: impl FnOnce(&mut Self, &[Value]) -> Value,
+    ) -> Value {
+        let values: Vec<Value> = objects.iter().map(|(_, value)| *value).collect();
+        if !self.outline.shares {
+            return ask(self, &values);
+        }
+        let func = match self.outline.questions.get(&question) {
+            Some(func) => *func,
+            None => {
+                let tags: Vec<&str> = objects.iter().map(|(tag, _)| *tag).collect();
+                // Its cells are its own, and its numbers those of the policy.
+                let numbers = self.outline.numbers.take();
+                let func = self.lasting(|s| {
+                    s.function(&tags, |s, about| {
+                        let answer = ask(s, about);
+                        s.b.effect(InstData::Return(Operand::Value(answer)));
+                    })
+                });
+                self.outline.numbers = numbers;
+                let func = self.keep(question.name(), func);
+                self.outline.questions.insert(question, func);
+                func
+            }
+        };
+        self.call_func(func, &values)
     }
 
     /// Whether a kill takes its cells from the part that all kills use.
@@ -286,7 +330,7 @@ impl Lower<'_> {
         taking: Taking,
     ) -> Search {
         self.outline.numbers = Some(Vec::new());
-        let func = self.function(MEMCG_PARAMS, |s| {
+        let func = self.function(&[], |s, _| {
             let none = s.b.create_block();
             let tries = walk::Walk { item: s.domain, carried: Vec::new(), next: none, done: none };
             s.next_candidate(kept, walk, taking, None, &tries);
@@ -309,8 +353,39 @@ impl Lower<'_> {
 
     /// Asks such a function; goes to `none` if there is no further candidate.
     pub(super) fn call_next(&mut self, func: FuncRef, none: Block) {
-        let answer = self.call_func(func, self.domain);
+        let answer = self.call_func(func, &[]);
         self.leave_if(Cond::Eq, answer, Operand::Imm(NOTHING), none);
+    }
+}
+
+/// What functions answer that several places ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Question {
+    /// Whether a `never` on its unit protects an object by itself; with its cgroup, if there are two objects.
+    Never(Unit, usize),
+    /// Whether one protects a cgroup, or one above it.
+    NeverAbove,
+    /// Whether one protects something in the group that the kernel would extend a kill to.
+    NeverInGroup,
+    /// Whether the members of a kill unit forbid a kill, and whether there is somebody to kill.
+    Members,
+    /// The class that clauses on cgroups give a cgroup.
+    ClassAbove,
+    /// The class that clauses on its unit give an object; with its cgroup, if there are two objects.
+    Class(Unit, usize),
+}
+
+impl Question {
+    /// In the symbol of the function.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Never(..) => "never",
+            Self::NeverAbove => "never_above",
+            Self::NeverInGroup => "never_in_group",
+            Self::Members => "members",
+            Self::ClassAbove => "class_above",
+            Self::Class(..) => "class",
+        }
     }
 }
 

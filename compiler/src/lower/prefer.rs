@@ -7,6 +7,7 @@
 use oomc_abi::kfuncs;
 use oomc_abi::members;
 
+use super::outline::Question;
 use super::scratch::Cell;
 use super::walk::Order;
 use super::{Lower, imm};
@@ -26,10 +27,19 @@ impl Lower<'_> {
     /// Finds the class of a memcg, once for all its processes. Needs an RCU section.
     pub(super) fn class_of_cgroup(&mut self, memcg: Value) {
         let Some(class) = self.class else { return };
-        self.put_imm(class, NORMAL);
         if !self.has_preference(Unit::Cgroup) {
-            return;
+            return self.put_imm(class, NORMAL);
         }
+        let found = self.once(Question::ClassAbove, &[(members::MEMCG, memcg)], |s, about| {
+            let found = s.cell();
+            s.put_imm(found, NORMAL);
+            about.iter().for_each(|memcg| s.with_rcu(|s| s.classify_above(*memcg, found)));
+            s.get(found)
+        });
+        self.put(class, found);
+    }
+
+    fn classify_above(&mut self, memcg: Value, class: Cell) {
         let css = self.css_of(memcg);
         self.walk_css(css, Order::Up, &[], |s, walk| {
             // The root has no name and no limits: no clause is about it.
@@ -50,12 +60,20 @@ impl Lower<'_> {
         if unit == Unit::Cgroup || !self.has_preference(Unit::Process) {
             return self.get(class);
         }
-        let (own, join) = (self.cell(), self.b.create_block());
+        let join = self.b.create_block();
         let result = self.b.block_param(join, Type::I64);
-        self.put_imm(own, NORMAL);
-        self.classify(Unit::Process, object, own);
+        let mut objects = vec![(members::TASK, object)];
+        objects.extend(self.home.map(|home| (members::MEMCG, home)));
+        let own = self.once(Question::Class(unit, objects.len()), &objects, |s, about| {
+            let own = s.cell();
+            s.put_imm(own, NORMAL);
+            if s.shares() {
+                s.home = about.get(1).copied();
+            }
+            about.iter().take(1).for_each(|object| s.classify(unit, *object, own));
+            s.get(own)
+        });
         let (told, silent) = (self.b.create_block(), self.b.create_block());
-        let own = self.get(own);
         self.b.branch(Cond::Ne, own, imm(i64::from(NORMAL)), told, silent);
         self.b.switch_to(told);
         self.b.jump(join, &[own]);

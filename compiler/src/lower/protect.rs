@@ -9,11 +9,12 @@ use oomc_abi::consts::{OOM_SCORE_ADJ_MIN, PF_KTHREAD};
 use oomc_abi::kfuncs;
 use oomc_abi::members;
 
+use super::outline::Question;
 use super::scratch::Cell;
 use super::walk::{Order, Tasks};
 use super::{Lower, imm};
 use crate::hir::{ExprId, Unit};
-use crate::ir::{Block, Cond, Operand, Value};
+use crate::ir::{BinOp, Block, BlockCall, Cond, InstData, Operand, Type, Value};
 use crate::trace::{PointKind, Protection};
 
 impl Lower<'_> {
@@ -28,6 +29,44 @@ impl Lower<'_> {
 
     /// Leaves to `protected` if a clause on this unit holds for the object.
     pub(super) fn never(&mut self, unit: Unit, object: Value, protected: Block) {
+        if !self.has_never(unit) {
+            return;
+        }
+        if !self.shares() {
+            return self.ask_never(unit, object, protected);
+        }
+        let home = self.home;
+        let objects = match (unit, home) {
+            (Unit::Process, Some(home)) => vec![(members::TASK, object), (members::MEMCG, home)],
+            (Unit::Process, None) => vec![(members::TASK, object)],
+            (Unit::Cgroup, _) => vec![(members::MEMCG, object)],
+        };
+        let question = Question::Never(unit, objects.len());
+        let answer = self.once(question, &objects, |s, about| {
+            s.home = about.get(1).copied();
+            match about.first() {
+                Some(object) => s.answer(|s, yes| s.ask_never(unit, *object, yes)),
+                None => s.broken("a question about nothing"),
+            }
+        });
+        self.leave_if(Cond::Ne, answer, imm(0), protected);
+    }
+
+    /// 1 if the part leaves to the block, else 0.
+    fn answer(&mut self, part: impl FnOnce(&mut Self, Block)) -> Value {
+        let (yes, join) = (self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        part(self, yes);
+        let no = self.int(0);
+        self.b.jump(join, &[no]);
+        self.b.switch_to(yes);
+        let one = self.int(1);
+        self.b.jump(join, &[one]);
+        self.b.switch_to(join);
+        result
+    }
+
+    fn ask_never(&mut self, unit: Unit, object: Value, protected: Block) {
         let policy = self.policy;
         for (index, never) in policy.nevers.iter().enumerate().filter(|(_, never)| never.unit == unit) {
             let next = self.b.create_block();
@@ -83,6 +122,23 @@ impl Lower<'_> {
         if !self.has_never(Unit::Cgroup) {
             return;
         }
+        let answer = self.once(Question::NeverAbove, &[(members::MEMCG, memcg)], |s, about| {
+            let found = s.cell();
+            s.put_imm(found, 0);
+            about.iter().for_each(|memcg| s.with_rcu(|s| s.ask_above(*memcg, found)));
+            s.get(found)
+        });
+        self.or_into(protected, answer);
+    }
+
+    /// Sets a cell if an answer is not 0.
+    fn or_into(&mut self, cell: Cell, answer: Value) {
+        let before = self.get(cell);
+        let both = self.bin(BinOp::Or, before, answer);
+        self.put(cell, both);
+    }
+
+    fn ask_above(&mut self, memcg: Value, protected: Cell) {
         let css = self.css_of(memcg);
         self.walk_css(css, Order::Up, &[], |s, walk| {
             // The root has no name and no limits: no clause is about it.
@@ -110,6 +166,16 @@ impl Lower<'_> {
         if self.policy.nevers.is_empty() {
             return;
         }
+        let answer = self.once(Question::NeverInGroup, &[(members::MEMCG, memcg)], |s, about| {
+            let found = s.cell();
+            s.put_imm(found, 0);
+            about.iter().for_each(|memcg| s.with_rcu(|s| s.ask_group(*memcg, found)));
+            s.get(found)
+        });
+        self.or_into(protected, answer);
+    }
+
+    fn ask_group(&mut self, memcg: Value, protected: Cell) {
         // As the kernel does: the highest ancestor with the flag, up to the OOM domain.
         let group = self.cell();
         self.put_imm(group, 0);
@@ -153,6 +219,40 @@ impl Lower<'_> {
     /// unit: an unkillable process counts as protected, and `alive` is set if there is somebody to kill.
     /// Needs an RCU section.
     pub(super) fn scan_unit(&mut self, unit: Value, protected: Cell, alive: Option<Cell>) {
+        let Some(alive) = alive.filter(|_| self.shares()) else {
+            return self.ask_members(unit, protected, alive);
+        };
+        let answer = self.once(Question::Members, &[(members::MEMCG, unit)], |s, about| {
+            let (found, living) = (s.cell(), s.cell());
+            s.put_imm(found, 0);
+            s.put_imm(living, 0);
+            about.iter().for_each(|unit| s.with_rcu(|s| s.ask_members(*unit, found, Some(living))));
+            // One bit each.
+            let (answer, join) = (s.b.create_block(), s.b.create_block());
+            let protected = s.b.block_param(join, Type::I64);
+            let found = s.get(found);
+            let zero = s.int(0);
+            s.b.effect(InstData::Branch {
+                cond: Cond::Ne,
+                a: found,
+                b: imm(0),
+                then: BlockCall { block: answer, args: Vec::new() },
+                otherwise: BlockCall { block: join, args: vec![zero] },
+            });
+            s.b.switch_to(answer);
+            let two = s.int(2);
+            s.b.jump(join, &[two]);
+            s.b.switch_to(join);
+            let living = s.get(living);
+            s.bin(BinOp::Or, protected, living)
+        });
+        let living = self.bin_imm(BinOp::And, answer, 1);
+        self.or_into(alive, living);
+        let found = self.bin_imm(BinOp::And, answer, 2);
+        self.or_into(protected, found);
+    }
+
+    fn ask_members(&mut self, unit: Value, protected: Cell, alive: Option<Cell>) {
         let processes = alive.is_some() || self.has_never(Unit::Process);
         let css = self.css_of(unit);
         self.walk_css(css, Order::Pre, &[], |s, walk| {

@@ -8,7 +8,7 @@ use oomc_abi::record::{Action, End, at};
 use super::walk::Order;
 use super::{Lower, imm};
 use crate::hir::ExprId;
-use crate::ir::{BinOp, Block, Cond, Operand};
+use crate::ir::{BinOp, Block, Cond, Operand, Type, Value};
 
 const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
 
@@ -28,23 +28,58 @@ impl Lower<'_> {
         self.note_end(End::NoRoom);
         let memcg = self.pointer(self.oc, members::OC_MEMCG);
         self.leave_if(Cond::Eq, memcg, imm(0), on_nothing);
-        let pages = self.field(self.domain, members::MEMCG_MAX);
+        let own = self.field(self.domain, members::MEMCG_MAX);
         let unlimited = self.int(PAGE_COUNTER_MAX);
-        self.leave_if(Cond::Uge, pages, Operand::Value(unlimited), on_nothing);
-        let own = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
+        self.leave_if(Cond::Uge, own, Operand::Value(unlimited), on_nothing);
 
+        // From here on in whole pages: an amount of bytes is at most 2^51 of them, so no sum leaves 64 bits.
         let by = self.expr(by, on_nothing);
         self.leave_if(Cond::Sle, by, imm(0), on_nothing);
-        let mut wanted = self.add_sat(own, by);
+        let by = self.bin_imm(BinOp::Ushr, by, PAGE_SHIFT);
+        let mut wanted = self.bin(BinOp::Add, own, by);
         if let Some(up_to) = up_to {
-            // A negative amount is 0; and from here on nothing is so small that a difference wraps.
+            // A negative amount is 0.
             let cap = self.expr(up_to, on_nothing);
             let cap = self.at_least_zero(cap);
+            let cap = self.bin_imm(BinOp::Ushr, cap, PAGE_SHIFT);
             wanted = self.min(wanted, cap);
         }
+        let room = self.room_above();
+        let carried = self.bin(BinOp::Add, own, room);
+        wanted = self.min(wanted, carried);
+        wanted = self.at_most_the_machine(wanted);
 
-        // At an ancestor's limit the next OOM would be the ancestor's, and this policy would not be asked.
+        // At least one hundredth, or an almost full parent would be asked for ever.
+        let gain = self.bin(BinOp::Sub, wanted, own);
+        self.leave_if(Cond::Sle, gain, imm(0), on_nothing);
+        let hundredfold = self.bin_imm(BinOp::Mul, gain, 100);
+        self.leave_if(Cond::Slt, hundredfold, Operand::Value(own), on_nothing);
+        let limit = self.bin_imm(BinOp::Shl, wanted, PAGE_SHIFT);
+        let gain = self.bin_imm(BinOp::Shl, gain, PAGE_SHIFT);
+
+        let (raised, assumed, refused) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.unless_audit(assumed);
+        let result = self.call_int(kfuncs::MEM_CGROUP_RAISE_MAX, &[self.oc, self.domain, limit]);
+        self.b.branch(Cond::Eq, result, imm(0), raised, refused);
+        self.b.switch_to(refused);
+        self.note_end(End::Refused);
+        self.b.jump(on_nothing, &[]);
+        self.b.switch_to(raised);
+        self.count("raises");
+        self.b.jump(assumed, &[]);
+        self.b.switch_to(assumed);
+        self.note_action(Action::RaiseLimit);
+        self.note(at::RESULT, limit);
+        self.note(at::EXPECTED, gain);
+        self.b.jump(on_progress, &[]);
+    }
+
+    /// Pages that the ancestors can still carry: at an ancestor's limit the next OOM would be the ancestor's, and this
+    /// policy would not be asked.
+    fn room_above(&mut self) -> Value {
         let room = self.cell();
+        let unlimited = self.int(PAGE_COUNTER_MAX);
         self.put(room, unlimited);
         self.with_rcu(|s| {
             let css = s.css_of(s.domain);
@@ -63,46 +98,23 @@ impl Lower<'_> {
                 s.b.jump(walk.next, &[]);
             });
         });
-        let room = self.get(room);
-        let room = self.bin_imm(BinOp::Shl, room, PAGE_SHIFT);
-        let carried = self.add_sat(own, room);
-        wanted = self.min(wanted, carried);
+        self.get(room)
+    }
 
+    /// Pages, at most those of the machine, as far as they are known.
+    fn at_most_the_machine(&mut self, pages: Value) -> Value {
         let (known, join) = (self.b.create_block(), self.b.create_block());
-        let limit = self.b.block_param(join, crate::ir::Type::I64);
+        let result = self.b.block_param(join, Type::I64);
         let total = self.get(self.globals.total_memory);
         let unknown = self.b.create_block();
         self.b.branch(Cond::Ne, total, imm(0), known, unknown);
         self.b.switch_to(known);
-        let clamped = self.min(wanted, total);
+        let total = self.bin_imm(BinOp::Ushr, total, PAGE_SHIFT);
+        let clamped = self.min(pages, total);
         self.b.jump(join, &[clamped]);
         self.b.switch_to(unknown);
-        self.b.jump(join, &[wanted]);
+        self.b.jump(join, &[pages]);
         self.b.switch_to(join);
-
-        // Whole pages; and at least one hundredth, or an almost full parent would be asked for ever.
-        let limit = self.bin_imm(BinOp::And, limit, -(PAGE_SIZE as i32));
-        let gain = self.bin(BinOp::Sub, limit, own);
-        self.leave_if(Cond::Sle, gain, imm(0), on_nothing);
-        let hundredth = self.bin_imm(BinOp::Add, own, 99);
-        let hundredth = self.bin_imm(BinOp::Udiv, hundredth, 100);
-        self.leave_if(Cond::Slt, gain, Operand::Value(hundredth), on_nothing);
-
-        let (raised, assumed, refused) =
-            (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        self.unless_audit(assumed);
-        let result = self.call_int(kfuncs::MEM_CGROUP_RAISE_MAX, &[self.oc, self.domain, limit]);
-        self.b.branch(Cond::Eq, result, imm(0), raised, refused);
-        self.b.switch_to(refused);
-        self.note_end(End::Refused);
-        self.b.jump(on_nothing, &[]);
-        self.b.switch_to(raised);
-        self.count("raises");
-        self.b.jump(assumed, &[]);
-        self.b.switch_to(assumed);
-        self.note_action(Action::RaiseLimit);
-        self.note(at::RESULT, limit);
-        self.note(at::EXPECTED, gain);
-        self.b.jump(on_progress, &[]);
+        result
     }
 }

@@ -9,7 +9,7 @@ use oomc_abi::helpers;
 use oomc_abi::maps;
 use oomc_abi::members;
 use oomc_abi::record::{
-    self, Action, End, MAX_CANDIDATES, MAX_KEYS, MAX_RULES, NAME_BYTES, NAME_WORDS, at, candidate,
+    self, Action, End, MAX_CANDIDATES, MAX_KEYS, MAX_RULES, NAME_BYTES, NAME_WORDS, SAME_WORDS, at, candidate,
 };
 
 use super::rank::{Kept, Order};
@@ -19,21 +19,6 @@ use crate::hir::{Anchor, ExprId, ExprKind, Message, Ty, Unit};
 use crate::ir::{
     BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Type, Value,
 };
-
-/// What is compared with the decision before, in words of the record. Two decisions that agree in these are
-/// equal: the same was done about the same cgroup for the same reason.
-const SAME: &[u32] = &[
-    at::DOMAIN,
-    at::FLAGS,
-    at::ANSWER,
-    at::ACTION,
-    at::RULE,
-    at::RESULT,
-    at::VICTIM,
-    at::REASON,
-    at::NOTICE,
-    at::FAILED_WALKS,
-];
 
 /// Bytes of the value in which a record is composed: the index of a candidate is masked to a power of two, and so
 /// there is room for as many.
@@ -73,12 +58,13 @@ struct Last {
     number: Cell,
     first: Cell,
     count: Cell,
-    same: Vec<Cell>,
+    /// [`SAME_WORDS`] words.
+    same: Cell,
 }
 
 impl Lower<'_> {
     fn record(&mut self, word: u32) -> Value {
-        self.b.value(InstData::GlobalAddr { global: self.globals.record, offset: word * 8 }, Type::Ptr)
+        self.b.value(InstData::GlobalAddr { global: self.globals.scratch, offset: word * 8 }, Type::Ptr)
     }
 
     fn put_word(&mut self, word: u32, value: Operand) {
@@ -272,11 +258,11 @@ impl Lower<'_> {
     }
 
     /// A message: its number, and its values as they are now.
-    pub(super) fn note_message(&mut self, word: u32, message: &Message) {
+    pub(super) fn note_message(&mut self, [word, values]: [u32; 2], message: &Message) {
         let Some(number) = self.policy.messages().position(|(of, _)| of == self.action) else { return };
         self.note_imm(word, number as i32 + 1);
         for (index, value) in (0_u32..).zip(message.values()) {
-            self.note_value(word + 1 + index * NAME_WORDS, value);
+            self.note_value(values + index * NAME_WORDS, value);
         }
     }
 
@@ -356,6 +342,25 @@ impl Lower<'_> {
         self.b.switch_to(join);
     }
 
+    /// Whether words of the record are those of the decision before. The domain's id is not 0, so the first decision
+    /// differs from none.
+    fn compare_words(&mut self, first: u32, last: Cell, equal: Block, differs: Block) {
+        let (head, same) = (self.b.create_block(), self.b.create_block());
+        let at = self.b.block_param(head, Type::I64);
+        let zero = self.int(0);
+        self.b.jump(head, &[zero]);
+        self.b.switch_to(head);
+        self.leave_if(Cond::Uge, at, imm(i64::from(SAME_WORDS) * 8), equal);
+        let [now, before] = [self.record(first), self.area_addr(last)].map(|start| {
+            let word = self.b.value(InstData::PtrAdd(start, at), Type::Ptr);
+            self.load(Size::B8, word, 0)
+        });
+        self.b.branch(Cond::Ne, now, Operand::Value(before), differs, same);
+        self.b.switch_to(same);
+        let next = self.bin_imm(BinOp::Add, at, 8);
+        self.b.jump(head, &[next]);
+    }
+
     /// Publishes the record with what the policy answers.
     pub(super) fn publish(&mut self, answer: Value) {
         self.note(at::ANSWER, answer);
@@ -363,18 +368,12 @@ impl Lower<'_> {
             number: self.cell(),
             first: self.cell(),
             count: self.cell(),
-            same: SAME.iter().map(|_| self.cell()).collect(),
+            same: self.area(SAME_WORDS * 8),
         };
         let (differs, equal, publish) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let now = self.get(self.globals.now);
         self.note(at::LAST, now);
-        let number = self.get(last.number);
-        self.leave_if(Cond::Eq, number, imm(0), differs);
-        for (word, cell) in SAME.iter().zip(&last.same) {
-            let (word, cell) = (self.noted(*word), self.get(*cell));
-            self.leave_if(Cond::Ne, word, Operand::Value(cell), differs);
-        }
-        self.b.jump(equal, &[]);
+        self.compare_words(at::FLAGS, last.same, equal, differs);
 
         self.b.switch_to(equal);
         let first = self.get(last.first);
@@ -388,10 +387,9 @@ impl Lower<'_> {
         self.put(last.first, now);
         self.put_imm(last.count, 1);
         self.bump(last.number);
-        for (word, cell) in SAME.iter().zip(&last.same) {
-            let word = self.noted(*word);
-            self.put(*cell, word);
-        }
+        let (to, from) = (self.area_addr(last.same), self.record(at::FLAGS));
+        let size = self.int(i64::from(SAME_WORDS) * 8);
+        self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
         self.b.jump(publish, &[]);
 
         self.b.switch_to(publish);

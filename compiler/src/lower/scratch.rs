@@ -15,6 +15,9 @@ use crate::ir::{BinOp, Function, Global, GlobalData, InstData, Operand, Size, Ty
 /// Counters of a policy, in the order of the map; read by `oomc status`.
 const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred", "lost"];
 
+/// Where cells begin: the record of the present event stands before them.
+const DRAFT: u32 = super::record::DRAFT_BYTES as u32;
+
 /// Marks a [`Cell`] of [`Globals::local`].
 const LOCAL: u32 = 1 << 31;
 
@@ -38,13 +41,12 @@ pub(super) struct Globals {
     stats: Global,
     /// Mode and params.
     pub(super) config: Global,
-    /// The record of the present event.
-    pub(super) record: Global,
     /// Where it goes.
     pub(super) records: super::record::Maps,
     /// Labels and counters.
     pub(super) state: super::state::Maps,
-    scratch: Global,
+    /// The record of the present event, and cells behind it: one global, whose address is kept at hand.
+    pub(super) scratch: Global,
     scratch_size: u32,
     /// Scratch that each kill of a large policy uses anew, from the start: so kills of one kind use the same
     /// cells, and can share code.
@@ -73,17 +75,14 @@ impl Globals {
             read_only: false,
         });
         let config = func.refs_mut().globals.push(super::config::global(policy));
-        let record = vec![0; super::record::DRAFT_BYTES];
-        let record = func.refs_mut().globals.push(bytes("draft", ".bss.draft", record));
         let scratch = func.refs_mut().globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
         Self {
             stats,
             config,
-            record,
             records: super::record::Maps::new(func),
             state: super::state::Maps::new(func, policy),
             scratch,
-            scratch_size: 16,
+            scratch_size: DRAFT + 16,
             local: None,
             local_size: 0,
             local_next: None,
@@ -91,8 +90,8 @@ impl Globals {
             strings: None,
             string_bytes: Vec::new(),
             string_offsets: HashMap::new(),
-            now: Cell(0),
-            total_memory: Cell(8),
+            now: Cell(DRAFT),
+            total_memory: Cell(DRAFT + 8),
         }
     }
 
@@ -248,8 +247,9 @@ impl Lower<'_> {
 
     /// Constant bytes, filled up with zeros to a size; [`Self::bytes_address`] finds them.
     pub(super) fn bytes_constant(&mut self, text: &[u8], size: u32) -> u32 {
-        let offset = self.globals.string_bytes.len() as u32;
+        let offset = self.globals.string_bytes.len().next_multiple_of(8) as u32;
         self.strings();
+        self.globals.string_bytes.resize(offset as usize, 0);
         self.globals.string_bytes.extend_from_slice(text);
         self.globals.string_bytes.resize((offset + size) as usize, 0);
         offset

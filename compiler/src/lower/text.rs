@@ -12,6 +12,7 @@ use oomc_abi::{helpers, members};
 use super::field::Item;
 use super::scratch::{Cell, Fetched};
 use super::{Lower, imm};
+use crate::hir::automaton::{self, Automaton, Part};
 use crate::hir::glob::{self, Token};
 use crate::hir::{ExprId, ExprKind, Pattern, RawValue, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
@@ -24,6 +25,19 @@ const PATH_SIZE: u32 = 4096;
 const MAX_LEVELS: i32 = 64;
 /// Rounds of one match. Texts end long before, but the verifier wants a bound.
 const MAX_ROUNDS: i32 = 1 << 16;
+
+/// Names that are compared one by one.
+const FEW_NAMES: usize = 4;
+
+/// Where an automaton stands among the constants.
+#[derive(Clone, Copy, Debug)]
+struct Tables {
+    classes: u32,
+    states: u32,
+    /// Bits of a class.
+    width: i32,
+    state_mask: i32,
+}
 
 /// A text in the scratch value.
 #[derive(Clone, Copy, Debug)]
@@ -59,24 +73,145 @@ impl Lower<'_> {
             }
             _ => return self.b.jump(unknown, &[]),
         };
-        for pattern in patterns.iter().flat_map(glob::alternatives) {
-            let next = self.b.create_block();
-            let start = match text.relative {
-                Some(relative) if !pattern.text().starts_with('/') => {
-                    let start = self.get(relative);
-                    self.leave_if(Cond::Slt, start, imm(0), next);
-                    Some(relative)
-                }
-                _ => None,
-            };
-            match &pattern {
-                Pattern::Literal(literal) => self.equals(text, start, literal, yes),
-                Pattern::Glob(glob) => self.matches_glob(text, start, glob, yes),
-            }
-            self.b.jump(next, &[]);
-            self.b.switch_to(next);
+        let relative = |pattern: &Pattern| text.relative.is_some() && !pattern.text().starts_with('/');
+        let (below, whole): (Vec<Pattern>, Vec<Pattern>) =
+            patterns.iter().flat_map(glob::alternatives).partition(relative);
+        self.matches_one_of(text, None, &whole, yes);
+        if let (Some(start), false) = (text.relative, below.is_empty()) {
+            let from = self.get(start);
+            self.leave_if(Cond::Slt, from, imm(0), no);
+            self.matches_one_of(text, Some(start), &below, yes);
         }
         self.b.jump(no, &[]);
+    }
+
+    /// Leaves to `yes` if the text, from its start, matches one of the patterns.
+    fn matches_one_of(&mut self, text: Text, start: Option<Cell>, patterns: &[Pattern], yes: Block) {
+        if let ([Pattern::Literal(literal)], true) = (patterns, text.size != TASK_COMM_LEN as u32) {
+            return self.equals(text, start, literal, yes);
+        }
+        let literals: Option<Vec<&str>> = patterns
+            .iter()
+            .map(|pattern| match pattern {
+                Pattern::Literal(literal) => Some(literal.as_str()),
+                Pattern::Glob(_) => None,
+            })
+            .collect();
+        match literals {
+            Some(literals) if text.size == TASK_COMM_LEN as u32 && literals.len() <= FEW_NAMES => {
+                self.equals_words(text, &literals, yes);
+            }
+            _ => {
+                for part in automaton::divide(patterns) {
+                    match part {
+                        Part::Automaton(automaton) => self.run_automaton(text, start, &automaton, yes),
+                        Part::Alone(pattern) => self.matches_glob(text, start, pattern.text(), yes),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Leaves to `yes` if a command name is one of these. The kernel fills it up with zeros, so two comparisons of
+    /// eight bytes decide.
+    fn equals_words(&mut self, text: Text, literals: &[&str], yes: Block) {
+        let start = self.area_addr(text.area);
+        let words = [0, 8].map(|offset| self.load(Size::B8, start, offset));
+        for literal in literals.iter().filter(|literal| literal.len() < TASK_COMM_LEN) {
+            let mut bytes = literal.as_bytes().to_vec();
+            bytes.resize(TASK_COMM_LEN, 0);
+            let next = self.b.create_block();
+            let wanted = bytes.chunks(8).map(|word| {
+                word.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)) as i64
+            });
+            for (word, wanted) in words.into_iter().zip(wanted) {
+                let wanted = self.int(wanted);
+                self.leave_if(Cond::Ne, word, Operand::Value(wanted), next);
+            }
+            self.b.jump(yes, &[]);
+            self.b.switch_to(next);
+        }
+    }
+
+    /// Leaves to `yes` if the text, from its start, is one that the automaton matches.
+    fn run_automaton(&mut self, text: Text, start: Option<Cell>, automaton: &Automaton, yes: Block) {
+        let tables = self.tables(automaton);
+        let no = self.b.create_block();
+        if text.size == TASK_COMM_LEN as u32 {
+            let head = self.b.create_block();
+            let (at, state) = (self.b.block_param(head, Type::I64), self.b.block_param(head, Type::I64));
+            let (zero, first) = (self.int(0), self.int(i64::from(automaton::START)));
+            self.b.jump(head, &[zero, first]);
+            self.b.switch_to(head);
+            self.leave_if(Cond::Uge, at, imm(i64::from(text.size)), no);
+            let state = self.next_state(text, tables, at, state, [yes, no]);
+            let at = self.bin_imm(BinOp::Add, at, 1);
+            self.b.jump(head, &[at, state]);
+        } else {
+            let (at, state, found) = (self.cell(), self.cell(), self.cell());
+            let from = match start {
+                Some(start) => self.get(start),
+                None => self.int(0),
+            };
+            self.put(at, from);
+            self.put_imm(state, i32::from(automaton::START));
+            self.put_imm(found, 0);
+            self.walk_numbers(text.size as i32, |s, walk| {
+                let matched = s.b.create_block();
+                let (here, now) = (s.get(at), s.get(state));
+                let next = s.next_state(text, tables, here, now, [matched, walk.done]);
+                s.put(state, next);
+                s.bump(at);
+                s.b.jump(walk.next, &[]);
+                s.b.switch_to(matched);
+                s.put_imm(found, 1);
+                s.b.jump(walk.done, &[]);
+            });
+            let found = self.get(found);
+            self.leave_if(Cond::Ne, found, imm(0), yes);
+            self.b.jump(no, &[]);
+        }
+        self.b.switch_to(no);
+    }
+
+    /// The state behind the byte of a text at an index; leaves where that decides.
+    fn next_state(
+        &mut self,
+        text: Text,
+        tables: Tables,
+        at: Value,
+        state: Value,
+        [matched, dead]: [Block; 2],
+    ) -> Value {
+        let byte = self.byte(text, at);
+        let classes = self.bytes_address(tables.classes);
+        let class = self.b.value(InstData::PtrAdd(classes, byte), Type::Ptr);
+        let class = self.load(Size::B1, class, 0);
+        let class = self.bin_imm(BinOp::And, class, (1 << tables.width) - 1);
+        let state = self.bin_imm(BinOp::And, state, tables.state_mask);
+        let row = self.bin_imm(BinOp::Shl, state, tables.width);
+        let place = self.bin(BinOp::Or, row, class);
+        let place = self.bin_imm(BinOp::Shl, place, 1);
+        let states = self.bytes_address(tables.states);
+        let next = self.b.value(InstData::PtrAdd(states, place), Type::Ptr);
+        let next = self.load(Size::B2, next, 0);
+        self.leave_if(Cond::Eq, next, imm(i64::from(automaton::MATCHED)), matched);
+        self.leave_if(Cond::Eq, next, imm(i64::from(automaton::DEAD)), dead);
+        next
+    }
+
+    /// Writes an automaton down among the constants: the class of each byte, and two bytes for each transition.
+    fn tables(&mut self, automaton: &Automaton) -> Tables {
+        let width = automaton.class_count.next_power_of_two();
+        let rows = automaton.states.len().next_power_of_two();
+        let mut transitions = Vec::with_capacity(rows * width * 2);
+        for row in &automaton.states {
+            let filled = row.iter().copied().chain(core::iter::repeat(automaton::DEAD)).take(width);
+            filled.for_each(|next| transitions.extend(next.to_le_bytes()));
+        }
+        let classes = self.bytes_constant(&automaton.classes, automaton.classes.len() as u32);
+        let states = self.bytes_constant(&transitions, (rows * width * 2) as u32);
+        Tables { classes, states, width: width.trailing_zeros() as i32, state_mask: rows as i32 - 1 }
     }
 
     /// A field that is one of a few words: their numbers are compared.

@@ -4,41 +4,23 @@
 
 use cranelift_entity::SecondaryMap;
 
-use crate::ir::{Block, Function, Inst, Value};
+use super::{incoming, retain_params};
+use crate::ir::{Block, Function, Inst, Value, ValueDef};
 
 /// Runs the pass.
 pub fn run(func: &mut Function) -> bool {
     let live = Live::new(func);
     let mut changed = false;
-    for at in 0..func.layout.len() {
-        let Some(&block) = func.layout.get(at) else { break };
-        let mut insts = core::mem::take(&mut func.blocks[block].insts);
-        let before = insts.len();
-        insts.retain(|inst| {
-            func.insts[*inst].has_effect() || func.results[*inst].is_some_and(|value| live.values[value])
+    let Function { layout, blocks, insts, results, .. } = &mut *func;
+    for block in layout {
+        let placed = &mut blocks[*block].insts;
+        let before = placed.len();
+        placed.retain(|inst| {
+            insts[*inst].has_effect() || results[*inst].is_some_and(|value| live.values[value])
         });
-        changed |= insts.len() != before;
-        if let Some(&last) = insts.last() {
-            drop_arguments(func, last, &live);
-        }
-        func.blocks[block].insts = insts;
+        changed |= placed.len() != before;
     }
-    for block in func.layout.clone() {
-        let params = &mut func.blocks[block].params;
-        let before = params.len();
-        params.retain(|param| live.values[*param]);
-        changed |= params.len() != before;
-    }
-    changed
-}
-
-/// Drops the arguments for parameters that go. The parameters themselves are still there.
-fn drop_arguments(func: &mut Function, terminator: Inst, live: &Live) {
-    let blocks = &func.blocks;
-    for call in func.insts[terminator].targets_mut() {
-        let mut params = blocks[call.block].params.iter();
-        call.args.retain(|_| params.next().is_none_or(|param| live.values[*param]));
-    }
+    changed | retain_params(func, |param| live.values[param])
 }
 
 /// Values that an effect depends on.
@@ -48,38 +30,45 @@ struct Live {
 
 impl Live {
     fn new(func: &Function) -> Self {
-        let mut live = Self { values: SecondaryMap::new() };
-        let mut sources: SecondaryMap<Value, Vec<Value>> = SecondaryMap::new();
+        let incoming = incoming(func);
+        let mut live = Self { values: SecondaryMap::with_capacity(func.values.len()) };
         let mut work = Vec::new();
-        for &block in &func.layout {
-            for &inst in &func.blocks[block].insts {
-                let data = &func.insts[inst];
-                let targets = data.targets();
-                for (param, arg) in
-                    targets.iter().flat_map(|call| params(func, call.block).iter().zip(&call.args))
-                {
-                    sources[*param].push(*arg);
-                }
-                let arguments: usize = targets.iter().map(|call| call.args.len()).sum();
-                let mut uses = data.uses();
+        for inst in func.placed() {
+            let data = &func.insts[inst];
+            if data.has_effect() {
                 // Arguments of targets come last; they are read only if their parameter is.
-                uses.truncate(uses.len() - arguments);
-                if data.has_effect() {
-                    work.extend(uses);
-                } else if let Some(result) = func.results[inst] {
-                    sources[result].extend(uses);
-                }
+                let from = work.len();
+                data.for_each_use(|value| work.push(value));
+                let handed_over: usize = data.targets().map(|call| call.args.len()).sum();
+                work.truncate(from.max(work.len() - handed_over));
             }
         }
         while let Some(value) = work.pop() {
             if !core::mem::replace(&mut live.values[value], true) {
-                work.extend(&sources[value]);
+                sources(func, value, &incoming, |source| work.push(source));
             }
         }
         live
     }
 }
 
-fn params(func: &Function, block: Block) -> &[Value] {
-    &func.blocks[block].params
+/// The values that a value is made of.
+fn sources(
+    func: &Function,
+    value: Value,
+    incoming: &SecondaryMap<Block, Vec<Inst>>,
+    mut each: impl FnMut(Value),
+) {
+    match func.def(value) {
+        // What has an effect is read anyway.
+        Some(ValueDef::Result(inst)) => func.insts[inst].for_each_use(each),
+        Some(ValueDef::Param(block, at)) => {
+            let calls = incoming[block].iter().flat_map(|inst| func.insts[*inst].targets());
+            calls
+                .filter(|call| call.block == block)
+                .filter_map(|call| call.args.get(at))
+                .for_each(|arg| each(*arg));
+        }
+        None => {}
+    }
 }

@@ -3,18 +3,15 @@
 //! Never folds what only the target knows: `field.exists`, `enum.value`, `enum.exists`, `type.id`,
 //! `ksym.addr`.
 
-use cranelift_entity::SecondaryMap;
-
 use super::Replace;
-use crate::ir::cfg::Cfg;
+use crate::ir::cfg;
 use crate::ir::{BinOp, Block, Cond, Function, Inst, InstData, Operand, Size, Value};
 
 /// Runs the pass.
 pub fn run(func: &mut Function) -> bool {
-    let cfg = Cfg::new(func);
-    let mut fold = Fold { defs: SecondaryMap::new(), replace: Replace::default(), changed: false };
+    let mut fold = Fold { replace: Replace::default(), changed: false };
     // Definitions before uses, so one round sees a chain of constants.
-    for block in cfg.reverse_postorder() {
+    for block in cfg::postorder(func).into_iter().rev() {
         fold.block(func, block);
     }
     fold.replace.apply(func);
@@ -22,7 +19,6 @@ pub fn run(func: &mut Function) -> bool {
 }
 
 struct Fold {
-    defs: SecondaryMap<Value, Option<Inst>>,
     replace: Replace,
     changed: bool,
 }
@@ -39,10 +35,7 @@ impl Fold {
     fn block(&mut self, func: &mut Function, block: Block) {
         for at in 0..func.blocks[block].insts.len() {
             let Some(&inst) = func.blocks[block].insts.get(at) else { break };
-            func.insts[inst].map_uses(|value| self.replace.get(value));
-            if let Some(result) = func.results[inst] {
-                self.defs[result] = Some(inst);
-            }
+            self.replace.apply_to(&mut func.insts[inst]);
             // Each step may make the next possible.
             while let Some(outcome) = self.step(func, inst) {
                 self.changed = true;
@@ -61,8 +54,8 @@ impl Fold {
     }
 
     fn constant(&self, func: &Function, value: Value) -> Option<i64> {
-        match func.insts[self.defs[value]?] {
-            InstData::Iconst(imm) => Some(imm),
+        match func.def_inst(value) {
+            Some(InstData::Iconst(imm)) => Some(*imm),
             _ => None,
         }
     }
@@ -180,7 +173,7 @@ impl Fold {
             }
             _ => {}
         }
-        if let Some(InstData::Binary(inner, x, c)) = self.defs[a].map(|inst| &func.insts[inst])
+        if let Some(InstData::Binary(inner, x, c)) = func.def_inst(a)
             && let (Some(c), true) = (self.operand(func, *c), *inner == op)
         {
             let joined = match op {
@@ -205,8 +198,8 @@ impl Fold {
         if size == Size::B8 {
             return Some(Outcome::Value(a));
         }
-        match func.insts[self.defs[a]?] {
-            InstData::SignExtend(inner, _) if inner.bytes() <= size.bytes() => Some(Outcome::Value(a)),
+        match func.def_inst(a) {
+            Some(InstData::SignExtend(inner, _)) if inner.bytes() <= size.bytes() => Some(Outcome::Value(a)),
             _ => None,
         }
     }
@@ -216,8 +209,8 @@ impl Fold {
         if offset == 0 {
             return Some(Outcome::Value(ptr));
         }
-        match func.insts[self.defs[ptr]?] {
-            InstData::GlobalAddr { global, offset: base } => {
+        match func.def_inst(ptr) {
+            Some(&InstData::GlobalAddr { global, offset: base }) => {
                 let offset = u32::try_from(i64::from(base) + offset).ok()?;
                 let inside =
                     func.refs.globals.get(global).is_some_and(|data| (offset as usize) < data.data.len());

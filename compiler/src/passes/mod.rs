@@ -15,7 +15,7 @@ pub mod dce;
 
 use cranelift_entity::SecondaryMap;
 
-use crate::ir::{Function, Module, Value};
+use crate::ir::{Block, Function, Inst, InstData, Module, Value};
 
 /// A pass.
 #[derive(Clone, Copy)]
@@ -50,19 +50,17 @@ pub fn run_all(module: &mut Module) {
     module.functions.iter_mut().for_each(run);
 }
 
-/// Runs all passes until none changes the function.
+/// Runs all passes, one after another and again, until each has left the function as it is.
 ///
 /// # Panics
 /// In debug builds, when a pass breaks an invariant: a bug of the pass.
 pub fn run(func: &mut Function) {
     verify(func, "lowering");
-    for _ in 0..ROUNDS {
-        let mut changed = false;
-        for pass in PASSES {
-            changed |= (pass.run)(func);
-            verify(func, pass.name);
-        }
-        if !changed {
+    let mut unchanged = 0;
+    for pass in PASSES.iter().cycle().take(ROUNDS * PASSES.len()) {
+        unchanged = if (pass.run)(func) { 0 } else { unchanged + 1 };
+        verify(func, pass.name);
+        if unchanged == PASSES.len() {
             return;
         }
     }
@@ -78,27 +76,82 @@ fn verify(func: &Function, after: &str) {
     }
 }
 
+/// Keeps the parameters of blocks that are to be kept, and the arguments for them. Says whether any went.
+fn retain_params(func: &mut Function, keep: impl Fn(Value) -> bool) -> bool {
+    let goes = |block: &Block| func.blocks[*block].params.iter().any(|param| !keep(*param));
+    let losing: Vec<Block> = func.layout.iter().copied().filter(goes).collect();
+    if losing.is_empty() {
+        return false;
+    }
+    let Function { layout, blocks, insts, .. } = &mut *func;
+    for block in layout {
+        let Some(&last) = blocks[*block].insts.last() else { continue };
+        for call in insts[last].targets_mut().filter(|call| !call.args.is_empty()) {
+            let mut params = blocks[call.block].params.iter();
+            call.args.retain(|_| params.next().is_none_or(|param| keep(*param)));
+        }
+    }
+    for block in losing {
+        func.retain_params(block, |param| keep(*param));
+    }
+    true
+}
+
+/// The terminators that lead to each block which has parameters.
+fn incoming(func: &Function) -> SecondaryMap<Block, Vec<Inst>> {
+    let mut incoming: SecondaryMap<Block, Vec<Inst>> = SecondaryMap::new();
+    for inst in terminators(func) {
+        for call in func.insts[inst].targets().filter(|call| !call.args.is_empty()) {
+            // Both ways of a branch may lead here.
+            if incoming[call.block].last() != Some(&inst) {
+                incoming[call.block].push(inst);
+            }
+        }
+    }
+    incoming
+}
+
+/// The last instruction of each block.
+fn terminators(func: &Function) -> impl Iterator<Item = Inst> + '_ {
+    func.layout.iter().filter_map(|block| func.blocks[*block].insts.last().copied())
+}
+
 /// Values that stand for others.
 #[derive(Default)]
-struct Replace(SecondaryMap<Value, Option<Value>>);
+struct Replace {
+    by: SecondaryMap<Value, Option<Value>>,
+    any: bool,
+}
 
 impl Replace {
     fn set(&mut self, old: Value, new: Value) {
-        self.0[old] = Some(new);
+        self.by[old] = Some(new);
+        self.any = true;
     }
 
     /// What stands for a value in the end.
     fn get(&self, mut value: Value) -> Value {
-        while let Some(next) = self.0[value] {
+        while let Some(next) = self.by[value] {
             value = next;
         }
         value
     }
 
+    /// Rewrites the uses of an instruction.
+    fn apply_to(&self, inst: &mut InstData) {
+        if self.any {
+            inst.map_uses(|value| self.get(value));
+        }
+    }
+
     /// Rewrites all uses.
     fn apply(&self, func: &mut Function) {
-        for inst in func.insts.values_mut() {
-            inst.map_uses(|value| self.get(value));
+        if !self.any {
+            return;
+        }
+        let Function { layout, blocks, insts, .. } = func;
+        for inst in layout.iter().flat_map(|block| &blocks[*block].insts) {
+            self.apply_to(&mut insts[*inst]);
         }
     }
 }

@@ -388,9 +388,7 @@ fn of_process(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessIn
         }
         Holds::MmFlags => u64::from(reaped) << MMF_OOM_SKIP,
         Holds::Uid => process.uid as u64,
-        Holds::EndOfSets => {
-            layout.address(Class::Cgroup, machine.home(index)) + u64::from(layout.sets.list)
-        }
+        Holds::EndOfSets => layout.address(Class::Cgroup, machine.home(index)) + u64::from(layout.sets.list),
         Holds::FirstDying => {
             let exited = layout.exited.get(&machine.home(index));
             let own = || layout.address(Class::CssSet, index) + u64::from(layout.sets.dying);

@@ -170,7 +170,7 @@ fn far(cond: Cond, imm: i32, gap: usize) -> Program {
         block(body, End::Jump(1)),
         block(vec![result], End::Exit),
     ];
-    super::emit::emit("far", blocks, &source()).expect("short enough")
+    super::emit::emit("far", &blocks, &source()).expect("short enough")
 }
 
 #[test]

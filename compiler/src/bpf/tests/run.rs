@@ -12,7 +12,7 @@ use oomc_abi::resolve::KernelView;
 use super::super::frame::Frame;
 use super::super::insn::{AluOp, Callee, Insn, Reg, Src, Width};
 use super::super::{Program, RelocTarget};
-use crate::ir::{BinOp, BlockCall, Function, InstData, Operand, Size, Value};
+use crate::ir::{BinOp, BlockCall, FieldFact, Function, InstData, Operand, Size, Value};
 use crate::passes::fold::{compute, extend, holds};
 
 /// R10.
@@ -138,7 +138,9 @@ pub(super) fn run_ir(func: &Function, view: &KernelView) -> Seen {
                 // Every kernel of these tests has every function.
                 InstData::KfuncAddr(_) => KSYMS,
                 InstData::MapAddr(map) => MAPS + u64::from(map.as_u32()) * 0x1000,
-                InstData::StackAddr(slot) => FRAME.wrapping_add_signed(i64::from(frame.slot(*slot))),
+                InstData::StackAddr(slot) => {
+                    FRAME.wrapping_add_signed(i64::from(frame.slot(*slot).expect("fits")))
+                }
                 InstData::GlobalAddr { global, offset } => {
                     GLOBALS + u64::from(global.as_u32()) * 0x10_0000 + u64::from(*offset)
                 }

@@ -1,11 +1,11 @@
-//! Finds the places in the bodies of iterator loops where many ways meet.
+//! Finds the joins in the bodies of iterator loops at which the dead is cleared, because many ways meet there.
 //!
 //! Takes the blocks of a function, says of each whether the ways that lead to it from the last place where the
 //! verifier's states became equal are many. Knows which calls make an iterator go on; knows nothing of what
 //! registers hold.
 
+use super::clear_dead::is_next;
 use super::regalloc::Allocated;
-use super::stale::is_next;
 
 /// So many ways through one body are still cheap to follow: such a function stays as it is, short and fast.
 const CHEAP: u64 = 2_000;
@@ -14,13 +14,9 @@ const CHEAP: u64 = 2_000;
 const FEW: u64 = 4;
 
 /// Of each block, whether many ways meet at its start.
-pub(super) fn crowded(blocks: &[Allocated]) -> Vec<bool> {
+pub(super) fn joins_to_split(blocks: &[Allocated]) -> Vec<bool> {
     let body = Body::new(blocks);
-    if body.crowded_beyond(CHEAP).contains(&true) {
-        body.crowded_beyond(FEW)
-    } else {
-        vec![false; blocks.len()]
-    }
+    if body.joins_beyond(CHEAP).contains(&true) { body.joins_beyond(FEW) } else { vec![false; blocks.len()] }
 }
 
 /// The blocks, in an order in which ways can be counted.
@@ -35,7 +31,6 @@ struct Body<'a> {
     looping: Vec<bool>,
 }
 
-#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
 impl<'a> Body<'a> {
     fn new(blocks: &'a [Allocated]) -> Self {
         let order = reverse_postorder(blocks);
@@ -47,16 +42,16 @@ impl<'a> Body<'a> {
     }
 
     /// The blocks at which more than so many ways meet, if ways become one there.
-    fn crowded_beyond(&self, many: u64) -> Vec<bool> {
+    fn joins_beyond(&self, many: u64) -> Vec<bool> {
         let mut ways = vec![0_u64; self.blocks.len()];
         let mut came = vec![0_usize; self.blocks.len()];
-        let mut crowded = vec![false; self.blocks.len()];
+        let mut split = vec![false; self.blocks.len()];
         for &number in &self.order {
             // Outside of loops dead registers are not compared.
             if !self.looping[number] || came[number] == 0 {
                 ways[number] = 1;
             } else if came[number] > 1 && ways[number] > many {
-                crowded[number] = true;
+                split[number] = true;
                 ways[number] = 1;
             }
             let out = if self.goes_on[number] { 1 } else { ways[number] };
@@ -67,45 +62,73 @@ impl<'a> Body<'a> {
                 }
             }
         }
-        crowded
+        split
     }
 }
 
 /// Of each block, whether it lies in a loop of an iterator: on a way from a `next` back to it.
-#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
 fn looping(blocks: &[Allocated], goes_on: &[bool]) -> Vec<bool> {
-    let mut before: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
-    for (number, block) in blocks.iter().enumerate() {
-        block.end.targets().into_iter().for_each(|to| before[to].push(number));
-    }
     let mut looping = vec![false; blocks.len()];
-    for head in (0..blocks.len()).filter(|number| goes_on[*number]) {
-        let below = reached(head, |number| blocks[number].end.targets());
-        let above = reached(head, |number| before[number].clone());
-        for ((looping, below), above) in looping.iter_mut().zip(below).zip(above) {
-            *looping |= below && above;
+    for component in components(blocks) {
+        let iterates = component.iter().any(|number| goes_on[*number]);
+        let cycle = match component.as_slice() {
+            [only] => blocks[*only].end.targets().any(|to| to == *only),
+            _ => true,
+        };
+        if iterates && cycle {
+            component.into_iter().for_each(|number| looping[number] = true);
         }
     }
     looping
 }
 
-/// The blocks that can be reached from one, by at least one step.
-#[expect(clippy::indexing_slicing, reason = "steps are numbers of blocks")]
-fn reached(from: usize, steps: impl Fn(usize) -> Vec<usize>) -> Vec<bool> {
-    let mut work = steps(from);
-    let mut seen = Vec::new();
-    while let Some(number) = work.pop() {
-        if seen.len() <= number {
-            seen.resize(number + 1, false);
+/// The strongly connected components ("Depth-First Search and Linear Graph Algorithms", Tarjan).
+fn components(blocks: &[Allocated]) -> Vec<Vec<usize>> {
+    const DONE: usize = usize::MAX;
+    // When a block was reached, from 1, and the earliest block that it leads back to.
+    let mut reached = vec![0; blocks.len()];
+    let mut lowest = vec![0; blocks.len()];
+    let (mut clock, mut open, mut components) = (0, Vec::new(), Vec::new());
+    let mut work: Vec<(usize, Vec<usize>)> = Vec::new();
+    for first in 0..blocks.len() {
+        if reached[first] != 0 {
+            continue;
         }
-        if !core::mem::replace(&mut seen[number], true) {
-            work.extend(steps(number));
+        work.push((first, blocks[first].end.targets().collect()));
+        while let Some((number, rest)) = work.last_mut() {
+            let number = *number;
+            if reached[number] == 0 {
+                clock += 1;
+                (reached[number], lowest[number]) = (clock, clock);
+                open.push(number);
+            }
+            match rest.pop() {
+                Some(to) if reached[to] == 0 => work.push((to, blocks[to].end.targets().collect())),
+                Some(to) if reached[to] != DONE => lowest[number] = lowest[number].min(lowest[to]),
+                Some(_) => {}
+                None => {
+                    work.pop();
+                    if let Some((before, _)) = work.last() {
+                        lowest[*before] = lowest[*before].min(lowest[number]);
+                    }
+                    if lowest[number] == reached[number] {
+                        let mut component = Vec::new();
+                        while let Some(member) = open.pop() {
+                            reached[member] = DONE;
+                            component.push(member);
+                            if member == number {
+                                break;
+                            }
+                        }
+                        components.push(component);
+                    }
+                }
+            }
         }
     }
-    seen
+    components
 }
 
-#[expect(clippy::indexing_slicing, reason = "targets are numbers of blocks")]
 fn reverse_postorder(blocks: &[Allocated]) -> Vec<usize> {
     let mut order = Vec::new();
     let mut seen = vec![false; blocks.len()];
@@ -115,7 +138,7 @@ fn reverse_postorder(blocks: &[Allocated]) -> Vec<usize> {
             order.push(number);
         } else if number < blocks.len() && !core::mem::replace(&mut seen[number], true) {
             work.push((number, true));
-            work.extend(blocks[number].end.targets().into_iter().map(|to| (to, false)));
+            work.extend(blocks[number].end.targets().map(|to| (to, false)));
         }
     }
     order.reverse();
@@ -126,7 +149,7 @@ fn reverse_postorder(blocks: &[Allocated]) -> Vec<usize> {
 mod tests {
     use oomc_abi::kfuncs;
 
-    use super::{Allocated, crowded};
+    use super::{Allocated, joins_to_split};
     use crate::bpf::RelocTarget;
     use crate::bpf::insn::{Callee, Insn, Reg, Src, Width};
     use crate::bpf::regalloc::{End, Placed};
@@ -162,12 +185,12 @@ mod tests {
 
     #[test]
     fn few_conditions_stay_as_they_are() {
-        assert_eq!(crowded(&body_of(10)), vec![false; 33]);
+        assert_eq!(joins_to_split(&body_of(10)), vec![false; 33]);
     }
 
     #[test]
     fn many_conditions_are_cut_into_short_pieces() {
-        let blocks = crowded(&body_of(12));
+        let blocks = joins_to_split(&body_of(12));
         let at: Vec<usize> = (0..blocks.len()).filter(|at| blocks.get(*at) == Some(&true)).collect();
         // Two conditions make four ways, the third eight.
         assert_eq!(at, [10, 19, 28, 37]);
