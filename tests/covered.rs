@@ -39,7 +39,7 @@ fn cases(stage: &str, end: &str) -> Vec<String> {
 
 /// What a policy is made of, if it can be compiled.
 fn checked(text: &str, view: &KernelView) -> Option<Policy> {
-    oomc_compiler::check(&Source::new("case.oom", text), view).policy
+    oomc_compiler::check(&Source::new("case.oom", text), view).into_policy()
 }
 
 fn words(text: &str) -> Vec<String> {

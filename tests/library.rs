@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use oomc_abi::resolve::KernelView;
 use oomc_abi::scenario::{StepKind, Test};
-use oomc_compiler::Source;
+use oomc_compiler::{Parsed, Source};
 use oomc_sim::Kernel;
 use oomc_sim::scenario::{Decision, Order, play};
 use oomc_tests::agree::{Both, agree_with, both};
@@ -31,15 +31,20 @@ fn policies() -> Vec<PathBuf> {
 /// The tests of a policy: its own, and those of the file beside it.
 fn tests(path: &Path, kernel: &Kernel) -> Result<Vec<Test>, String> {
     let beside = path.with_extension("oomt");
-    let beside = beside.exists().then(|| Source::new(short(&beside), read(&beside)));
-    let found = oomc_compiler::tests(&Source::new(short(path), read(path)), beside.as_ref(), kernel.view());
-    if let Some(wrong) = found.diagnostics.iter().chain(&found.more_diagnostics).find(|one| {
+    let mut parsed = Parsed::new(Source::new(short(path), read(path)));
+    if beside.exists() {
+        parsed = parsed.with_tests(Source::new(short(&beside), read(&beside)));
+    }
+    let checked = parsed.check(kernel.view());
+    let beside = checked.beside().map_or(&[][..], |beside| &beside.diagnostics);
+    if let Some(wrong) = checked.diagnostics().iter().chain(beside).find(|one| {
         // That `never` binds this policy only is so; that nothing bounds the headline's rise, too.
         !["W0602", "W0603"].contains(&one.code.id())
     }) {
         return Err(format!("{}: {} {wrong}", short(path), wrong.code));
     }
-    Ok(found.own.into_iter().chain(found.more).collect())
+    let (own, more) = checked.tests();
+    Ok(own.iter().chain(more).cloned().collect())
 }
 
 /// What the params are at each event.

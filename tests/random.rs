@@ -60,12 +60,12 @@ fn every_construct_occurs_and_is_accepted() {
     let mut seen: HashMap<String, usize> = HashMap::new();
     for text in generate::policies(SEED, CHECKED) {
         let checked = oomc_compiler::check(&Source::new("random.oom", text.as_str()), &view);
-        let errors = errors(&checked.diagnostics);
+        let errors = errors(&checked.diagnostics());
         if !errors.is_empty() {
             wrong.push(format!("{}\n{text}", errors.join("\n")));
         }
         let mut found = constructs::words(&text);
-        if let Some(policy) = &checked.policy {
+        if let Some(policy) = checked.policy() {
             found.extend(constructs::of(policy));
         }
         found.sort();

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use oomc_abi::resolve::KernelView;
 use oomc_compiler::trace::{PointKind, Traced};
-use oomc_compiler::{Source, compile, compile_traced};
+use oomc_compiler::{Source, check};
 use oomc_sim::machine::{Amounts, Cgroup, Event, Machine, PAGE, Process};
 use oomc_sim::{Attached, Call, Kernel, Object, Policy, Run, Simulation};
 use oomc_tests::generate::{self, Scene};
@@ -94,7 +94,7 @@ fn told(machine: &Machine, traced: &Traced, run: &Run) -> Vec<String> {
 /// What the traced build of a policy tells of the event on a machine.
 fn trace(text: &str, machine: &Machine) -> Vec<String> {
     let kernel = kernel();
-    let traced = compile_traced(&Source::new("traced.oom", text), kernel.view());
+    let traced = check(&Source::new("traced.oom", text), kernel.view()).trace();
     let object = traced.object.as_ref().unwrap_or_else(|| panic!("{:?}", traced.diagnostics));
     let mut simulation = Simulation::new(&kernel, machine.clone()).expect("a machine");
     let mut attached = Attached::new(&policy(&kernel, object), machine, 1);
@@ -255,7 +255,7 @@ fn a_quantifier_asks_elements_until_it_is_decided() {
 fn points_are_in_the_order_of_the_text_and_what_no_action_asks_has_some() {
     let text = "never kill process where comm == \"x\"\nif cgroup.usage > 1GiB then defer";
     let kernel = kernel();
-    let traced = compile_traced(&Source::new("traced.oom", text), kernel.view());
+    let traced = check(&Source::new("traced.oom", text), kernel.view()).trace();
     let points: Vec<String> =
         traced.points.iter().map(|point| format!("{}: {}", kind(point.kind), point.text)).collect();
     assert_eq!(
@@ -278,7 +278,8 @@ fn points_are_in_the_order_of_the_text_and_what_no_action_asks_has_some() {
 fn a_mistake_is_told_as_without_marks() {
     let kernel = kernel();
     let source = Source::new("traced.oom", "kill largest in subtree where rss > 4096");
-    let (traced, plain) = (compile_traced(&source, kernel.view()), compile(&source, kernel.view()));
+    let checked = check(&source, kernel.view());
+    let (traced, plain) = (checked.trace(), checked.compile());
     assert!(traced.object.is_none() && traced.points.is_empty());
     assert_eq!(format!("{:?}", traced.diagnostics), format!("{:?}", plain.diagnostics));
     assert!(!plain.diagnostics.is_empty());
@@ -324,8 +325,9 @@ fn marks_change_no_decision() {
         let text = generate::policy().new_tree(&mut runner).expect("a policy").current();
         let source = Source::new("random.oom", &text);
         // Some are too large for the kernel.
-        let Some(plain) = compile(&source, kernel.view()).object else { continue };
-        let traced = compile_traced(&source, kernel.view());
+        let checked = check(&source, kernel.view());
+        let Some(plain) = checked.compile().object else { continue };
+        let traced = checked.trace();
         let object = traced.object.unwrap_or_else(|| panic!("{:?}\n{text}", traced.diagnostics));
         let (plain, with_marks) = (policy(&kernel, &plain), policy(&kernel, &object));
         for _ in 0..MACHINES {
@@ -360,10 +362,11 @@ fn every_policy_can_be_traced() {
     let (mut compiled, mut nameless) = (0, Vec::new());
     for (path, text) in policies() {
         let source = Source::new("policy.oom", &text);
-        if compile(&source, kernel.view()).object.is_none() {
+        let checked = check(&source, kernel.view());
+        if checked.compile().object.is_none() {
             continue;
         }
-        let traced = compile_traced(&source, kernel.view());
+        let traced = checked.trace();
         let object = traced.object.unwrap_or_else(|| panic!("{path}: {:?}", traced.diagnostics));
         policy(&kernel, &object);
         compiled += 1;

@@ -3,9 +3,10 @@
 use core::fmt;
 use core::str::FromStr;
 
-use super::{KernelView, Source, build, optimised, parse};
 use crate::diag::{self, Diagnostic, Sink};
-use crate::{bpf, hir, ir, lower, object};
+use crate::pipeline::{Checked, Parsed, no_code};
+use crate::syntax::lower_cst;
+use crate::{KernelView, Source, object};
 
 /// A representation of a policy, in the order of translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,52 +82,41 @@ pub struct Dumped {
 /// Prints one representation of a policy.
 #[must_use]
 pub fn dump(source: &Source, view: &KernelView, stage: Stage) -> Dumped {
-    let mut sink = Sink::default();
-    let text = text(source, view, stage, &mut sink);
+    // What stands before the syntax tree is printed from the text, and what is wrong with it is not told.
+    let said_nothing = |text| Dumped { text: Some(text), diagnostics: Vec::new() };
+    if stage == Stage::Cst {
+        return said_nothing(lower_cst::dump(source));
+    }
+    let parsed = Parsed::new(source.clone());
+    if stage == Stage::Ast {
+        return said_nothing(parsed.print());
+    }
+    let checked = parsed.check(view);
+    let mut sink = checked.sink();
+    let text = text(&checked, stage, &mut sink);
     Dumped { text, diagnostics: sink.into_diagnostics() }
 }
 
-fn text(source: &Source, view: &KernelView, stage: Stage, sink: &mut Sink) -> Option<String> {
-    match stage {
-        Stage::Cst => return Some(parse::dump_cst(source)),
-        Stage::Ast => return Some(parse::dump_ast(source)),
-        Stage::Hir | Stage::Ir | Stage::Opt | Stage::Vcode => {
-            let policy = parse::parse_and_check(source, view, sink)?;
-            match stage {
-                Stage::Hir => return Some(hir::print::print(&policy)),
-                _ if sink.has_errors() => return None,
-                Stage::Ir => return Some(ir::write::module(&lower::lower(&policy, view))),
-                _ => {}
-            }
-            let module = optimised(&policy, view, sink)?;
-            if stage == Stage::Opt {
-                return Some(ir::write::module(&module));
-            }
-            let texts = module.functions.iter().map(|func| bpf::dump_vcode(func, source, view));
-            return match texts.collect::<Result<Vec<String>, bpf::Error>>() {
-                Ok(texts) => Some(texts.concat()),
-                Err(error) => {
-                    sink.push(super::no_code(&error));
-                    None
-                }
-            };
-        }
-        Stage::Asm | Stage::Btf | Stage::Elf => {}
+/// What stands behind the syntax tree.
+fn text(checked: &Checked<'_>, stage: Stage, sink: &mut Sink) -> Option<String> {
+    if stage == Stage::Hir {
+        return checked.print();
     }
-    let built = build(source, view, sink)?;
+    let lowered = checked.lower()?;
+    if stage == Stage::Ir {
+        return Some(lowered.print());
+    }
+    let optimised = lowered.optimise(sink)?;
+    let selected = match stage {
+        Stage::Opt => return Some(optimised.print()),
+        Stage::Vcode => return optimised.print_vcode().map_err(|error| sink.push(no_code(&error))).ok(),
+        _ => optimised.select(),
+    };
+    let programs = selected.map_err(|error| sink.push(no_code(&error))).ok()?;
     if stage == Stage::Asm {
-        let functions = built.programs.iter().zip(&built.module.functions);
-        return Some(functions.map(|(program, func)| bpf::disasm::disassemble(program, func)).collect());
+        return Some(programs.print());
     }
-    let dumped = built.write(source, view).and_then(|bytes| match stage {
-        Stage::Btf => object::dump_btf(&bytes),
-        _ => object::dump_elf(&bytes),
-    });
-    match dumped {
-        Ok(text) => Some(text),
-        Err(error) => {
-            sink.push(diag::object_failed(&error.to_string()));
-            None
-        }
-    }
+    let bytes = programs.object(sink)?;
+    let dumped = if stage == Stage::Btf { object::dump_btf(&bytes) } else { object::dump_elf(&bytes) };
+    dumped.map_err(|error| sink.push(diag::object_failed(&error.to_string()))).ok()
 }

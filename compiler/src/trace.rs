@@ -1,16 +1,15 @@
 //! The traced build: the same policy with marks in it, which tell what a decision passed and for whom.
 //!
-//! Takes what [`compile`](crate::compile) takes, gives an object for the simulator and the list of points that its
-//! marks count through. Verdicts come from the ordinary object, always: the traced one is a second translation of
+//! Takes the [`Checked`] of which the ordinary object is made, gives an object for the simulator and the list of
+//! points that its marks count through. Verdicts come from the ordinary object, always: the traced one is a second translation of
 //! the same text, and no kernel loads it, because a mark uses fields of an instruction that have to be 0
 //! ([`oomc_abi::mark`]). Where marks stand, [`lower`] decides; what was passed, the
 //! simulator tells.
 
-use oomc_abi::resolve::KernelView;
-
+use crate::bpf;
 use crate::diag::{Diagnostic, Sink};
+use crate::pipeline::{Checked, Lowered, Marks, Points, Programs, no_code};
 use crate::source::{Source, Span};
-use crate::{Built, bpf, hir, improved, ir, lower, no_code, parse, supported};
 
 /// What a traced build gives.
 #[derive(Debug, Default)]
@@ -124,42 +123,32 @@ fn without_comment(line: &str) -> &str {
     comment.and_then(|(at, _)| line.get(..at)).unwrap_or(line)
 }
 
-/// Compiles a policy for a kernel, with marks.
-#[must_use]
-pub fn compile_traced(source: &Source, view: &KernelView) -> Traced {
-    let mut sink = Sink::default();
-    let mut traced = Traced::default();
-    let policy = parse::parse_and_check(source, view, &mut sink).filter(|_| !sink.has_errors());
-    if let Some(policy) = policy
-        && let Some(marked) = marked(&policy, source, view, &mut sink)
-    {
-        traced.points = marked.points.into_iter().map(|point| Point::new(point, source)).collect();
-        traced.names_objects = marked.names_objects;
-        let built = Built { policy, module: marked.module, programs: marked.programs };
-        traced.object = built.object(source, view, &mut sink);
+impl Checked<'_> {
+    /// Makes the traced build of the policy.
+    #[must_use]
+    pub fn trace(&self) -> Traced {
+        let mut sink = self.sink();
+        let mut traced = Traced::default();
+        if let Some((programs, points, marks)) = marked(self, &mut sink) {
+            traced.points = points.into_iter().map(|point| Point::new(point, self.source())).collect();
+            traced.names_objects = marks == Marks::WithObjects;
+            traced.object = programs.object(&mut sink);
+        }
+        traced.diagnostics = sink.into_diagnostics();
+        traced
     }
-    traced.diagnostics = sink.into_diagnostics();
-    traced
 }
 
-/// Code with marks.
-struct Marked {
-    module: ir::Module,
-    programs: Vec<bpf::Program>,
-    points: Vec<(PointKind, Span)>,
-    names_objects: bool,
-}
-
-fn marked(policy: &hir::Policy, source: &Source, view: &KernelView, sink: &mut Sink) -> Option<Marked> {
-    let mut names_objects = true;
+/// Code with marks that name their objects, or, where these do not fit, with marks alone.
+fn marked<'c>(checked: &'c Checked<'_>, sink: &mut Sink) -> Option<(Programs<'c>, Points, Marks)> {
+    let mut marks = Marks::WithObjects;
     loop {
-        let (module, points) = lower::lower_traced(policy, view, names_objects);
-        let module = improved(supported(module, view, sink)?, sink)?;
-        match bpf::compile_all(&module, source, view) {
-            Ok(programs) => return Some(Marked { module, programs, points, names_objects }),
+        let (lowered, points) = Lowered::new(checked, Some(marks))?;
+        match lowered.optimise(sink)?.select() {
+            Ok(programs) => return Some((programs, points, marks)),
             // An object has to be kept until its mark.
-            Err(bpf::Error::Stack { .. } | bpf::Error::Chain { .. }) if names_objects => {
-                names_objects = false
+            Err(bpf::Error::Stack { .. } | bpf::Error::Chain { .. }) if marks == Marks::WithObjects => {
+                marks = Marks::Alone;
             }
             Err(error) => {
                 sink.push(no_code(&error));
@@ -183,11 +172,12 @@ mod tests {
     /// What is done where the objects of marks need more stack than there is.
     #[test]
     fn marks_can_do_without_objects() {
-        let (view, mut sink) = (KernelView::embedded(), Sink::default());
+        let view = crate::KernelView::embedded();
         let source = Source::new("test.oom", "kill largest in subtree where rss > 1MiB");
-        let policy = parse::parse_and_check(&source, &view, &mut sink).expect("a policy");
-        let marks = |names_objects| {
-            let (module, points) = lower::lower_traced(&policy, &view, names_objects);
+        let checked = crate::check(&source, &view);
+        let marks = |marks| {
+            let (lowered, points) = Lowered::new(&checked, Some(marks)).expect("a policy");
+            let module = lowered.module();
             let insts = module.functions.iter().flat_map(|func| func.placed().map(|inst| &func.insts[inst]));
             let marks: Vec<(u32, bool)> = insts
                 .filter_map(|inst| match inst {
@@ -197,7 +187,7 @@ mod tests {
                 .collect();
             (points, marks)
         };
-        let ((points, with), (same_points, without)) = (marks(true), marks(false));
+        let ((points, with), (same_points, without)) = (marks(Marks::WithObjects), marks(Marks::Alone));
         assert_eq!(points, same_points);
         let numbers = |marks: &[(u32, bool)]| marks.iter().map(|(point, _)| *point).collect::<Vec<_>>();
         assert_eq!(numbers(&with), numbers(&without));

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use oomc_abi::declared::{Declared, Label, Trust};
+use oomc_abi::declared::{Declared, Label};
 use oomc_abi::maps::LABELS;
 
 use crate::bpf::Bpf;
@@ -160,7 +160,9 @@ pub(crate) fn attributes(
             let Some(bytes) = bpf.attribute(dir.as_fd(), &name, MAX_ATTRIBUTE)? else { continue };
             let text = String::from_utf8_lossy(&bytes);
             let text = text.trim_end_matches('\0').trim();
-            let value = distrust(label.trust, data.uid(), data.mode(), owner)
+            let value = label
+                .trust
+                .refuses(data.uid(), data.mode(), owner)
                 .map_or_else(|| read(label.unit, text, literal), Err);
             match value {
                 Ok(value) => all.found.push(Found { cgroup: data.ino(), index, value }),
@@ -179,26 +181,6 @@ pub(crate) fn attributes(
         );
     }
     Ok(all)
-}
-
-/// Why an attribute does not count: somebody else could have written it. `uid` and `mode` are those of the
-/// directory, `owner` is whoever owns the attached cgroup's.
-#[must_use]
-pub fn distrust(trust: Trust, uid: u32, mode: u32, owner: u32) -> Option<String> {
-    const OTHERS_WRITE: u32 = 0o022;
-    let accepted = match trust {
-        Trust::Any => return None,
-        Trust::Root => uid == 0,
-        Trust::Owner => uid == 0 || uid == owner,
-    };
-    if !accepted {
-        let trusted = match trust {
-            Trust::Root => "root",
-            _ => "root or the owner of the attached cgroup",
-        };
-        return Some(format!("the directory belongs to user {uid}, and the policy trusts only {trusted}"));
-    }
-    (mode & OTHERS_WRITE != 0).then(|| "others than its owner may write to the directory".to_owned())
 }
 
 /// The policy that a cgroup's labels are for.
@@ -293,22 +275,4 @@ fn key(cgroup: u64, index: u64) -> [u8; 16] {
     first.copy_from_slice(&cgroup.to_ne_bytes());
     second.copy_from_slice(&index.to_ne_bytes());
     key
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn trust_looks_at_the_owner_and_at_who_else_may_write() {
-        let ignored = |trust, uid, mode| distrust(trust, uid, mode, 1000).is_some();
-        assert!(!ignored(Trust::Root, 0, 0o755));
-        assert!(ignored(Trust::Root, 1000, 0o755));
-        assert!(ignored(Trust::Root, 0, 0o775));
-        assert!(!ignored(Trust::Owner, 0, 0o755));
-        assert!(!ignored(Trust::Owner, 1000, 0o755));
-        assert!(ignored(Trust::Owner, 1001, 0o755));
-        assert!(ignored(Trust::Owner, 1000, 0o757));
-        assert!(!ignored(Trust::Any, 1001, 0o777));
-    }
 }

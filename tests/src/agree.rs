@@ -39,9 +39,9 @@ pub struct Both {
 #[must_use]
 pub fn both(text: &str, kernel: &Kernel) -> Option<Both> {
     let source = oomc_compiler::Source::new("random.oom", text);
-    let compiled = oomc_compiler::compile(&source, kernel.view());
-    let object = compiled.object?;
-    let checked = oomc_compiler::check(&source, kernel.view()).policy?;
+    let checked = oomc_compiler::check(&source, kernel.view());
+    let object = checked.compile().object?;
+    let checked = checked.into_policy()?;
     let object = oomc_object::Object::parse(&object);
     let object = object.unwrap_or_else(|error| panic!("{error}\n{text}"));
     let policy = Policy::new(kernel, &object).unwrap_or_else(|error| panic!("{error}\n{text}"));

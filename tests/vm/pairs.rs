@@ -84,12 +84,12 @@ fn pair(view: &KernelView, at: usize, dice: &mut Dice) -> Result<Pair, String> {
         let text = policy::policy(at % policy::KINDS, &plan, dice);
         let source = Source::new(format!("{name}.oom"), text.as_str());
         let checked = oomc_compiler::check(&source, view);
-        let Some(checked) = checked.policy else {
-            let messages: Vec<&str> = checked.diagnostics.iter().map(|one| one.message.as_str()).collect();
+        let Some(policy) = checked.policy() else {
+            let messages: Vec<String> = checked.diagnostics().into_iter().map(|one| one.message).collect();
             return Err(format!("this does not compile: {}\n{text}", messages.join("; ")));
         };
-        let settings = Settings::of(&checked);
-        let decided = |machine: &Machine| decide(&checked, &settings, machine, &plan.event());
+        let settings = Settings::of(policy);
+        let decided = |machine: &Machine| decide(policy, &settings, machine, &plan.event());
         let decision = decided(&plan.machine);
         if decision.answer == 0 && !settings.audit && !dice.chance(IDLE) {
             continue;
@@ -98,8 +98,9 @@ fn pair(view: &KernelView, at: usize, dice: &mut Dice) -> Result<Pair, String> {
         if variations.iter().any(|varied| seen(varied) != seen(&decision)) {
             continue;
         }
-        if let Some(object) = oomc_compiler::compile(&source, view).object {
+        if let Some(object) = checked.compile().object {
             let ranges = ranges(&decision, &variations);
+            let checked = policy.clone();
             return Ok(Pair { name, text, plan, checked, object, decision, ranges });
         }
     }

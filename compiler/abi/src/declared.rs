@@ -63,6 +63,26 @@ pub enum Trust {
     Any,
 }
 
+impl Trust {
+    /// Why an attribute does not count: somebody else could have written it. `uid` and `mode` are those of the
+    /// directory, `owner` is whoever owns the attached cgroup's.
+    #[must_use]
+    pub fn refuses(self, uid: u32, mode: u32, owner: u32) -> Option<String> {
+        const OTHERS_WRITE: u32 = 0o022;
+        let (accepted, trusted) = match self {
+            Self::Any => return None,
+            Self::Root => (uid == 0, "root"),
+            Self::Owner => (uid == 0 || uid == owner, "root or the owner of the attached cgroup"),
+        };
+        if !accepted {
+            return Some(format!(
+                "the directory belongs to user {uid}, and the policy trusts only {trusted}"
+            ));
+        }
+        (mode & OTHERS_WRITE != 0).then(|| "others than its owner may write to the directory".to_owned())
+    }
+}
+
 /// A piece of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -179,6 +199,19 @@ fn unit_of(word: &str) -> Option<Unit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trust_looks_at_the_owner_and_at_who_else_may_write() {
+        let ignored = |trust: Trust, uid, mode| trust.refuses(uid, mode, 1000).is_some();
+        assert!(!ignored(Trust::Root, 0, 0o755));
+        assert!(ignored(Trust::Root, 1000, 0o755));
+        assert!(ignored(Trust::Root, 0, 0o775));
+        assert!(!ignored(Trust::Owner, 0, 0o755));
+        assert!(!ignored(Trust::Owner, 1000, 0o755));
+        assert!(ignored(Trust::Owner, 1001, 0o755));
+        assert!(ignored(Trust::Owner, 1000, 0o757));
+        assert!(!ignored(Trust::Any, 1001, 0o777));
+    }
 
     #[test]
     fn lines_become_declarations() {

@@ -75,5 +75,15 @@ impl From<oomc_runtime::Error> for Failure {
     }
 }
 
+impl From<oomc_forecast::Error> for Failure {
+    fn from(error: oomc_forecast::Error) -> Self {
+        let exit = match error {
+            oomc_forecast::Error::Kernel(_) => Exit::Missing,
+            _ => Exit::Refused,
+        };
+        Self { exit, message: error.to_string(), help: error.help() }
+    }
+}
+
 /// How a command ends.
 pub(crate) type Outcome = Result<Exit, Failure>;

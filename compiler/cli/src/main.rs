@@ -1,21 +1,13 @@
 //! `oomc`: the command line.
 //!
-//! Reads files, asks the compiler and the runtime, prints, and turns outcomes into exit codes. Owns nothing
+//! Parses arguments, reads files, asks the libraries, prints, and turns outcomes into exit codes. Owns nothing
 //! of the language and makes no system call of its own.
 
 mod args;
 mod cmd;
-mod coverage;
-mod decision;
 mod exit;
-mod forecast;
-mod foresee;
-mod picture;
-mod prose;
+mod policy;
 mod report;
-mod scene;
-mod suite;
-mod trial;
 
 use std::process::ExitCode;
 

@@ -200,8 +200,10 @@ impl<W: Write> Server<'_, W> {
 
     /// Sends what is to be said of the documents that changed.
     fn publish(&mut self) -> io::Result<()> {
-        while let Some(params) = self.state.next_diagnostics() {
-            self.tell(lsp_types::notification::PublishDiagnostics::METHOD, params)?;
+        while let Some(changed) = self.state.next_diagnostics() {
+            for params in changed {
+                self.tell(lsp_types::notification::PublishDiagnostics::METHOD, params)?;
+            }
         }
         Ok(())
     }

@@ -15,16 +15,25 @@ use lsp_types::{
     DocumentFormattingParams, Hover, HoverParams,
 };
 use oomc_compiler::KernelView;
+use oomc_compiler::diag::Diagnostic;
 use serde_json::Value;
 
 use crate::convert::{self, Lines};
 use crate::ide;
+use crate::ide::diagnostics::{Said, Text};
 
 /// An open document.
 struct Document {
     uri: lsp_types::Uri,
     version: i32,
     text: String,
+}
+
+impl Document {
+    /// Its name and its text.
+    fn named(&self) -> (String, String) {
+        (convert::name(&self.uri), self.text.clone())
+    }
 }
 
 /// Why a message has no effect.
@@ -53,6 +62,11 @@ pub(crate) struct State<'a> {
 /// The policy of a file of tests; none if it is something else.
 fn policy_of(uri: &str) -> Option<String> {
     uri.strip_suffix(".oomt").map(|stem| format!("{stem}.oom"))
+}
+
+/// The file of tests of a policy; none if its name does not end as one.
+fn tests_of(uri: &str) -> Option<String> {
+    uri.ends_with(".oom").then(|| format!("{uri}t"))
 }
 
 impl<'a> State<'a> {
@@ -110,43 +124,64 @@ impl<'a> State<'a> {
 
     fn change(&mut self, key: String) {
         // What is said of tests depends on their policy.
-        let tests = format!("{key}t");
-        if self.documents.contains_key(&tests) {
-            self.changed.insert(tests);
-        }
+        self.changed.extend(tests_of(&key).filter(|tests| self.documents.contains_key(tests)));
         self.changed.insert(key);
     }
 
     /// Name and text of the policy that tests are about: as it is open, or else as it lies in its file.
     fn policy(&self, tests: &lsp_types::Uri, key: &str) -> Option<(String, String)> {
         if let Some(policy) = self.documents.get(key) {
-            return Some((convert::name(&policy.uri), policy.text.clone()));
+            return Some(policy.named());
         }
         let path = convert::path(tests)?.with_extension("oom");
         let name = path.file_name()?.to_string_lossy().into_owned();
         Some((name, (self.files)(&path)?))
     }
 
-    /// What to publish of one document that changed; none if there is none.
-    pub(crate) fn next_diagnostics(&mut self) -> Option<Value> {
-        let key = self.changed.pop_first()?;
-        let Some(Document { uri, version, text }) = self.documents.get(&key) else {
-            // Closed: what was said of it is taken back.
-            return Some(convert::published(&key, None, Vec::new()));
+    /// What to publish of a policy and its tests, of which one or both changed; nothing if nothing did.
+    pub(crate) fn next_diagnostics(&mut self) -> Option<Vec<Value>> {
+        let first = self.changed.pop_first()?;
+        let (policy, tests) = match policy_of(&first) {
+            Some(policy) => (policy, Some(first.clone())),
+            None => (first.clone(), tests_of(&first)),
         };
-        let name = convert::name(uri);
-        let found = match policy_of(&key) {
-            None => ide::diagnostics::diagnostics(&name, text, &self.view),
-            Some(policy) => {
-                let policy = self.policy(uri, &policy);
-                let policy = policy.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-                ide::diagnostics::of_tests(&name, text, policy, &self.view)
+        let mut publish = |key: &str| self.changed.remove(key) || *key == first;
+        let (of_policy, of_tests) = (publish(&policy), tests.as_deref().is_some_and(publish));
+        let tests = tests.filter(|_| of_tests);
+        let said = self.said(&policy, tests.as_deref(), of_policy && self.documents.contains_key(&policy));
+        let policy = of_policy.then(|| self.published(&policy, &said.policy));
+        let tests = tests.map(|tests| self.published(&tests, &said.tests));
+        Some(policy.into_iter().chain(tests).collect())
+    }
+
+    /// What is to be said of a policy, if it has changed, and of the tests that have.
+    fn said(&self, policy: &str, tests: Option<&str>, changed: bool) -> Said {
+        let tests = tests.and_then(|tests| self.documents.get(tests));
+        let policy = match tests {
+            Some(tests) => self.policy(&tests.uri, policy),
+            None => self.documents.get(policy).map(Document::named),
+        };
+        let tests = tests.map(Document::named);
+        let tests = tests.as_ref().map(|(name, text)| Text { name, text });
+        match (&policy, tests) {
+            (Some(_), None) if !changed => Said::default(),
+            (Some((name, text)), tests) => {
+                ide::diagnostics::of_policy(Text { name, text }, tests, changed, &self.view)
             }
+            (None, Some(tests)) => Said { tests: ide::diagnostics::of_tests(tests), ..Said::default() },
+            (None, None) => Said::default(),
+        }
+    }
+
+    /// The message that tells what is said of a document. Of one that is closed all is taken back.
+    fn published(&self, key: &str, said: &[Diagnostic]) -> Value {
+        let Some(Document { uri, version, text }) = self.documents.get(key) else {
+            return convert::published(key, None, Vec::new());
         };
         let lines = Lines::new(text);
         let related = self.related.then_some(uri);
-        let list = found.iter().map(|one| convert::diagnostic(one, &lines, related)).collect();
-        Some(convert::published(&key, Some(*version), list))
+        let list = said.iter().map(|one| convert::diagnostic(one, &lines, related)).collect();
+        convert::published(key, Some(*version), list)
     }
 
     /// The answer to a question.

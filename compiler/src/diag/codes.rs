@@ -226,10 +226,7 @@ mod tests {
                 Some(_) => kernel(include_bytes!("../../../tests/btf/no_hook.btf")),
                 None => KernelView::embedded(),
             };
-            let mut sink = crate::diag::Sink::default();
-            let source = crate::source::Source::new("page.oom", self.text.as_str());
-            let _ = crate::parse::parse_and_check(&source, &view, &mut sink);
-            sink.into_diagnostics()
+            crate::check(&crate::source::Source::new("page.oom", self.text.as_str()), &view).diagnostics()
         }
     }
 

@@ -175,7 +175,7 @@ mod tests {
 
     fn codes(text: &str, view: &KernelView) -> Vec<String> {
         let checked = crate::check(&Source::new("t.oom", text), view);
-        checked.diagnostics.iter().map(|d| format!("{} {d}", d.code)).collect()
+        checked.diagnostics_and_needs().iter().map(|d| format!("{} {d}", d.code)).collect()
     }
 
     #[test]

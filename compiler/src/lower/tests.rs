@@ -203,9 +203,8 @@ fn a_constant_ratio_gives_the_exact_share() {
 
 /// How many functions of each kind a policy becomes: groups of rules, searches, searches for one in flight.
 fn functions(text: &str) -> [usize; 3] {
-    let (view, mut sink) = (KernelView::embedded(), crate::diag::Sink::default());
-    let source = crate::Source::new("test.oom", text);
-    let policy = crate::parse::parse_and_check(&source, &view, &mut sink).expect("a policy");
+    let view = KernelView::embedded();
+    let policy = crate::check(&crate::Source::new("test.oom", text), &view).into_policy().expect("a policy");
     let mut module = super::lower(&policy, &view);
     crate::passes::run_all(&mut module);
     if let Err(errors) = crate::ir::verify::module(&module) {

@@ -26,7 +26,7 @@ use crate::source::{Source, Span};
 pub const MAX_CHAIN: usize = 256;
 
 /// Parses a file.
-pub fn parse(source: &Source, sink: &mut Sink) -> File {
+pub(crate) fn parse(source: &Source, sink: &mut Sink) -> File {
     let mut file = File::default();
     for item in items::split(&source.text) {
         if sink.is_full() {

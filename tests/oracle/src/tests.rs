@@ -38,9 +38,10 @@ fn event() -> Event {
 }
 
 fn run_on(policy: &str, machine: &Machine, event: &Event) -> Decision {
-    let checked = oomc_compiler::check(&Source::new("test.oom", policy), &KernelView::embedded());
-    let policy = checked.policy.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
-    decide(&policy, &Settings::of(&policy), machine, event)
+    let view = KernelView::embedded();
+    let checked = oomc_compiler::check(&Source::new("test.oom", policy), &view);
+    let policy = checked.policy().unwrap_or_else(|| panic!("{:?}", checked.diagnostics()));
+    decide(policy, &Settings::of(policy), machine, event)
 }
 
 fn run(policy: &str, machine: &Machine) -> Decision {

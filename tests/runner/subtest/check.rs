@@ -12,7 +12,7 @@ pub(crate) const CHECK: Subtest = Subtest { name: "check", run };
 
 fn run(case: &Case) -> Result<Option<String>, String> {
     let (source, view) = (source(case), view(case)?);
-    let diagnostics = oomc_compiler::check(&source, &view).diagnostics;
+    let diagnostics = oomc_compiler::check(&source, &view).diagnostics_and_needs();
     let mut open: Vec<&Assertion> = case.assertions.iter().collect();
     let mut problems = String::new();
     for diagnostic in &diagnostics {

@@ -7,34 +7,27 @@ use oomc_compiler::{KernelView, Source, Stage};
 use serde_json::json;
 
 use crate::args::Build;
-use crate::cmd::{exit_of, source, tell, view, write};
+use crate::cmd::{exit_of, tell, view, write};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::report::{Report, object_path};
+use crate::policy::{self, Ready};
+use crate::report::{Report, object_path, read};
 
 pub(crate) fn run(report: &Report, args: &Build) -> Outcome {
     let view = view(&args.kernel)?;
-    let source = match source(&args.file)? {
-        Ok(source) => source,
-        Err((source, diagnostic)) => {
-            let all = tell(report, &source, &[diagnostic]);
-            report.result("build", Exit::Errors, json!({ "diagnostics": all }));
-            return Ok(Exit::Errors);
-        }
+    let bytes = read(&args.file)?;
+    let made = match args.emit {
+        Some(stage) => policy::text(report, &args.file, &bytes)
+            .map(|source| emit(report, &source, &view, stage, args.output.as_deref())),
+        None => policy::compile(report, &args.file, &bytes, &view).map(|ready| object(report, args, ready)),
     };
-    match args.emit {
-        Some(stage) => emit(report, &source, &view, stage, args.output.as_deref()),
-        None => object(report, args, &source, &view),
-    }
+    made.unwrap_or_else(|unready| {
+        report.result("build", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+        Ok(unready.exit)
+    })
 }
 
-fn object(report: &Report, args: &Build, source: &Source, view: &KernelView) -> Outcome {
-    let compiled = oomc_compiler::compile(source, view);
-    let all = tell(report, source, &compiled.diagnostics);
-    let Some(object) = compiled.object else {
-        let exit = exit_of(&compiled.diagnostics);
-        report.result("build", exit, json!({ "diagnostics": all }));
-        return Ok(exit);
-    };
+fn object(report: &Report, args: &Build, ready: Ready<'_>) -> Outcome {
+    let Ready { object, diagnostics: all, .. } = ready;
     let output = args.output.clone().unwrap_or_else(|| object_path(&args.file));
     if same_file(&args.file, &output) {
         let message = format!("{} is the policy itself", output.display());

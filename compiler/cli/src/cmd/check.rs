@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use oomc_compiler::diag::Diagnostic;
-use oomc_compiler::{KernelView, Source};
+use oomc_compiler::{KernelView, Parsed, Source};
 use serde_json::{Value, json};
 
 use crate::args::Check;
-use crate::cmd::{count, exit_of, source, tell, view};
+use crate::cmd::{count, exit_of, tell, view};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::policy;
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
@@ -21,13 +22,10 @@ pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
     let mut unreadable: Vec<String> = Vec::new();
     for path in &args.files {
         // A file that cannot be read does not keep the others from being checked.
-        let (found, diagnostics) = match source(path) {
+        let (found, diagnostics) = match policy::source(path) {
             // The whole compiler, not the front end alone: a policy that does not fit is found here too.
             Ok(Ok(source)) => {
-                let diagnostics = match tests(path, &source, &view)? {
-                    Some(diagnostics) => diagnostics,
-                    None => oomc_compiler::compile(&source, &view).diagnostics,
-                };
+                let diagnostics = check(path, &source, &view)?;
                 all.extend(tell(report, &source, &diagnostics));
                 (exit_of(&diagnostics), diagnostics)
             }
@@ -53,14 +51,15 @@ pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
     Ok(exit)
 }
 
-/// What is said of a file of tests, beside its policy; none if the file is something else.
-fn tests(path: &Path, beside: &Source, view: &KernelView) -> Result<Option<Vec<Diagnostic>>, Failure> {
+/// What is said of a file: of a policy, or of tests, which are read with the policy that they belong to.
+fn check(path: &Path, source: &Source, view: &KernelView) -> Result<Vec<Diagnostic>, Failure> {
     if path.extension().is_none_or(|extension| extension != "oomt") {
-        return Ok(None);
+        return Ok(oomc_compiler::compile(source, view).diagnostics);
     }
-    let policy = path.with_extension("oom");
-    match source(&policy)? {
-        Ok(policy) => Ok(Some(oomc_compiler::tests(&policy, Some(beside), view).more_diagnostics)),
-        Err((policy, _)) => Err(Failure::refused(format!("{} is no text", policy.name))),
-    }
+    let policy = match policy::source(&path.with_extension("oom"))? {
+        Ok(policy) => policy,
+        Err((policy, _)) => return Err(Failure::refused(format!("{} is no text", policy.name))),
+    };
+    let checked = Parsed::new(policy).with_tests(source.clone()).check(view);
+    Ok(checked.beside().map_or_else(Vec::new, |beside| beside.diagnostics.clone()))
 }

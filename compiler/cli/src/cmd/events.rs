@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oomc_abi::declared::Declared;
 use oomc_abi::record::Record;
+use oomc_forecast::decision::Told;
 use oomc_runtime::events::{self, Follower, Seen};
 use oomc_runtime::{System, cgroup};
 use serde_json::{Value, json};
 
 use crate::args::Events;
-use crate::decision::Told;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
 

@@ -8,8 +8,9 @@ use oomc_compiler::format::format;
 use serde_json::{Value, json};
 
 use crate::args::Fmt;
-use crate::cmd::{source, source_of, tell, write};
+use crate::cmd::{tell, write};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::policy::{source, source_of};
 use crate::report::{Report, read_from};
 
 pub(crate) fn run(report: &Report, args: &Fmt) -> Outcome {

@@ -1,12 +1,12 @@
 //! `oomc label CGROUP NAME=VALUE…`, `oomc label --refresh CGROUP`
 
 use oomc_abi::amount::exact;
+use oomc_compiler::value;
 use oomc_runtime::labels::{self, Ignored, Put};
 use oomc_runtime::{System, Target};
 use serde_json::{Value, json};
 
 use crate::args::Label;
-use crate::cmd::value;
 use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
@@ -16,7 +16,7 @@ pub(crate) fn run(report: &Report, args: &Label) -> Outcome {
 }
 
 fn put(report: &Report, target: &Target, args: &Label) -> Outcome {
-    let changed = labels::put(&System::running(), target, &args.labels, &value)?;
+    let changed = labels::put(&System::running(), target, &args.labels, &value::read)?;
     for Put { cgroup, label, value } in &changed.what {
         let value = value.map_or_else(|| "inherited".to_owned(), |value| exact(label.unit, value));
         let (name, policy, attached) = (&label.name, &changed.policy, &changed.cgroup);
@@ -31,7 +31,7 @@ fn put(report: &Report, target: &Target, args: &Label) -> Outcome {
 }
 
 fn refresh(report: &Report, target: &Target) -> Outcome {
-    let changed = labels::refresh(&System::running(), target, &value)?;
+    let changed = labels::refresh(&System::running(), target, &value::read)?;
     tell_ignored(report, &changed.what.ignored);
     report.line(format_args!(
         "{} labels were read, for {} on {}",

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use oomc_compiler::Source;
 use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
+use oomc_compiler::value;
 use oomc_runtime::verifier_log::Refusal;
 use oomc_runtime::{Error, Loaded, Object, Settings, System, preflight};
 use serde_json::json;
@@ -15,8 +16,9 @@ use serde_json::json;
 use crate::args::Load;
 use crate::cmd::label::{ignored_json, tell_ignored};
 use crate::cmd::status::{gone_json, tell_gone};
-use crate::cmd::{exit_of, source_of, tell, value, view_of};
+use crate::cmd::{tell, view_of};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::policy;
 use crate::report::{Report, read};
 
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
@@ -34,7 +36,7 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     };
     let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
     let mode = args.settings.mode.map(Into::into);
-    let settings = Settings { mode, params: args.settings.set.clone(), literal: &value };
+    let settings = Settings { mode, params: args.settings.set.clone(), literal: &value::read };
     match oomc_runtime::load_with(&system, &object, &args.one.target(), &settings) {
         Ok(loaded) => {
             tell_loaded(report, &loaded);
@@ -55,19 +57,13 @@ fn compile(
     // Before the policy: without this no policy makes sense here.
     preflight::kernel(system)?;
     let view = view_of(&system.paths.btf)?;
-    let (all, exit) = match source_of(&args.file, bytes) {
-        Ok(source) => {
-            let compiled = oomc_compiler::compile(&source, &view);
-            let all = tell(report, &source, &compiled.diagnostics);
-            match compiled.object {
-                Some(object) => return Ok(Ok(object)),
-                None => (all, exit_of(&compiled.diagnostics)),
-            }
+    Ok(match policy::compile(report, &args.file, bytes, &view) {
+        Ok(ready) => Ok(ready.object),
+        Err(unready) => {
+            report.result("load", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+            Err(unready.exit)
         }
-        Err((source, diagnostic)) => (tell(report, &source, &[diagnostic]), Exit::Errors),
-    };
-    report.result("load", exit, json!({ "diagnostics": all }));
-    Ok(Err(exit))
+    })
 }
 
 /// A refusal of the verifier is a fault of oomc, shown at the line of the policy that the object carries.

@@ -25,15 +25,15 @@ pub(crate) mod why;
 use std::path::Path;
 use std::{fs, io};
 
-use oomc_abi::fields::Unit;
+use oomc_abi::declared::Declared;
 use oomc_compiler::diag::{Diagnostic, Severity};
-use oomc_compiler::syntax::literal::{self, Kind};
-use oomc_compiler::{KernelView, Source};
+use oomc_compiler::{KernelView, Source, value};
+use oomc_runtime::{Assignment, config};
 use serde_json::Value;
 
-use crate::args::Kernel;
+use crate::args::{Kernel, Mode};
 use crate::exit::{Exit, Failure};
-use crate::report::{Report, diagnostics_json, read, reason};
+use crate::report::{Report, diagnostics_json, reason};
 
 /// The kernel that a command compiles for.
 fn view(kernel: &Kernel) -> Result<KernelView, Failure> {
@@ -55,36 +55,19 @@ fn view_of(path: &Path) -> Result<KernelView, Failure> {
     })
 }
 
-/// A policy's text; or what there is of it and why it is none.
-pub(crate) fn source(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>, Failure> {
-    let bytes = read(path)?;
-    Ok(source_of(path, &bytes))
-}
-
-#[expect(clippy::result_large_err, reason = "made once for each file of a command")]
-fn source_of(path: &Path, bytes: &[u8]) -> Result<Source, (Source, Diagnostic)> {
-    let name = path.display().to_string();
-    Source::from_bytes(name.as_str(), bytes).map_err(|diagnostic| (Source::new(name, ""), diagnostic))
-}
-
-/// A value as the language writes it.
-pub(crate) fn value(text: &str) -> Result<(Unit, i64), String> {
-    if let Ok(truth) = text.parse::<bool>() {
-        return Ok((Unit::Bool, i64::from(truth)));
+/// What a policy is tried with.
+fn settings(
+    declared: &Declared,
+    set: &[Assignment],
+    mode: Option<Mode>,
+) -> Result<oomc_forecast::Settings, Failure> {
+    let mut settings =
+        oomc_forecast::Settings { audit: mode.map(|mode| mode == Mode::Audit), ..Default::default() };
+    for assignment in set {
+        let (param, to) = config::wanted(declared, assignment, &value::read)?;
+        settings.params.push((param.clone(), to));
     }
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
-        return Err(format!("`{text}` is not a value"));
-    }
-    let literal =
-        literal::parse(digits).map_err(|refused| format!("{}: {}", refused.message, refused.help))?;
-    let unit = match literal.kind {
-        Kind::Bytes => Unit::Bytes,
-        Kind::Ratio => Unit::Ratio,
-        Kind::Duration => Unit::Duration,
-        Kind::Count => Unit::Count,
-    };
-    Ok((unit, sign * literal.value))
+    Ok(settings)
 }
 
 /// Writes to a file beside the wanted one and renames it, so that nobody reads half a file and a full disk

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use crate::args::New;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::policy;
 use crate::report::{Report, reason};
-use crate::suite;
 
 /// Bytes of a name, at most: the kernel's log shows it whole, with the hash behind it.
 const LONGEST: usize = 54;
@@ -42,14 +42,14 @@ pub(crate) fn run(report: &Report, args: &New) -> Outcome {
     let name = args.name.as_str();
     named(name)?;
     let path = PathBuf::from(format!("{name}.oom"));
-    let beside = suite::beside(&path);
+    let beside = policy::beside(&path);
     let mut files = Vec::new();
     match &args.from {
         None => files.push((path.clone(), FIRST.replace("NAME", name))),
         Some(from) => {
-            let policy = oomc_stdlib::find(from).ok_or_else(|| unknown(from))?;
-            files.push((path.clone(), renamed(policy.text, name)));
-            files.push((beside.clone(), policy.tests.to_owned()));
+            let found = oomc_stdlib::find(from).ok_or_else(|| unknown(from))?;
+            files.push((path.clone(), renamed(found.text, name)));
+            files.push((beside.clone(), found.tests.to_owned()));
         }
     }
     // Tests that lie there would be those of the new policy.

@@ -1,17 +1,17 @@
 //! `oomc set --cgroup PATH NAME=VALUE…`
 
 use oomc_abi::amount::exact;
+use oomc_compiler::value;
 use oomc_runtime::System;
 use oomc_runtime::config::{self, Change};
 use serde_json::{Value, json};
 
 use crate::args::Set;
-use crate::cmd::value;
 use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Set) -> Outcome {
-    let changed = config::set(&System::running(), &args.one.target(), &args.params, &value)?;
+    let changed = config::set(&System::running(), &args.one.target(), &args.params, &value::read)?;
     for Change { param, from, to } in &changed.what {
         let (from, to) = (exact(param.unit, *from), exact(param.unit, *to));
         report

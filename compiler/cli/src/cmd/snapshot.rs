@@ -1,10 +1,12 @@
 //! `oomc snapshot [--cgroup PATH] [--redact] -o S.json`
 
-use std::io::{ErrorKind, IsTerminal as _, stderr};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal as _, Read as _, stderr};
 use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use oomc_forecast::{Inputs, inputs};
 use oomc_runtime::{System, cgroup};
 use oomc_snapshot::{Progress, ReadError, Reading};
 use serde_json::json;
@@ -12,8 +14,10 @@ use serde_json::json;
 use crate::args::{Roots, Snapshot};
 use crate::cmd::write;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::report::Report;
-use crate::scene;
+use crate::report::{Report, reason};
+
+/// The largest file that is read: a machine with millions of processes.
+const MOST: u64 = 2 << 30;
 
 /// A bar that is gone before anybody has seen it is not drawn.
 const SOON: Duration = Duration::from_millis(300);
@@ -42,13 +46,29 @@ pub(crate) fn run(report: &Report, args: &Snapshot) -> Outcome {
     Ok(Exit::Ok)
 }
 
+/// The machine in a file.
+pub(crate) fn recorded(path: &Path) -> Result<Inputs, Failure> {
+    let failed =
+        |error: io::Error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MOST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MOST {
+        let text = format!("{} is larger than {} GiB: this is no snapshot", path.display(), MOST >> 30);
+        return Err(Failure::refused(text));
+    }
+    let snapshot = oomc_snapshot::parse(&bytes)
+        .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+    Ok(Inputs::new(&snapshot))
+}
+
 /// Reads this machine, or the copy of one.
 pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result<Reading, Failure> {
     let mount = match &roots.cgroup_root {
         Some(root) => root.clone(),
         None => cgroup::mount(&System::running())?,
     };
-    let only = only.map(|path| scene::below(&mount, path));
+    let only = only.map(|path| inputs::below(&mount, path));
     let roots = oomc_snapshot::Roots { cgroups: mount, proc: roots.proc_root.clone() };
     let bar = match stderr().is_terminal() && !report.is_quiet() {
         true => ProgressBar::no_length(),

@@ -6,8 +6,9 @@ use oomc_runtime::{Error, Object, System, preflight};
 use serde_json::{Value, json};
 
 use crate::cmd::load::explain_refusal;
-use crate::cmd::{exit_of, source_of, tell, view_of};
+use crate::cmd::view_of;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::policy::{self, Unready};
 use crate::report::{Report, read};
 
 pub(crate) fn run(report: &Report, files: &[PathBuf]) -> Outcome {
@@ -19,9 +20,9 @@ pub(crate) fn run(report: &Report, files: &[PathBuf]) -> Outcome {
     for path in files {
         let object = match object(report, path, &view)? {
             Ok(object) => object,
-            Err((found, diagnostics)) => {
-                exit = exit.max(found);
-                all.push(json!({ "file": path, "diagnostics": diagnostics }));
+            Err(unready) => {
+                exit = exit.max(unready.exit);
+                all.push(json!({ "file": path, "diagnostics": unready.diagnostics }));
                 continue;
             }
         };
@@ -55,27 +56,18 @@ pub(crate) fn run(report: &Report, files: &[PathBuf]) -> Outcome {
 }
 
 /// The object of a file, which may be a policy; otherwise what is wrong with the policy.
-type Made = Result<Object, (Exit, Vec<Value>)>;
-
-fn object(report: &Report, path: &Path, view: &oomc_compiler::KernelView) -> Result<Made, Failure> {
-    let bytes = read(path)?;
-    let parse = |bytes: &[u8]| {
-        Object::parse(bytes).map_err(|error| Failure::refused(format!("{}: {error}", path.display())))
-    };
-    if Object::looks_like(&bytes) {
-        return parse(&bytes).map(Ok);
-    }
-    let (source, diagnostics) = match source_of(path, &bytes) {
-        Ok(source) => {
-            let compiled = oomc_compiler::compile(&source, view);
-            if let Some(object) = compiled.object {
-                tell(report, &source, &compiled.diagnostics);
-                return parse(&object).map(Ok);
-            }
-            (source, compiled.diagnostics)
+fn object(
+    report: &Report,
+    path: &Path,
+    view: &oomc_compiler::KernelView,
+) -> Result<Result<Object, Unready>, Failure> {
+    let mut bytes = read(path)?;
+    if !Object::looks_like(&bytes) {
+        match policy::compile(report, path, &bytes, view) {
+            Ok(ready) => bytes = ready.object,
+            Err(unready) => return Ok(Err(unready)),
         }
-        Err((source, diagnostic)) => (source, vec![diagnostic]),
-    };
-    let all = tell(report, &source, &diagnostics);
-    Ok(Err((exit_of(&diagnostics), all)))
+    }
+    let object = Object::parse(&bytes);
+    object.map(Ok).map_err(|error| Failure::refused(format!("{}: {error}", path.display())))
 }

@@ -1,0 +1,211 @@
+//! `oomc test [FILE…] [--run RE] [--coverage[=PERCENT%]] [--junit F] [--shuffle]`
+
+mod junit;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use std::{fs, io};
+
+use oomc_compiler::diag::Severity;
+use oomc_forecast::coverage::{Coverage, together};
+use oomc_forecast::decision::{Told, told_of_kernel};
+use oomc_forecast::suite::TestOf;
+use oomc_forecast::test_run::{self, Ran};
+use oomc_forecast::{Error, Suite, Traced};
+use oomc_sim::scenario::Order;
+use serde_json::{Value, json};
+
+use crate::args::{Seed, Test};
+use crate::cmd::{view, write};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::policy;
+use crate::report::{Report, reason};
+
+/// Folders inside each other that are looked into.
+const DEPTH: usize = 16;
+
+pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
+    let began = Instant::now();
+    let kernel = oomc_forecast::kernel(&view(&args.kernel)?)?;
+    let (mut exit, mut diagnostics, mut suites) = (Exit::Ok, Vec::new(), Vec::new());
+    for path in policies(&args.files)? {
+        match policy::suite(report, &path, &kernel, true)? {
+            Ok(suite) => suites.push(suite),
+            Err(unready) => {
+                exit = exit.max(unready.exit);
+                diagnostics.extend(unready.diagnostics);
+            }
+        }
+    }
+    let mut jobs = Vec::new();
+    for (at, suite) in suites.iter().enumerate() {
+        let wanted = |test: &TestOf| args.run.as_ref().is_none_or(|run| run.is_match(&test.test.name));
+        let tests = suite.tests.iter().enumerate().filter(|(_, test)| wanted(test));
+        jobs.extend(tests.map(|(test, _)| (at, test)));
+    }
+    let seed = args.shuffle.map(|seed| match seed {
+        Seed::Random => fastrand::u64(0..1 << 32),
+        Seed::Number(number) => number,
+    });
+    if let Some(seed) = seed {
+        fastrand::Rng::with_seed(seed).shuffle(&mut jobs);
+        report.line(format_args!("shuffled; the same order again: --shuffle={seed}"));
+    }
+    let order = seed.map_or(Order::Named, Order::Shuffled);
+    let traced = match args.coverage {
+        Some(_) => suites.iter().map(|suite| suite.trace(&kernel)).collect::<Result<Vec<Traced>, Error>>()?,
+        None => Vec::new(),
+    };
+    let ran = test_run::run(&kernel, &suites, &traced, &jobs, order);
+    let failed = ran.iter().filter(|ran| !ran.passes()).count();
+    for ran in &ran {
+        if let Some((suite, test)) = ran.of(&suites) {
+            tell(report, suite, test, ran);
+        }
+    }
+    if failed > 0 {
+        exit = exit.max(Exit::Errors);
+    }
+    if ran.is_empty() && exit == Exit::Ok {
+        let which = if args.run.is_some() { "no test has a name that matches" } else { "there is no test" };
+        report.failure(
+            &Failure::new(Exit::Errors, format!("no test ran: {which}")).help(
+                "write one into the policy: `test \"name\" { given { … } on oom in \"/job\" expect … }`",
+            ),
+        );
+        return Ok(Exit::Errors);
+    }
+    let passed = ran.len() - failed;
+    let time = began.elapsed();
+    if !ran.is_empty() {
+        report.line(format_args!("{passed} passed, {failed} failed, in {:.2} s", time.as_secs_f64()));
+    }
+    let covered = test_run::coverage(&suites, &traced, &ran);
+    if let Some(least) = args.coverage {
+        exit = exit.max(tell_coverage(report, &covered, least));
+    }
+    if let Some(path) = &args.junit {
+        write(path, junit::text(&suites, &ran)?.as_bytes())?;
+    }
+    report.result(
+        "test",
+        exit,
+        json!({
+            "diagnostics": diagnostics,
+            "passed": passed,
+            "failed": failed,
+            "seed": seed,
+            "coverage": args.coverage.map(|_| covered.iter().map(Coverage::json).collect::<Vec<Value>>()),
+            "tests": ran.iter().filter_map(|ran| Some(test_json(ran.of(&suites)?, ran))).collect::<Vec<Value>>(),
+        }),
+    );
+    Ok(exit)
+}
+
+/// The policies that are meant, each once, in the order of their paths.
+fn policies(files: &[PathBuf]) -> Result<BTreeSet<PathBuf>, Failure> {
+    let here = [PathBuf::from(".")];
+    let files = if files.is_empty() { &here } else { files };
+    let mut found = BTreeSet::new();
+    for file in files {
+        let failed = |error: io::Error| {
+            Failure::refused(format!("cannot read {}: {}", file.display(), reason(&error)))
+        };
+        let meta = fs::metadata(file).map_err(failed)?;
+        if meta.is_dir() {
+            below(file, DEPTH, &mut found).map_err(failed)?;
+        } else if file.extension().is_some_and(|extension| extension == "oomt") {
+            let policy = file.with_extension("oom");
+            if !policy.exists() {
+                let message = format!("{} holds tests of a policy that is not there", file.display());
+                return Err(Failure::refused(message).help(format!("they belong to {}", policy.display())));
+            }
+            found.insert(policy);
+        } else {
+            found.insert(file.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// The policies in a folder and below it; what is hidden is left out.
+fn below(folder: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() && depth > 0 {
+            below(&path, depth - 1, found)?;
+        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "oom") {
+            let path = path.strip_prefix("./").map(Path::to_owned).unwrap_or(path);
+            found.insert(path);
+        }
+    }
+    Ok(())
+}
+
+/// Says what is covered; an error if it is less than was asked for.
+fn tell_coverage(report: &Report, covered: &[Coverage], least: f64) -> Exit {
+    for one in covered {
+        report.line(format_args!("{}: {}", one.file, one.line()));
+        for (line, text) in &one.missing {
+            report.line(format_args!("    line {line}: {text}"));
+        }
+    }
+    let percent = together(covered);
+    if percent >= least {
+        return Exit::Ok;
+    }
+    report.failure(&Failure::new(
+        Exit::Errors,
+        format!("the tests reach {percent:.1} % of the policies, less than {least} %"),
+    ));
+    Exit::Errors
+}
+
+/// One test for people: in a line if it passes, otherwise with all that is known of what happened.
+fn tell(report: &Report, suite: &Suite<'_>, test: &TestOf, ran: &Ran) {
+    let place = format!("{}:{}", test.file, test.test.line);
+    if ran.passes() {
+        report.detail(format_args!("ok     {place} {}", test.test.name));
+        return;
+    }
+    report.line(format_args!("FAILED {place} {}", test.test.name));
+    for (line, text) in ran.wrong() {
+        report.annotate(Severity::Error, &test.file, line, &test.test.name, &text);
+    }
+    for line in ran.explain(suite) {
+        report.line(format_args!("    {line}"));
+    }
+}
+
+fn test_json((suite, test): (&Suite<'_>, &TestOf), ran: &Ran) -> Value {
+    let failures = ran.wrong();
+    let failures = failures.iter().map(|(line, text)| json!({ "line": line, "message": text }));
+    let decisions = ran.result.as_ref().map_or(&[][..], |played| &played.decisions);
+    let decisions = decisions.iter().map(|decision| {
+        let name = |id| decision.path_of(id);
+        let record = decision.record.as_ref();
+        json!({
+            "line": decision.line,
+            "asked": decision.asked,
+            "killed": decision.killed.iter().map(|at| decision.name_of(*at)).collect::<Vec<String>>(),
+            "kernel": told_of_kernel(decision),
+            "record": record.map(|record| {
+                Told { record, declared: &suite.policy.declared, cgroup: &name }.json()
+            }),
+        })
+    });
+    json!({
+        "file": test.file,
+        "line": test.test.line,
+        "name": test.test.name,
+        "ok": ran.passes(),
+        "seconds": ran.time.as_secs_f64(),
+        "failures": failures.collect::<Vec<Value>>(),
+        "decisions": decisions.collect::<Vec<Value>>(),
+    })
+}

@@ -1,0 +1,114 @@
+//! A policy that is tried on a machine: one event after the other.
+//!
+//! Runs the policy twice, for the verdict and with marks, which tell whom its clauses protect; knows nothing of where
+//! the machine comes from, or of how a forecast is shown.
+
+use oomc_abi::amount::exact;
+use oomc_abi::declared::{Declared, Param};
+use oomc_sim::machine::CgroupIndex;
+use oomc_sim::{Attached, Kernel, Policy};
+
+use crate::event::{self, Answer, Question};
+use crate::forecast::account;
+use crate::forecast::protections::protections;
+use crate::{Error, Forecast, Inputs, Suite, Traced};
+
+/// What a policy begins with, other than it says itself.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Params and their values.
+    pub params: Vec<(Param, i64)>,
+    /// Whether it only writes down what it would do.
+    pub audit: Option<bool>,
+}
+
+impl Settings {
+    /// Gives them to a policy. Gives what is to be said of it.
+    pub fn apply(&self, attached: &mut Attached) -> Vec<String> {
+        if let Some(audit) = self.audit {
+            attached.set_audit(audit);
+        }
+        let params = self.params.iter().map(|(param, to)| {
+            attached.set(&param.name, *to);
+            format!("{} is set to {}", param.name, exact(param.unit, *to))
+        });
+        params.collect()
+    }
+}
+
+/// A policy that is tried on a machine.
+#[derive(Debug)]
+pub struct Trial<'k> {
+    kernel: &'k Kernel,
+    suite: Suite<'k>,
+    inputs: Inputs,
+    at: CgroupIndex,
+    attached: Attached,
+    /// The same policy with marks in it. One that fits the kernel's limits may not do so with them: then less is told.
+    traced: Option<(Traced, Attached)>,
+    remarks: Vec<String>,
+}
+
+impl<'k> Trial<'k> {
+    /// Attaches a policy to a cgroup of a machine.
+    #[must_use]
+    pub fn new(
+        kernel: &'k Kernel,
+        suite: Suite<'k>,
+        inputs: Inputs,
+        at: CgroupIndex,
+        settings: &Settings,
+    ) -> Self {
+        let attach = |policy: &Policy| {
+            let (mut attached, mut remarks) = inputs.attach(policy, at);
+            remarks.extend(settings.apply(&mut attached));
+            (attached, remarks)
+        };
+        let (attached, remarks) = attach(&suite.policy);
+        let traced = suite.trace(kernel).ok().map(|traced| {
+            let (attached, _) = attach(&traced.policy);
+            (traced, attached)
+        });
+        Self { kernel, suite, inputs, at, attached, traced, remarks }
+    }
+
+    /// What the policy declares.
+    #[must_use]
+    pub fn declared(&self) -> &Declared {
+        &self.suite.policy.declared
+    }
+
+    /// Lets a cgroup, or the machine, run out of memory.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn ask(&mut self, domain: Option<CgroupIndex>) -> Result<(Forecast, Answer), Error> {
+        let machine = &self.inputs.machine;
+        let question = Question { kernel: self.kernel, machine, attached: self.at, domain };
+        let answer = event::ask(&question, &mut self.attached)?;
+        let protections = match &mut self.traced {
+            Some((traced, attached)) => {
+                let again = event::ask(&question, attached)?;
+                protections(self.suite.source(), &traced.points, &again.decision)
+            }
+            None => Vec::new(),
+        };
+        let mut forecast = account::of(&self.suite.policy, &answer, protections);
+        if self.traced.is_none() {
+            let text = "the policy is too large to tell whom its clauses protect";
+            forecast.remarks.push(text.to_owned());
+        }
+        forecast.remarks.append(&mut self.remarks);
+        Ok((forecast, answer))
+    }
+
+    /// Victims are gone, and a limit that has risen stays so.
+    pub fn go_on(&mut self, answer: &Answer) {
+        let before = std::mem::replace(&mut self.inputs.machine, answer.decision.after.clone());
+        // What was only there because memory had run out is not.
+        for (now, was) in self.inputs.machine.cgroups.iter_mut().zip(&before.cgroups) {
+            now.own = was.own;
+        }
+        self.inputs.machine.bury();
+    }
+}

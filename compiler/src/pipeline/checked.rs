@@ -1,0 +1,147 @@
+//! A policy that is understood: its names are bound, its types known, and the kernel that it is for is chosen.
+//!
+//! Takes a [`Parsed`]; everything else that is made of a policy is made of this value.
+
+use oomc_abi::resolve::KernelView;
+use oomc_abi::scenario::Test;
+
+use super::{Compiled, Lowered, Parsed, no_code};
+use crate::diag::{Diagnostic, Sink, codes};
+use crate::hir::lower::Tests;
+use crate::hir::{self, Policy};
+use crate::source::Source;
+use crate::syntax::ast::{ClauseKind, File};
+
+/// What is known of a policy, with or without mistakes in it, for one kernel.
+#[derive(Debug)]
+pub struct Checked<'k> {
+    source: Source,
+    view: &'k KernelView,
+    policy: Option<Policy>,
+    sink: Sink,
+    beside: Option<Beside>,
+}
+
+/// A file of tests beside a policy.
+#[derive(Debug)]
+pub struct Beside {
+    /// Its text.
+    pub source: Source,
+    /// Errors and warnings, in the order of that text.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl<'k> Checked<'k> {
+    pub(super) fn new(parsed: Parsed, view: &'k KernelView) -> Self {
+        let Parsed { policy, mut tests } = parsed;
+        let (source, file, mut sink) = (policy.source, policy.file, policy.sink);
+        let beside =
+            tests.as_mut().map(|own| Tests { file: &own.file, source: &own.source, sink: &mut own.sink });
+        let policy = hir::lower::lower(&file, &source, view, &mut sink, beside);
+        if !sink.has_errors() && !has_rule(&file) {
+            sink.push(does_nothing());
+        }
+        hir::coverage::check(&policy, &mut sink);
+        hir::kernel::check(&policy, view, &mut sink);
+        let policy = (!sink.has_errors()).then_some(policy);
+        let beside = tests.map(|own| Beside { source: own.source, diagnostics: own.sink.into_diagnostics() });
+        Self { source, view, policy, sink, beside }
+    }
+
+    /// The policy's text.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// The kernel that it is for.
+    #[must_use]
+    pub fn view(&self) -> &'k KernelView {
+        self.view
+    }
+
+    /// The policy; none if an error leaves no meaning.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    /// The policy without what it was made of.
+    #[must_use]
+    pub fn into_policy(self) -> Option<Policy> {
+        self.policy
+    }
+
+    /// The tests in the policy's own file, and those in the file beside it; none if the policy has an error.
+    #[must_use]
+    pub fn tests(&self) -> (&[Test], &[Test]) {
+        self.policy.as_ref().map_or((&[], &[]), |policy| (&policy.tests, &policy.more_tests))
+    }
+
+    /// The file of tests beside the policy, if there was one.
+    #[must_use]
+    pub fn beside(&self) -> Option<&Beside> {
+        self.beside.as_ref()
+    }
+
+    /// Errors and warnings of the policy's file, in the order of the text.
+    #[must_use]
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.sink().into_diagnostics()
+    }
+
+    /// As [`diagnostics`](Self::diagnostics), and which functions the kernel lacks that the policy's code calls.
+    #[must_use]
+    pub fn diagnostics_and_needs(&self) -> Vec<Diagnostic> {
+        let mut sink = self.sink();
+        if let Some(lowered) = self.lower() {
+            lowered.needs(&mut sink);
+        }
+        sink.into_diagnostics()
+    }
+
+    /// What was said so far, for a later stage to go on with.
+    pub(crate) fn sink(&self) -> Sink {
+        self.sink.clone()
+    }
+
+    /// Makes the object. What it says holds of the whole compiler.
+    #[must_use]
+    pub fn compile(&self) -> Compiled {
+        let mut sink = self.sink();
+        let object = self.object(&mut sink);
+        Compiled { object, diagnostics: sink.into_diagnostics() }
+    }
+
+    fn object(&self, sink: &mut Sink) -> Option<Vec<u8>> {
+        let optimised = self.lower()?.optimise(sink)?;
+        match optimised.select() {
+            Ok(programs) => programs.object(sink),
+            Err(error) => {
+                sink.push(no_code(&error));
+                None
+            }
+        }
+    }
+
+    /// The checked policy as text.
+    #[must_use]
+    pub fn print(&self) -> Option<String> {
+        self.policy.as_ref().map(hir::print::print)
+    }
+
+    /// The policy in SSA; none if it has an error.
+    #[must_use]
+    pub fn lower(&self) -> Option<Lowered<'_>> {
+        Lowered::new(self, None).map(|(lowered, _)| lowered)
+    }
+}
+
+fn has_rule(file: &File) -> bool {
+    file.clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::Rule { .. } | ClauseKind::Default(_)))
+}
+
+fn does_nothing() -> Diagnostic {
+    Diagnostic::new(codes::EMPTY, "the policy does nothing: it has neither a rule nor a `default`")
+        .help("write a rule, for example `kill largest in subtree`")
+}
