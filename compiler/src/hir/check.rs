@@ -28,14 +28,14 @@ pub(super) enum Operand {
 }
 
 /// The type of a field's value.
-pub(super) fn ty_of(unit: fields::Unit) -> Ty {
+pub(super) fn ty_of(unit: fields::Measure) -> Ty {
     match unit {
-        fields::Unit::Bytes => Ty::Bytes,
-        fields::Unit::Ratio => Ty::Ratio,
-        fields::Unit::Count => Ty::Count,
-        fields::Unit::Duration => Ty::Duration,
-        fields::Unit::Bool => Ty::Bool,
-        fields::Unit::Text => Ty::Text,
+        fields::Measure::Bytes => Ty::Bytes,
+        fields::Measure::Ratio => Ty::Ratio,
+        fields::Measure::Count => Ty::Count,
+        fields::Measure::Duration => Ty::Duration,
+        fields::Measure::Bool => Ty::Bool,
+        fields::Measure::Text => Ty::Text,
     }
 }
 
@@ -737,7 +737,7 @@ fn bare(ty: Ty) -> &'static str {
 /// How a number without a unit was most likely meant.
 fn with_unit(ty: Ty, value: i64) -> String {
     match ty {
-        Ty::Bytes => amount::exact(fields::Unit::Bytes, value),
+        Ty::Bytes => amount::exact(fields::Measure::Bytes, value),
         Ty::Ratio => format!("{value}%"),
         Ty::Duration => format!("{value}s"),
         _ => value.to_string(),
