@@ -3,12 +3,13 @@
 //! The embedded BTF of the reference kernel is always checked; under `cargo xtask test` the full BTF of the
 //! kernel under test is checked too.
 
+use oomc_abi::amounts;
 use oomc_abi::btf::{Btf, INT_BOOL, INT_SIGNED, Kind, TypeId, print};
 use oomc_abi::fields::{self, Owner, Recipe};
 use oomc_abi::hooks::OOM;
 use oomc_abi::kfuncs::{KFUNCS, KfuncId, Ret};
 use oomc_abi::members;
-use oomc_abi::model::{Holds, SLOTS, STATISTICS};
+use oomc_abi::model::{Holds, SLOTS};
 use oomc_abi::proto::{self, Base, CType};
 use oomc_abi::resolve::{KernelView, Shape};
 
@@ -299,7 +300,7 @@ fn a_model_can_be_laid_out() {
                 }
             }
         }
-        for (enumeration, name, _) in STATISTICS {
+        for (enumeration, name, _) in amounts::enumerators() {
             if view.enumerator(enumeration, name).is_none() {
                 wrong.push(format!("{kernel}: no {name} in `enum {enumeration}`"));
             }

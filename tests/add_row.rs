@@ -1,7 +1,8 @@
-//! A field, or a kernel function, is one row of a table: shown by adding one of each.
+//! A field, a counter of `memory.stat`, or a kernel function, is one row of a table: shown by adding one of each.
 //!
-//! The repository is copied beside the build, a row is inserted into the copy's table, and the copy's own case
-//! runner runs a case that uses it. Nothing else of the copy is changed but its version. It lies in the target
+//! The repository is copied beside the build, rows are inserted into the copy's tables, and the copy's own tests run
+//! cases that use them, print its book, and play them in the simulator and before the oracle. Nothing else of the copy
+//! is changed but its version, and the files that speak of the counter in the end are counted. It lies in the target
 //! directory, which it shares: what others wrote is built already, and a second run of the test builds nothing.
 
 use std::path::{Path, PathBuf};
@@ -59,6 +60,40 @@ block4:
 }
 "#;
 
+/// A counter needs its row and a case that decides by it; the simulator and the oracle play the case.
+const COUNTER: &str = r#"#! test: run
+
+# A field and a counter that were added are read as all others are.
+
+rule "clean": if cgroup.file_dirty < 1GiB then kill largest process in subtree where minor_faults >= 0
+rule "wrong": kill smallest in subtree
+
+#> cgroup /job max 60MiB
+#> task big in /job anon 34MiB
+#> task small in /job anon 5MiB
+#> load --cgroup /job
+#> grow small by 40MiB
+#> expect big killed
+#> expect small alive
+"#;
+
+/// The row of the counter, to be put before the events.
+const COUNTER_ROW: &str = r#"                /// Page cache that was changed and not yet written, in bytes.
+                file_dirty = FileDirty {
+                    file_dirty: node_stat_item [NR_FILE_DIRTY],
+                    field Bytes "page cache that was changed and not yet written"
+                }
+"#;
+
+/// The files that may speak of the counter: its row, its case, and the tables of the book, which are printed.
+const OF_THE_COUNTER: [&str; 5] = [
+    "book/src/kernel/fields.md",
+    "book/src/kernel/snapshot.md",
+    "book/src/language/tests.md",
+    "compiler/abi/src/amounts.rs",
+    "tests/cases/run/added_row_counter.oom",
+];
+
 /// The version of the copy: to cargo, packages of the same name, version and place in their workspace are the same,
 /// and it would take what one was built from for what the other is.
 const VERSION: &str = "0.0.0-row";
@@ -103,11 +138,18 @@ fn changes() -> Vec<(PathBuf, String)> {
             ),
         ],
     );
+
+    let amounts = read(&root().join("compiler/abi/src/amounts.rs"));
+    let events = "            }\n            events {\n";
+    assert_eq!(amounts.matches(events).count(), 1, "the table of amounts has another form");
+    let amounts = amounts.replacen(events, &format!("{COUNTER_ROW}{events}"), 1);
     vec![
+        (path("compiler/abi/src/amounts.rs"), amounts),
         (path("compiler/abi/src/fields.rs"), fields),
         (path("compiler/abi/src/kfuncs.rs"), kfuncs),
         (path("tests/cases/hir/added_row_field.oom"), FIELD.to_owned()),
         (path("tests/cases/ir/added_row_acquire.ir"), ACQUIRE.to_owned()),
+        (path("tests/cases/run/added_row_counter.oom"), COUNTER.to_owned()),
     ]
 }
 
@@ -141,8 +183,9 @@ fn copy(to: &Path, changes: &[(PathBuf, String)]) {
     }
 }
 
-/// Builds the copy's case runner and runs the new cases with it: they are blessed, so that there is something to read.
-fn run(copy: &Path) {
+/// Builds one of the copy's tests and runs parts of it, which must be so many. What they print is blessed, so that there
+/// is something to read.
+fn run(copy: &Path, test: &str, parts: &[&str], count: usize) {
     let place = copy.parent().and_then(Path::parent).unwrap_or(copy);
     // A build for a named target has a folder of its own in the target directory, and only what lies there is built
     // already. What cargo knows of the compiler lies on top.
@@ -155,23 +198,38 @@ fn run(copy: &Path) {
     }
     // The whole workspace, although one test is meant: so the packages of others have the features that the gate built
     // them with.
-    cargo.args(["test", "--offline", "--locked", "--workspace", "--test", "cases"]);
+    cargo.args(["test", "--offline", "--locked", "--workspace", "--test", test]);
     if let Some(target) = target {
         cargo.arg("--target").arg(target);
     }
-    cargo.args(["--", "added_row"]).env("CARGO_TARGET_DIR", shared).env("OOMC_BLESS", "1");
+    cargo.arg("--").args(parts).env("CARGO_TARGET_DIR", shared).env("OOMC_BLESS", "1");
     let output =
         child::run(&mut cargo, copy, Duration::from_secs(600)).unwrap_or_else(|error| panic!("{error}"));
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains(" 2 passed"), "{said}{errors}");
+    assert!(output.status.success() && said.contains(&format!(" {count} passed")), "{said}{errors}");
 }
 
 #[test]
 fn a_row_and_a_case_are_all_that_a_field_or_a_function_needs() {
     let copy_of = Path::new(env!("CARGO_TARGET_TMPDIR")).join("add_row");
     copy(&copy_of, &[changes(), versions()].concat());
-    run(&copy_of);
+    run(&copy_of, "cases", &["added_row"], 2);
+    let tables = [
+        "the_tables_of_the_book_are_those_of_the_compiler",
+        "the_chapter_of_tests_lists_what_can_be_given",
+        "the_page_of_the_snapshot_is_its_schema",
+    ];
+    run(&copy_of, "docs", &tables, 3);
+    let played = ["every_construct_has_a_case_in_the_machine", "every_construct_is_compared_with_the_kernel"];
+    run(&copy_of, "covered", &played, 2);
+
+    let speaks = |path: &PathBuf| {
+        fs::read_to_string(path).is_ok_and(|text| text.contains("file_dirty"))
+            && path.strip_prefix(&copy_of).is_ok_and(|path| path != Path::new("tests/add_row.rs"))
+    };
+    let of_counter: Vec<PathBuf> = files(&copy_of).into_iter().filter(speaks).collect();
+    assert_eq!(of_counter, OF_THE_COUNTER.map(|path| copy_of.join(path)));
 
     let case = |name: &str| read(&copy_of.join("tests/cases").join(name));
     let part = |case: &str, name: &str| {

@@ -11,7 +11,8 @@
 
 use std::path::{Path, PathBuf};
 
-use oomc_abi::fields::{FIELDS, Field, Owner, Unit};
+use oomc_abi::amounts::{File, ROWS};
+use oomc_abi::fields::{FIELDS, Field, Measure, Owner};
 use oomc_abi::kfuncs::{KFUNCS, Kfunc};
 use oomc_abi::scenario::{self, EXTRAS};
 use oomc_compiler::diag::{Code, Severity};
@@ -369,14 +370,14 @@ fn given_row(owner: Owner, name: &str) -> String {
     format!("| `{name}` | {} | {doc} |\n", unit_word(unit))
 }
 
-fn unit_word(unit: Unit) -> &'static str {
+fn unit_word(unit: Measure) -> &'static str {
     match unit {
-        Unit::Bytes => "bytes",
-        Unit::Ratio => "percent",
-        Unit::Count => "count",
-        Unit::Duration => "duration",
-        Unit::Bool => "yes or no",
-        Unit::Text => "string",
+        Measure::Bytes => "bytes",
+        Measure::Ratio => "percent",
+        Measure::Count => "count",
+        Measure::Duration => "duration",
+        Measure::Bool => "yes or no",
+        Measure::Text => "string",
     }
 }
 
@@ -385,14 +386,20 @@ fn unit_word(unit: Unit) -> &'static str {
 fn the_page_of_the_snapshot_is_its_schema() {
     let schema = read(&root().join("runtime/snapshot/src/schema.rs"));
     let head = "| field | type | |\n|---|---|---|\n";
-    let names = ["Snapshot", "Cgroup", "Statistics", "Events", "Pressure", "Windows", "Process"];
+    let names = ["Snapshot", "Cgroup", "Pressure", "Windows", "Process"];
+    // Two of them are made of the table of amounts.
+    for (name, file) in [("Statistics", File::Statistics), ("Events", File::Events)] {
+        let rows = ROWS.iter().filter(|row| row.file == file);
+        let rows = rows.map(|row| format!("| `{}` | whole number | {} |\n", row.member, row.doc));
+        printed("kernel/snapshot.md", name, head, rows);
+    }
     for name in names {
         let start = schema.find(&format!("pub struct {name} {{\n")).expect("a structure of the schema");
         let body = &schema[start..];
         let body = &body[..body.find("\n}\n").expect("its end")];
         printed("kernel/snapshot.md", name, head, schema_rows(body).into_iter());
     }
-    assert_eq!(schema.matches("pub struct ").count(), names.len(), "each has its table");
+    assert_eq!(schema.matches("\npub struct ").count(), names.len(), "each has its table");
 }
 
 fn schema_rows(body: &str) -> Vec<String> {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use oomc_abi::btf::Btf;
 use oomc_abi::consts::BPF_F_CGROUP_FD;
-use oomc_abi::fields::Unit;
+use oomc_abi::fields::Measure;
 use oomc_abi::resolve::KernelView;
 use oomc_compiler::Source;
 use oomc_runtime::error::Kind;
@@ -870,12 +870,12 @@ fn tunable() -> Object {
 }
 
 /// The literals that the tests below write.
-fn literal(text: &str) -> Result<(Unit, i64), String> {
+fn literal(text: &str) -> Result<(Measure, i64), String> {
     let number = |digits: &str| digits.parse::<i64>().map_err(|_| format!("`{text}` is not a value"));
     match (text.strip_suffix('%'), text.strip_suffix("MiB")) {
-        (Some(percent), _) => Ok((Unit::Ratio, number(percent)? * 10_000)),
-        (_, Some(bytes)) => Ok((Unit::Bytes, number(bytes)? << 20)),
-        _ => Ok((Unit::Count, number(text)?)),
+        (Some(percent), _) => Ok((Measure::Ratio, number(percent)? * 10_000)),
+        (_, Some(bytes)) => Ok((Measure::Bytes, number(bytes)? << 20)),
+        _ => Ok((Measure::Count, number(text)?)),
     }
 }
 

@@ -103,13 +103,13 @@ fn trace(text: &str, machine: &Machine) -> Vec<String> {
 }
 
 #[track_caller]
-fn check(text: &str, expected: &[&str]) {
+fn assert_trace(text: &str, expected: &[&str]) {
     assert_eq!(trace(text, &machine()), expected);
 }
 
 #[test]
 fn a_rule_an_action_and_what_is_built_in() {
-    check(
+    assert_trace(
         "kill largest in subtree now",
         &[
             "rule 0: kill largest in subtree now",
@@ -130,7 +130,7 @@ fn init_and_threads_of_the_kernel() {
 
 #[test]
 fn where_asks_every_candidate() {
-    check(
+    assert_trace(
         "kill largest in subtree where rss < 5MiB now",
         &[
             "rule 0: kill largest in subtree where rss < 5MiB now",
@@ -144,7 +144,7 @@ fn where_asks_every_candidate() {
 
 #[test]
 fn never_names_whom_it_protects() {
-    check(
+    assert_trace(
         "never kill process where comm == \"large\"  # ours\n\
          never kill cgroup where name == \"a\"\n\
          kill largest in subtree now",
@@ -178,7 +178,7 @@ fn what_is_unknown_protects_and_chooses_nobody() {
 
 #[test]
 fn prefer_and_avoid_ask_candidates() {
-    check(
+    assert_trace(
         "avoid process where comm == \"large\" kill largest in subtree now",
         &[
             "rule 0: kill largest in subtree now",
@@ -192,7 +192,7 @@ fn prefer_and_avoid_ask_candidates() {
 
 #[test]
 fn the_ways_of_an_if_and_past_it() {
-    check(
+    assert_trace(
         "rule \"one\": if cgroup.usage > 1GiB then defer\n\
          rule \"two\": if cgroup.usage < 1GiB then defer else wait",
         &[
@@ -209,7 +209,7 @@ fn the_ways_of_an_if_and_past_it() {
 
 #[test]
 fn else_is_reached_when_then_made_no_progress() {
-    check(
+    assert_trace(
         "if cgroup.usage < 1GiB then wait else defer",
         &[
             "rule 0: if cgroup.usage < 1GiB then wait else defer",
@@ -224,7 +224,7 @@ fn else_is_reached_when_then_made_no_progress() {
 
 #[test]
 fn alternatives_are_told_as_far_as_they_are_tried() {
-    check(
+    assert_trace(
         "wait or raise_limit 10% or defer",
         &[
             "rule 0: wait or raise_limit 10% or defer",
@@ -238,7 +238,7 @@ fn alternatives_are_told_as_far_as_they_are_tried() {
 
 #[test]
 fn a_quantifier_asks_elements_until_it_is_decided() {
-    check(
+    assert_trace(
         "if any process p in subtree where p.comm == \"large\" then defer",
         &[
             "rule 0: if any process p in subtree where p.comm == \"large\" then defer",

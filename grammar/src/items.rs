@@ -513,6 +513,47 @@ mod tests {
         }
     }
 
+    /// Words with which a part of the grammar can begin: of its first element, or of each alternative's.
+    fn first_words(body: &str) -> Vec<&'static str> {
+        let body = body.strip_prefix("SOI ~").unwrap_or(body).trim();
+        let list = body.strip_prefix('(').and_then(|rest| rest.split(')').next()).unwrap_or(body);
+        let ends = |part: &str| part.trim().split([' ', '~']).next().unwrap_or_default().to_owned();
+        let heads: Vec<String> = if body.starts_with('(') || !body.contains('~') {
+            list.split('|').map(ends).collect()
+        } else {
+            vec![ends(body)]
+        };
+        let of_rule = |head: String| {
+            let rule = crate::Rule::all_rules().iter().find(|rule| format!("{rule:?}") == head);
+            let words = rule.map(|rule| crate::words::of(*rule)).unwrap_or_default();
+            let inside = crate::words::bodies().find(|(name, _)| *name == head && words.is_empty());
+            words
+                .iter()
+                .copied()
+                .chain(inside.map(|(_, body)| first_words(body)).unwrap_or_default())
+                .collect::<Vec<_>>()
+        };
+        heads.into_iter().flat_map(of_rule).collect()
+    }
+
+    #[test]
+    fn clauses_begin_with_the_words_that_the_grammar_begins_them_with() {
+        let body = |name: &str| crate::words::bodies().find(|(rule, _)| *rule == name).map(|(_, body)| body);
+        let known = |wanted: Vec<&'static str>, list: &[&'static str]| {
+            let later: Vec<&str> = list.iter().copied().filter(|word| !wanted.contains(word)).collect();
+            assert!(later.iter().all(|word| LATER.contains(word)), "{later:?} begin nothing");
+            let missing: Vec<&str> = wanted.iter().copied().filter(|word| !list.contains(word)).collect();
+            assert_eq!(missing, [""; 0]);
+        };
+        let actions = first_words(body("simple").unwrap());
+        assert_eq!(actions, ["if", "kill", "raise_limit", "wait", "defer", "notify", "count"]);
+        let mut clauses = first_words(body("item").unwrap());
+        clauses.retain(|word| !actions.contains(word));
+        assert_eq!(clauses.len(), 13, "{clauses:?}");
+        known(clauses, HARD);
+        known(actions, SOFT);
+    }
+
     #[test]
     fn depth_is_counted_however_it_is_made() {
         for open in ["(", "not ", "- ", "[", "a then if ", "any process in it where "] {

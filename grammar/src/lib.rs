@@ -5,6 +5,7 @@
 
 pub mod items;
 pub mod precedence;
+pub mod words;
 
 pub use pest;
 

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use oomc_abi::amount::exact;
 use oomc_abi::btf::Btf;
 use oomc_abi::declared::{Declared, Param};
-use oomc_abi::fields::Unit;
+use oomc_abi::fields::Measure;
 use oomc_abi::maps::{AUDIT, CONFIG, EPOCH};
 
 use crate::bpf::Bpf;
@@ -25,7 +25,7 @@ use crate::system::System;
 ///
 /// # Errors
 /// A sentence about what is wrong with it.
-pub type Literal<'a> = &'a dyn Fn(&str) -> std::result::Result<(Unit, i64), String>;
+pub type Literal<'a> = &'a dyn Fn(&str) -> std::result::Result<(Measure, i64), String>;
 
 /// Whether a policy acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,18 +247,18 @@ pub fn wanted<'a>(
 }
 
 /// A value of this unit.
-pub(crate) fn read(unit: Unit, text: &str, literal: Literal<'_>) -> std::result::Result<i64, String> {
+pub(crate) fn read(unit: Measure, text: &str, literal: Literal<'_>) -> std::result::Result<i64, String> {
     let (found, value) = literal(text)?;
     if found == unit {
         return Ok(value);
     }
     let example = match unit {
-        Unit::Bytes => "bytes such as `64MiB`",
-        Unit::Ratio => "a percent such as `25%`",
-        Unit::Duration => "a duration such as `30s`",
-        Unit::Count => "a plain number such as `3`",
-        Unit::Bool => "`true` or `false`",
-        Unit::Text => "a text",
+        Measure::Bytes => "bytes such as `64MiB`",
+        Measure::Ratio => "a percent such as `25%`",
+        Measure::Duration => "a duration such as `30s`",
+        Measure::Count => "a plain number such as `3`",
+        Measure::Bool => "`true` or `false`",
+        Measure::Text => "a text",
     };
     Err(format!("`{text}` is not {example}"))
 }

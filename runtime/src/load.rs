@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt as _;
 use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE};
 
 use oomc_abi::declared::Declared;
-use oomc_abi::fields::Unit;
+use oomc_abi::fields::Measure;
 use oomc_abi::maps;
 
 use crate::bpf::{Bpf, unexpected};
@@ -76,9 +76,9 @@ impl Default for Settings<'_> {
     }
 }
 
-fn plain(text: &str) -> std::result::Result<(Unit, i64), String> {
+fn plain(text: &str) -> std::result::Result<(Measure, i64), String> {
     let number = text.parse().map_err(|_| format!("`{text}` is not a plain number"))?;
-    Ok((Unit::Count, number))
+    Ok((Measure::Count, number))
 }
 
 impl fmt::Debug for Settings<'_> {

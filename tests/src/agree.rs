@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use oomc_abi::account::Account;
 use oomc_abi::declared::Part;
-use oomc_abi::fields::{self, Owner, Recipe, Unit};
+use oomc_abi::fields::{self, Measure, Owner, Recipe};
 use oomc_abi::members;
 use oomc_abi::record::{Action, Candidate, MAX_CANDIDATES, MAX_KEYS, Message, NAME_BYTES, Record};
 use oomc_compiler::hir;
@@ -382,7 +382,7 @@ fn values(both: &Both, message: &Message) -> Vec<Option<String>> {
         Part::Text(_) => None,
     });
     let values = units.zip(&message.values).map(|(unit, value)| match (unit, value.number) {
-        (Unit::Text, _) => Some(value.name.clone()),
+        (Measure::Text, _) => Some(value.name.clone()),
         (_, number) => number.map(|number| number.to_string()),
     });
     values.collect()

@@ -4,7 +4,7 @@
 //! numbers and names are shown, and takes nothing from the code that draws them but the names of its marks.
 
 use oomc_abi::amount::short;
-use oomc_abi::fields::Unit;
+use oomc_abi::fields::Measure;
 use serde_json::Value;
 
 use crate::markup::{Element, parse};
@@ -212,8 +212,10 @@ fn rows(differences: &mut Differences, class: &str, drawing: &Element, forecast:
             .or(row.get("data-cgroups"))
             .and_then(|count| count.parse().ok());
         differences.equal(class, &text.split(" more ").next().map(str::to_owned), &count.map(apart));
-        let size =
-            row.get("data-usage").and_then(|bytes| bytes.parse().ok()).map(|bytes| short(Unit::Bytes, bytes));
+        let size = row
+            .get("data-usage")
+            .and_then(|bytes| bytes.parse().ok())
+            .map(|bytes| short(Measure::Bytes, bytes));
         differences.equal(class, &row.with("data-says", "usage").map(Element::text), &size);
     }
 }
@@ -298,7 +300,7 @@ fn numbers(differences: &mut Differences, page: &Element, forecast: &Value) {
     let mut expected = Vec::new();
     for node in array(forecast, "tree") {
         let path = shown(&node["path"]);
-        let own = node["own_limit"].as_i64().map_or("none".to_owned(), |own| short(Unit::Bytes, own));
+        let own = node["own_limit"].as_i64().map_or("none".to_owned(), |own| short(Measure::Bytes, own));
         let inside = array(node, "marked").iter().any(|process| flag(process, "victim"));
         let (usage, limit, processes) =
             (bytes(node, "usage"), bytes(node, "limit"), int(node, "processes").to_string());
@@ -460,7 +462,7 @@ fn apart(number: i64) -> String {
 }
 
 fn bytes(object: &Value, key: &str) -> String {
-    short(Unit::Bytes, int(object, key))
+    short(Measure::Bytes, int(object, key))
 }
 
 fn int(object: &Value, key: &str) -> i64 {

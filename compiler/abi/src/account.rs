@@ -7,7 +7,7 @@ use core::fmt;
 
 use crate::amount::short;
 use crate::declared::{Declared, Key, Part};
-use crate::fields::Unit;
+use crate::fields::Measure;
 use crate::record::{Action, Candidate, End, Message, Record};
 
 /// What a reader knows besides the record.
@@ -54,7 +54,7 @@ impl Account<'_> {
         }
         if record.count > 1 {
             let seconds = record.last.saturating_sub(record.first);
-            let span = short(Unit::Duration, i64::try_from(seconds).unwrap_or(i64::MAX));
+            let span = short(Measure::Duration, i64::try_from(seconds).unwrap_or(i64::MAX));
             text.push_str(&format!(", {} times in {span}", record.count));
         }
         text
@@ -77,7 +77,7 @@ impl Account<'_> {
         };
         let kill = verb("killed", "killed", "kill");
         let about = match record.expected {
-            bytes if bytes > 0 => format!(", about {}", short(Unit::Bytes, bytes)),
+            bytes if bytes > 0 => format!(", about {}", short(Measure::Bytes, bytes)),
             _ => String::new(),
         };
         let killed = match record.killed {
@@ -99,8 +99,8 @@ impl Account<'_> {
             Some(Action::RaiseLimit) => format!(
                 "{} the limit by {} to {}",
                 verb("raised", "raised", "raise"),
-                short(Unit::Bytes, record.expected),
-                short(Unit::Bytes, record.result)
+                short(Measure::Bytes, record.expected),
+                short(Measure::Bytes, record.result)
             ),
             Some(Action::Wait) => format!(
                 "{} for {} ({}), which is on its way out",
@@ -192,8 +192,8 @@ impl Account<'_> {
         let parts = parts.map_or(&[][..], Vec::as_slice).iter().map(|part| match part {
             Part::Text(text) => text.clone(),
             Part::Value(unit) => match (unit, values.next()) {
-                (Unit::Text, Some(value)) if !value.name.is_empty() => value.name.clone(),
-                (Unit::Text, _) => "missing".to_owned(),
+                (Measure::Text, Some(value)) if !value.name.is_empty() => value.name.clone(),
+                (Measure::Text, _) => "missing".to_owned(),
                 (unit, value) => value
                     .and_then(|value| value.number)
                     .map_or_else(|| "missing".to_owned(), |number| short(*unit, number)),

@@ -3,7 +3,7 @@
 //! A number is in the unit of its type: bytes, parts per million, nanoseconds, or plain. [`exact`] can be read
 //! back; [`short`] is for people who compare.
 
-use crate::fields::Unit;
+use crate::fields::Measure;
 
 /// Units of memory, the largest first.
 pub const BYTES: [(&str, u64); 5] =
@@ -23,33 +23,33 @@ pub const PERCENT: u64 = 10_000;
 
 /// The number itself: `64MiB`, `12.5%`, `1h30m`.
 #[must_use]
-pub fn exact(unit: Unit, value: i64) -> String {
+pub fn exact(unit: Measure, value: i64) -> String {
     let (sign, size) = (sign(value), value.unsigned_abs());
     match unit {
-        Unit::Bytes => {
+        Measure::Bytes => {
             let (name, scale) = whole_unit(size);
             format!("{sign}{}{name}", size / scale)
         }
-        Unit::Ratio => format!("{sign}{}%", decimal(size, PERCENT, 4)),
-        Unit::Duration => format!("{sign}{}", parts(size, usize::MAX)),
-        Unit::Bool => (value != 0).to_string(),
-        Unit::Count | Unit::Text => value.to_string(),
+        Measure::Ratio => format!("{sign}{}%", decimal(size, PERCENT, 4)),
+        Measure::Duration => format!("{sign}{}", parts(size, usize::MAX)),
+        Measure::Bool => (value != 0).to_string(),
+        Measure::Count | Measure::Text => value.to_string(),
     }
 }
 
 /// About the number: `207.3MiB`, `12.5%`, `3h12m`.
 #[must_use]
-pub fn short(unit: Unit, value: i64) -> String {
+pub fn short(unit: Measure, value: i64) -> String {
     let (sign, size) = (sign(value), value.unsigned_abs());
     match unit {
-        Unit::Bytes => {
+        Measure::Bytes => {
             let fits = |(_, scale): &&(&str, u64)| size >= *scale;
             let (name, scale) = BYTES.iter().find(fits).copied().unwrap_or(("B", 1));
             format!("{sign}{}{name}", decimal(size, scale, 1))
         }
-        Unit::Ratio => format!("{sign}{}%", decimal(size, PERCENT, 2)),
-        Unit::Duration => format!("{sign}{}", parts(size, 2)),
-        Unit::Bool | Unit::Count | Unit::Text => exact(unit, value),
+        Measure::Ratio => format!("{sign}{}%", decimal(size, PERCENT, 2)),
+        Measure::Duration => format!("{sign}{}", parts(size, 2)),
+        Measure::Bool | Measure::Count | Measure::Text => exact(unit, value),
     }
 }
 
@@ -97,17 +97,17 @@ mod tests {
     #[test]
     fn exact_numbers_can_be_read_back() {
         let texts = [
-            (Unit::Bytes, 0, "0B"),
-            (Unit::Bytes, 64 << 20, "64MiB"),
-            (Unit::Bytes, 3 << 29, "1536MiB"),
-            (Unit::Bytes, -(4096 + 1), "-4097B"),
-            (Unit::Ratio, 900_000, "90%"),
-            (Unit::Ratio, 125_001, "12.5001%"),
-            (Unit::Duration, 5_400_000_000_000, "1h30m"),
-            (Unit::Duration, 250_000_000, "250ms"),
-            (Unit::Duration, 0, "0s"),
-            (Unit::Count, -5, "-5"),
-            (Unit::Bool, 1, "true"),
+            (Measure::Bytes, 0, "0B"),
+            (Measure::Bytes, 64 << 20, "64MiB"),
+            (Measure::Bytes, 3 << 29, "1536MiB"),
+            (Measure::Bytes, -(4096 + 1), "-4097B"),
+            (Measure::Ratio, 900_000, "90%"),
+            (Measure::Ratio, 125_001, "12.5001%"),
+            (Measure::Duration, 5_400_000_000_000, "1h30m"),
+            (Measure::Duration, 250_000_000, "250ms"),
+            (Measure::Duration, 0, "0s"),
+            (Measure::Count, -5, "-5"),
+            (Measure::Bool, 1, "true"),
         ];
         for (unit, value, text) in texts {
             assert_eq!(exact(unit, value), text);
@@ -117,12 +117,12 @@ mod tests {
     #[test]
     fn short_numbers_are_for_people() {
         let texts = [
-            (Unit::Bytes, (207 << 20) + (314 << 10), "207.3MiB"),
-            (Unit::Bytes, 512, "512B"),
-            (Unit::Bytes, i64::MIN, "-8388608TiB"),
-            (Unit::Ratio, 125_099, "12.5%"),
-            (Unit::Duration, 3_723_004_000_000, "1h2m"),
-            (Unit::Duration, 86_400_000_000_000, "1d"),
+            (Measure::Bytes, (207 << 20) + (314 << 10), "207.3MiB"),
+            (Measure::Bytes, 512, "512B"),
+            (Measure::Bytes, i64::MIN, "-8388608TiB"),
+            (Measure::Ratio, 125_099, "12.5%"),
+            (Measure::Duration, 3_723_004_000_000, "1h2m"),
+            (Measure::Duration, 86_400_000_000_000, "1d"),
         ];
         for (unit, value, text) in texts {
             assert_eq!(short(unit, value), text);

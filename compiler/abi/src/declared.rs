@@ -3,7 +3,7 @@
 //! Reads the lines `key=value` of `.oomc.meta` (the compiler's `object/meta.rs` lists them). A line that says
 //! something else than it should is left out: who reads these lines knows the object already.
 
-use crate::fields::{Owner, Unit};
+use crate::fields::{Measure, Owner};
 
 /// The declarations of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Param {
     /// As declared.
     pub name: String,
     /// Of its values.
-    pub unit: Unit,
+    pub unit: Measure,
     /// What it is when nobody has set it.
     pub default: i64,
     /// Its smallest value.
@@ -45,7 +45,7 @@ pub struct Label {
     /// As declared.
     pub name: String,
     /// Of its values.
-    pub unit: Unit,
+    pub unit: Measure,
     /// What it is where nobody has put it.
     pub default: i64,
     /// Whose attribute counts.
@@ -89,14 +89,14 @@ pub enum Part {
     /// As written.
     Text(String),
     /// A value of this unit.
-    Value(Unit),
+    Value(Measure),
 }
 
 /// A key of a selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Of its values.
-    pub unit: Unit,
+    pub unit: Measure,
     /// As written.
     pub text: String,
 }
@@ -184,14 +184,14 @@ fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
-fn unit_of(word: &str) -> Option<Unit> {
+fn unit_of(word: &str) -> Option<Measure> {
     Some(match word {
-        "bytes" => Unit::Bytes,
-        "ratio" => Unit::Ratio,
-        "duration" => Unit::Duration,
-        "count" => Unit::Count,
-        "bool" => Unit::Bool,
-        "text" => Unit::Text,
+        "bytes" => Measure::Bytes,
+        "ratio" => Measure::Ratio,
+        "duration" => Measure::Duration,
+        "count" => Measure::Count,
+        "bool" => Measure::Bool,
+        "text" => Measure::Text,
         _ => return None,
     })
 }
@@ -240,11 +240,11 @@ mod tests {
         let text = |text: &str| Part::Text(text.to_owned());
         let parts = [
             text("grown "),
-            Part::Value(Unit::Count),
+            Part::Value(Measure::Count),
             text(" times, "),
-            Part::Value(Unit::Text),
+            Part::Value(Measure::Text),
             text(" has "),
-            Part::Value(Unit::Bytes),
+            Part::Value(Measure::Bytes),
         ];
         assert_eq!(message, Some(parts.as_slice()));
         let keys: Vec<&str> = declared.selections.iter().flatten().map(|key| key.text.as_str()).collect();

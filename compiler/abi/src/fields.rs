@@ -1,7 +1,10 @@
 //! THE table of fields: one row per surface name, with its unit, its meaning and how it is read.
 //!
 //! Checker, code generator, hover and book read the same row. A kernel member is named here once, by its
-//! C path; [`crate::resolve`] finds it in a BTF.
+//! C path; [`crate::resolve`] finds it in a BTF. A field that is one of the kernel's counters of a cgroup has its row in
+//! the table of amounts ([`crate::amounts`]).
+
+use crate::amounts;
 
 /// What a field belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,9 +29,9 @@ impl Owner {
     }
 }
 
-/// Unit of a field's value.
+/// What a value is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub enum Measure {
     /// Bytes, signed 64 bits.
     Bytes,
     /// A plain number.
@@ -43,7 +46,10 @@ pub enum Unit {
     Text,
 }
 
-impl Unit {
+/// The name by which callers that are being moved still know it.
+pub use Measure as Unit;
+
+impl Measure {
     /// As people read it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -165,14 +171,14 @@ impl Recipe {
 pub const SCOPES: [&str; 2] = ["memcg", "system"];
 
 /// A row: one field of the language.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// What it belongs to.
     pub owner: Owner,
     /// Surface name.
     pub name: &'static str,
-    /// Unit of its value.
-    pub unit: Unit,
+    /// The unit of its value.
+    pub unit: Measure,
     /// The field that a bare percent beside it is taken of.
     pub base: Option<&'static str>,
     /// When its value is missing; empty: never.
@@ -217,14 +223,6 @@ const fn node(enumerator: &'static str) -> StatTerm {
     StatTerm { negative: false, enumeration: "node_stat_item", enumerator }
 }
 
-const fn vm_event(enumerator: &'static str) -> StatTerm {
-    StatTerm { negative: false, enumeration: "vm_event_item", enumerator }
-}
-
-const fn memory_event(enumerator: &'static str) -> StatTerm {
-    StatTerm { negative: false, enumeration: "memcg_memory_event", enumerator }
-}
-
 const fn memcg(enumerator: &'static str) -> StatTerm {
     StatTerm { negative: false, enumeration: "memcg_stat_item", enumerator }
 }
@@ -242,14 +240,44 @@ const PSI_MEM_FULL: u32 = 3;
 
 const NO_PRESSURE: &str = "the kernel does not measure pressure, or not of this cgroup";
 const LEADER_GONE: &str = "the process's leader has exited and other threads live";
-const NO_STAT: &str = "the kernel does not count it";
+pub(crate) const NO_STAT: &str = "the kernel does not count it";
 
-/// All rows: processes first, then cgroups.
-pub static FIELDS: &[Field] = &[
+/// All rows: [`OTHERS`], and behind them those of the table of amounts.
+pub static FIELDS: &[Field] = &{
+    #[expect(clippy::indexing_slicing, reason = "in a constant, an index beyond the end does not compile")]
+    let mut all = [OTHERS[0]; OTHERS.len() + amounts_with_field()];
+    let mut filled = 0;
+    while filled < OTHERS.len() {
+        all[filled] = OTHERS[filled];
+        filled += 1;
+    }
+    let mut row = 0;
+    while row < amounts::ROWS.len() {
+        if let Some(field) = amounts::ROWS[row].field {
+            all[filled] = field;
+            filled += 1;
+        }
+        row += 1;
+    }
+    all
+};
+
+/// How many rows of the table of amounts are fields.
+const fn amounts_with_field() -> usize {
+    let (mut count, mut row) = (0, 0);
+    while row < amounts::ROWS.len() {
+        count += amounts::ROWS[row].field.is_some() as usize;
+        row += 1;
+    }
+    count
+}
+
+/// Fields that are not one amount alone: of processes, then of cgroups, then of the event.
+const OTHERS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "footprint",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: LEADER_GONE,
         recipe: Recipe::Mm(&[RSS_FILE, RSS_ANON, RSS_SHMEM, RSS_SWAP, PGTABLES]),
@@ -259,7 +287,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "rss",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: LEADER_GONE,
         recipe: Recipe::Mm(&[RSS_FILE, RSS_ANON, RSS_SHMEM]),
@@ -269,7 +297,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "anon",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: LEADER_GONE,
         recipe: Recipe::Mm(&[RSS_ANON]),
@@ -279,7 +307,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "file",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: LEADER_GONE,
         recipe: Recipe::Mm(&[RSS_FILE]),
@@ -289,7 +317,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "shmem",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: LEADER_GONE,
         recipe: Recipe::Mm(&[RSS_SHMEM]),
@@ -299,7 +327,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "swap",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: LEADER_GONE,
         recipe: Recipe::Mm(&[RSS_SWAP]),
@@ -309,7 +337,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "badness",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: LEADER_GONE,
         recipe: Recipe::Badness(&[RSS_FILE, RSS_ANON, RSS_SHMEM, RSS_SWAP, PGTABLES]),
@@ -319,7 +347,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "oom_score_adj",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "signal->oom_score_adj", scale: Scale::One },
@@ -329,7 +357,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "comm",
-        unit: Unit::Text,
+        unit: Measure::Text,
         base: None,
         missing: "",
         recipe: Recipe::Comm,
@@ -339,7 +367,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "pid",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "tgid", scale: Scale::One },
@@ -349,7 +377,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "uid",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "real_cred->uid.val", scale: Scale::One },
@@ -359,7 +387,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "age",
-        unit: Unit::Duration,
+        unit: Measure::Duration,
         base: None,
         missing: "",
         recipe: Recipe::Age,
@@ -369,7 +397,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "dying",
-        unit: Unit::Bool,
+        unit: Measure::Bool,
         base: None,
         missing: "",
         recipe: Recipe::Dying,
@@ -379,7 +407,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "pgtables",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: LEADER_GONE,
         recipe: Recipe::Mm(&[PGTABLES]),
@@ -389,7 +417,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Process,
         name: "nr_threads",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "signal->nr_threads", scale: Scale::One },
@@ -399,7 +427,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "usage",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: Some("limit"),
         missing: "",
         recipe: Recipe::Usage(&[node("NR_ANON_MAPPED"), node("NR_FILE_PAGES")]),
@@ -409,7 +437,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "limit",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: "no limit is set and the machine's memory is unknown",
         recipe: Recipe::Limit,
@@ -419,7 +447,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "own_limit",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "memory.max", scale: Scale::Pages },
@@ -428,38 +456,8 @@ pub static FIELDS: &[Field] = &[
     },
     Field {
         owner: Owner::Cgroup,
-        name: "anon",
-        unit: Unit::Bytes,
-        base: Some("limit"),
-        missing: NO_STAT,
-        recipe: Recipe::Stat(&[node("NR_ANON_MAPPED")]),
-        doc: "anonymous memory",
-        source: "memory.stat anon, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
-        name: "file",
-        unit: Unit::Bytes,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::Stat(&[node("NR_FILE_PAGES")]),
-        doc: "page cache, tmpfs included",
-        source: "memory.stat file, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
-        name: "shmem",
-        unit: Unit::Bytes,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::Stat(&[node("NR_SHMEM")]),
-        doc: "shared memory and tmpfs",
-        source: "memory.stat shmem, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
         name: "unreclaimable",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: Some("limit"),
         missing: NO_STAT,
         recipe: Recipe::Stat(&[
@@ -474,7 +472,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "nr_processes",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "a walk could not start",
         recipe: Recipe::NrProcesses,
@@ -484,7 +482,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "oom_group",
-        unit: Unit::Bool,
+        unit: Measure::Bool,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "oom_group", scale: Scale::One },
@@ -494,7 +492,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "id",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "css.cgroup->kn->id", scale: Scale::One },
@@ -504,7 +502,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "name",
-        unit: Unit::Text,
+        unit: Measure::Text,
         base: None,
         missing: "",
         recipe: Recipe::Name,
@@ -514,7 +512,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "is_leaf",
-        unit: Unit::Bool,
+        unit: Measure::Bool,
         base: None,
         missing: "",
         recipe: Recipe::IsLeaf,
@@ -524,7 +522,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "age_rank",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "css.serial_nr", scale: Scale::One },
@@ -534,7 +532,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "high",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "memory.high", scale: Scale::Pages },
@@ -544,7 +542,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "low",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "memory.low", scale: Scale::Pages },
@@ -554,7 +552,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "min",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "memory.min", scale: Scale::Pages },
@@ -564,7 +562,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "swap",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "swap.usage.counter", scale: Scale::Pages },
@@ -573,28 +571,8 @@ pub static FIELDS: &[Field] = &[
     },
     Field {
         owner: Owner::Cgroup,
-        name: "kernel",
-        unit: Unit::Bytes,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::Stat(&[memcg("MEMCG_KMEM")]),
-        doc: "memory of the kernel itself, charged to the cgroup",
-        source: "memory.stat kernel, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
-        name: "slab_reclaimable",
-        unit: Unit::Bytes,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::Stat(&[node("NR_SLAB_RECLAIMABLE_B")]),
-        doc: "slab memory of the kernel that reclaim can take, such as dentries",
-        source: "memory.stat slab_reclaimable, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
         name: "depth",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "css.cgroup->level", scale: Scale::One },
@@ -604,7 +582,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "nr_descendants",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "css.cgroup->nr_descendants", scale: Scale::One },
@@ -614,7 +592,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "nr_dying_descendants",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "css.cgroup->nr_dying_descendants", scale: Scale::One },
@@ -624,7 +602,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "swap_limit",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: "no memory.swap.max is set",
         recipe: Recipe::SwapLimit,
@@ -634,7 +612,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "working_set",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: Some("limit"),
         missing: NO_STAT,
         recipe: Recipe::UsageLess(&[node("NR_INACTIVE_FILE")]),
@@ -643,72 +621,8 @@ pub static FIELDS: &[Field] = &[
     },
     Field {
         owner: Owner::Cgroup,
-        name: "pgscan",
-        unit: Unit::Count,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::VmEvents(&[
-            vm_event("PGSCAN_KSWAPD"),
-            vm_event("PGSCAN_DIRECT"),
-            vm_event("PGSCAN_KHUGEPAGED"),
-        ]),
-        doc: "pages that reclaim has looked at since the cgroup was made",
-        source: "memory.stat pgscan, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
-        name: "pgmajfault",
-        unit: Unit::Count,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::VmEvents(&[vm_event("PGMAJFAULT")]),
-        doc: "major page faults since the cgroup was made",
-        source: "memory.stat pgmajfault, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
-        name: "refault",
-        unit: Unit::Count,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::Stat(&[node("WORKINGSET_REFAULT_ANON"), node("WORKINGSET_REFAULT_FILE")]),
-        doc: "pages that came back soon after reclaim had taken them, since the cgroup was made",
-        source: "memory.stat workingset_refault_*, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
-        name: "events.max",
-        unit: Unit::Count,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::MemoryEvents(memory_event("MEMCG_MAX")),
-        doc: "how often usage was about to go over memory.max, in the cgroup and below",
-        source: "memory.events max, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
-        name: "events.oom",
-        unit: Unit::Count,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::MemoryEvents(memory_event("MEMCG_OOM")),
-        doc: "how often an allocation was about to fail, in the cgroup and below",
-        source: "memory.events oom, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
-        name: "events.oom_kill",
-        unit: Unit::Count,
-        base: None,
-        missing: NO_STAT,
-        recipe: Recipe::MemoryEvents(memory_event("MEMCG_OOM_KILL")),
-        doc: "processes that an OOM killer took, in the cgroup and below",
-        source: "memory.events oom_kill, mm/memcontrol.c",
-    },
-    Field {
-        owner: Owner::Cgroup,
         name: "pressure.some.avg10",
-        unit: Unit::Ratio,
+        unit: Measure::Ratio,
         base: None,
         missing: NO_PRESSURE,
         recipe: Recipe::Pressure { state: PSI_MEM_SOME, window: 0 },
@@ -718,7 +632,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "pressure.some.avg60",
-        unit: Unit::Ratio,
+        unit: Measure::Ratio,
         base: None,
         missing: NO_PRESSURE,
         recipe: Recipe::Pressure { state: PSI_MEM_SOME, window: 1 },
@@ -728,7 +642,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "pressure.some.avg300",
-        unit: Unit::Ratio,
+        unit: Measure::Ratio,
         base: None,
         missing: NO_PRESSURE,
         recipe: Recipe::Pressure { state: PSI_MEM_SOME, window: 2 },
@@ -738,7 +652,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "pressure.full.avg10",
-        unit: Unit::Ratio,
+        unit: Measure::Ratio,
         base: None,
         missing: NO_PRESSURE,
         recipe: Recipe::Pressure { state: PSI_MEM_FULL, window: 0 },
@@ -748,7 +662,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "pressure.full.avg60",
-        unit: Unit::Ratio,
+        unit: Measure::Ratio,
         base: None,
         missing: NO_PRESSURE,
         recipe: Recipe::Pressure { state: PSI_MEM_FULL, window: 1 },
@@ -758,7 +672,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "pressure.full.avg300",
-        unit: Unit::Ratio,
+        unit: Measure::Ratio,
         base: None,
         missing: NO_PRESSURE,
         recipe: Recipe::Pressure { state: PSI_MEM_FULL, window: 2 },
@@ -768,7 +682,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Cgroup,
         name: "path",
-        unit: Unit::Text,
+        unit: Measure::Text,
         base: None,
         missing: "",
         recipe: Recipe::Path,
@@ -778,7 +692,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Event,
         name: "scope",
-        unit: Unit::Text,
+        unit: Measure::Text,
         base: None,
         missing: "",
         recipe: Recipe::Scope,
@@ -788,7 +702,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Event,
         name: "order",
-        unit: Unit::Count,
+        unit: Measure::Count,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "order", scale: Scale::One },
@@ -798,7 +712,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Event,
         name: "constraint",
-        unit: Unit::Text,
+        unit: Measure::Text,
         base: None,
         missing: "",
         recipe: Recipe::Word {
@@ -817,7 +731,7 @@ pub static FIELDS: &[Field] = &[
     Field {
         owner: Owner::Event,
         name: "total",
-        unit: Unit::Bytes,
+        unit: Measure::Bytes,
         base: None,
         missing: "",
         recipe: Recipe::Member { path: "totalpages", scale: Scale::Pages },

@@ -2,7 +2,7 @@
 //!
 //! Two kinds of knowledge meet here.
 //! *Claims* are tables written by us: the kernel functions a policy may call ([`kfuncs`]), the fields of
-//! the language and how each is read ([`fields`]), the members that generated code
+//! the language and how each is read ([`fields`], [`amounts`]), the members that generated code
 //! reads ([`members`]), helpers and constants that BTF does not carry
 //! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]).
 //! What a function does, and what a member holds, on a machine that is no kernel, stands in the same rows and in
@@ -14,6 +14,7 @@
 //! This crate knows neither the policy language's grammar and types, nor the IR, nor ELF; surface names
 //! and examples in its rows are plain text to it.
 
+pub mod amounts;
 pub mod consts;
 pub mod fields;
 pub mod helpers;

@@ -4,7 +4,7 @@
 //! test can say of an object: every field of the table that does not follow from others, labels, counters, and the
 //! [`EXTRAS`] that no policy can read. Knows nothing of how a machine is made of it.
 
-use crate::fields::{self, Owner, Unit};
+use crate::fields::{self, Measure, Owner};
 
 /// A test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub struct Extra {
     /// Its name in a test.
     pub name: &'static str,
     /// Of its value.
-    pub unit: Unit,
+    pub unit: Measure,
     /// What it means.
     pub doc: &'static str,
 }
@@ -138,43 +138,43 @@ pub const EXTRAS: &[Extra] = &[
     Extra {
         owner: Owner::Cgroup,
         name: "attached",
-        unit: Unit::Bool,
+        unit: Measure::Bool,
         doc: "The policy is attached to this cgroup. Without it: to the cgroup of the first event.",
     },
     Extra {
         owner: Owner::Cgroup,
         name: "no_memory_controller",
-        unit: Unit::Bool,
+        unit: Measure::Bool,
         doc: "The memory controller is off: its processes count with the nearest cgroup above that has it.",
     },
     Extra {
         owner: Owner::Process,
         name: "kernel_thread",
-        unit: Unit::Bool,
+        unit: Measure::Bool,
         doc: "A thread of the kernel: it has no memory of its own, and cannot be killed.",
     },
     Extra {
         owner: Owner::Process,
         name: "leader_gone",
-        unit: Unit::Bool,
+        unit: Measure::Bool,
         doc: "Its main thread has exited and others have not: what lies in its memory is missing.",
     },
     Extra {
         owner: Owner::Process,
         name: "exited",
-        unit: Unit::Bool,
+        unit: Measure::Bool,
         doc: "From now on there is no such process, and what it held is free.",
     },
     Extra {
         owner: Owner::Process,
         name: "shares_memory_with",
-        unit: Unit::Text,
+        unit: Measure::Text,
         doc: "The process whose memory it has, too: `\"/job#100\"`.",
     },
     Extra {
         owner: Owner::Event,
         name: "trigger",
-        unit: Unit::Text,
+        unit: Measure::Text,
         doc: "The process that wanted memory: `\"/job#100\"`.",
     },
 ];
@@ -205,7 +205,7 @@ pub fn follows(owner: Owner, name: &str) -> Option<&'static str> {
 
 /// The unit of a field or an extra of this name.
 #[must_use]
-pub fn unit_of(owner: Owner, name: &str) -> Option<Unit> {
+pub fn unit_of(owner: Owner, name: &str) -> Option<Measure> {
     let extra = EXTRAS.iter().find(|extra| extra.owner == owner && extra.name == name);
     extra.map(|extra| extra.unit).or_else(|| fields::find(owner, name).map(|field| field.row().unit))
 }

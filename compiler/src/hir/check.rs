@@ -6,18 +6,19 @@
 use oomc_abi::amount;
 use oomc_abi::fields::{self, Owner};
 
-use super::lower::Lower;
+use super::errors;
+use super::lower::Checker;
 use super::{ArithOp, CompareOp, Expr, ExprId, ExprKind, Pattern, Subject, Ty, consteval};
+use crate::diag::Diagnostic;
 use crate::diag::suggest::nearest;
-use crate::diag::{Diagnostic, codes};
 use crate::source::Span;
 use crate::syntax::ast::{self, Binary};
 use crate::syntax::literal::Kind;
 
-use crate::resolve::{Resolved, Value};
+use crate::resolve::{Constant, Resolved};
 
 /// The longest command name; the kernel cuts the rest off (`TASK_COMM_LEN`, include/linux/sched.h, 6.12).
-const COMM_BYTES: usize = 15;
+pub(super) const COMM_BYTES: usize = 15;
 
 /// What an expression came to.
 pub(super) enum Operand {
@@ -28,14 +29,14 @@ pub(super) enum Operand {
 }
 
 /// The type of a field's value.
-pub(super) fn ty_of(unit: fields::Unit) -> Ty {
+pub(super) fn ty_of(unit: fields::Measure) -> Ty {
     match unit {
-        fields::Unit::Bytes => Ty::Bytes,
-        fields::Unit::Ratio => Ty::Ratio,
-        fields::Unit::Count => Ty::Count,
-        fields::Unit::Duration => Ty::Duration,
-        fields::Unit::Bool => Ty::Bool,
-        fields::Unit::Text => Ty::Text,
+        fields::Measure::Bytes => Ty::Bytes,
+        fields::Measure::Ratio => Ty::Ratio,
+        fields::Measure::Count => Ty::Count,
+        fields::Measure::Duration => Ty::Duration,
+        fields::Measure::Bool => Ty::Bool,
+        fields::Measure::Text => Ty::Text,
     }
 }
 
@@ -51,13 +52,26 @@ pub(super) fn ty_name(ty: Ty) -> &'static str {
     }
 }
 
-impl Lower<'_> {
+impl Checker<'_> {
     pub(super) fn push(&mut self, kind: ExprKind, ty: Ty, span: Span) -> ExprId {
         self.policy.exprs.push(Expr { kind, ty, span })
     }
 
-    fn ty(&self, id: ExprId) -> Ty {
-        self.policy.exprs.get(id).map_or(Ty::Count, |expr| expr.ty)
+    /// The type of an expression.
+    pub(super) fn ty(&mut self, id: ExprId) -> Ty {
+        if let Some(expr) = self.policy.exprs.get(id) {
+            return expr.ty;
+        }
+        self.contradiction("an expression is not in the policy");
+        Ty::Count
+    }
+
+    /// The type of something declared, which must be in the policy.
+    fn declared_ty(&mut self, ty: Option<Ty>) -> Option<Ty> {
+        if ty.is_none() {
+            self.contradiction("a name refers to nothing in the policy");
+        }
+        ty
     }
 
     fn span_of(&self, id: ExprId) -> Span {
@@ -82,11 +96,7 @@ impl Lower<'_> {
     pub(super) fn condition(&mut self, expr: &ast::Expr, place: &str) -> Option<ExprId> {
         let id = match self.operand(expr)? {
             Operand::Text(_) => {
-                self.sink.push(
-                    Diagnostic::new(codes::NOT_BOOL, format!("{place} needs a condition, and this is text"))
-                        .label(expr.span, "never true or false")
-                        .help("compare it: `comm == \"sshd\"`"),
-                );
+                self.sink.push(errors::expr::text_as_condition(place, expr.span));
                 return None;
             }
             Operand::Expr(id) => id,
@@ -104,14 +114,7 @@ impl Lower<'_> {
             Ty::Count | Ty::Bool => "3",
         };
         let op = if ty == Ty::Text { "==" } else { ">" };
-        self.sink.push(
-            Diagnostic::new(
-                codes::NOT_BOOL,
-                format!("{place} needs a condition, and {called} is {}", ty_name(ty)),
-            )
-            .label(expr.span, "never true or false")
-            .help(format!("compare it, for example {called} with `{op} {example}`")),
-        );
+        self.sink.push(errors::expr::no_condition(place, &called, ty, (op, example), expr.span));
         None
     }
 
@@ -121,19 +124,11 @@ impl Lower<'_> {
             Operand::Expr(id) if !matches!(self.ty(id), Ty::Text | Ty::Bool) => Some(id),
             Operand::Expr(id) => {
                 let (called, ty) = (self.called(id), ty_name(self.ty(id)));
-                self.sink.push(
-                    Diagnostic::new(codes::TYPES, format!("a number is needed, and {called} is {ty}"))
-                        .label(expr.span, format!("this is {ty}"))
-                        .help("use a field that is a number; conditions belong in `where`"),
-                );
+                self.sink.push(errors::expr::no_number(&called, ty, expr.span));
                 None
             }
             Operand::Text(_) => {
-                self.sink.push(
-                    Diagnostic::new(codes::TYPES, "a number is needed, and this is text")
-                        .label(expr.span, "this is text")
-                        .help("numbers stand without quotes"),
-                );
+                self.sink.push(errors::expr::text_as_number(expr.span));
                 None
             }
         }
@@ -144,11 +139,7 @@ impl Lower<'_> {
         match self.operand(expr)? {
             Operand::Expr(id) if self.ty(id) != Ty::Text => Some(id),
             _ => {
-                self.sink.push(
-                    Diagnostic::new(codes::TYPES, "a number or a truth value is needed, and this is text")
-                        .label(expr.span, "this is text")
-                        .help("text can only be compared"),
-                );
+                self.sink.push(errors::expr::text_as_value(expr.span));
                 None
             }
         }
@@ -160,12 +151,7 @@ impl Lower<'_> {
         if l != r {
             let diagnostic = self.unit_missing("default", left, right).unwrap_or_else(|| {
                 let (first, second) = (self.called(left), self.called(right));
-                Diagnostic::new(
-                    codes::TYPES,
-                    format!("{second} ({}) cannot stand for {first} ({})", bare(r), bare(l)),
-                )
-                .label(span, format!("{} and {}", ty_name(l), ty_name(r)))
-                .help("both sides of `??` have the same unit")
+                errors::expr::default_of_another_type((&first, l), (&second, r), span)
             });
             self.sink.push(diagnostic);
             return None;
@@ -180,42 +166,26 @@ impl Lower<'_> {
     /// An amount of memory; a bare percent is of `base`, if there is one.
     pub(super) fn amount(&mut self, expr: &ast::Expr, base: Option<&'static str>) -> Option<ExprId> {
         let id = self.number(expr)?;
-        match (self.ty(id), base) {
-            (Ty::Bytes, _) => Some(id),
-            (Ty::Ratio, Some(base)) => {
+        match (self.ty(id), base, self.constant(id)) {
+            (Ty::Bytes, ..) => Some(id),
+            (Ty::Ratio, Some(base), _) => {
                 let field = self.known_field(Owner::Cgroup, base)?;
                 let subject = Subject::Anchor(super::Anchor::Cgroup);
                 let limit = self.push(ExprKind::Field(subject, field), Ty::Bytes, expr.span);
                 Some(self.push(ExprKind::Arith(ArithOp::Mul, limit, id), Ty::Bytes, expr.span))
             }
-            (Ty::Ratio, None) => {
+            (Ty::Ratio, None, _) => {
                 let text = self.source.slice(expr.span).to_owned();
-                self.sink.push(
-                    Diagnostic::new(codes::PERCENT_BASE, format!("`{text}` of what?"))
-                        .label(expr.span, "an amount of memory is needed")
-                        .help(format!("write `{text} of cgroup.own_limit`")),
-                );
+                self.sink.push(errors::expr::percent_of_what(&text, expr.span));
                 None
             }
-            (Ty::Count, _) if self.constant(id).is_some() => {
-                let value = self.constant(id).unwrap_or(0);
-                self.sink.push(
-                    Diagnostic::new(codes::UNIT_MISSING, "an amount of memory needs a unit")
-                        .label(expr.span, "this has no unit")
-                        .help(format!("write a unit, for example `{}`", with_unit(Ty::Bytes, value))),
-                );
+            (Ty::Count, _, Some(value)) => {
+                self.sink.push(errors::expr::amount_without_unit(value, expr.span));
                 None
             }
-            (ty, _) => {
+            (ty, ..) => {
                 let called = self.called(id);
-                self.sink.push(
-                    Diagnostic::new(
-                        codes::TYPES,
-                        format!("an amount of memory is needed, and {called} is {}", ty_name(ty)),
-                    )
-                    .label(expr.span, format!("this is {}", ty_name(ty)))
-                    .help("write an amount such as `64MiB`"),
-                );
+                self.sink.push(errors::expr::no_amount(&called, ty, expr.span));
                 None
             }
         }
@@ -238,19 +208,19 @@ impl Lower<'_> {
             ast::ExprKind::Bool(value) => self.push(ExprKind::Int(i64::from(*value)), Ty::Bool, span),
             ast::ExprKind::Text(text) => return Some(Operand::Text(text.clone())),
             ast::ExprKind::Path(path) => match self.scope.resolve(path) {
-                Ok(Resolved::Constant(Value::Int(ty, value))) => self.push(ExprKind::Int(value), ty, span),
-                Ok(Resolved::Constant(Value::Text(text))) => return Some(Operand::Text(text)),
+                Ok(Resolved::Constant(Constant::Int(ty, value))) => self.push(ExprKind::Int(value), ty, span),
+                Ok(Resolved::Constant(Constant::Text(text))) => return Some(Operand::Text(text)),
                 Ok(Resolved::Field(subject, field)) => {
                     let ty = ty_of(field.row().unit);
                     self.push(ExprKind::Field(subject, field), ty, span)
                 }
                 Ok(Resolved::Raw { subject, owner, head }) => self.raw(path, subject, owner, head)?,
                 Ok(Resolved::Param(param)) => {
-                    let ty = self.policy.params.get(param).map_or(Ty::Count, |param| param.ty);
+                    let ty = self.declared_ty(self.policy.params.get(param).map(|param| param.ty))?;
                     self.push(ExprKind::Param(param), ty, span)
                 }
                 Ok(Resolved::Label(cgroup, label)) => {
-                    let ty = self.policy.labels.get(label).map_or(Ty::Count, |label| label.ty);
+                    let ty = self.declared_ty(self.policy.labels.get(label).map(|label| label.ty))?;
                     self.push(ExprKind::Label(cgroup, label), ty, span)
                 }
                 Ok(Resolved::Counter(cgroup, state)) => {
@@ -263,11 +233,7 @@ impl Lower<'_> {
                 }
             },
             ast::ExprKind::List(_) => {
-                self.sink.push(
-                    Diagnostic::new(codes::LIST, "a list stands only behind `in`")
-                        .label(span, "not a value")
-                        .help("write `comm in [\"sshd\", \"systemd\"]`"),
-                );
+                self.sink.push(errors::expr::list_alone(span));
                 return None;
             }
             ast::ExprKind::Paren(inner) => return self.operand(inner),
@@ -285,11 +251,7 @@ impl Lower<'_> {
             }
             ast::ExprKind::Binary(op, left, right) => self.binary(*op, left, right, span)?,
             ast::ExprKind::Quantifier(_) if self.scope.constant_only => {
-                self.sink.push(
-                    Diagnostic::new(codes::NOT_CONSTANT, "a constant cannot depend on what there is")
-                        .label(span, "not known when the policy is built")
-                        .help("write it where the constant is used"),
-                );
+                self.sink.push(errors::expr::quantifier_in_constant(span));
                 return None;
             }
             ast::ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, span)?,
@@ -353,26 +315,12 @@ impl Lower<'_> {
             (Ty::Ratio, Ty::Bytes) => self.arith(ArithOp::Mul, base, ratio, span),
             (Ty::Ratio, other) => {
                 let called = self.called(base);
-                self.sink.push(
-                    Diagnostic::new(
-                        codes::TYPES,
-                        format!("a percent is of bytes, and {called} is {}", ty_name(other)),
-                    )
-                    .label(self.span_of(base), format!("this is {}", ty_name(other)))
-                    .help("write a field such as `cgroup.limit`"),
-                );
+                self.sink.push(errors::expr::percent_of_no_bytes(&called, other, self.span_of(base)));
                 None
             }
             (other, _) => {
                 let called = self.called(ratio);
-                self.sink.push(
-                    Diagnostic::new(
-                        codes::TYPES,
-                        format!("`of` needs a percent, and {called} is {}", ty_name(other)),
-                    )
-                    .label(self.span_of(ratio), format!("this is {}", ty_name(other)))
-                    .help("write it so: `10% of cgroup.limit`"),
-                );
+                self.sink.push(errors::expr::share_is_no_percent(&called, other, self.span_of(ratio)));
                 None
             }
         }
@@ -400,12 +348,7 @@ impl Lower<'_> {
             }
         };
         if op == ArithOp::Div && self.constant(right) == Some(0) {
-            self.sink.push(
-                Diagnostic::new(codes::DIVIDES_BY_ZERO, "this divides by zero")
-                    .label(self.span_of(right), "always zero")
-                    .help("divide by something else")
-                    .note("the value would always be missing, and no comparison with it ever true"),
-            );
+            self.sink.push(errors::expr::divides_by_zero(self.span_of(right)));
             return None;
         }
         if let (Some(a), Some(b)) = (self.constant(left), self.constant(right))
@@ -432,33 +375,16 @@ impl Lower<'_> {
             }
             if (l, r) == (Ty::Bytes, Ty::Ratio) {
                 let (base, percent) = (self.called(left), self.called(right));
-                self.sink.push(
-                    Diagnostic::new(codes::PERCENT_BASE, format!("{percent} of what?"))
-                        .label(self.span_of(right), "a percent has no bytes of its own")
-                        .help(
-                            format!("name the base, for example {percent} of {base}")
-                                .replace("` of `", " of "),
-                        ),
-                );
+                self.sink.push(errors::expr::adds_a_percent(&percent, &base, self.span_of(right)));
                 return;
             }
         }
         let (first, second) = (self.called(left), self.called(right));
-        self.sink.push(
-            Diagnostic::new(
-                codes::TYPES,
-                format!("cannot {verb} {first} ({}) and {second} ({})", bare(l), bare(r)),
-            )
-            .label(span, format!("{} and {}", ty_name(l), ty_name(r)))
-            .help(
-                "bytes add to bytes; bytes times a number or a percent are bytes; bytes divided by bytes are a \
-                 percent",
-            ),
-        );
+        self.sink.push(errors::expr::no_arithmetic(verb, (&first, l), (&second, r), span));
     }
 
     /// A number without a unit beside something that has one.
-    fn unit_missing(&self, verb: &str, with: ExprId, without: ExprId) -> Option<Diagnostic> {
+    fn unit_missing(&mut self, verb: &str, with: ExprId, without: ExprId) -> Option<Diagnostic> {
         let ty = self.ty(with);
         if self.ty(without) != Ty::Count || !matches!(ty, Ty::Bytes | Ty::Duration | Ty::Ratio) {
             return None;
@@ -473,12 +399,7 @@ impl Lower<'_> {
         } else {
             format!("write a unit, for example `{unit}`")
         };
-        let message = format!("cannot {verb} {called} ({}) with a number", bare(ty));
-        Some(
-            Diagnostic::new(codes::UNIT_MISSING, message)
-                .label(self.span_of(without), "this has no unit")
-                .help(help),
-        )
+        Some(errors::expr::unit_missing((verb, &called, ty), self.span_of(without), help))
     }
 
     /// What a bare percent beside this value is of.
@@ -501,11 +422,7 @@ impl Lower<'_> {
         let (left_operand, right_operand) = (self.operand(left), self.operand(right));
         match (left_operand?, right_operand?) {
             (Operand::Text(_), Operand::Text(_)) => {
-                self.sink.push(
-                    Diagnostic::new(codes::TEXT, "both sides are strings that never change")
-                        .label(span, "always the same answer")
-                        .help("compare a field with a string: `comm == \"sshd\"`"),
-                );
+                self.sink.push(errors::expr::compares_strings(span));
                 None
             }
             (Operand::Expr(field), Operand::Text(text)) => {
@@ -526,11 +443,7 @@ impl Lower<'_> {
         span: Span,
     ) -> Option<ExprId> {
         if !matches!(op, CompareOp::Eq | CompareOp::Ne) {
-            self.sink.push(
-                Diagnostic::new(codes::TEXT, "text is not larger or smaller than text")
-                    .label(span, "no order")
-                    .help("use `==`, `!=` or `in [ … ]`"),
-            );
+            self.sink.push(errors::expr::orders_text(span));
             return None;
         }
         self.text_literal(field, &text, text_span)?;
@@ -550,11 +463,7 @@ impl Lower<'_> {
                 Ty::Bool => "write `true` or `false` without quotes, or nothing",
                 _ => "numbers stand without quotes",
             };
-            self.sink.push(
-                Diagnostic::new(codes::TYPES, format!("cannot compare {called} ({}) with text", bare(ty)))
-                    .label(span, "this is text")
-                    .help(help),
-            );
+            self.sink.push(errors::expr::compares_with_text(&called, ty, span, help));
             return None;
         };
         if let Some(words) = row.row().recipe.words()
@@ -566,23 +475,14 @@ impl Lower<'_> {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("it is one of {}", list.join(", ")),
             };
-            self.sink.push(
-                Diagnostic::new(codes::TEXT, format!("{called} is never \"{text}\""))
-                    .label(span, "no such word")
-                    .help(help),
-            );
+            self.sink.push(errors::expr::never_this_word(&called, text, span, help));
             return None;
         }
         let least = text.bytes().filter(|byte| *byte != b'*').count();
         if row.row().recipe == fields::Recipe::Comm && least > COMM_BYTES {
             let cut = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= COMM_BYTES).last();
             let cut = cut.and_then(|(at, c)| text.get(..at + c.len_utf8())).unwrap_or("");
-            self.sink.push(
-                Diagnostic::new(codes::LONG_COMM, format!("`comm` is never \"{text}\""))
-                    .label(span, format!("{least} bytes, and a command name has at most {COMM_BYTES}"))
-                    .help(format!("the kernel cuts it: write \"{cut}\""))
-                    .note("TASK_COMM_LEN is 16, the end included (include/linux/sched.h, 6.12)"),
-            );
+            self.sink.push(errors::expr::long_comm(text, least, cut, span));
         }
         Some(())
     }
@@ -591,19 +491,11 @@ impl Lower<'_> {
         let (l, r) = (self.ty(left), self.ty(right));
         match (l, r) {
             (Ty::Text, Ty::Text) => {
-                self.sink.push(
-                    Diagnostic::new(codes::TEXT, "two fields of text cannot be compared with each other")
-                        .label(span, "both sides change")
-                        .help("compare with a string: `comm == \"sshd\"`"),
-                );
+                self.sink.push(errors::expr::compares_two_texts(span));
                 return None;
             }
             (Ty::Bool, Ty::Bool) if !matches!(op, CompareOp::Eq | CompareOp::Ne) => {
-                self.sink.push(
-                    Diagnostic::new(codes::TYPES, "a truth value is not larger or smaller than another")
-                        .label(span, "no order")
-                        .help("use `==` or `!=`, or the value itself"),
-                );
+                self.sink.push(errors::expr::orders_truth_values(span));
                 return None;
             }
             (a, b) if a == b => {
@@ -634,14 +526,7 @@ impl Lower<'_> {
             (Ty::Text, _) | (_, Ty::Text) => "text is compared with a string in quotes",
             _ => "both sides of a comparison have the same unit",
         };
-        self.sink.push(
-            Diagnostic::new(
-                codes::TYPES,
-                format!("cannot compare {first} ({}) with {second} ({})", bare(l), bare(r)),
-            )
-            .label(span, format!("{} and {}", ty_name(l), ty_name(r)))
-            .help(help),
-        );
+        self.sink.push(errors::expr::no_comparison((&first, l), (&second, r), span, help));
         None
     }
 
@@ -655,11 +540,7 @@ impl Lower<'_> {
             return Some(self.push(ExprKind::Arith(ArithOp::Mul, base, percent), Ty::Bytes, percent_span));
         }
         let share = share.trim_matches('`');
-        self.sink.push(
-            Diagnostic::new(codes::PERCENT_BASE, format!("{called} has no natural base: `{share}` of what?"))
-                .label(percent_span, "a percent of nothing")
-                .help(format!("name the base: `{share} of cgroup.limit`")),
-        );
+        self.sink.push(errors::expr::no_natural_base(&called, share, percent_span));
         None
     }
 
@@ -667,29 +548,17 @@ impl Lower<'_> {
     fn within(&mut self, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<ExprId> {
         let value = self.operand(left);
         let ast::ExprKind::List(items) = &right.kind else {
-            self.sink.push(
-                Diagnostic::new(codes::LIST, "`in` needs a list here")
-                    .label(right.span, "not a list")
-                    .help("write `in [ … ]`"),
-            );
+            self.sink.push(errors::expr::no_list(right.span));
             return None;
         };
         if items.is_empty() {
-            self.sink.push(
-                Diagnostic::new(codes::LIST, "nothing is in an empty list")
-                    .label(right.span, "empty")
-                    .help("name at least one value"),
-            );
+            self.sink.push(errors::expr::empty_list(right.span));
             return None;
         }
         let value = match value? {
             Operand::Expr(value) => value,
             Operand::Text(_) => {
-                self.sink.push(
-                    Diagnostic::new(codes::TEXT, "a string that never changes stands before `in`")
-                        .label(left.span, "always the same answer")
-                        .help("write a field: `comm in [\"sshd\"]`"),
-                );
+                self.sink.push(errors::expr::string_in_list(left.span));
                 return None;
             }
         };
@@ -730,14 +599,14 @@ impl Lower<'_> {
 }
 
 /// A type in parentheses behind a name.
-fn bare(ty: Ty) -> &'static str {
+pub(super) fn bare(ty: Ty) -> &'static str {
     ty_name(ty).trim_start_matches("a ")
 }
 
 /// How a number without a unit was most likely meant.
-fn with_unit(ty: Ty, value: i64) -> String {
+pub(super) fn with_unit(ty: Ty, value: i64) -> String {
     match ty {
-        Ty::Bytes => amount::exact(fields::Unit::Bytes, value),
+        Ty::Bytes => amount::exact(fields::Measure::Bytes, value),
         Ty::Ratio => format!("{value}%"),
         Ty::Duration => format!("{value}s"),
         _ => value.to_string(),

@@ -5,32 +5,21 @@
 
 use oomc_abi::record::MAX_RULES;
 
+use super::errors;
 use super::{ActionId, ActionKind, ExprId, ExprKind, Policy};
-use crate::diag::{Diagnostic, Sink, codes};
+use crate::diag::Sink;
 use crate::source::Span;
 
 /// Checks a policy.
 pub fn check(policy: &Policy, sink: &mut Sink) {
     if let Some(rule) = policy.rules.get(MAX_RULES) {
-        sink.push(
-            Diagnostic::new(
-                codes::RULES_NOT_TOLD,
-                format!("records tell how the first {MAX_RULES} rules ended"),
-            )
-            .label(rule.span, "from here on they do not")
-            .help("join rules that differ in a value only"),
-        );
+        sink.push(errors::action::rules_not_told(rule.span));
     }
     let cover = Coverage { policy };
     let mut end: Option<Span> = None;
     for rule in &policy.rules {
         if let Some(end) = end {
-            sink.push(
-                Diagnostic::new(codes::UNREACHABLE, format!("the rule \"{}\" never runs", rule.name))
-                    .label(rule.span, "never reached")
-                    .label(end, "the policy always ends here")
-                    .help("put it before, or leave it out"),
-            );
+            sink.push(errors::action::rule_never_runs(&rule.name, rule.span, end));
             continue;
         }
         cover.alternatives(rule.action, sink);
@@ -85,12 +74,7 @@ impl Coverage<'_> {
             ActionKind::Or(first, second) => {
                 self.alternatives(*first, sink);
                 if let (Some(end), Some(dead)) = (self.ends(*first), self.policy.actions.get(*second)) {
-                    sink.push(
-                        Diagnostic::new(codes::UNREACHABLE, "this alternative is never tried")
-                            .label(dead.span, "never reached")
-                            .label(end, "the policy always ends here")
-                            .help("put it before, or leave it out"),
-                    );
+                    sink.push(errors::action::alternative_never_tried(dead.span, end));
                     return;
                 }
                 self.alternatives(*second, sink);

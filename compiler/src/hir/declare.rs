@@ -3,17 +3,17 @@
 //! Takes clauses of the AST, gives rows of the policy. What is declared wrongly is remembered as lost, so that
 //! its uses are no mistakes of their own.
 
-use super::check::{Operand, ty_name};
-use super::lower::{Lower, unit};
+use super::check::Operand;
+use super::errors;
+use super::lower::{Checker, unit};
 use super::{
     BinderId, ExprId, ExprKind, Label, Never, Param, Pattern, Pick, Preference, State, Trust, Ty, Unit,
 };
-use crate::diag::{Diagnostic, codes};
 use crate::resolve::{Candidate, Declared, What};
 use crate::source::Span;
 use crate::syntax::ast::{self, ClauseKind};
 
-impl Lower<'_> {
+impl Checker<'_> {
     /// Params, labels and states, which expressions name; then picks, in the order written.
     pub(super) fn declarations(&mut self, file: &ast::File) {
         for clause in &file.clauses {
@@ -61,12 +61,7 @@ impl Lower<'_> {
             return false;
         }
         let Some(first) = self.scope.declared.get(&name.text) else { return true };
-        self.sink.push(
-            Diagnostic::new(codes::DUPLICATE_NAME, format!("`{}` is declared twice", name.text))
-                .label(name.span, "the second one")
-                .label(first.span, "the first one")
-                .help("choose another name"),
-        );
+        self.sink.push(errors::declare::declared_twice(name, first.span));
         false
     }
 
@@ -88,11 +83,7 @@ impl Lower<'_> {
         let id = match operand? {
             Operand::Expr(id) => id,
             Operand::Text(_) => {
-                self.sink.push(
-                    Diagnostic::new(codes::TYPES, "a number is needed, and this is text")
-                        .label(value.span, "this is text")
-                        .help("numbers stand without quotes"),
-                );
+                self.sink.push(errors::expr::text_as_number(value.span));
                 return None;
             }
         };
@@ -108,14 +99,7 @@ impl Lower<'_> {
         if ty == wanted {
             return Some(number);
         }
-        self.sink.push(
-            Diagnostic::new(
-                codes::TYPES,
-                format!("{} is needed here, and this is {}", ty_name(wanted), ty_name(ty)),
-            )
-            .label(value.span, format!("this is {}", ty_name(ty)))
-            .help("both have the same unit"),
-        );
+        self.sink.push(errors::declare::known_as_another_type(wanted, ty, value.span));
         None
     }
 
@@ -132,12 +116,7 @@ impl Lower<'_> {
             (None, Ty::Bool) => (Some(0), Some(1)),
             (None, _) => {
                 let text = self.source.slice(value.span).to_owned();
-                self.sink.push(
-                    Diagnostic::new(codes::RANGE, format!("between what may `{}` be set?", name.text))
-                        .label(span, "a param has a range")
-                        .help(format!("write one behind it, for example `range {text} .. {text}`"))
-                        .note("whoever sets it at night cannot leave the range"),
-                );
+                self.sink.push(errors::declare::param_without_range(&name.text, &text, span));
                 return None;
             }
         };
@@ -152,11 +131,7 @@ impl Lower<'_> {
                 _ if message.starts_with("the range") => least.span.to(most.span),
                 _ => value.span,
             });
-            self.sink.push(
-                Diagnostic::new(codes::RANGE, message)
-                    .label(at, label)
-                    .help("write the smaller end first, and a value between the two"),
-            );
+            self.sink.push(errors::declare::wrong_range(message, label, at));
             return None;
         }
         let param = Param { name: name.text.clone(), ty, default, least, most, span: name.span };
@@ -192,11 +167,7 @@ impl Lower<'_> {
             Some(time) => {
                 let window = self.known_as(time, Ty::Duration)?;
                 if window <= 0 {
-                    self.sink.push(
-                        Diagnostic::new(codes::RANGE, "a window without length")
-                            .label(time.span, "no time at all")
-                            .help("write a time such as `1h`, or leave `resets after` out"),
-                    );
+                    self.sink.push(errors::declare::no_window(time.span));
                     return None;
                 }
                 Some(window)
@@ -218,11 +189,7 @@ impl Lower<'_> {
             _ => None,
         };
         if let Some((message, instead)) = wrong {
-            self.sink.push(
-                Diagnostic::new(codes::PICK, message)
-                    .label(selection.span, "not one cgroup")
-                    .help(format!("write {instead}")),
-            );
+            self.sink.push(errors::declare::picks_no_cgroup(message, instead, selection.span));
             return None;
         }
         Some(What::Pick(self.policy.picks.push(Pick { name: name.text.clone(), selection: picked, span })))
@@ -254,12 +221,7 @@ impl Lower<'_> {
             }
         }
         if let Some(span) = first {
-            self.sink.push(
-                Diagnostic::new(codes::NEVER_IS_OURS, "`never` binds this policy only")
-                    .label(span, "the kernel's own killer does not know it")
-                    .help("set `oom_score_adj` to -1000 where a process must survive everything")
-                    .note("when the policy makes no progress, the kernel's own killer may choose such a process"),
-            );
+            self.sink.push(errors::declare::never_is_ours(span));
         }
     }
 
@@ -270,13 +232,7 @@ impl Lower<'_> {
         of: &ast::Protection,
         span: Span,
     ) -> Option<(Unit, BinderId, ExprId)> {
-        let misuse = |label: &str, at: Span| {
-            Diagnostic::new(codes::NEVER, format!("`{word}` is about what a condition describes"))
-                .label(at, label)
-                .help(format!(
-                    "write `{word} process where …`, `{word} cgroup where …` or `{word} cgroup \"/path\"`"
-                ))
-        };
+        let misuse = |label: &str, at: Span| errors::declare::misused_protection(word, label, at);
         if let Some((_, at)) = of.rank {
             self.sink.push(misuse("it has no order", at));
             return None;

@@ -11,18 +11,15 @@ use oomc_abi::fields::FieldId;
 use oomc_abi::kfuncs::{self, KfuncId};
 use oomc_abi::resolve::KernelView;
 
+use super::errors;
 use super::{ActionId, ActionKind, ExprKind, Policy};
-use crate::diag::{Diagnostic, Sink, codes};
+use crate::diag::Sink;
 use crate::source::Span;
 
 /// Checks a policy against a kernel.
 pub fn check(policy: &Policy, view: &KernelView, sink: &mut Sink) {
     if !view.has_hook() {
-        sink.push(
-            Diagnostic::new(codes::HOOK_MISSING, "this kernel cannot run an oom policy")
-                .help("build for a kernel with `struct bpf_oom_ops`, or leave `--btf` out")
-                .note("its BTF has no `struct bpf_oom_ops` with `handle_out_of_memory`"),
-        );
+        sink.push(errors::kernel::no_hook());
         return;
     }
     let mut check = Kernel { view, sink, seen: HashSet::new() };
@@ -100,14 +97,7 @@ pub fn functions(called: BTreeSet<KfuncId>, view: &KernelView, sink: &mut Sink) 
         called.into_iter().filter(|kfunc| view.kfunc(*kfunc).is_none() && !kfunc.row().flags.optional)
     {
         let row = kfunc.row();
-        sink.push(
-            Diagnostic::new(
-                codes::KFUNC_MISSING,
-                format!("this kernel has no `{}`, which the policy needs", row.name),
-            )
-            .help("build for another kernel with `--btf`")
-            .note(format!("`{}` ({})", row.c, row.source)),
-        );
+        sink.push(errors::kernel::function_missing(row));
     }
 }
 
@@ -124,19 +114,7 @@ impl Kernel<'_> {
         if self.view.kfunc(kfunc).is_some() {
             return;
         }
-        let (name, source) = (kfunc.row().name, kfunc.row().source);
-        let code = if covered { codes::ACTION_WITHOUT_KFUNC } else { codes::KFUNC_MISSING };
-        let diagnostic = Diagnostic::new(code, format!("this kernel has no `{name}`, which `{word}` needs"))
-            .note(format!("`{}` ({source})", kfunc.row().c));
-        self.sink.push(if covered {
-            diagnostic
-                .label(span, "makes no progress on this kernel")
-                .help("nothing to do: the alternative behind it is tried")
-        } else {
-            diagnostic
-                .label(span, "not possible on this kernel")
-                .help("write an alternative behind it with `or`, or build for another kernel with `--btf`")
-        });
+        self.sink.push(errors::kernel::action_without_function(kfunc.row(), word, covered, span));
     }
 
     fn field(&mut self, field: FieldId, span: Span) {
@@ -145,15 +123,7 @@ impl Kernel<'_> {
         }
         let row = field.row();
         if let Some(missing) = availability::lacks(self.view, row) {
-            self.sink.push(
-                Diagnostic::new(
-                    codes::FIELD_MISSING,
-                    format!("`{}` cannot be read on this kernel", row.name),
-                )
-                .label(span, "not on this kernel")
-                .help("use another field, or build for another kernel with `--btf`")
-                .note(missing),
-            );
+            self.sink.push(errors::kernel::field_missing(row.name, missing, span));
         }
     }
 }

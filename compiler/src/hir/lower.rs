@@ -9,17 +9,18 @@ use oomc_abi::fields::{self, FieldId, Owner};
 use oomc_abi::resolve::KernelView;
 
 use super::check::Operand;
+use super::errors;
 use super::{
     Action, ActionId, ActionKind, Anchor, ArithOp, ExprKind, Kill, MAX_VICTIMS, Mode, Policy, RATIO_ONE,
     Rule, Subject, Ty, Unit, Until,
 };
-use crate::diag::{Diagnostic, Sink, codes};
-use crate::resolve::{self, Candidate, Declared, Scope, Value, What};
+use crate::diag::Sink;
+use crate::resolve::{self, Candidate, Constant, Declared, Scope, What};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{self, ClauseKind};
 
-/// The state of one lowering.
-pub(super) struct Lower<'a> {
+/// What is known so far of the policy that is checked.
+pub(super) struct Checker<'a> {
     pub(super) policy: Policy,
     pub(super) source: &'a Source,
     pub(super) view: &'a KernelView,
@@ -50,7 +51,7 @@ pub fn lower(
     sink: &mut Sink,
     tests: Option<Tests<'_>>,
 ) -> Policy {
-    let mut lower = Lower {
+    let mut checker = Checker {
         policy: Policy::default(),
         source,
         view,
@@ -59,22 +60,22 @@ pub fn lower(
         quantifiers: 0,
         counted: 0,
     };
-    lower.header(file);
-    lower.constants(file);
-    lower.declarations(file);
-    lower.protections(file);
-    lower.rules(file);
-    lower.scenarios(file, source);
-    lower.unused();
-    let Lower { policy, scope, .. } = lower;
+    checker.header(file);
+    checker.constants(file);
+    checker.declarations(file);
+    checker.protections(file);
+    checker.rules(file);
+    checker.scenarios(file, source);
+    checker.unused();
+    let Checker { policy, scope, .. } = checker;
     let Some(tests) = tests else { return policy };
-    let mut lower =
-        Lower { policy, source: tests.source, view, sink: tests.sink, scope, quantifiers: 0, counted: 0 };
-    lower.only_tests(tests.file);
-    let own = std::mem::take(&mut lower.policy.tests);
-    lower.scenarios(tests.file, tests.source);
-    lower.policy.more_tests = std::mem::replace(&mut lower.policy.tests, own);
-    lower.policy
+    let mut checker =
+        Checker { policy, source: tests.source, view, sink: tests.sink, scope, quantifiers: 0, counted: 0 };
+    checker.only_tests(tests.file);
+    let own = std::mem::take(&mut checker.policy.tests);
+    checker.scenarios(tests.file, tests.source);
+    checker.policy.more_tests = std::mem::replace(&mut checker.policy.tests, own);
+    checker.policy
 }
 
 pub(super) fn unit(unit: ast::Unit) -> Unit {
@@ -92,16 +93,12 @@ pub(crate) fn owner(unit: Unit) -> Owner {
     }
 }
 
-impl Lower<'_> {
+impl Checker<'_> {
     /// A file of tests holds nothing else.
     fn only_tests(&mut self, file: &ast::File) {
         for clause in &file.clauses {
             if !matches!(clause.kind, ClauseKind::Test(_)) {
-                self.sink.push(
-                    Diagnostic::new(codes::SCENARIO, "a file of tests holds nothing but `test` blocks")
-                        .label(clause.span, "belongs to the policy")
-                        .help("write it into the `.oom` file beside this one"),
-                );
+                self.sink.push(errors::scenario::clause_among_tests(clause.span));
             }
         }
     }
@@ -110,9 +107,14 @@ impl Lower<'_> {
     pub(super) fn known_field(&mut self, owner: Owner, name: &str) -> Option<FieldId> {
         let field = fields::find(owner, name);
         if field.is_none() {
-            self.sink.push(crate::diag::front_end_failed(&format!("the field table has no `{name}`")));
+            self.contradiction(&format!("the field table has no `{name}`"));
         }
         field
+    }
+
+    /// What cannot be: tables of the front end say different things.
+    pub(super) fn contradiction(&mut self, text: &str) {
+        self.sink.push(crate::diag::front_end_failed(text));
     }
 
     // Header
@@ -134,11 +136,7 @@ impl Lower<'_> {
                     match name.text.as_str() {
                         "enforce" => self.policy.mode = Mode::Enforce,
                         "audit" => self.policy.mode = Mode::Audit,
-                        other => self.sink.push(
-                            Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no mode `{other}`"))
-                                .label(name.span, "unknown mode")
-                                .help("write `mode audit` to record and not to act, or `mode enforce`"),
-                        ),
+                        other => self.sink.push(errors::declare::unknown_mode(other, name.span)),
                     }
                     (&mut mode, "mode")
                 }
@@ -147,20 +145,13 @@ impl Lower<'_> {
             };
             match *first {
                 None => *first = Some(clause.span),
-                Some(first) => self.sink.push(
-                    Diagnostic::new(codes::DUPLICATE_CLAUSE, format!("`{word}` stands twice"))
-                        .label(clause.span, "the second one")
-                        .label(first, "the first one")
-                        .help("keep one of them"),
-                ),
+                Some(first) => self.sink.push(errors::declare::clause_twice(word, clause.span, first)),
             }
         }
     }
 
     fn empty(&mut self, span: Span, message: &str) {
-        self.sink.push(
-            Diagnostic::new(codes::EMPTY_PART, message).label(span, "empty").help("fill it, or leave it out"),
-        );
+        self.sink.push(errors::declare::empty_part(message, span));
     }
 
     // Constants
@@ -176,12 +167,7 @@ impl Lower<'_> {
             }
             match index.get(name.text.as_str()).and_then(|at| declared.get(*at)) {
                 Some((first, _)) => {
-                    self.sink.push(
-                        Diagnostic::new(codes::DUPLICATE_NAME, format!("`{}` is declared twice", name.text))
-                            .label(name.span, "the second one")
-                            .label(first.span, "the first one")
-                            .help("choose another name"),
-                    );
+                    self.sink.push(errors::declare::declared_twice(name, first.span));
                 }
                 None => {
                     index.insert(&name.text, declared.len());
@@ -205,9 +191,9 @@ impl Lower<'_> {
             }
             let Some((name, value)) = declared.get(at) else { continue };
             let value = match self.operand(value) {
-                Some(Operand::Text(text)) => Some(Value::Text(text)),
+                Some(Operand::Text(text)) => Some(Constant::Text(text)),
                 Some(Operand::Expr(id)) => self.policy.exprs.get(id).and_then(|expr| match expr.kind {
-                    ExprKind::Int(value) => Some(Value::Int(expr.ty, value)),
+                    ExprKind::Int(value) => Some(Constant::Int(expr.ty, value)),
                     _ => None,
                 }),
                 None => None,
@@ -223,11 +209,7 @@ impl Lower<'_> {
     pub(super) fn shadows(&mut self, name: &ast::Name) -> bool {
         let taken = resolve::is_language_name(&name.text);
         if taken {
-            self.sink.push(
-                Diagnostic::new(codes::SHADOWS, format!("`{}` is a name of the language", name.text))
-                    .label(name.span, "taken")
-                    .help(format!("choose another one, for example `my_{}`", name.text)),
-            );
+            self.sink.push(errors::declare::shadows(name));
         }
         taken
     }
@@ -235,21 +217,7 @@ impl Lower<'_> {
     fn cycle(&mut self, cycle: &[usize], declared: &[(&ast::Name, &ast::Expr)]) {
         let names: Vec<&ast::Name> =
             cycle.iter().filter_map(|at| declared.get(*at)).map(|(name, _)| *name).collect();
-        let Some((first, rest)) = names.split_first() else { return };
-        let message = match names.as_slice() {
-            [one] => format!("`{}` is made of itself", one.text),
-            [others @ .., last] if names.len() <= 4 => {
-                let others: Vec<String> = others.iter().map(|name| format!("`{}`", name.text)).collect();
-                format!("{} and `{}` are made of each other", others.join(", "), last.text)
-            }
-            _ => format!("`{}` and {} more constants are made of each other", first.text, rest.len()),
-        };
-        let mut diagnostic =
-            Diagnostic::new(codes::CYCLE, message).label(first.span, "has no value of its own");
-        for name in rest.iter().take(4) {
-            diagnostic = diagnostic.label(name.span, "and this one");
-        }
-        self.sink.push(diagnostic.help("give one of them a literal"));
+        self.sink.push(errors::declare::cycle(&names));
     }
 
     fn unused(&mut self) {
@@ -266,11 +234,7 @@ impl Lower<'_> {
             .collect();
         unused.sort_by_key(|(_, span)| *span);
         for (name, span) in unused {
-            self.sink.push(
-                Diagnostic::new(codes::UNUSED_CONST, format!("nothing uses `{name}`"))
-                    .label(span, "never used")
-                    .help("use it, or leave it out"),
-            );
+            self.sink.push(errors::declare::unused(name, span));
         }
     }
 
@@ -297,15 +261,7 @@ impl Lower<'_> {
                         self.empty(name.span, "the name of the rule is empty");
                     }
                     if let Some(first) = names.insert(name.text.clone(), name.span) {
-                        self.sink.push(
-                            Diagnostic::new(
-                                codes::DUPLICATE_NAME,
-                                format!("two rules are called \"{}\"", name.text),
-                            )
-                            .label(name.span, "the second one")
-                            .label(first, "the first one")
-                            .help("give each rule its own name: records tell them apart by it"),
-                        );
+                        self.sink.push(errors::declare::two_rules_of_one_name(name, first));
                     }
                     (name.text.clone(), action)
                 }
@@ -318,8 +274,10 @@ impl Lower<'_> {
                 }
                 _ => continue,
             };
-            if let Some(action) = self.action(action) {
-                self.policy.rules.push(Rule { name, action, span: clause.span });
+            match self.action(action) {
+                Some(action) => self.policy.rules.push(Rule { name, action, span: clause.span }),
+                None if self.sink.has_errors() => {}
+                None => self.contradiction("a rule is left out, and has no mistake"),
             }
         }
         // What the policy does in the end: deferring is implied.
@@ -378,11 +336,7 @@ impl Lower<'_> {
                     Some(up_to) => Some(self.amount(up_to, None)?),
                     None if self.counted > 0 => None,
                     None => {
-                        self.sink.push(
-                            Diagnostic::new(codes::UNBOUNDED, "nothing but the ancestors bounds this rise")
-                                .label(span, "may rise at every OOM")
-                                .help("bound it: `raise_limit 10% up to 2GiB`"),
-                        );
+                        self.sink.push(errors::action::unbounded_rise(span));
                         None
                     }
                 };
@@ -421,29 +375,22 @@ impl Lower<'_> {
 
     fn until(&mut self, until: &ast::Until, all: bool) -> Option<Until> {
         let freed = self.amount(&until.freed, None);
-        let most = i64::from(MAX_VICTIMS);
-        let at_most = match &until.at_most.kind {
-            ast::ExprKind::Number(literal) if literal.kind == crate::syntax::literal::Kind::Count => {
-                literal.value
-            }
-            ast::ExprKind::Broken => return None,
-            _ => 0,
-        };
-        if all || !(1..=most).contains(&at_most) {
-            let diagnostic = if all {
-                Diagnostic::new(codes::UNTIL, "`all` kills every candidate, and `until` stops before")
-                    .label(until.freed.span, "all, or until enough is free?")
-                    .help("leave `all` or `until` out")
-            } else {
-                Diagnostic::new(codes::UNTIL, format!("`at most` takes a number from 1 to {most}"))
-                    .label(until.at_most.span, "how many victims may one event have?")
-                    .help("write `until freed 512MiB at most 4`")
-                    .note("the victims of one event are kept sorted while candidates are looked at")
-            };
-            self.sink.push(diagnostic);
+        if all {
+            self.sink.push(errors::action::until_of_all(until.freed.span));
             return None;
         }
-        Some(Until { freed: freed?, at_most: u8::try_from(at_most).unwrap_or(MAX_VICTIMS) })
+        let at_most = match &until.at_most.kind {
+            ast::ExprKind::Number(literal) if literal.kind == crate::syntax::literal::Kind::Count => {
+                u8::try_from(literal.value).ok()
+            }
+            ast::ExprKind::Broken => return None,
+            _ => None,
+        };
+        let Some(at_most) = at_most.filter(|most| (1..=MAX_VICTIMS).contains(most)) else {
+            self.sink.push(errors::action::until_without_end(until.at_most.span));
+            return None;
+        };
+        Some(Until { freed: freed?, at_most })
     }
 
     /// Whether a condition asks a counter of the OOM'ing cgroup.
@@ -467,11 +414,7 @@ impl Lower<'_> {
             _ => false,
         };
         if small {
-            self.sink.push(
-                Diagnostic::new(codes::NO_RISE, "this rise is never progress")
-                    .label(span, "less than one percent of the limit")
-                    .help("raise by at least `1%`"),
-            );
+            self.sink.push(errors::action::no_rise(span));
         }
     }
 
@@ -484,25 +427,12 @@ impl Lower<'_> {
         for (at, action) in actions.iter().enumerate() {
             let first = actions.first().filter(|_| at > 0);
             if let (Some(first), Some(defer)) = (first, defers(action)) {
-                self.sink.push(
-                    Diagnostic::new(
-                        codes::DEFER_IN_BLOCK,
-                        "`defer` stands after an action of the same block",
-                    )
-                    .label(defer, "would give up what the action has done")
-                    .label(first.span, "the action")
-                    .help("write the `defer` as a rule below, or behind `or`"),
-                );
+                self.sink.push(errors::action::defers_behind_action(defer, first.span));
                 good = false;
             } else if matches!(action.kind, ast::ActionKind::Defer)
                 && let Some(next) = actions.get(at + 1)
             {
-                self.sink.push(
-                    Diagnostic::new(codes::DEFER_IN_BLOCK, "nothing runs after `defer`")
-                        .label(next.span, "never reached")
-                        .label(action.span, "the policy ends here")
-                        .help("leave it out, or put it before"),
-                );
+                self.sink.push(errors::action::nothing_behind_defer(next.span, action.span));
                 good = false;
                 break;
             }
@@ -515,14 +445,7 @@ impl Lower<'_> {
     pub(super) fn constant_condition(&mut self, condition: super::ExprId, place: &str) {
         if let (Some(value), Some(expr)) = (self.constant(condition), self.policy.exprs.get(condition)) {
             let always = if value == 0 { "false" } else { "true" };
-            self.sink.push(
-                Diagnostic::new(
-                    codes::CONSTANT_CONDITION,
-                    format!("the condition of {place} is always {always}"),
-                )
-                .label(expr.span, format!("always {always}"))
-                .help("compare a field, or leave the condition out"),
-            );
+            self.sink.push(errors::action::constant_condition(place, always, expr.span));
         }
     }
 }

@@ -3,14 +3,14 @@
 use oomc_abi::fields::Recipe;
 
 use super::check::Operand;
-use super::lower::Lower;
+use super::errors;
+use super::lower::Checker;
 use super::{ExprId, ExprKind, MAX_VALUES, Message, Part};
-use crate::diag::{Diagnostic, codes};
 use crate::source::Span;
 use crate::syntax::ast::{Expr, Text};
 use crate::syntax::lower_cst;
 
-impl Lower<'_> {
+impl Checker<'_> {
     /// The parts of a message.
     pub(super) fn message(&mut self, text: &Text) -> Option<Message> {
         let mut message = Message::default();
@@ -23,11 +23,7 @@ impl Lower<'_> {
             }
             at += before.len() + 1;
             let Some((inside, after)) = after.split_once('}') else {
-                self.sink.push(
-                    Diagnostic::new(codes::MESSAGE, "a brace is not closed")
-                        .label(Span::new(at - 1..at), "a value begins here")
-                        .help("write a value in braces: `{cgroup.usage}`"),
-                );
+                self.sink.push(errors::action::open_brace(Span::new(at - 1..at)));
                 return None;
             };
             let span = Span::new(at..at + inside.len());
@@ -41,11 +37,7 @@ impl Lower<'_> {
             message.parts.push(Part::Text(rest.to_owned()));
         }
         if message.values().count() > MAX_VALUES {
-            self.sink.push(
-                Diagnostic::new(codes::MESSAGE, format!("a message has at most {MAX_VALUES} values"))
-                    .label(text.span, "too many")
-                    .help("leave some out: a record shows the keys of the candidates anyway"),
-            );
+            self.sink.push(errors::action::too_many_values(text.span));
             return None;
         }
         Some(message)
@@ -66,7 +58,7 @@ impl Lower<'_> {
             },
             Operand::Text(_) => ("a string needs no braces", "write its text without braces and quotes"),
         };
-        self.sink.push(Diagnostic::new(codes::MESSAGE, message).label(expr.span, "not a value").help(help));
+        self.sink.push(errors::action::not_shown(message, expr.span, help));
         None
     }
 }

@@ -20,6 +20,8 @@ mod raw;
 mod scenario;
 mod select;
 
+mod errors;
+
 pub mod automaton;
 pub mod check;
 pub mod consteval;

@@ -5,15 +5,16 @@ use oomc_abi::members;
 use oomc_abi::raw::{self, Value};
 use oomc_abi::resolve::Missing;
 
-use super::lower::Lower;
+use super::errors;
+use super::lower::Checker;
 use super::{ExprId, ExprKind, Raw, Subject, Ty};
+use crate::diag::codes;
 use crate::diag::suggest::nearest;
-use crate::diag::{Diagnostic, codes};
 use crate::source::Span;
 use crate::syntax::ast::Path;
 use crate::syntax::literal::Kind;
 
-impl Lower<'_> {
+impl Checker<'_> {
     /// The member that a path names behind its first `head` segments.
     pub(super) fn raw(&mut self, path: &Path, subject: Subject, owner: Owner, head: usize) -> Option<ExprId> {
         let container = match owner {
@@ -26,11 +27,7 @@ impl Lower<'_> {
             let mut part = name.text.clone();
             for (_, index) in path.indices.iter().filter(|(of, _)| *of == at) {
                 if index.kind != Kind::Count || u32::try_from(index.value).is_err() || at < head {
-                    self.sink.push(
-                        Diagnostic::new(codes::UNKNOWN_FIELD, format!("`{}` has no such element", name.text))
-                            .label(path.span, "elements are numbered from 0")
-                            .help("write a number without a unit: `task.signal.rlim[3].rlim_cur`"),
-                    );
+                    self.sink.push(errors::kernel::no_such_element(name, path.span));
                     return None;
                 }
                 part.push_str(&format!("[{}]", index.value));
@@ -41,14 +38,11 @@ impl Lower<'_> {
         }
         if parts.is_empty() {
             let (text, all) = (path.text(), self.view.members(container));
-            self.sink.push(
-                Diagnostic::new(codes::NOT_A_VALUE, format!("`{text}` is a whole structure, not a value"))
-                    .label(path.span, format!("`struct {container}` of the kernel"))
-                    .help(match all.first() {
-                        Some(first) => format!("name one of its members: `{text}.{first}`"),
-                        None => "name one of its members".to_owned(),
-                    }),
-            );
+            self.sink.push(errors::kernel::whole_structure(
+                (&text, container),
+                all.first().map(AsRef::as_ref),
+                path.span,
+            ));
             return None;
         }
         match raw::find(self.view, container, &parts) {
@@ -95,7 +89,7 @@ impl Lower<'_> {
             Missing::Whole { .. } => "name one of its members".to_owned(),
             _ => "name a number, a truth value or a text".to_owned(),
         };
-        self.sink.push(Diagnostic::new(code, message).label(path.span, label).help(help));
+        self.sink.push(errors::kernel::unreadable_member((code, label), message, help, path.span));
     }
 
     /// Whether a string can be compared with a member; None: it is a number like any other.
@@ -115,11 +109,7 @@ impl Lower<'_> {
                     None if names.is_empty() => "the enum has no name: compare with a number".to_owned(),
                     None => format!("its constants are {}", names.join(", ")),
                 };
-                self.sink.push(
-                    Diagnostic::new(codes::TEXT, format!("`enum {tag}` has no \"{text}\""))
-                        .label(span, "no such constant")
-                        .help(help),
-                );
+                self.sink.push(errors::kernel::unknown_constant(tag, text, help, span));
                 Some(None)
             }
             _ => None,

@@ -10,11 +10,11 @@ use oomc_abi::members;
 use oomc_abi::raw;
 use oomc_abi::scenario::{self, Expected, Named, StepKind, Value};
 
-use super::check::{Operand, ty_name, ty_of};
-use super::lower::Lower;
+use super::check::{Operand, ty_of};
+use super::errors;
+use super::lower::Checker;
 use super::{ExprKind, Ty};
 use crate::diag::suggest::nearest;
-use crate::diag::{Diagnostic, codes};
 use crate::resolve::What;
 use crate::source::{Source, Span};
 use crate::syntax::ast::{self, ClauseKind, GivenKind, Outcome};
@@ -46,7 +46,7 @@ impl Described {
     }
 }
 
-impl Lower<'_> {
+impl Checker<'_> {
     /// Checks all tests of a file; what can be run is kept.
     pub(super) fn scenarios(&mut self, file: &ast::File, source: &Source) {
         let mut names: HashMap<&str, Span> = HashMap::new();
@@ -56,15 +56,7 @@ impl Lower<'_> {
                 break;
             }
             if let Some(first) = names.insert(&test.name.text, test.name.span) {
-                self.sink.push(
-                    Diagnostic::new(
-                        codes::DUPLICATE_NAME,
-                        format!("two tests are called \"{}\"", test.name.text),
-                    )
-                    .label(test.name.span, "the second one")
-                    .label(first, "the first one")
-                    .help("give each test its own name"),
-                );
+                self.sink.push(errors::scenario::two_tests_of_one_name(&test.name, first));
             }
             if let Some(test) = self.scenario(test, source) {
                 self.policy.tests.push(test);
@@ -108,11 +100,7 @@ impl Lower<'_> {
                 }
                 ast::StepKind::Expect { outcome, rule } => {
                     if !events {
-                        self.sink.push(
-                            Diagnostic::new(codes::SCENARIO, "nothing has happened yet")
-                                .label(step.span, "expects something before any `on oom`")
-                                .help("write `on oom in \"/job\"` above it"),
-                        );
+                        self.sink.push(errors::scenario::expects_too_early(step.span));
                         return None;
                     }
                     if let Some(rule) = rule {
@@ -127,11 +115,7 @@ impl Lower<'_> {
             }
         }
         if !test.steps.iter().any(|step| matches!(step.kind, ast::StepKind::Expect { .. })) {
-            self.sink.push(
-                Diagnostic::new(codes::SCENARIO, "this test expects nothing")
-                    .label(test.name.span, "can never fail")
-                    .help("write what must happen: `expect kill process \"/job#1\"`"),
-            );
+            self.sink.push(errors::scenario::expects_nothing(test.name.span));
         }
         let line = source.line_column(test.name.span.start).0;
         Some(scenario::Test { name: test.name.text.clone(), line, steps })
@@ -150,22 +134,14 @@ impl Lower<'_> {
                     None if known.is_empty() => "the policy has no params".to_owned(),
                     None => format!("the params are {}", known.join(", ")),
                 };
-                self.sink.push(
-                    Diagnostic::new(codes::SCENARIO, format!("the policy has no param `{}`", name.text))
-                        .label(name.span, "unknown param")
-                        .help(help),
-                );
+                self.sink.push(errors::scenario::unknown_param(name, help));
             }
             return None;
         };
         let (ty, least, most) = (param.ty, param.least, param.most);
         let number = self.given_number(value, ty)?;
         if !(least..=most).contains(&number) {
-            self.sink.push(
-                Diagnostic::new(codes::SCENARIO, format!("`{}` cannot have this value", name.text))
-                    .label(value.span, "outside of its range")
-                    .help("an operator could not set it either: give a value in the range that the param declares"),
-            );
+            self.sink.push(errors::scenario::outside_of_range(&name.text, value.span));
             return None;
         }
         Some(StepKind::Param(name.text.clone(), number))
@@ -187,12 +163,11 @@ impl Lower<'_> {
                     None if victims.iter().all(process) => Expected::KillProcesses(texts(victims)),
                     None if !victims.iter().any(process) => Expected::KillCgroups(texts(victims)),
                     None => {
-                        let span = victims.first().map(|victim| victim.span).unwrap_or_default();
-                        self.sink.push(
-                            Diagnostic::new(codes::SCENARIO, "processes and cgroups in one expectation")
-                                .label(span, "one of them is a cgroup, another one a process")
-                                .help("name all processes that die, or the cgroups that die as a whole"),
-                        );
+                        let Some(span) = victims.first().map(|victim| victim.span) else {
+                            self.contradiction("an expectation names nobody");
+                            return None;
+                        };
+                        self.sink.push(errors::scenario::processes_and_cgroups(span));
                         return None;
                     }
                 }
@@ -234,11 +209,7 @@ impl Lower<'_> {
             Some(near) if near != text => format!("did you mean \"{near}\"?"),
             _ => "write it into `given`; a process is called `\"/job#100\"`".to_owned(),
         };
-        self.sink.push(
-            Diagnostic::new(codes::SCENARIO, format!("\"{text}\" was not given"))
-                .label(name.span, "no such object in this test")
-                .help(help),
-        );
+        self.sink.push(errors::scenario::not_given(text, name.span, help));
     }
 
     fn rule_named(&mut self, rule: &ast::Text) {
@@ -251,30 +222,18 @@ impl Lower<'_> {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("the rules are {}", quoted(&names)),
         };
-        self.sink.push(
-            Diagnostic::new(codes::SCENARIO, format!("no rule is called \"{}\"", rule.text))
-                .label(rule.span, "unknown rule")
-                .help(help),
-        );
+        self.sink.push(errors::scenario::unknown_rule(rule, help));
     }
 
     fn given(&mut self, object: &ast::Given, described: &mut Described) -> Option<StepKind> {
         let name = object.path.text.as_str();
         let Some((cgroup, pid)) = scenario::split(name) else {
-            self.sink.push(
-                Diagnostic::new(codes::SCENARIO, format!("\"{name}\" is neither a cgroup nor a process"))
-                    .label(object.path.span, "not a name of an object")
-                    .help("a cgroup is called `\"/job\"`, a process in it `\"/job#100\"`"),
-            );
+            self.sink.push(errors::scenario::no_object(name, object.path.span));
             return None;
         };
         let owner = if pid.is_some() { Owner::Process } else { Owner::Cgroup };
         if !described.add(cgroup, name, pid.is_some()) {
-            self.sink.push(
-                Diagnostic::new(codes::SCENARIO, format!("\"{name}\" is given twice"))
-                    .label(object.path.span, "the second one")
-                    .help("say everything about it in one place"),
-            );
+            self.sink.push(errors::scenario::given_twice(name, object.path.span));
         }
         let same = pid.map(|pid| format!("#{pid}"));
         let other = same.and_then(|same| {
@@ -282,11 +241,7 @@ impl Lower<'_> {
         });
         if let Some(other) = other {
             described.processes.remove(name);
-            self.sink.push(
-                Diagnostic::new(codes::SCENARIO, format!("\"{other}\" has the same number"))
-                    .label(object.path.span, "two processes cannot have one number")
-                    .help("give each process its own number"),
-            );
+            self.sink.push(errors::scenario::number_taken(&other, object.path.span));
         }
         let properties = self.properties(owner, &object.properties, described);
         Some(StepKind::Given(scenario::Given { cgroup: cgroup.to_owned(), pid, properties }))
@@ -317,11 +272,7 @@ impl Lower<'_> {
             Some(value) => self.given_value(value, ty)?,
             None if ty == Ty::Bool => Value::Number(1),
             None => {
-                self.sink.push(
-                    Diagnostic::new(codes::SCENARIO, format!("`{text}` needs a value"))
-                        .label(property.name.span, format!("{} is expected behind it", ty_name(ty)))
-                        .help("only what is true or false stands alone"),
-                );
+                self.sink.push(errors::scenario::value_missing(&text, ty, property.name.span));
                 return None;
             }
         };
@@ -351,11 +302,7 @@ impl Lower<'_> {
             let Some(why) = scenario::follows(owner, &text) else {
                 return Some((Named::Field(text), ty_of(unit)));
             };
-            self.sink.push(
-                Diagnostic::new(codes::SCENARIO, format!("`{text}` cannot be given"))
-                    .label(name.span, "follows from something else")
-                    .help(why),
-            );
+            self.sink.push(errors::scenario::follows(&text, why, name.span));
             return None;
         }
         if self.scope.lost.contains(&text) {
@@ -373,11 +320,7 @@ impl Lower<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("{} can be given", known(owner)),
         };
-        self.sink.push(
-            Diagnostic::new(codes::SCENARIO, format!("{what} has no `{text}`"))
-                .label(name.span, "unknown property")
-                .help(help),
-        );
+        self.sink.push(errors::scenario::unknown_property(what, &text, help, name.span));
         None
     }
 
@@ -421,14 +364,7 @@ impl Lower<'_> {
         if found == wanted {
             return Some(literal);
         }
-        self.sink.push(
-            Diagnostic::new(
-                codes::TYPES,
-                format!("{} is needed here, and this is {}", ty_name(wanted), ty_name(found)),
-            )
-            .label(value.span, format!("this is {}", ty_name(found)))
-            .help("write it as the policy would compare it"),
-        );
+        self.sink.push(errors::scenario::given_as_another_type(wanted, found, value.span));
         None
     }
 }

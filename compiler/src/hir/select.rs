@@ -1,18 +1,18 @@
 //! Selections and quantifiers: units, places, candidates' names, keys.
 
 use super::check::ty_of;
-use super::lower::{Lower, owner, unit};
+use super::errors;
+use super::lower::{Checker, owner, unit};
 use super::{
     BinderId, Direction, ExprId, ExprKind, Key, MAX_QUANTIFIERS, Place, Quant, Quantifier, Selection,
     Subject, Ty, Unit,
 };
 use crate::diag::suggest::nearest;
-use crate::diag::{Diagnostic, codes};
-use crate::resolve::{Candidate, Declared, Place as Found, What};
+use crate::resolve::{Candidate, Declared, PlaceName, What};
 use crate::source::Span;
 use crate::syntax::ast::{self, Rank};
 
-impl Lower<'_> {
+impl Checker<'_> {
     pub(super) fn selection(&mut self, selection: &ast::Selection) -> Option<Selection> {
         self.selection_with(selection, |_| Some(())).map(|(selection, ())| selection)
     }
@@ -47,20 +47,12 @@ impl Lower<'_> {
         if let Some(span) = selection.stepwise
             && (unit == Unit::Process || !matches!(place, Place::Subtree(_)))
         {
-            self.sink.push(
-                Diagnostic::new(codes::STEPWISE, "`stepwise` goes down a tree of cgroups")
-                    .label(span, "nothing to go down here")
-                    .help("write `largest cgroup in subtree stepwise`, or leave `stepwise` out"),
-            );
+            self.sink.push(errors::select::nothing_to_step_down(span));
             return None;
         }
         let all = selection.rank.is_some_and(|(rank, _)| rank == Rank::All);
         if let (Some(span), true) = (selection.stepwise, all) {
-            self.sink.push(
-                Diagnostic::new(codes::STEPWISE, "`stepwise` finds one cgroup, and `all` takes each")
-                    .label(span, "one, or all?")
-                    .help("leave `all` or `stepwise` out"),
-            );
+            self.sink.push(errors::select::stepwise_of_all(span));
             return None;
         }
         let stepwise = selection.stepwise.is_some();
@@ -68,7 +60,6 @@ impl Lower<'_> {
         Some((selection, also?))
     }
 
-    /// `kill largest leaf in subtree` reads as if it were about leaves.
     /// The condition behind `where`; the outer `None`: it has a mistake.
     fn checked_filter(&mut self, filter: Option<Option<ExprId>>) -> Option<Option<ExprId>> {
         let Some(filter) = filter else { return Some(None) };
@@ -84,27 +75,15 @@ impl Lower<'_> {
             Unit::Process => ("process", "footprint"),
             Unit::Cgroup => ("cgroup", "usage"),
         };
-        self.sink.push(
-            Diagnostic::new(
-                codes::UNUSED_CANDIDATE,
-                format!("`{}` is only the candidate's name, and nothing uses it", name.text),
-            )
-            .label(name.span, format!("the candidate is a {word} all the same"))
-            .help(format!("leave it out, or use it: `where {}.{field} > 1GiB`", name.text)),
-        );
+        self.sink.push(errors::select::unused_candidate(name, word, field));
     }
 
+    /// Whether a candidate may have this name. `kill largest leaf in subtree` reads as if it were about leaves.
     fn candidate_name(&mut self, name: &ast::Name) -> Option<()> {
-        let words = ["largest", "smallest", "youngest", "oldest", "worst", "all", "process", "cgroup"];
+        let ranks = Rank::ALL.into_iter().map(Rank::spelling);
+        let words = ranks.chain(ast::Unit::ALL.into_iter().map(ast::Unit::spelling));
         if let Some(word) = nearest(&name.text, words) {
-            self.sink.push(
-                Diagnostic::new(
-                    codes::CANDIDATE_NAME,
-                    format!("`{}` would be the candidate's name", name.text),
-                )
-                .label(name.span, "too close to a word of the language")
-                .help(format!("did you mean `{word}`? otherwise choose another name")),
-            );
+            self.sink.push(errors::select::name_like_a_word(name, word));
             return None;
         }
         if self.shadows(name) {
@@ -112,12 +91,7 @@ impl Lower<'_> {
         }
         if let Some(declared) = self.scope.declared.get(&name.text) {
             let what = declared.what.called();
-            self.sink.push(
-                Diagnostic::new(codes::DUPLICATE_NAME, format!("`{}` is a {what} already", name.text))
-                    .label(name.span, "the candidate")
-                    .label(declared.span, format!("the {what}"))
-                    .help("choose another name"),
-            );
+            self.sink.push(errors::select::candidate_has_a_declared_name(name, what, declared.span));
             return None;
         }
         Some(())
@@ -136,22 +110,20 @@ impl Lower<'_> {
     /// The cgroup that a place names.
     fn place_cgroup(&mut self, path: &ast::Path) -> Option<Subject> {
         let text = path.text();
-        let wrong = |message: String, help: String| {
-            Diagnostic::new(codes::PLACE, message).label(path.span, "no place for candidates").help(help)
-        };
+        let wrong = |message: String, help: String| errors::select::no_place(message, help, path.span);
         let diagnostic = match self.scope.place(&text) {
-            Found::Cgroup(subject) => return Some(subject),
-            Found::Reported => return None,
-            Found::Parent => wrong(
+            PlaceName::Cgroup(subject) => return Some(subject),
+            PlaceName::Reported => return None,
+            PlaceName::Parent => wrong(
                 "`parent` can be asked for its fields only".to_owned(),
                 "write `in subtree`: killing outside of the cgroup frees nothing where it is needed"
                     .to_owned(),
             ),
-            Found::Process => wrong(
+            PlaceName::Process => wrong(
                 format!("`{text}` is a process, and candidates are looked for in cgroups"),
                 "write `in subtree`, or the name of a cgroup".to_owned(),
             ),
-            Found::Nothing(known) => match nearest(&text, known.iter().map(String::as_str)) {
+            PlaceName::Nothing(known) => match nearest(&text, known.iter().map(String::as_str)) {
                 Some(near) => wrong(format!("`{text}` is no cgroup"), format!("did you mean `{near}`?")),
                 None => wrong(
                     format!("`{text}` is no cgroup"),
@@ -166,11 +138,7 @@ impl Lower<'_> {
     fn keys(&mut self, selection: &ast::Selection, unit: Unit, binder: BinderId) -> Option<Vec<Key>> {
         let rank = selection.rank.map(|(rank, _)| rank);
         if let (Some((Rank::Worst, span)), Unit::Cgroup) = (selection.rank, unit) {
-            self.sink.push(
-                Diagnostic::new(codes::WRONG_OWNER, "`worst` compares `badness`, which processes have")
-                    .label(span, "a cgroup has no such field")
-                    .help("write `largest cgroup … by …`, or `worst process`"),
-            );
+            self.sink.push(errors::select::worst_cgroup(span));
             return None;
         }
         if selection.keys.is_empty() {
@@ -200,14 +168,7 @@ impl Lower<'_> {
             }
         {
             let word = rank.spelling();
-            self.sink.push(
-                Diagnostic::new(
-                    codes::RANK_AND_KEY,
-                    format!("`{word}` is an order already, and `by` is another"),
-                )
-                .label(span, label)
-                .help(format!("leave `{word}` out, or leave `by` out")),
-            );
+            self.sink.push(errors::select::rank_and_key(word, span, label));
             return None;
         }
         let ascending = rank == Some(Rank::Smallest);
@@ -226,14 +187,7 @@ impl Lower<'_> {
     /// `any process in it where …`
     pub(super) fn quantifier(&mut self, quantifier: &ast::Quantifier, span: Span) -> Option<ExprId> {
         if self.quantifiers >= MAX_QUANTIFIERS {
-            self.sink.push(
-                Diagnostic::new(
-                    codes::QUANTIFIERS,
-                    format!("more than {MAX_QUANTIFIERS} quantifiers stand inside each other"),
-                )
-                .label(span, "one too many")
-                .help("take a part of the question out, or ask it of a smaller place"),
-            );
+            self.sink.push(errors::select::too_many_quantifiers(span));
             return None;
         }
         let unit = unit(quantifier.unit);
@@ -246,11 +200,7 @@ impl Lower<'_> {
         };
         let place = self.place(&quantifier.place);
         if matches!(quantifier.quant, ast::Quant::Every) && quantifier.filter.is_none() {
-            self.sink.push(
-                Diagnostic::new(codes::QUANTIFIERS, "`every` needs a condition")
-                    .label(span, "every one does what?")
-                    .help("write it behind `where`"),
-            );
+            self.sink.push(errors::select::every_without_condition(span));
             return None;
         }
         let binder = self.policy.binders.push(unit);
@@ -277,9 +227,10 @@ impl Lower<'_> {
             (ast::Quant::Any, _) => (Quant::Any, Ty::Bool),
             (ast::Quant::Every, _) => (Quant::Every, Ty::Bool),
             (ast::Quant::Count, _) => (Quant::Count, Ty::Count),
-            (ast::Quant::Sum(_), value) => {
-                let ty = value.and_then(|value| self.policy.exprs.get(value)).map(|value| value.ty)?;
-                (Quant::Sum, ty)
+            (ast::Quant::Sum(_), Some(value)) => (Quant::Sum, self.ty(value)),
+            (ast::Quant::Sum(_), None) => {
+                self.contradiction("a sum has nothing to add up");
+                return None;
             }
         };
         let quantifier = Quantifier { quant, unit, binder, place: place?, filter, value };
@@ -290,13 +241,8 @@ impl Lower<'_> {
     fn summand(&mut self, path: &ast::Path) -> Option<ExprId> {
         let field = ast::Expr { kind: ast::ExprKind::Path(path.clone()), span: path.span };
         let id = self.number(&field)?;
-        let ty = self.policy.exprs.get(id).map(|expr| expr.ty)?;
-        if ty == Ty::Ratio {
-            self.sink.push(
-                Diagnostic::new(codes::TYPES, "percents of different things cannot be added up")
-                    .label(path.span, "this is a percent")
-                    .help("sum bytes, numbers or durations"),
-            );
+        if self.ty(id) == Ty::Ratio {
+            self.sink.push(errors::select::sums_percents(path.span));
             return None;
         }
         Some(id)
@@ -317,11 +263,7 @@ impl Lower<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("declare it: `state {}: counter per cgroup`", name.text),
         };
-        self.sink.push(
-            Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no counter `{}`", name.text))
-                .label(name.span, "no `state` has this name")
-                .help(help),
-        );
+        self.sink.push(errors::select::unknown_counter(name, help));
         None
     }
 }

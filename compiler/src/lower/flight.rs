@@ -90,9 +90,10 @@ impl Lower<'_> {
         self.b.switch_to(join);
     }
 
+    /// `-number`, written so that the verifier goes on knowing a number that it knows: of a negation it forgets it.
     fn neg(&mut self, number: Value) -> Value {
-        let zero = self.int(0);
-        self.bin(BinOp::Sub, zero, number)
+        let inverted = self.bin_imm(BinOp::Xor, number, -1);
+        self.bin_imm(BinOp::Add, inverted, 1)
     }
 
     /// Looks at each thread of a cgroup; notes the first one of a victim that the kernel can hurry on, and goes to

@@ -7,6 +7,7 @@ use oomc_abi::resolve::KernelView;
 use super::{Lower, imm};
 use crate::hir::{Policy, RATIO_ONE};
 use crate::ir::{Block, Cond, Function, InstData, Operand, Value};
+use crate::plan::Plan;
 use crate::passes::fold::{compute, holds};
 
 /// The numbers at which 64-bit arithmetic goes wrong, and some between.
@@ -51,9 +52,9 @@ type Emit = fn(&mut Lower<'_>, Value, Value, Block) -> Value;
 
 /// Runs one operator on two numbers; `None` is missing.
 fn run(emit: Emit, a: i64, b: i64) -> Option<i64> {
-    let (policy, view) = (Policy::default(), KernelView::embedded());
+    let (policy, plan, view) = (Policy::default(), Plan::default(), KernelView::embedded());
     let mut func = Function::new("test");
-    let mut lower = Lower::new(&policy, &view, &mut func);
+    let mut lower = Lower::new(&policy, &plan, &view, &mut func);
     let (a, b) = (lower.int(a), lower.int(b));
     let missing = lower.nothing;
     let result = emit(&mut lower, a, b, missing);
@@ -189,9 +190,9 @@ fn a_constant_ratio_gives_the_exact_share() {
     for percent in [1, 10, 33, 50, 90, 99, 100, 110, 250, 1000] {
         let ratio = percent * RATIO_ONE / 100;
         for a in NUMBERS {
-            let (policy, view) = (Policy::default(), KernelView::embedded());
+            let (policy, plan, view) = (Policy::default(), Plan::default(), KernelView::embedded());
             let mut func = Function::new("test");
-            let mut lower = Lower::new(&policy, &view, &mut func);
+            let mut lower = Lower::new(&policy, &plan, &view, &mut func);
             let amount = lower.int(*a);
             let result = lower.scale_constant(amount, ratio);
             lower.b.effect(InstData::Return(Operand::Value(result)));

@@ -4,6 +4,8 @@
 //! written, gives a constant, a param, or a field, label or counter of something. Knows no types beyond a
 //! constant's.
 
+mod errors;
+
 use std::collections::{HashMap, HashSet};
 
 use oomc_abi::fields::{self, FieldId, Owner};
@@ -14,9 +16,9 @@ use crate::hir::{Anchor, BinderId, LabelId, ParamId, PickId, StateId, Subject, T
 use crate::source::Span;
 use crate::syntax::ast::{Name, Path};
 
-/// A folded value.
+/// The value of a constant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
+pub(crate) enum Constant {
     /// A number or bool.
     Int(Ty, i64),
     /// A string.
@@ -38,7 +40,7 @@ pub(crate) struct Declared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// None when its own declaration is wrong: uses of it are no mistakes of their own.
-    Constant(Option<Value>),
+    Constant(Option<Constant>),
     Param(ParamId),
     Label(LabelId),
     State(StateId),
@@ -75,7 +77,7 @@ pub(crate) struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
     /// A constant's value.
-    Constant(Value),
+    Constant(Constant),
     /// A param.
     Param(ParamId),
     /// A label of a cgroup.
@@ -97,9 +99,9 @@ pub(crate) enum Resolved {
     Reported,
 }
 
-/// What the cgroup of a place refers to.
+/// What a name refers to that stands for the cgroup of a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum PlaceName {
     /// A cgroup.
     Cgroup(Subject),
     /// `parent`, which is no place.
@@ -183,9 +185,7 @@ impl Scope {
             return raw;
         }
         if let Some((_, index)) = path.indices.first() {
-            return Err(Diagnostic::new(codes::UNKNOWN_FIELD, format!("`{}` has no elements", head.text))
-                .label(path.span, format!("no `[{}]` here", index.value))
-                .help("only members of kernel structures have: `task.signal.rlim[3].rlim_cur`"));
+            return Err(errors::no_elements(head, index.value, path.span));
         }
         if rest.is_empty()
             && let Some(resolved) = self.bare(path, head)
@@ -193,7 +193,7 @@ impl Scope {
             return resolved;
         }
         if self.constant_only {
-            return Err(not_constant(path));
+            return Err(errors::not_constant(path));
         }
         self.member(path, head, rest)
     }
@@ -205,16 +205,14 @@ impl Scope {
             let what = declared.what.clone();
             return Some(match what {
                 What::Constant(value) => Ok(value.map_or(Resolved::Reported, Resolved::Constant)),
-                _ if self.constant_only => Err(not_constant(path)),
+                _ if self.constant_only => Err(errors::not_constant(path)),
                 What::Param(param) => Ok(Resolved::Param(param)),
                 What::Label(label) => match self.present() {
                     Some(cgroup) => Ok(Resolved::Label(cgroup, label)),
-                    None => Err(Diagnostic::new(
-                        codes::NO_CANDIDATE,
-                        format!("`{}` of what? no selection encloses it", head.text),
-                    )
-                    .label(path.span, "there is no candidate here")
-                    .help(format!("write `cgroup.{}` for the cgroup whose limit was hit", head.text))),
+                    None => {
+                        let help = format!("write `cgroup.{}` for the cgroup whose limit was hit", head.text);
+                        Err(errors::no_candidate(&head.text, path.span, help))
+                    }
                 },
                 What::State(state) => {
                     let cgroup = self.present().unwrap_or(Subject::Anchor(Anchor::Cgroup));
@@ -236,12 +234,7 @@ impl Scope {
 
     /// A whole object where a value is needed.
     fn whole(&self, path: &Path, name: &str) -> Diagnostic {
-        Diagnostic::new(
-            codes::NOT_A_VALUE,
-            format!("`{name}` is a whole {}, not a value", self.kind_of(name)),
-        )
-        .label(path.span, "no number, text or truth value")
-        .help(format!("name one of its fields: `{name}.{}`", self.example(name)))
+        errors::whole_object(name, self.kind_of(name), self.example(name), path.span)
     }
 
     /// The cgroup of the innermost candidate.
@@ -253,21 +246,23 @@ impl Scope {
     }
 
     /// The cgroup that a place names.
-    pub(crate) fn place(&mut self, name: &str) -> Place {
+    pub(crate) fn place(&mut self, name: &str) -> PlaceName {
         if let Some(at) = self.candidates.iter().rposition(|it| it.name.as_deref() == Some(name)) {
-            let Some(candidate) = self.candidates.get_mut(at) else { return Place::Reported };
+            let Some(candidate) = self.candidates.get_mut(at) else { return PlaceName::Reported };
             candidate.used = true;
             return match candidate.unit {
-                Unit::Cgroup => Place::Cgroup(Subject::Candidate(candidate.binder)),
-                Unit::Process => Place::Process,
+                Unit::Cgroup => PlaceName::Cgroup(Subject::Candidate(candidate.binder)),
+                Unit::Process => PlaceName::Process,
             };
         }
         match (anchor(name), name) {
-            (Some(Anchor::Parent), _) => return Place::Parent,
-            (Some(anchor), _) => return Place::Cgroup(Subject::Anchor(anchor)),
+            (Some(Anchor::Parent), _) => return PlaceName::Parent,
+            (Some(anchor), _) => return PlaceName::Cgroup(Subject::Anchor(anchor)),
             (None, "it") => match self.candidates.last() {
-                Some(it) if it.unit == Unit::Cgroup => return Place::Cgroup(Subject::Candidate(it.binder)),
-                Some(_) => return Place::Process,
+                Some(it) if it.unit == Unit::Cgroup => {
+                    return PlaceName::Cgroup(Subject::Candidate(it.binder));
+                }
+                Some(_) => return PlaceName::Process,
                 None => {}
             },
             _ => {}
@@ -275,16 +270,16 @@ impl Scope {
         match self.declared.get_mut(name) {
             Some(Declared { what: What::Pick(pick), used, .. }) => {
                 *used = true;
-                return Place::Cgroup(Subject::Pick(*pick));
+                return PlaceName::Cgroup(Subject::Pick(*pick));
             }
-            _ if self.lost.contains(name) => return Place::Reported,
+            _ if self.lost.contains(name) => return PlaceName::Reported,
             _ => {}
         }
         let picks = self.declared.iter().filter(|(_, declared)| matches!(declared.what, What::Pick(_)));
         let known = ["subtree", "cgroup", "attached"].into_iter().map(str::to_owned);
         let mut picks: Vec<String> = picks.map(|(name, _)| name.clone()).collect();
         picks.sort();
-        Place::Nothing(known.chain(picks).collect())
+        PlaceName::Nothing(known.chain(picks).collect())
     }
 
     /// `task.signal.nr_threads`; None: the path names no kernel structure.
@@ -320,12 +315,12 @@ impl Scope {
             },
             [] | [_] => match named.or(innermost) {
                 Some(it) => of_candidate(it),
-                None => return Some(Err(no_candidate_of(path, word))),
+                None => return Some(Err(errors::no_candidate_of(path, word))),
             },
             _ => return None,
         };
         if self.constant_only {
-            return Some(Err(not_constant(path)));
+            return Some(Err(errors::not_constant(path)));
         }
         let wanted = match owner {
             Owner::Process => "task",
@@ -334,15 +329,7 @@ impl Scope {
         };
         if word != wanted {
             let rest: String = words.iter().skip(at + 1).map(|word| format!(".{word}")).collect();
-            return Some(Err(Diagnostic::new(
-                codes::WRONG_OWNER,
-                format!("{} has no `{word}`", singular(owner)),
-            )
-            .label(path.span, format!("the kernel's structure of {} is `{wanted}`", singular(owner)))
-            .help(match (owner, word) {
-                (Owner::Process, "memcg") => format!("write `home.memcg{rest}` for the process's own cgroup"),
-                _ => format!("name a member of `{wanted}`"),
-            })));
+            return Some(Err(errors::wrong_structure(owner, word, wanted, &rest, path.span)));
         }
         Some(Ok(Resolved::Raw { subject, owner, head: at + 1 }))
     }
@@ -375,12 +362,7 @@ impl Scope {
                     if let Some(declared) = self.declared.get_mut(&name.text) {
                         declared.used = true;
                     }
-                    Err(Diagnostic::new(
-                        codes::UNKNOWN_FIELD,
-                        format!("a process has no field `{}`", name.text),
-                    )
-                    .label(name.span, "labels and counters belong to cgroups")
-                    .help(format!("write `{}.home.{}` for the process's own cgroup", head.text, name.text)))
+                    Err(errors::belongs_to_cgroups(head, name))
                 }
                 (Unit::Process, _) => {
                     let field = find(Owner::Process, path, rest, Some(&head.text))?;
@@ -403,16 +385,15 @@ impl Scope {
                     .chain(self.declared.keys().map(String::as_str))
                     .chain(HEADS.iter().copied());
                 let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
-                Err(Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no `{}` here", path.text()))
-                    .label(head.span, "unknown name")
-                    .help(match nearest(&head.text, known) {
-                        Some(name) => format!("did you mean `{name}{member}`?"),
-                        None => format!(
-                            "the candidate is {}; its fields are {}",
-                            singular(owner(unit)),
-                            list(names(owner(unit)))
-                        ),
-                    }))
+                let help = match nearest(&head.text, known) {
+                    Some(name) => format!("did you mean `{name}{member}`?"),
+                    None => format!(
+                        "the candidate is {}; its fields are {}",
+                        singular(owner(unit)),
+                        errors::list(names(owner(unit)))
+                    ),
+                };
+                Err(errors::unknown_name(&path.text(), head.span, help))
             }
             Err(diagnostic) => Err(diagnostic),
         }
@@ -460,11 +441,7 @@ impl Scope {
     /// A bare name where no selection encloses it.
     fn without_candidate(&self, path: &Path, head: &Name, rest: &[Name]) -> Diagnostic {
         let text = path.text();
-        let no_candidate = |help: String| {
-            Diagnostic::new(codes::NO_CANDIDATE, format!("`{text}` of what? no selection encloses it"))
-                .label(path.span, "there is no candidate here")
-                .help(help)
-        };
+        let no_candidate = |help: String| errors::no_candidate(&text, path.span, help);
         if head.text == "it" {
             return no_candidate(
                 "`it` is the candidate of a selection: use it in `where` or `by`".to_owned(),
@@ -483,16 +460,17 @@ impl Scope {
                 "`home` is the cgroup of a process: use it in `where` or `by` of a selection".to_owned(),
             );
         }
-        let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no `{}` here", head.text))
-            .label(head.span, "unknown name");
         let known = self.declared.keys().map(String::as_str).chain(HEADS.iter().copied());
-        let Some(name) = nearest(&head.text, known.chain(names(Owner::Cgroup).map(|name| -> &str { name })))
-        else {
-            return diagnostic.help("names are constants, and fields such as `cgroup.usage`");
+        let known = known.chain(names(Owner::Cgroup).map(|name| -> &str { name }));
+        let help = match nearest(&head.text, known) {
+            Some(name) => {
+                let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
+                let owner = if fields::find(Owner::Cgroup, name).is_some() { "cgroup." } else { "" };
+                format!("did you mean `{owner}{name}{member}`?")
+            }
+            None => "names are constants, and fields such as `cgroup.usage`".to_owned(),
         };
-        let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
-        let owner = if fields::find(Owner::Cgroup, name).is_some() { "cgroup." } else { "" };
-        diagnostic.help(format!("did you mean `{owner}{name}{member}`?"))
+        errors::unknown_name(&head.text, head.span, help)
     }
 
     /// The candidate with this name of its own.
@@ -529,19 +507,6 @@ impl Scope {
     }
 }
 
-/// A member of a candidate's structure where no selection encloses it.
-fn no_candidate_of(path: &Path, word: &str) -> Diagnostic {
-    let text = path.text();
-    let diagnostic =
-        Diagnostic::new(codes::NO_CANDIDATE, format!("`{text}` of what? no selection encloses it"))
-            .label(path.span, "there is no candidate here");
-    diagnostic.help(match word {
-        "memcg" => format!("write `cgroup.{text}` for the cgroup whose limit was hit"),
-        "oc" => format!("write `oom.{text}`"),
-        _ => "`task` is the structure of a process: use it in `where` or `by` of a selection".to_owned(),
-    })
-}
-
 /// The field of an owner by its dotted name.
 fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Result<FieldId, Diagnostic> {
     let words: Vec<&str> = segments.iter().map(|name| name.text.as_str()).collect();
@@ -555,38 +520,7 @@ fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Res
         Owner::Cgroup => Owner::Process,
     };
     if fields::find(other, &name).is_some() {
-        let help = match (head, owner) {
-            (None, Owner::Process) => {
-                format!(
-                    "write `home.{name}` for the process's own cgroup, `cgroup.{name}` for the one whose limit was hit"
-                )
-            }
-            _ => format!("fields of {} are {}", plural(owner), list(names(owner))),
-        };
-        return Err(Diagnostic::new(
-            codes::WRONG_OWNER,
-            format!("`{name}` is a field of {}, and this is {}", plural(other), singular(owner)),
-        )
-        .label(span, format!("{} has no such field", singular(owner)))
-        .help(help));
+        return Err(errors::wrong_owner(&name, owner, other, head, span));
     }
-    // `home.usage`, `usage.limit`: only the first part is known.
-    let prefix = head.map_or_else(String::new, |head| format!("{head}."));
-    let diagnostic =
-        Diagnostic::new(codes::UNKNOWN_FIELD, format!("{} has no field `{name}`", singular(owner)))
-            .label(span, "unknown field");
-    Err(match nearest(&name, names(owner)) {
-        Some(near) => diagnostic.help(format!("did you mean `{prefix}{near}`?")),
-        None => diagnostic.help(format!("fields of {} are {}", plural(owner), list(names(owner)))),
-    })
-}
-
-fn not_constant(path: &Path) -> Diagnostic {
-    Diagnostic::new(codes::NOT_CONSTANT, format!("a constant cannot depend on `{}`", path.text()))
-        .label(path.span, "not known when the policy is built")
-        .help("use literals and other constants; write the rest where the constant is used")
-}
-
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    Err(errors::unknown_field(&name, owner, head, span))
 }

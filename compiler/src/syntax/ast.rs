@@ -495,6 +495,10 @@ impl Binary {
 }
 
 impl Rank {
+    /// All of them, as the grammar has them.
+    pub const ALL: [Self; 6] =
+        [Self::Largest, Self::Smallest, Self::Youngest, Self::Oldest, Self::Worst, Self::All];
+
     /// As written.
     #[must_use]
     pub fn spelling(self) -> &'static str {
@@ -510,6 +514,9 @@ impl Rank {
 }
 
 impl Unit {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Process, Self::Cgroup];
+
     /// As written.
     #[must_use]
     pub fn spelling(self) -> &'static str {

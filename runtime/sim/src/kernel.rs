@@ -4,8 +4,9 @@
 
 use std::fmt;
 
+use oomc_abi::amounts::{Amount, enumerators};
 use oomc_abi::members;
-use oomc_abi::model::{Amount, Class, Holds, SLOTS, STATISTICS};
+use oomc_abi::model::{Class, Holds, SLOTS};
 use oomc_abi::resolve::{KernelView, Missing};
 
 /// A member that is filled.
@@ -27,7 +28,7 @@ pub struct Kernel {
     /// Enumerators of the orders of a walk: pre, post, up.
     pub(crate) orders: [u64; 3],
     /// Enumeration, value, and what is counted.
-    statistics: Vec<(&'static str, u64, Amount)>,
+    statistics: Vec<(&'static str, u64, Option<Amount>)>,
     /// Where `cgroup.self` lies.
     pub(crate) own_css: u32,
 }
@@ -77,8 +78,8 @@ impl Kernel {
             let lacks = || Lacking(format!("it has no {}", row.name));
             view.enumerator(row.enumeration, row.name).map(|value| value as u64).ok_or_else(lacks)
         };
-        let statistics = STATISTICS.iter().filter_map(|(enumeration, name, amount)| {
-            view.enumerator(enumeration, name).map(|value| (*enumeration, value as u64, *amount))
+        let statistics = enumerators().filter_map(|(enumeration, name, amount)| {
+            view.enumerator(enumeration, name).map(|value| (enumeration, value as u64, amount))
         });
         Ok(Self {
             sizes: Class::ALL.iter().map(size).collect(),
@@ -101,8 +102,8 @@ impl Kernel {
         self.sizes.get(class as usize).copied().unwrap_or(0)
     }
 
-    /// What an index of an enumeration counts; none if the model does not have it.
-    pub(crate) fn statistic(&self, enumerations: &[&str], index: u64) -> Option<Amount> {
+    /// What an index of an enumeration counts, if the kernel has it; none of the model's amounts if it is always 0.
+    pub(crate) fn statistic(&self, enumerations: &[&str], index: u64) -> Option<Option<Amount>> {
         let found = self
             .statistics
             .iter()

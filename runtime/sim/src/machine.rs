@@ -3,6 +3,8 @@
 //! What the kernel adds up itself (usage, statistics, events) is given here as each cgroup's own share. Knows
 //! nothing of policies.
 
+use oomc_abi::amounts::Amount;
+
 /// Bytes of a page.
 pub const PAGE: i64 = 4096;
 
@@ -70,72 +72,55 @@ pub struct Cgroup {
     pub members: Vec<(String, i64)>,
 }
 
-/// What the kernel counts for a cgroup, without what is below it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amounts {
-    /// Pages charged.
-    pub charged: i64,
-    /// Pages swapped out.
-    pub swapped: i64,
-    /// Bytes of `memory.stat`.
-    pub anon: i64,
-    /// Bytes of `memory.stat`.
-    pub file: i64,
-    /// Bytes of `memory.stat`.
-    pub shmem: i64,
-    /// Bytes of `memory.stat`.
-    pub kernel: i64,
-    /// Bytes of `memory.stat`.
-    pub slab_reclaimable: i64,
-    /// Bytes of `memory.stat`.
-    pub inactive_file: i64,
-    /// Pages that reclaim has looked at.
-    pub pgscan: i64,
-    /// Major faults.
-    pub pgmajfault: i64,
-    /// Pages that came back.
-    pub refault: i64,
-    /// Of `memory.events`.
-    pub events_max: i64,
-    /// Of `memory.events`.
-    pub events_oom: i64,
-    /// Of `memory.events`.
-    pub events_oom_kill: i64,
+macro_rules! amounts {
+    ($($part:ident { $($(#[doc = $doc:literal])+ $member:ident = $amount:ident $row:tt)* })*) => {
+        /// What the kernel counts for a cgroup, without what is below it.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Amounts {
+            $($($(#[doc = $doc])+ pub $member: i64,)*)*
+        }
+
+        impl Amounts {
+            /// The same for each amount.
+            #[must_use]
+            pub fn each(value: i64) -> Self {
+                Self { $($($member: value,)*)* }
+            }
+
+            /// One amount.
+            #[must_use]
+            pub fn get(&self, amount: Amount) -> i64 {
+                match amount {
+                    $($(Amount::$amount => self.$member,)*)*
+                }
+            }
+
+            /// The place of one amount.
+            pub fn get_mut(&mut self, amount: Amount) -> &mut i64 {
+                match amount {
+                    $($(Amount::$amount => &mut self.$member,)*)*
+                }
+            }
+
+            /// Replaces each amount by what follows from it and the same one of another.
+            fn combine(&mut self, other: &Self, with: impl Fn(i64, i64) -> i64) {
+                $($(self.$member = with(self.$member, other.$member);)*)*
+            }
+        }
+    };
 }
 
-impl Amounts {
-    /// Each amount beside the same one of another.
-    fn beside(&mut self, other: &Self) -> [(&mut i64, i64); 14] {
-        [
-            (&mut self.charged, other.charged),
-            (&mut self.swapped, other.swapped),
-            (&mut self.anon, other.anon),
-            (&mut self.file, other.file),
-            (&mut self.shmem, other.shmem),
-            (&mut self.kernel, other.kernel),
-            (&mut self.slab_reclaimable, other.slab_reclaimable),
-            (&mut self.inactive_file, other.inactive_file),
-            (&mut self.pgscan, other.pgscan),
-            (&mut self.pgmajfault, other.pgmajfault),
-            (&mut self.refault, other.refault),
-            (&mut self.events_max, other.events_max),
-            (&mut self.events_oom, other.events_oom),
-            (&mut self.events_oom_kill, other.events_oom_kill),
-        ]
-    }
+oomc_abi::amounts!(amounts);
 
+impl Amounts {
     /// Adds another one, so many times.
     pub fn add(&mut self, other: &Self, times: i64) {
-        for (amount, other) in self.beside(other) {
-            *amount += other * times;
-        }
+        self.combine(other, |amount, other| amount + other * times);
     }
 
     /// What is less than nothing is nothing.
     pub fn at_least_nothing(&mut self) {
-        for (amount, _) in self.beside(&Self::default()) {
-            *amount = (*amount).max(0);
-        }
+        self.combine(&Self::default(), i64::max);
     }
 
     /// The own share of a cgroup that has run out of memory: what nobody accounts for is charged all the same. At the

@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 
 use oomc_abi::consts::CSS_TASK_ITER_PROCS;
-use oomc_abi::model::{Amount, Class};
+use oomc_abi::model::Class;
 use oomc_abi::world::{Answer, Counted, Fault, Walk, World};
 
 use crate::kernel::Kernel;
 use crate::layout::Layout;
-use crate::machine::{Amounts, CgroupIndex, Event, Machine, ProcessIndex, ROOT};
+use crate::machine::{CgroupIndex, Event, Machine, ProcessIndex, ROOT};
 use crate::maps::{Index, Map};
 use crate::memory::{Memory, Place, Region, map_of};
 use crate::tree::{Tree, get};
@@ -430,8 +430,11 @@ impl World for Model<'_> {
             Counted::VmEvent => &["vm_event_item"],
             Counted::MemoryEvent => &["memcg_memory_event"],
         };
-        let amount = self.kernel.statistic(enumerations, index);
-        Ok(amount.map_or(u64::MAX, |amount| of(&sums, amount) as u64))
+        Ok(match self.kernel.statistic(enumerations, index) {
+            None => u64::MAX,
+            Some(None) => 0,
+            Some(Some(amount)) => sums.get(amount) as u64,
+        })
     }
 
     fn flush(&mut self, memcg: u64) -> Answer {
@@ -570,21 +573,3 @@ impl Model<'_> {
 
 /// Most numbers of an iterator (`BPF_MAX_LOOPS`, `include/linux/bpf_verifier.h`, 6.12).
 const MAX_LOOPS: i64 = 8 << 20;
-
-fn of(sums: &Amounts, amount: Amount) -> i64 {
-    match amount {
-        Amount::Anon => sums.anon,
-        Amount::File => sums.file,
-        Amount::Shmem => sums.shmem,
-        Amount::Kernel => sums.kernel,
-        Amount::SlabReclaimable => sums.slab_reclaimable,
-        Amount::InactiveFile => sums.inactive_file,
-        Amount::Pgscan => sums.pgscan,
-        Amount::Pgmajfault => sums.pgmajfault,
-        Amount::Refault => sums.refault,
-        Amount::EventsMax => sums.events_max,
-        Amount::EventsOom => sums.events_oom,
-        Amount::EventsOomKill => sums.events_oom_kill,
-        Amount::Nothing => 0,
-    }
-}

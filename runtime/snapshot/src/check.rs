@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use oomc_abi::amounts::File;
+
 use crate::bounded::Head;
 use crate::read::COMM;
-use crate::schema::{Cgroup, Events, Process, SCHEMA, Snapshot, Statistics};
+use crate::schema::{Cgroup, Process, SCHEMA, Snapshot};
 
 /// Bytes or counts that no machine has: such a number would only overflow sums.
 pub(crate) const MOST: i64 = 1 << 52;
@@ -155,21 +157,7 @@ fn sums(snapshot: &Snapshot) -> Result<(), Error> {
     // The largest one of each cgroup: if these can be summed up, so can those of one kind.
     let most = |one: &Cgroup| {
         let (current, swap) = (one.current.unwrap_or(0), one.swap.unwrap_or(0));
-        let Statistics {
-            anon,
-            file,
-            shmem,
-            kernel,
-            slab_reclaimable,
-            inactive_file,
-            pgscan,
-            pgmajfault,
-            refault,
-        } = one.statistics.unwrap_or_default();
-        let Events { max, oom, oom_kill } = one.events.unwrap_or_default();
-        let memory = [current, swap, anon, file, shmem, kernel, slab_reclaimable, inactive_file];
-        let counts = [pgscan, pgmajfault, refault, max, oom, oom_kill];
-        memory.into_iter().chain(counts).max().unwrap_or(0)
+        one.amounts().map(|(_, value)| value).chain([current, swap]).max().unwrap_or(0)
     };
     let sum: i128 = snapshot.cgroups.iter().map(|one| i128::from(most(one))).sum();
     if sum > i128::from(i64::MAX) {
@@ -260,25 +248,15 @@ fn cgroup(at: usize, one: &Cgroup) -> Result<(), Error> {
         ("swap_max", one.swap_max),
     ];
     let some = |(name, value): (&'static str, Option<i64>)| value.map(|value| (name, value));
-    let mut all: Vec<(&str, i64)> = amounts.into_iter().filter_map(some).collect();
-    if let Some(of) = &one.statistics {
-        all.extend([
-            ("statistics.anon", of.anon),
-            ("statistics.file", of.file),
-            ("statistics.shmem", of.shmem),
-            ("statistics.kernel", of.kernel),
-            ("statistics.slab_reclaimable", of.slab_reclaimable),
-            ("statistics.inactive_file", of.inactive_file),
-            ("statistics.pgscan", of.pgscan),
-            ("statistics.pgmajfault", of.pgmajfault),
-            ("statistics.refault", of.refault),
-        ]);
-    }
-    if let Some(of) = &one.events {
-        all.extend([("events.max", of.max), ("events.oom", of.oom), ("events.oom_kill", of.oom_kill)]);
-    }
-    for (name, value) in all {
+    for (name, value) in amounts.into_iter().filter_map(some) {
         amount(&format!("cgroups[{at}].{name}"), value)?;
+    }
+    for (row, value) in one.amounts() {
+        let file = match row.file {
+            File::Statistics => "statistics",
+            File::Events => "events",
+        };
+        amount(&format!("cgroups[{at}].{file}.{}", row.member), value)?;
     }
     if let Some(pressure) = &one.pressure {
         for (name, windows) in [("some", pressure.some), ("full", pressure.full)] {

@@ -76,24 +76,15 @@ fn cgroup(one: &Cgroup, parent: Option<usize>, serial: i64) -> machine::Cgroup {
 
 /// With everything below.
 fn amounts(one: &Cgroup) -> Amounts {
-    let statistics = one.statistics.unwrap_or_default();
-    let events = one.events.unwrap_or_default();
-    Amounts {
+    let mut amounts = Amounts {
         charged: one.current.unwrap_or(0) / PAGE,
         swapped: one.swap.unwrap_or(0) / PAGE,
-        anon: statistics.anon,
-        file: statistics.file,
-        shmem: statistics.shmem,
-        kernel: statistics.kernel,
-        slab_reclaimable: statistics.slab_reclaimable,
-        inactive_file: statistics.inactive_file,
-        pgscan: statistics.pgscan,
-        pgmajfault: statistics.pgmajfault,
-        refault: statistics.refault,
-        events_max: events.max,
-        events_oom: events.oom,
-        events_oom_kill: events.oom_kill,
+        ..Amounts::default()
+    };
+    for (row, value) in one.amounts() {
+        *amounts.get_mut(row.amount) = value;
     }
+    amounts
 }
 
 /// Percent with eleven bits of fraction, as the kernel keeps it: the file shows hundredths, rounded down.

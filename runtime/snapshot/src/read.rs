@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::check::MOST;
-use crate::schema::{Cgroup, Events, Pressure, Process, SCHEMA, Snapshot, Statistics, Windows};
+use crate::schema::{Cgroup, FileOfAmounts, Pressure, Process, SCHEMA, Snapshot, Windows};
 
 /// Prefix of the extended attributes that are labels.
 const LABEL: &str = "user.oom.";
@@ -254,7 +254,7 @@ impl Reader<'_> {
             "max" => Some(MOST),
             text => text.parse().ok().filter(|bytes| *bytes != 0),
         };
-        let statistics = file("memory.stat").map(|text| self::statistics(&text));
+        let statistics = file("memory.stat").map(|text| amounts(&text));
         // The root has it, and no such file. Where it was switched on while the tree was read, what is above was
         // read without it.
         let controller = match &parent {
@@ -281,10 +281,7 @@ impl Reader<'_> {
             swap_max: number("memory.swap.max"),
             oom_group: number("memory.oom.group") == Some(1),
             statistics,
-            events: file("memory.events").map(|text| {
-                let get = |key| value(&text, key).unwrap_or(0);
-                Events { max: get("max"), oom: get("oom"), oom_kill: get("oom_kill") }
-            }),
+            events: file("memory.events").map(|text| amounts(&text)),
             pressure: file("memory.pressure").and_then(|text| pressure(&text)),
         });
         let cgroups = self.cgroups.len();
@@ -325,30 +322,14 @@ impl Reader<'_> {
     }
 }
 
-/// A line `KEY VALUE` of a file.
-fn value(text: &str, key: &str) -> Option<i64> {
-    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
-    lines.find(|(found, _)| *found == key)?.1.trim().parse().ok()
-}
-
-fn statistics(text: &str) -> Statistics {
+/// A file of lines `KEY VALUE`.
+fn amounts<T: FileOfAmounts>(text: &str) -> T {
     let values: BTreeMap<&str, i64> = text
         .lines()
         .filter_map(|line| line.split_once(' '))
         .filter_map(|(key, value)| Some((key, value.trim().parse().ok()?)))
         .collect();
-    let get = |key: &str| values.get(key).copied().unwrap_or(0);
-    Statistics {
-        anon: get("anon"),
-        file: get("file"),
-        shmem: get("shmem"),
-        kernel: get("kernel"),
-        slab_reclaimable: get("slab_reclaimable"),
-        inactive_file: get("inactive_file"),
-        pgscan: get("pgscan"),
-        pgmajfault: get("pgmajfault"),
-        refault: get("workingset_refault_anon") + get("workingset_refault_file"),
-    }
+    T::of(|key| values.get(key).copied())
 }
 
 /// `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`

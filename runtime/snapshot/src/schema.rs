@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use oomc_abi::amounts::{Amount, ROWS, Row};
 use serde::{Deserialize, Serialize};
 
 /// The version of the schema that is written and read.
@@ -89,40 +90,79 @@ pub struct Cgroup {
     pub pressure: Option<Pressure>,
 }
 
-/// Of `memory.stat`. An absent field is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Statistics {
-    /// Anonymous memory, in bytes.
-    pub anon: i64,
-    /// Page cache with tmpfs and shared memory, in bytes.
-    pub file: i64,
-    /// Tmpfs and shared memory, in bytes.
-    pub shmem: i64,
-    /// Memory of the kernel, in bytes.
-    pub kernel: i64,
-    /// What the kernel can give back of its own, in bytes.
-    pub slab_reclaimable: i64,
-    /// Page cache that was not used lately, in bytes.
-    pub inactive_file: i64,
-    /// Pages that reclaim has looked at.
-    pub pgscan: i64,
-    /// Major page faults.
-    pub pgmajfault: i64,
-    /// Pages that came back after reclaim (`workingset_refault_anon` and `workingset_refault_file` together).
-    pub refault: i64,
+macro_rules! files {
+    (
+        pages $pages:tt
+        statistics { $($(#[doc = $stat_doc:literal])+ $stat:ident = $stat_amount:ident $stat_row:tt)* }
+        events { $(
+            $(#[doc = $event_doc:literal])+
+            $event_member:ident = $event_amount:ident { $event:ident: $($event_row:tt)* }
+        )* }
+    ) => {
+        /// Of `memory.stat`. An absent field is 0.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Statistics {
+            $($(#[doc = $stat_doc])+ pub $stat: i64,)*
+        }
+
+        impl FileOfAmounts for Statistics {
+            fn place(&mut self, amount: Amount) -> Option<&mut i64> {
+                match amount {
+                    $(Amount::$stat_amount => Some(&mut self.$stat),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// Of `memory.events`. An absent field is 0.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct Events {
+            $($(#[doc = $event_doc])+ pub $event: i64,)*
+        }
+
+        impl FileOfAmounts for Events {
+            fn place(&mut self, amount: Amount) -> Option<&mut i64> {
+                match amount {
+                    $(Amount::$event_amount => Some(&mut self.$event),)*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-/// Of `memory.events`. An absent field is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Events {
-    /// How often the limit was hit.
-    pub max: i64,
-    /// How often reclaim did not help.
-    pub oom: i64,
-    /// Processes that were killed for memory.
-    pub oom_kill: i64,
+oomc_abi::amounts!(files);
+
+impl Cgroup {
+    /// Each row of the table of amounts that the file has for it, with its value.
+    pub(crate) fn amounts(&self) -> impl Iterator<Item = (&'static Row, i64)> {
+        let statistics = self.statistics.into_iter().flat_map(FileOfAmounts::amounts);
+        statistics.chain(self.events.into_iter().flat_map(FileOfAmounts::amounts))
+    }
+}
+
+/// A file of a cgroup whose members are rows of the table of amounts.
+pub(crate) trait FileOfAmounts: Copy + Default {
+    /// The member of an amount, if it is in this file.
+    fn place(&mut self, amount: Amount) -> Option<&mut i64>;
+
+    /// Each of its rows with the value that it has here, in the order of the schema.
+    fn amounts(mut self) -> impl Iterator<Item = (&'static Row, i64)> {
+        ROWS.iter().filter_map(move |row| Some((row, *self.place(row.amount)?)))
+    }
+
+    /// Reads its members from what the kernel's file has under each key.
+    fn of(value: impl Fn(&str) -> Option<i64>) -> Self {
+        let mut file = Self::default();
+        for row in ROWS {
+            if let Some(place) = file.place(row.amount) {
+                *place = row.keys.iter().filter_map(|key| value(key)).sum();
+            }
+        }
+        file
+    }
 }
 
 /// `memory.pressure`.

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use oomc_abi::amounts::{File, ROWS};
 use oomc_sim::machine::{Life, PAGE};
+use serde_json::Value;
 
 use crate::{Error, Roots, Snapshot, parse, read};
 
@@ -124,6 +126,44 @@ fn a_tree_is_read_field_by_field() {
         ]
     );
     assert_eq!(parse(&serde_json::to_vec(&snapshot).unwrap()), Ok(snapshot), "as it was written");
+}
+
+#[test]
+fn each_amount_of_the_table_is_read_written_checked_and_modelled() {
+    let roots = machine("amounts");
+    let place = roots.cgroups.join("job/a");
+    let mut texts = [String::new(), String::new()];
+    // A number of its own for each key.
+    for (number, key) in ROWS.iter().flat_map(|row| row.keys.iter().map(|key| (row.file, *key))).enumerate() {
+        let text = &mut texts[usize::from(key.0 == File::Events)];
+        text.push_str(&format!("{} {}\n", key.1, 4096 * (number + 1)));
+    }
+    fs::write(place.join("memory.stat"), &texts[0]).unwrap();
+    fs::write(place.join("memory.events"), &texts[1]).unwrap();
+    let snapshot = read(&roots, None, &mut |_| {}).unwrap().snapshot;
+    let json = serde_json::to_value(&snapshot).unwrap();
+    let model = snapshot.machine();
+    let leaf = &model.cgroups[2];
+    assert_eq!(leaf.name, "a");
+    let mut number = 0;
+    for row in ROWS {
+        let expected: i64 = row
+            .keys
+            .iter()
+            .map(|_| {
+                number += 1;
+                4096 * number
+            })
+            .sum();
+        let file = if row.file == File::Events { "events" } else { "statistics" };
+        let pointer = format!("/cgroups/2/{file}/{}", row.member);
+        assert_eq!(json.pointer(&pointer).and_then(Value::as_i64), Some(expected), "{pointer}");
+        assert_eq!(leaf.own.get(row.amount), expected, "{pointer}");
+        let mut wrong = json.clone();
+        *wrong.pointer_mut(&pointer).unwrap() = (-1).into();
+        let error = parse(&serde_json::to_vec(&wrong).unwrap()).unwrap_err().to_string();
+        assert_eq!(error, format!("cgroups[2].{file}.{}: -1 is negative", row.member));
+    }
 }
 
 #[test]

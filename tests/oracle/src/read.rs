@@ -3,6 +3,7 @@
 //! Fields are known by their names: the table tells how the compiler reads them, and the compiler is what is tested.
 //! Only a field that a machine has no word for is looked up there, as the member that it is.
 
+use oomc_abi::amounts::Amount;
 use oomc_abi::fields::{self, FieldId, Owner, Recipe, Scale};
 use oomc_compiler::hir::{LabelId, RawId, StateId, Subject};
 
@@ -161,7 +162,10 @@ impl Oracle<'_> {
             "pressure.full.avg10" => pressure(1, 0),
             "pressure.full.avg60" => pressure(1, 1),
             "pressure.full.avg300" => pressure(1, 2),
-            other => Some(named(Owner::Cgroup, other, &cgroup.members)),
+            other => Some(match Amount::of_field(other) {
+                Some(amount) => machine.sum(index, |own| own.get(amount)),
+                None => named(Owner::Cgroup, other, &cgroup.members),
+            }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Random clauses: selections, actions, protections, tests.
 
-use oomc_abi::fields::{Owner, Unit};
+use oomc_abi::fields::{Measure, Owner};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -82,7 +82,7 @@ fn kill(scope: &Scope) -> Text {
     let scope = scope.clone();
     owners()
         .prop_flat_map(move |owner| {
-            let until = option::weighted(0.2, (simple(&scope, Unit::Bytes), 1..=16_u8));
+            let until = option::weighted(0.2, (simple(&scope, Measure::Bytes), 1..=16_u8));
             let reason = |inner: &Scope| {
                 option::weighted(0.3, message(inner))
                     .prop_map(|text| text.map(|text| format!(" reason {text}")).unwrap_or_default())
@@ -112,14 +112,14 @@ fn raise(scope: &Scope) -> Text {
         .declared
         .values
         .iter()
-        .filter(|(_, kind, unit)| *kind == Kind::Value && *unit == Unit::Ratio)
+        .filter(|(_, kind, unit)| *kind == Kind::Value && *unit == Measure::Ratio)
         .map(|(name, ..)| *name)
         .collect();
     // A rise of nothing is a constant for the verifier, which removes what could never run.
     let shares: &[&str] = if ratios.is_empty() { &["0.5%", "10%", "90%", "150%"] } else { &ratios };
     let share = words(shares);
-    let amount = prop_oneof![share, number(scope, Unit::Bytes, 1)];
-    (amount, option::of(number(scope, Unit::Bytes, 1)))
+    let amount = prop_oneof![share, number(scope, Measure::Bytes, 1)];
+    (amount, option::of(number(scope, Measure::Bytes, 1)))
         .prop_map(|(by, up_to)| {
             let up_to = up_to.map(|up_to| format!(" up to {up_to}")).unwrap_or_default();
             format!("raise_limit {by}{up_to}")

@@ -1,6 +1,6 @@
 //! Random expressions: numbers of each type, conditions, quantifiers.
 
-use oomc_abi::fields::{Owner, Unit};
+use oomc_abi::fields::{Measure, Owner};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -9,34 +9,34 @@ use super::scope::{Kind, Scope};
 use super::{Text, choose, one_of, option, word, words};
 
 /// Types of numbers.
-pub(super) const NUMBERS: [Unit; 4] = [Unit::Bytes, Unit::Count, Unit::Ratio, Unit::Duration];
+pub(super) const NUMBERS: [Measure; 4] = [Measure::Bytes, Measure::Count, Measure::Ratio, Measure::Duration];
 
 /// A literal.
-pub(super) fn literal(unit: Unit) -> Text {
+pub(super) fn literal(unit: Measure) -> Text {
     match unit {
-        Unit::Bytes => {
+        Measure::Bytes => {
             words(&["0B", "4096B", "64KiB", "1MiB", "1.5MiB", "20MiB", "3GiB", "0.5TiB", "8000TiB"])
         }
-        Unit::Count => words(&["0", "1", "3", "100", "-5", "10_000", "9223372036854775807"]),
-        Unit::Ratio => words(&["0%", "0.5%", "10%", "90%", "150%"]),
-        Unit::Duration => words(&["0s", "250ms", "30s", "5m", "1h30m", "2d"]),
-        Unit::Bool | Unit::Text => words(&["true", "false"]),
+        Measure::Count => words(&["0", "1", "3", "100", "-5", "10_000", "9223372036854775807"]),
+        Measure::Ratio => words(&["0%", "0.5%", "10%", "90%", "150%"]),
+        Measure::Duration => words(&["0s", "250ms", "30s", "5m", "1h30m", "2d"]),
+        Measure::Bool | Measure::Text => words(&["true", "false"]),
     }
 }
 
 /// A literal that is not 0, as an expression of a constant.
-pub(super) fn positive(unit: Unit) -> Text {
+pub(super) fn positive(unit: Measure) -> Text {
     match unit {
-        Unit::Bytes => words(&["64KiB", "16MiB * 2", "10% of 1GiB", "(1GiB + 1MiB) / 2"]),
-        Unit::Count => words(&["1", "3", "2 * 50"]),
-        Unit::Ratio => words(&["1%", "25%", "10% + 5%", "1MiB / 4MiB"]),
-        Unit::Duration => words(&["30s", "1h30m", "2m * 3"]),
-        Unit::Bool | Unit::Text => words(&["true"]),
+        Measure::Bytes => words(&["64KiB", "16MiB * 2", "10% of 1GiB", "(1GiB + 1MiB) / 2"]),
+        Measure::Count => words(&["1", "3", "2 * 50"]),
+        Measure::Ratio => words(&["1%", "25%", "10% + 5%", "1MiB / 4MiB"]),
+        Measure::Duration => words(&["30s", "1h30m", "2m * 3"]),
+        Measure::Bool | Measure::Text => words(&["true"]),
     }
 }
 
 /// A name with this unit, or a literal.
-pub(super) fn simple(scope: &Scope, unit: Unit) -> Text {
+pub(super) fn simple(scope: &Scope, unit: Measure) -> Text {
     let names = scope.names(unit);
     if names.is_empty() {
         return literal(unit);
@@ -45,11 +45,11 @@ pub(super) fn simple(scope: &Scope, unit: Unit) -> Text {
 }
 
 /// A number: can be an operand of anything.
-pub(super) fn number(scope: &Scope, unit: Unit, depth: u32) -> Text {
+pub(super) fn number(scope: &Scope, unit: Measure, depth: u32) -> Text {
     if depth == 0 {
         return simple(scope, unit);
     }
-    let of = |scope: &Scope, unit: Unit| {
+    let of = |scope: &Scope, unit: Measure| {
         let scope = scope.clone();
         move || number(&scope, unit, depth - 1)
     };
@@ -58,7 +58,7 @@ pub(super) fn number(scope: &Scope, unit: Unit, depth: u32) -> Text {
         let scope = scope.clone();
         move || simple(&scope, unit)
     })];
-    let mut two = |weight: u32, left: Unit, signs: &'static [&'static str], right: Unit| {
+    let mut two = |weight: u32, left: Measure, signs: &'static [&'static str], right: Measure| {
         let (left, right) = (of(scope, left), of(scope, right));
         options.push(option(weight, move || {
             (left(), words(signs), right()).prop_map(|(a, sign, b)| format!("({a} {sign} {b})")).boxed()
@@ -66,24 +66,24 @@ pub(super) fn number(scope: &Scope, unit: Unit, depth: u32) -> Text {
     };
     two(2, unit, &["+", "-"], unit);
     match unit {
-        Unit::Bytes => {
-            two(1, unit, &["*"], Unit::Count);
-            two(1, Unit::Ratio, &["of"], unit);
-            two(1, unit, &["*"], Unit::Ratio);
+        Measure::Bytes => {
+            two(1, unit, &["*"], Measure::Count);
+            two(1, Measure::Ratio, &["of"], unit);
+            two(1, unit, &["*"], Measure::Ratio);
         }
-        Unit::Count => two(1, unit, &["*"], unit),
-        Unit::Duration => two(1, unit, &["*"], Unit::Count),
-        Unit::Ratio => {
+        Measure::Count => two(1, unit, &["*"], unit),
+        Measure::Duration => two(1, unit, &["*"], Measure::Count),
+        Measure::Ratio => {
             let scope = scope.clone();
             options.push(option(2, move || {
-                (number(&scope, Unit::Bytes, depth - 1), divisor(&scope))
+                (number(&scope, Measure::Bytes, depth - 1), divisor(&scope))
                     .prop_map(|(a, b)| format!("({a} / {b})"))
                     .boxed()
             }));
         }
-        Unit::Bool | Unit::Text => {}
+        Measure::Bool | Measure::Text => {}
     }
-    if matches!(unit, Unit::Bytes | Unit::Count) {
+    if matches!(unit, Measure::Bytes | Measure::Count) {
         let same = same();
         options.push(option(1, move || {
             (same(), words(&["2", "3", "-7"])).prop_map(|(a, b)| format!("({a} / {b})")).boxed()
@@ -94,7 +94,7 @@ pub(super) fn number(scope: &Scope, unit: Unit, depth: u32) -> Text {
     options.push(option(2, move || {
         (missing(), simple(&default, unit)).prop_map(|(a, b)| format!("({a} ?? {b})")).boxed()
     }));
-    if scope.quantifiers > 0 && unit != Unit::Ratio {
+    if scope.quantifiers > 0 && unit != Measure::Ratio {
         let scope = scope.clone();
         options.push(option(2, move || adding(&scope, unit, depth - 1)));
     }
@@ -103,7 +103,7 @@ pub(super) fn number(scope: &Scope, unit: Unit, depth: u32) -> Text {
 
 /// Bytes that are not always 0.
 fn divisor(scope: &Scope) -> Text {
-    let mut names = scope.names(Unit::Bytes);
+    let mut names = scope.names(Measure::Bytes);
     names.push("20MiB".to_owned());
     one_of(names)
 }
@@ -140,21 +140,21 @@ pub(super) fn own_name(scope: &Scope) -> BoxedStrategy<Option<&'static str>> {
 pub(super) fn filter(inner: &Scope, name: Option<&'static str>, owner: Owner, depth: u32) -> Text {
     let Some(name) = name else { return condition(inner, depth) };
     let field = if owner == Owner::Process { "footprint" } else { "usage" };
-    let using = literal(Unit::Bytes).prop_map(move |size| format!("{name}.{field} >= {size}"));
+    let using = literal(Measure::Bytes).prop_map(move |size| format!("{name}.{field} >= {size}"));
     (using, condition(inner, depth), words(&["and", "or"]))
         .prop_map(|(using, more, sign)| format!("{using} {sign} {more}"))
         .boxed()
 }
 
 /// `count …`, `sum …`, in parentheses.
-fn adding(scope: &Scope, unit: Unit, depth: u32) -> Text {
+fn adding(scope: &Scope, unit: Measure, depth: u32) -> Text {
     let outer = scope.clone();
     (owners(), own_name(scope), any::<bool>())
         .prop_flat_map(move |(owner, name, filtered)| {
             let mut heads: Vec<String> =
                 Scope::summands(owner, unit).iter().map(|field| format!("sum {field} of")).collect();
             let mut owner = owner;
-            if unit == Unit::Count {
+            if unit == Measure::Count {
                 heads.extend(heads.iter().map(|_| "count".to_owned()).collect::<Vec<_>>());
                 heads.push("count".to_owned());
             } else if heads.is_empty() {
@@ -223,7 +223,7 @@ pub(super) fn condition(scope: &Scope, depth: u32) -> Text {
         move || make(&scope)
     };
     let mut options = vec![option(5, with(comparison))];
-    options.push(option(2, with(|scope| simple(scope, Unit::Bool))));
+    options.push(option(2, with(|scope| simple(scope, Measure::Bool))));
     options.push(option(1, with(truth)));
     options.push(option(2, with(texts)));
     options.push(option(1, with(numbers_in_list)));
@@ -258,20 +258,20 @@ pub(super) fn condition(scope: &Scope, depth: u32) -> Text {
 fn comparison(scope: &Scope) -> Text {
     let signs = || words(&["==", "!=", "<", "<=", ">", ">="]);
     let scope = scope.clone();
-    prop_oneof![4 => Just(Some(Unit::Bytes)), 3 => Just(Some(Unit::Count)), 2 => Just(Some(Unit::Ratio)),
-                1 => Just(Some(Unit::Duration)), 2 => Just(None)]
+    prop_oneof![4 => Just(Some(Measure::Bytes)), 3 => Just(Some(Measure::Count)), 2 => Just(Some(Measure::Ratio)),
+                1 => Just(Some(Measure::Duration)), 2 => Just(None)]
     .prop_flat_map(move |unit| match unit {
         Some(unit) => {
             let sum = (number(&scope, unit, 1), words(&["+", "-"]), simple(&scope, unit), word("3"))
                 .prop_map(|(a, sign, b, times)| format!("{a} {sign} {b} * {times}"));
-            let left = if unit == Unit::Ratio {
+            let left = if unit == Measure::Ratio {
                 number(&scope, unit, 1)
             } else {
                 prop_oneof![4 => number(&scope, unit, 1), 1 => sum].boxed()
             };
             (left, signs(), simple(&scope, unit)).prop_map(|(a, sign, b)| format!("{a} {sign} {b}")).boxed()
         }
-        None => (one_of(scope.based()), signs(), literal(Unit::Ratio), any::<bool>())
+        None => (one_of(scope.based()), signs(), literal(Measure::Ratio), any::<bool>())
             .prop_map(|(field, sign, share, turned)| {
                 if turned { format!("{share} {sign} {field}") } else { format!("{field} {sign} {share}") }
             })
@@ -282,7 +282,7 @@ fn comparison(scope: &Scope) -> Text {
 
 /// Two truth values.
 fn truth(scope: &Scope) -> Text {
-    let flag = || simple(scope, Unit::Bool);
+    let flag = || simple(scope, Measure::Bool);
     let equal = (flag(), words(&["==", "!="]), flag()).prop_map(|(a, sign, b)| format!("{a} {sign} {b}"));
     let default = (flag(), flag()).prop_map(|(a, b)| format!("({a} ?? {b})"));
     prop_oneof![equal, default].boxed()
@@ -295,13 +295,13 @@ fn texts(scope: &Scope) -> Text {
         .declared
         .values
         .iter()
-        .filter(|(_, kind, unit)| *unit == Unit::Text && *kind == Kind::Value)
+        .filter(|(_, kind, unit)| *unit == Measure::Text && *kind == Kind::Value)
         .map(|(name, ..)| *name)
         .collect();
     let quoted = pattern().prop_map(|text| format!("\"{text}\"")).boxed();
     let quoted =
         if constants.is_empty() { quoted } else { prop_oneof![3 => quoted, 1 => words(&constants)].boxed() };
-    let names = scope.names(Unit::Text);
+    let names = scope.names(Measure::Text);
     let equal = |name: Text, texts: Text| {
         (name, words(&["==", "!="]), texts).prop_map(|(name, sign, text)| format!("{name} {sign} {text}"))
     };

@@ -14,7 +14,7 @@ mod scope;
 
 use std::rc::Rc;
 
-use oomc_abi::fields::Unit;
+use oomc_abi::fields::Measure;
 use proptest::collection::vec;
 use proptest::option::of as perhaps;
 use proptest::prelude::*;
@@ -109,24 +109,24 @@ pub fn runner(seed: u64) -> TestRunner {
 const PICKS: [&str; 2] = ["tenant", "other"];
 
 /// Names that a policy may declare, each with what it is.
-const NAMES: [(&str, Kind, Unit); 17] = [
-    ("floor", Kind::Value, Unit::Bytes),
-    ("some_count", Kind::Value, Unit::Count),
-    ("share", Kind::Value, Unit::Ratio),
-    ("long", Kind::Value, Unit::Duration),
-    ("strict", Kind::Value, Unit::Bool),
-    ("daemon", Kind::Value, Unit::Text),
-    ("room", Kind::Value, Unit::Bytes),
-    ("some_number", Kind::Value, Unit::Count),
-    ("step", Kind::Value, Unit::Ratio),
-    ("patience", Kind::Value, Unit::Duration),
-    ("careful", Kind::Value, Unit::Bool),
-    ("tier", Kind::Label, Unit::Count),
-    ("budgeted", Kind::Label, Unit::Bytes),
-    ("part", Kind::Label, Unit::Ratio),
-    ("notice", Kind::Label, Unit::Duration),
-    ("kept", Kind::Label, Unit::Bool),
-    ("grown", Kind::State, Unit::Count),
+const NAMES: [(&str, Kind, Measure); 17] = [
+    ("floor", Kind::Value, Measure::Bytes),
+    ("some_count", Kind::Value, Measure::Count),
+    ("share", Kind::Value, Measure::Ratio),
+    ("long", Kind::Value, Measure::Duration),
+    ("strict", Kind::Value, Measure::Bool),
+    ("daemon", Kind::Value, Measure::Text),
+    ("room", Kind::Value, Measure::Bytes),
+    ("some_number", Kind::Value, Measure::Count),
+    ("step", Kind::Value, Measure::Ratio),
+    ("patience", Kind::Value, Measure::Duration),
+    ("careful", Kind::Value, Measure::Bool),
+    ("tier", Kind::Label, Measure::Count),
+    ("budgeted", Kind::Label, Measure::Bytes),
+    ("part", Kind::Label, Measure::Ratio),
+    ("notice", Kind::Label, Measure::Duration),
+    ("kept", Kind::Label, Measure::Bool),
+    ("grown", Kind::State, Measure::Count),
 ];
 
 /// The first of [`NAMES`] that is a param.
@@ -154,13 +154,13 @@ fn declarations() -> BoxedStrategy<(Vec<String>, Declared)> {
         .boxed()
 }
 
-fn declaration(name: &'static str, kind: Kind, unit: Unit, param: bool) -> Text {
+fn declaration(name: &'static str, kind: Kind, unit: Measure, param: bool) -> Text {
     let (default, range, ty) = match unit {
-        Unit::Bytes => ("64MiB", "0B .. 8TiB", "bytes"),
-        Unit::Count => ("100", "-5 .. 10_000", "count"),
-        Unit::Ratio => ("25%", "1% .. 100%", "percent"),
-        Unit::Duration => ("30s", "0s .. 1h", "duration"),
-        Unit::Bool | Unit::Text => ("true", "", "bool"),
+        Measure::Bytes => ("64MiB", "0B .. 8TiB", "bytes"),
+        Measure::Count => ("100", "-5 .. 10_000", "count"),
+        Measure::Ratio => ("25%", "1% .. 100%", "percent"),
+        Measure::Duration => ("30s", "0s .. 1h", "duration"),
+        Measure::Bool | Measure::Text => ("true", "", "bool"),
     };
     match kind {
         Kind::State => words(&["", " resets after 1h", " resets after 250ms * 2"])
@@ -169,11 +169,11 @@ fn declaration(name: &'static str, kind: Kind, unit: Unit, param: bool) -> Text 
         Kind::Label => words(&["", " trust root", " trust owner", " trust any"])
             .prop_map(move |trust| format!("label {name}: {ty} = {default}{trust}"))
             .boxed(),
-        Kind::Value if unit == Unit::Text => word(&format!("const {name} = \"sshd\"")),
+        Kind::Value if unit == Measure::Text => word(&format!("const {name} = \"sshd\"")),
         Kind::Value if !param => {
             expr::positive(unit).prop_map(move |value| format!("const {name} = {value}")).boxed()
         }
-        Kind::Value if unit == Unit::Bool => word(&format!("param {name} = {default}")),
+        Kind::Value if unit == Measure::Bool => word(&format!("param {name} = {default}")),
         Kind::Value => word(&format!("param {name} = {default} range {range}")),
     }
 }

@@ -2,22 +2,22 @@
 
 use std::rc::Rc;
 
-use oomc_abi::fields::{FIELDS, Owner, Recipe, Unit};
+use oomc_abi::fields::{FIELDS, Measure, Owner, Recipe};
 
 /// Members of kernel structures, by their owner, with their units. They have no rows: the kernel's BTF is the table.
-const RAW: &[(Owner, &str, Unit)] = &[
-    (Owner::Process, "task.signal.nr_threads", Unit::Count),
-    (Owner::Process, "task.mm.rss_stat[1].count", Unit::Count),
-    (Owner::Process, "task.signal.rlim[3].rlim_cur", Unit::Count),
-    (Owner::Process, "task.sched_reset_on_fork", Unit::Count),
-    (Owner::Process, "task.cgroups.subsys[0].ss.early_init", Unit::Bool),
-    (Owner::Process, "task.group_leader.comm", Unit::Text),
-    (Owner::Cgroup, "memcg.css.serial_nr", Unit::Count),
-    (Owner::Cgroup, "memcg.memory.usage.counter", Unit::Count),
-    (Owner::Cgroup, "memcg.oom_group", Unit::Bool),
-    (Owner::Cgroup, "memcg.css.cgroup.kn.name", Unit::Text),
-    (Owner::Event, "oc.gfp_mask", Unit::Count),
-    (Owner::Event, "oc.chosen.pid", Unit::Count),
+const RAW: &[(Owner, &str, Measure)] = &[
+    (Owner::Process, "task.signal.nr_threads", Measure::Count),
+    (Owner::Process, "task.mm.rss_stat[1].count", Measure::Count),
+    (Owner::Process, "task.signal.rlim[3].rlim_cur", Measure::Count),
+    (Owner::Process, "task.sched_reset_on_fork", Measure::Count),
+    (Owner::Process, "task.cgroups.subsys[0].ss.early_init", Measure::Bool),
+    (Owner::Process, "task.group_leader.comm", Measure::Text),
+    (Owner::Cgroup, "memcg.css.serial_nr", Measure::Count),
+    (Owner::Cgroup, "memcg.memory.usage.counter", Measure::Count),
+    (Owner::Cgroup, "memcg.oom_group", Measure::Bool),
+    (Owner::Cgroup, "memcg.css.cgroup.kn.name", Measure::Text),
+    (Owner::Event, "oc.gfp_mask", Measure::Count),
+    (Owner::Event, "oc.chosen.pid", Measure::Count),
 ];
 
 /// A member that is an enum, and the names of its constants.
@@ -38,7 +38,7 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Declared {
     /// Those that are numbers, truth values or texts.
-    pub(super) values: Vec<(&'static str, Kind, Unit)>,
+    pub(super) values: Vec<(&'static str, Kind, Measure)>,
     /// Those that are cgroups.
     pub(super) picks: Vec<&'static str>,
 }
@@ -120,7 +120,7 @@ impl Scope {
     }
 
     /// All that has this unit; texts that are one of a few words are not among them.
-    pub(super) fn names(&self, unit: Unit) -> Vec<String> {
+    pub(super) fn names(&self, unit: Measure) -> Vec<String> {
         let mut found = Vec::new();
         for field in FIELDS.iter().filter(|field| field.unit == unit && field.recipe.words().is_none()) {
             found.extend(self.prefixes(field.owner).iter().map(|prefix| format!("{prefix}{}", field.name)));
@@ -130,7 +130,7 @@ impl Scope {
         }
         for (name, kind, _) in self.declared.values.iter().filter(|(_, _, of)| *of == unit) {
             let alone = match kind {
-                Kind::Value if unit == Unit::Text => continue,
+                Kind::Value if unit == Measure::Text => continue,
                 Kind::Value | Kind::State => true,
                 Kind::Label => self.unit().is_some(),
             };
@@ -170,7 +170,8 @@ impl Scope {
 
     /// What a message can show.
     pub(super) fn shown(&self) -> Vec<String> {
-        let units = [Unit::Bytes, Unit::Count, Unit::Ratio, Unit::Duration, Unit::Bool, Unit::Text];
+        let units =
+            [Measure::Bytes, Measure::Count, Measure::Ratio, Measure::Duration, Measure::Bool, Measure::Text];
         let paths: Vec<&str> =
             FIELDS.iter().filter(|field| field.recipe == Recipe::Path).map(|field| field.name).collect();
         let mut found: Vec<String> = units.iter().flat_map(|unit| self.names(*unit)).collect();
@@ -179,7 +180,7 @@ impl Scope {
     }
 
     /// Fields that a `sum` over elements of this owner can add up.
-    pub(super) fn summands(owner: Owner, unit: Unit) -> Vec<String> {
+    pub(super) fn summands(owner: Owner, unit: Measure) -> Vec<String> {
         let rows = FIELDS.iter().filter(|field| field.owner == owner && field.unit == unit);
         rows.map(|field| field.name.to_owned()).collect()
     }

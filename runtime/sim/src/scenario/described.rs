@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use oomc_abi::amount::short;
-use oomc_abi::fields::Unit;
+use oomc_abi::amounts::{self, Amount, Row};
+use oomc_abi::fields::Measure;
 
 use crate::machine::{Amounts, Cgroup, CgroupIndex, Life, Machine, PAGE, Process, ROOT};
 
@@ -48,7 +49,7 @@ pub const DEFAULTS: &[Assumed] = &[
         value: "what its processes and the cgroups below have",
     },
     Assumed { of: "`working_set` of a cgroup", value: "its `usage`" },
-    Assumed { of: "`slab_reclaimable` `pgscan` `pgmajfault` `refault` `events.*` `pressure.*`", value: "0" },
+    Assumed { of: "other amounts of a cgroup, such as `pgscan`, `events.*` and `pressure.*`", value: "0" },
     Assumed { of: "`oom_group`", value: "false" },
     Assumed { of: "`id` `age_rank` of a cgroup", value: "in the order in which the test names the cgroups" },
     Assumed { of: "labels", value: "inherited; otherwise the default that the policy declares" },
@@ -69,23 +70,11 @@ pub const DEFAULTS: &[Assumed] = &[
     Assumed { of: "`trigger`", value: "somebody who is not among the processes" },
 ];
 
-/// Amounts of `memory.stat` and its like that a test can give, as sums over everything below, in bytes or counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Total {
-    Usage,
-    WorkingSet,
-    Swap,
-    Anon,
-    File,
-    Shmem,
-    Kernel,
-    SlabReclaimable,
-    Pgscan,
-    Pgmajfault,
-    Refault,
-    EventsMax,
-    EventsOom,
-    EventsOomKill,
+/// Whether a field of a cgroup is a sum over everything below that a test can give, and its name as the table has it.
+pub(super) fn total(name: &str) -> Option<&'static str> {
+    let others = ["usage", "working_set", "swap"];
+    let amounts = amounts::ROWS.iter().filter_map(|row| row.field).map(|field| field.name);
+    others.into_iter().chain(amounts).find(|known| *known == name)
 }
 
 /// A cgroup as a test describes it.
@@ -95,7 +84,8 @@ pub(super) struct DescribedCgroup {
     pub(super) cgroup: Cgroup,
     /// Line of the test that speaks of it.
     pub(super) line: u32,
-    pub(super) totals: BTreeMap<Total, i64>,
+    /// Amounts that were given, by the names of their fields, in bytes or counts.
+    pub(super) totals: BTreeMap<&'static str, i64>,
 }
 
 /// A process as a test describes it.
@@ -245,7 +235,7 @@ impl Described {
             let mut above = Some(one.process.cgroup);
             while let Some(cgroup) = above.and_then(|at| self.cgroups.get_mut(at)) {
                 for (total, held) in memory.totals() {
-                    if let Some(given) = cgroup.totals.get_mut(&total) {
+                    if let Some(given) = cgroup.totals.get_mut(total) {
                         *given = (*given - held).max(0);
                     }
                 }
@@ -291,7 +281,7 @@ impl Described {
             let sums = below.get(at).copied().unwrap_or_default();
             let mut own = own_amounts(one, held, &sums)
                 .map_err(|text| (one.line, format!("`{}`: {text}", machine.path(at))))?;
-            if full == Some(at) && !one.totals.contains_key(&Total::Usage) {
+            if full == Some(at) && !one.totals.contains_key("usage") {
                 own.fill(&sums, one.cgroup.max, (at == ROOT).then_some(machine.memory));
             }
             if let Some(above) = one.cgroup.parent.and_then(|parent| below.get_mut(parent)) {
@@ -341,16 +331,16 @@ impl Memory {
     }
 
     /// What it adds to the amounts of its cgroup.
-    fn totals(&self) -> [(Total, i64); 7] {
+    fn totals(&self) -> [(&'static str, i64); 7] {
         let Self { anon, file, shmem, swap, pgtables } = *self;
         [
-            (Total::Anon, anon),
-            (Total::File, file + shmem),
-            (Total::Shmem, shmem),
-            (Total::Kernel, pgtables),
-            (Total::Swap, swap),
-            (Total::Usage, anon + file + shmem + pgtables),
-            (Total::WorkingSet, anon + file + shmem + pgtables),
+            ("anon", anon),
+            ("file", file + shmem),
+            ("shmem", shmem),
+            ("kernel", pgtables),
+            ("swap", swap),
+            ("usage", anon + file + shmem + pgtables),
+            ("working_set", anon + file + shmem + pgtables),
         ]
     }
 }
@@ -388,55 +378,47 @@ fn memory(one: &DescribedProcess) -> Result<Memory, String> {
 
 /// The own share of a cgroup.
 fn own_amounts(one: &DescribedCgroup, held: &Memory, below: &Amounts) -> Result<Amounts, String> {
-    let share = |name: &str, unit: Unit, total: Total, below: i64, least: i64| match one.totals.get(&total) {
+    let mut own = Amounts::default();
+    // tmpfs is page cache, too, and slab is memory of the kernel: these two are known before the others.
+    let is_part = |row: &&Row| matches!(row.amount, Amount::Shmem | Amount::SlabReclaimable);
+    let parts = amounts::ROWS.iter().filter(is_part);
+    for row in parts.chain(amounts::ROWS) {
+        let Some(field) = row.field else { continue };
+        let least = match row.amount {
+            Amount::Anon => held.anon,
+            Amount::File => held.file + own.shmem,
+            Amount::Shmem => held.shmem,
+            Amount::Kernel => held.pgtables.max(own.slab_reclaimable),
+            _ => 0,
+        };
+        *own.get_mut(row.amount) = share(one, field.name, field.unit, below.get(row.amount), least)?;
+    }
+    own.swapped = share(one, "swap", Measure::Bytes, below.swapped * PAGE, held.swap)? / PAGE;
+    own.charged = match one.totals.get("usage") {
+        None => (own.anon + own.file + own.kernel) / PAGE,
+        Some(_) => share(one, "usage", Measure::Bytes, below.charged * PAGE, 0)? / PAGE,
+    };
+    if let Some(working_set) = one.totals.get("working_set") {
+        let usage = (below.charged + own.charged) * PAGE;
+        if *working_set > usage {
+            return Err("`working_set` is larger than `usage`".to_owned());
+        }
+        own.inactive_file = usage - working_set - below.inactive_file;
+        if own.inactive_file < 0 {
+            return Err("`working_set` is larger than those below it allow".to_owned());
+        }
+    }
+    Ok(own)
+}
+
+/// What a cgroup has of a total for itself: what was given less what is below, or the least that it must have.
+fn share(one: &DescribedCgroup, name: &str, unit: Measure, below: i64, least: i64) -> Result<i64, String> {
+    match one.totals.get(name) {
         None => Ok(least),
         Some(given) if given - below >= least => Ok(given - below),
-        Some(given) => Err(format!(
-            "{name} is {}, but what is in it has {}",
-            short(unit, *given),
-            short(unit, below + least)
-        )),
-    };
-    let bytes = Unit::Bytes;
-    let shmem = share("`shmem`", bytes, Total::Shmem, below.shmem, held.shmem)?;
-    // tmpfs is page cache, too.
-    let file = share("`file`", bytes, Total::File, below.file, held.file + shmem)?;
-    let slab = share("`slab_reclaimable`", bytes, Total::SlabReclaimable, below.slab_reclaimable, 0)?;
-    let kernel = share("`kernel`", bytes, Total::Kernel, below.kernel, held.pgtables.max(slab))?;
-    let anon = share("`anon`", bytes, Total::Anon, below.anon, held.anon)?;
-    let swap = share("`swap`", bytes, Total::Swap, below.swapped * PAGE, held.swap)?;
-    let pages = (anon + file + kernel) / PAGE;
-    let charged = match one.totals.get(&Total::Usage) {
-        None => pages,
-        Some(_) => share("`usage`", bytes, Total::Usage, below.charged * PAGE, 0)? / PAGE,
-    };
-    let usage = (below.charged + charged) * PAGE;
-    let inactive_file = match one.totals.get(&Total::WorkingSet) {
-        None => 0,
-        Some(working_set) if *working_set <= usage => {
-            let inactive = usage - working_set - below.inactive_file;
-            if inactive < 0 {
-                return Err("`working_set` is larger than those below it allow".to_owned());
-            }
-            inactive
+        Some(given) => {
+            let (given, has) = (short(unit, *given), short(unit, below + least));
+            Err(format!("`{name}` is {given}, but what is in it has {has}"))
         }
-        Some(_) => return Err("`working_set` is larger than `usage`".to_owned()),
-    };
-    let count = |name: &str, total: Total, below: i64| share(name, Unit::Count, total, below, 0);
-    Ok(Amounts {
-        charged,
-        swapped: swap / PAGE,
-        anon,
-        file,
-        shmem,
-        kernel,
-        slab_reclaimable: slab,
-        inactive_file,
-        pgscan: count("`pgscan`", Total::Pgscan, below.pgscan)?,
-        pgmajfault: count("`pgmajfault`", Total::Pgmajfault, below.pgmajfault)?,
-        refault: count("`refault`", Total::Refault, below.refault)?,
-        events_max: count("`events.max`", Total::EventsMax, below.events_max)?,
-        events_oom: count("`events.oom`", Total::EventsOom, below.events_oom)?,
-        events_oom_kill: count("`events.oom_kill`", Total::EventsOomKill, below.events_oom_kill)?,
-    })
+    }
 }

@@ -3,7 +3,7 @@
 use oomc_abi::fields::{self, Owner, Recipe, Scale};
 use oomc_abi::scenario::{self, Given, Named, Property, Value};
 
-use super::described::{Described, DescribedCgroup, DescribedProcess, Total};
+use super::described::{Described, DescribedCgroup, DescribedProcess, total};
 use crate::machine::{CONSTRAINTS, CgroupIndex, Counter, Event, Life, PAGE, ROOT};
 
 /// Removed cgroups that one property can ask for.
@@ -76,26 +76,6 @@ fn text(value: &Value) -> &str {
 fn process_number(name: &str, value: &Value) -> Result<u32, String> {
     let found = scenario::split(text(value)).and_then(|(_, pid)| pid);
     found.ok_or_else(|| format!("`{name}` is the name of a process: \"/job#100\""))
-}
-
-fn total(name: &str) -> Option<Total> {
-    Some(match name {
-        "usage" => Total::Usage,
-        "working_set" => Total::WorkingSet,
-        "swap" => Total::Swap,
-        "anon" => Total::Anon,
-        "file" => Total::File,
-        "shmem" => Total::Shmem,
-        "kernel" => Total::Kernel,
-        "slab_reclaimable" => Total::SlabReclaimable,
-        "pgscan" => Total::Pgscan,
-        "pgmajfault" => Total::Pgmajfault,
-        "refault" => Total::Refault,
-        "events.max" => Total::EventsMax,
-        "events.oom" => Total::EventsOom,
-        "events.oom_kill" => Total::EventsOomKill,
-        _ => return None,
-    })
 }
 
 /// State and window of a pressure field, as [`Cgroup::pressure`](crate::machine::Cgroup::pressure) has them.

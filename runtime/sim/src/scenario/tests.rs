@@ -1,14 +1,14 @@
 //! What a test can give, and what becomes of it.
 
-use oomc_abi::fields::{Owner, Unit};
+use oomc_abi::fields::{Measure, Owner};
 use oomc_abi::scenario::{self, Given, Named, Property, Value};
 
-use super::described::{Described, Total};
+use super::described::Described;
 use super::given;
 use crate::machine::{PAGE, ROOT};
 
-fn value(unit: Unit) -> Value {
-    if unit == Unit::Text { Value::Text("/job#100".to_owned()) } else { Value::Number(1) }
+fn value(unit: Measure) -> Value {
+    if unit == Measure::Text { Value::Text("/job#100".to_owned()) } else { Value::Number(1) }
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn who_is_gone_leaves_room() {
     say(&mut described, "/job#1", &[("exited", 1)]).expect("fine");
     assert!(described.processes.is_empty());
     let job = described.cgroups.iter().find(|one| one.cgroup.name == "job").expect("it stays");
-    assert_eq!(job.totals.get(&Total::Usage), Some(&(50 * MIB)));
+    assert_eq!(job.totals.get("usage"), Some(&(50 * MIB)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use oomc_abi::account::Account;
 use oomc_abi::amount::exact;
 use oomc_abi::declared::Declared;
-use oomc_abi::fields::{Owner, Unit};
+use oomc_abi::fields::{Measure, Owner};
 use oomc_abi::record::{Action, Message};
 use oomc_abi::scenario::Expected;
 
@@ -183,7 +183,7 @@ impl Seen<'_> {
             Action::KillProcess => format!("kill process {}", list(self.processes())),
             Action::KillCgroup | Action::KillAll => format!("kill cgroup {}", list(self.cgroups())),
             Action::RaiseLimit => match self.raised() {
-                Some((path, bytes)) => format!("raise_limit {path:?} to {}", exact(Unit::Bytes, bytes)),
+                Some((path, bytes)) => format!("raise_limit {path:?} to {}", exact(Measure::Bytes, bytes)),
                 None => "raise_limit".to_owned(),
             },
             Action::Wait => "wait".to_owned(),
@@ -200,7 +200,7 @@ impl Seen<'_> {
         match expected {
             Expected::Notify(_) => text("notify", self.notice()),
             Expected::Reason(_) => text("reason", self.reason()),
-            Expected::Freed(_) => format!("freed {}", exact(Unit::Bytes, self.freed())),
+            Expected::Freed(_) => format!("freed {}", exact(Measure::Bytes, self.freed())),
             Expected::Candidates(_) => {
                 let names: Vec<String> = self.candidates().iter().map(|name| format!("{name:?}")).collect();
                 if names.is_empty() {

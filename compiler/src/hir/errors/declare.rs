@@ -1,0 +1,133 @@
+//! Mistakes in the header and in declarations, and in the clauses that protect or prefer.
+//!
+//! One constructor for each mistake. Takes names and places in the text, gives the diagnostic; how a mistake is found
+//! stands with the stage.
+
+use crate::diag::{Diagnostic, codes, front_end_failed};
+use crate::hir::Ty;
+use crate::hir::check::ty_name;
+use crate::source::Span;
+use crate::syntax::ast;
+
+/// A name that is declared twice.
+pub(in crate::hir) fn declared_twice(name: &ast::Name, first: Span) -> Diagnostic {
+    Diagnostic::new(codes::DUPLICATE_NAME, format!("`{}` is declared twice", name.text))
+        .label(name.span, "the second one")
+        .label(first, "the first one")
+        .help("choose another name")
+}
+
+/// A known value of another type than the one it belongs to.
+pub(in crate::hir) fn known_as_another_type(wanted: Ty, ty: Ty, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::TYPES, format!("{} is needed here, and this is {}", ty_name(wanted), ty_name(ty)))
+        .label(span, format!("this is {}", ty_name(ty)))
+        .help("both have the same unit")
+}
+
+/// A param without a range; `text` is its value.
+pub(in crate::hir) fn param_without_range(name: &str, text: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::RANGE, format!("between what may `{}` be set?", name))
+        .label(span, "a param has a range")
+        .help(format!("write one behind it, for example `range {text} .. {text}`"))
+        .note("whoever sets it at night cannot leave the range")
+}
+
+/// A range that is empty, or a value outside of it.
+pub(in crate::hir) fn wrong_range(message: &str, label: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::RANGE, message)
+        .label(span, label)
+        .help("write the smaller end first, and a value between the two")
+}
+
+/// A counter that would be reset at once.
+pub(in crate::hir) fn no_window(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::RANGE, "a window without length")
+        .label(span, "no time at all")
+        .help("write a time such as `1h`, or leave `resets after` out")
+}
+
+/// A `pick` of something else than one cgroup.
+pub(in crate::hir) fn picks_no_cgroup(message: &str, instead: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::PICK, message).label(span, "not one cgroup").help(format!("write {instead}"))
+}
+
+/// The kernel's own killer does not know `never`.
+pub(in crate::hir) fn never_is_ours(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::NEVER_IS_OURS, "`never` binds this policy only")
+        .label(span, "the kernel's own killer does not know it")
+        .help("set `oom_score_adj` to -1000 where a process must survive everything")
+        .note("when the policy makes no progress, the kernel's own killer may choose such a process")
+}
+
+/// A protection or preference without what it needs, or with what it cannot have.
+pub(in crate::hir) fn misused_protection(word: &str, label: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::NEVER, format!("`{word}` is about what a condition describes"))
+        .label(span, label)
+        .help(format!("write `{word} process where …`, `{word} cgroup where …` or `{word} cgroup \"/path\"`"))
+}
+
+/// A mode that there is not.
+pub(in crate::hir) fn unknown_mode(other: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no mode `{other}`"))
+        .label(span, "unknown mode")
+        .help("write `mode audit` to record and not to act, or `mode enforce`")
+}
+
+/// A clause that a policy has once stands twice.
+pub(in crate::hir) fn clause_twice(word: &str, span: Span, first: Span) -> Diagnostic {
+    Diagnostic::new(codes::DUPLICATE_CLAUSE, format!("`{word}` stands twice"))
+        .label(span, "the second one")
+        .label(first, "the first one")
+        .help("keep one of them")
+}
+
+/// A name or a block with nothing in it.
+pub(in crate::hir) fn empty_part(message: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::EMPTY_PART, message).label(span, "empty").help("fill it, or leave it out")
+}
+
+/// A name that the language has already.
+pub(in crate::hir) fn shadows(name: &ast::Name) -> Diagnostic {
+    Diagnostic::new(codes::SHADOWS, format!("`{}` is a name of the language", name.text))
+        .label(name.span, "taken")
+        .help(format!("choose another one, for example `my_{}`", name.text))
+}
+
+/// A declaration that nothing uses.
+pub(in crate::hir) fn unused(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::UNUSED_CONST, format!("nothing uses `{name}`"))
+        .label(span, "never used")
+        .help("use it, or leave it out")
+}
+
+/// Two rules have one name.
+pub(in crate::hir) fn two_rules_of_one_name(name: &ast::Text, first: Span) -> Diagnostic {
+    Diagnostic::new(codes::DUPLICATE_NAME, format!("two rules are called \"{}\"", name.text))
+        .label(name.span, "the second one")
+        .label(first, "the first one")
+        .help("give each rule its own name: records tell them apart by it")
+}
+
+/// Constants that are made of each other, in the order of the cycle.
+pub(in crate::hir) fn cycle(names: &[&ast::Name]) -> Diagnostic {
+    let message = match names {
+        [one] => format!("`{}` is made of itself", one.text),
+        [others @ .., last] if names.len() <= 4 => {
+            let others: Vec<String> = others.iter().map(|name| format!("`{}`", name.text)).collect();
+            format!("{} and `{}` are made of each other", others.join(", "), last.text)
+        }
+        [first, rest @ ..] => {
+            format!("`{}` and {} more constants are made of each other", first.text, rest.len())
+        }
+        [] => return front_end_failed("a cycle of constants has no members"),
+    };
+    let labels = ["has no value of its own"].into_iter().chain(core::iter::repeat("and this one"));
+    let diagnostic = names
+        .iter()
+        .zip(labels)
+        .take(5)
+        .fold(Diagnostic::new(codes::CYCLE, message), |diagnostic, (name, label)| {
+            diagnostic.label(name.span, label)
+        });
+    diagnostic.help("give one of them a literal")
+}

@@ -1,0 +1,106 @@
+//! Mistakes in selections and quantifiers: names of candidates, places, ranking words and keys.
+//!
+//! One constructor for each mistake. Takes names and places in the text, gives the diagnostic; how a mistake is found
+//! stands with the stage.
+
+use crate::diag::{Diagnostic, codes};
+use crate::hir::MAX_QUANTIFIERS;
+use crate::source::Span;
+use crate::syntax::ast;
+
+/// `stepwise` where there is no tree of cgroups.
+pub(in crate::hir) fn nothing_to_step_down(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::STEPWISE, "`stepwise` goes down a tree of cgroups")
+        .label(span, "nothing to go down here")
+        .help("write `largest cgroup in subtree stepwise`, or leave `stepwise` out")
+}
+
+/// `stepwise` beside `all`.
+pub(in crate::hir) fn stepwise_of_all(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::STEPWISE, "`stepwise` finds one cgroup, and `all` takes each")
+        .label(span, "one, or all?")
+        .help("leave `all` or `stepwise` out")
+}
+
+/// A candidate's name that nothing uses; `field` is one that it could be used for.
+pub(in crate::hir) fn unused_candidate(name: &ast::Name, word: &str, field: &str) -> Diagnostic {
+    Diagnostic::new(
+        codes::UNUSED_CANDIDATE,
+        format!("`{}` is only the candidate's name, and nothing uses it", name.text),
+    )
+    .label(name.span, format!("the candidate is a {word} all the same"))
+    .help(format!("leave it out, or use it: `where {}.{field} > 1GiB`", name.text))
+}
+
+/// A candidate's name that is almost a word of the language.
+pub(in crate::hir) fn name_like_a_word(name: &ast::Name, word: &str) -> Diagnostic {
+    Diagnostic::new(codes::CANDIDATE_NAME, format!("`{}` would be the candidate's name", name.text))
+        .label(name.span, "too close to a word of the language")
+        .help(format!("did you mean `{word}`? otherwise choose another name"))
+}
+
+/// A candidate has the name of something that is declared.
+pub(in crate::hir) fn candidate_has_a_declared_name(
+    name: &ast::Name,
+    what: &str,
+    declared: Span,
+) -> Diagnostic {
+    Diagnostic::new(codes::DUPLICATE_NAME, format!("`{}` is a {what} already", name.text))
+        .label(name.span, "the candidate")
+        .label(declared, format!("the {what}"))
+        .help("choose another name")
+}
+
+/// What cannot be a place for candidates.
+pub(in crate::hir) fn no_place(
+    message: impl Into<String>,
+    help: impl Into<String>,
+    span: Span,
+) -> Diagnostic {
+    Diagnostic::new(codes::PLACE, message).label(span, "no place for candidates").help(help)
+}
+
+/// `worst` of cgroups.
+pub(in crate::hir) fn worst_cgroup(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::WRONG_OWNER, "`worst` compares `badness`, which processes have")
+        .label(span, "a cgroup has no such field")
+        .help("write `largest cgroup … by …`, or `worst process`")
+}
+
+/// A ranking word that is an order already, and `by`.
+pub(in crate::hir) fn rank_and_key(word: &str, span: Span, label: &str) -> Diagnostic {
+    Diagnostic::new(codes::RANK_AND_KEY, format!("`{word}` is an order already, and `by` is another"))
+        .label(span, label)
+        .help(format!("leave `{word}` out, or leave `by` out"))
+}
+
+/// More quantifiers inside each other than can be counted at once.
+pub(in crate::hir) fn too_many_quantifiers(span: Span) -> Diagnostic {
+    Diagnostic::new(
+        codes::QUANTIFIERS,
+        format!("more than {MAX_QUANTIFIERS} quantifiers stand inside each other"),
+    )
+    .label(span, "one too many")
+    .help("take a part of the question out, or ask it of a smaller place")
+}
+
+/// `every` without `where`.
+pub(in crate::hir) fn every_without_condition(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::QUANTIFIERS, "`every` needs a condition")
+        .label(span, "every one does what?")
+        .help("write it behind `where`")
+}
+
+/// `sum` of percents.
+pub(in crate::hir) fn sums_percents(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::TYPES, "percents of different things cannot be added up")
+        .label(span, "this is a percent")
+        .help("sum bytes, numbers or durations")
+}
+
+/// `count` of a counter that is not declared.
+pub(in crate::hir) fn unknown_counter(name: &ast::Name, help: String) -> Diagnostic {
+    Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no counter `{}`", name.text))
+        .label(name.span, "no `state` has this name")
+        .help(help)
+}
