@@ -24,7 +24,8 @@ use oomc_tests::play::{cases as run_cases, play};
 use oomc_tests::{constructs, files, read, root};
 
 /// What happens to no policy in a machine: parts of `test` blocks, which say what a model does.
-const IN_TESTS: [&str; 7] = ["`test`", "`given`", "`on`", "`system`", "`oom`", "`expect`", "`nobody`"];
+const IN_TESTS: [&str; 8] =
+    ["`test`", "`given`", "`on`", "`system`", "`oom`", "`expect`", "`nobody`", "`candidates`"];
 
 /// The texts of the cases that a stage runs: policies, or with `end` `ir` files of IR.
 fn cases(stage: &str, end: &str) -> Vec<String> {

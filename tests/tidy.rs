@@ -80,6 +80,22 @@ fn every_module_says_what_it_is_for() {
     report(&problems);
 }
 
+/// What an author is told stands together, beside the stage that finds the mistake.
+#[test]
+fn the_front_end_builds_diagnostics_in_constructors() {
+    let folders = ["compiler/src/hir/", "compiler/src/resolve/", "compiler/src/syntax/"];
+    let builds = ["Diagnostic", "::new("].concat();
+    let problems: Vec<String> = files(&root())
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"))
+        .map(|path| (short(&path), read(&path)))
+        .filter(|(name, _)| folders.iter().any(|folder| name.starts_with(folder)))
+        .filter(|(name, text)| !name.contains("/errors") && text.contains(&builds))
+        .map(|(name, _)| format!("{name}: diagnostics are built by the functions of `errors` beside it"))
+        .collect();
+    report(&problems);
+}
+
 #[test]
 fn unsafe_code_stands_in_one_file() {
     // Assembled, so that this file does not hold the words it looks for.

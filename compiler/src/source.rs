@@ -57,23 +57,13 @@ impl Source {
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Diagnostic> {
         let name = name.into();
         if bytes.len() > MAX_BYTES {
-            return Err(Diagnostic::new(
-                codes::TOO_LARGE,
-                format!("`{name}` has {} bytes; a policy has at most {MAX_BYTES}", bytes.len()),
-            )
-            .help("give the file that holds the policy"));
+            return Err(too_large(&name, bytes.len()));
         }
         match core::str::from_utf8(bytes) {
             Ok(text) => Ok(Self::new(name, text)),
             Err(error) => {
-                let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
-                let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-                let bad = bytes.get(error.valid_up_to()).copied().unwrap_or(0);
-                Err(Diagnostic::new(
-                    codes::NOT_UTF8,
-                    format!("`{name}` is not UTF-8: byte 0x{bad:02x} at offset {}, line {line}", good.len()),
-                )
-                .help("save the policy as UTF-8 text"))
+                let (good, bad) = bytes.split_at(error.valid_up_to());
+                Err(not_utf8(&name, good, bad.first().copied()))
             }
         }
     }
@@ -112,6 +102,23 @@ impl Source {
     pub fn slice(&self, span: Span) -> &str {
         self.text.get(span.range()).unwrap_or("")
     }
+}
+
+/// More bytes than a policy has.
+fn too_large(name: &str, bytes: usize) -> Diagnostic {
+    Diagnostic::new(codes::TOO_LARGE, format!("`{name}` has {bytes} bytes; a policy has at most {MAX_BYTES}"))
+        .help("give the file that holds the policy")
+}
+
+/// Bytes that are no text behind those that are; `bad` is the first of them.
+fn not_utf8(name: &str, good: &[u8], bad: Option<u8>) -> Diagnostic {
+    let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let bad = bad.map_or_else(String::new, |bad| format!("byte 0x{bad:02x} "));
+    Diagnostic::new(
+        codes::NOT_UTF8,
+        format!("`{name}` is not UTF-8: {bad}at offset {}, line {line}", good.len()),
+    )
+    .help("save the policy as UTF-8 text")
 }
 
 #[cfg(test)]

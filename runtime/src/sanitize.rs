@@ -7,7 +7,7 @@
 
 use oomc_abi::btf::{Btf, INT_SIGNED, Kind, LINKAGE_EXTERN, LINKAGE_GLOBAL, TypeId};
 
-use crate::object::{Object, Place};
+use crate::object::{DataSection, Object};
 
 // The format (`include/uapi/linux/btf.h`, 6.12).
 const HEADER: usize = 24;
@@ -31,7 +31,9 @@ pub(crate) fn for_kernel(object: &Object) -> Option<Vec<u8>> {
         let name = btf.name(id);
         let start = at(id)?;
         if name != KSYMS {
-            let Some(place) = object.places.iter().find(|place| place.name == name) else { continue };
+            let Some(place) = object.data_sections.iter().find(|section| section.name == name) else {
+                continue;
+            };
             fill(&mut raw, btf, start, &entries.iter().map(|entry| entry.ty).collect::<Vec<_>>(), place)?;
             continue;
         }
@@ -66,7 +68,7 @@ pub(crate) fn for_kernel(object: &Object) -> Option<Vec<u8>> {
 }
 
 /// Sizes and offsets that only the ELF file knows.
-fn fill(raw: &mut Raw, btf: &Btf, start: usize, variables: &[TypeId], place: &Place) -> Option<()> {
+fn fill(raw: &mut Raw, btf: &Btf, start: usize, variables: &[TypeId], place: &DataSection) -> Option<()> {
     raw.set(start + 8, place.size)?;
     let mut entries = Vec::new();
     for (index, variable) in variables.iter().enumerate() {

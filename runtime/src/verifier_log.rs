@@ -19,14 +19,14 @@ pub struct Refusal {
     /// The instruction that it looked at last.
     pub insn: Option<u32>,
     /// Where that instruction comes from.
-    pub place: Option<Place>,
+    pub place: Option<SourceLine>,
     /// Everything it said.
     pub log: String,
 }
 
 /// A place in a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLine {
     /// As it was called when it was compiled.
     pub file: String,
     /// From 1.
@@ -79,7 +79,7 @@ fn message(log: &str) -> String {
 }
 
 /// The line whose code holds an instruction.
-fn place(object: &Object, insn: u32) -> Option<Place> {
+fn place(object: &Object, insn: u32) -> Option<SourceLine> {
     let line: &LineInfo = object
         .ext
         .lines
@@ -88,7 +88,7 @@ fn place(object: &Object, insn: u32) -> Option<Place> {
         .flat_map(|section| &section.records)
         .take_while(|line| line.insn <= insn)
         .last()?;
-    Some(Place {
+    Some(SourceLine {
         file: object.btf.string(line.file)?.to_owned(),
         line: line.line,
         column: line.column,

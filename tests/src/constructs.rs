@@ -1,19 +1,17 @@
 //! The constructs of the language by name, and which of them a policy has.
 //!
-//! The list is for tests that say that each occurs somewhere. Fields come from their table.
+//! The list is for tests that say that each occurs somewhere. Fields come from their table, words from the grammar.
 
 use oomc_abi::fields::{self, FieldId};
 use oomc_compiler::hir::{
     ActionKind, ExprId, ExprKind, Part, Pattern, Place, Policy, Quant, Selection, Subject,
 };
 use oomc_compiler::ir::{BinOp, Cond, InstData};
+use oomc_grammar::words;
 
-/// Words and signs of the language; what the checked policy no longer shows.
-const WORDS: &str = "policy mode audit enforce const param range label trust root owner any state counter per cgroup \
-    resets after never avoid prefer pick default test given on system oom in expect nobody rule if then else or kill \
-    raise_limit up to until freed at most wait defer notify count now reason largest smallest youngest oldest worst \
-    all process subtree children leaves of stepwise where by asc desc it home parent attached every sum true false \
-    not and task memcg oc percent bytes duration bool";
+/// Names that the language itself has, and modes: to the grammar they are names like any other.
+const NAMES: &str = "audit enforce it home parent attached task memcg oc";
+/// Signs of the language; what the checked policy no longer shows.
 const SIGNS: [&str; 17] =
     ["==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "??", "[", "(", "{", "..", ",", "}"];
 
@@ -38,7 +36,12 @@ pub fn words(text: &str) -> Vec<String> {
 /// The words and signs of the language.
 #[must_use]
 pub fn all_words() -> Vec<String> {
-    WORDS.split_whitespace().chain(SIGNS).map(|word| format!("`{word}`")).collect()
+    words::all()
+        .into_iter()
+        .chain(NAMES.split_whitespace())
+        .chain(SIGNS)
+        .map(|word| format!("`{word}`"))
+        .collect()
 }
 
 /// What a checked policy can be made of, besides fields.

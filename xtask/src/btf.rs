@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use oomc_abi::btf::{Btf, index};
+use oomc_abi::btf::Btf;
 use oomc_abi::reference;
 
 /// Where the result lies, from the top of the repository.
-const TARGET: &str = "compiler/abi/btf/reference.btfi";
+const TARGET: &str = "compiler/abi/btf/reference.btf";
 
 /// Where those of the tests lie.
 const TESTS: &str = "tests/btf";
@@ -28,15 +28,14 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         crate::say(&format!("not in this kernel: {}", missing.join(", ")));
     }
     let small = Btf::parse(&reduced).map_err(|error| format!("the reduced BTF: {error}"))?;
-    let indexed = index::write(&small);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let target = root.join(TARGET);
-    fs::write(&target, &indexed).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
+    fs::write(&target, &reduced).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
     crate::say(&format!(
         "{TARGET}: {} of {} types, {} of {} bytes",
         small.len(),
         full.len(),
-        indexed.len(),
+        reduced.len(),
         bytes.len()
     ));
     for (name, lacks) in reference::LACKING {

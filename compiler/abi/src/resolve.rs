@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use crate::btf::{Btf, Error, INT_BOOL, INT_SIGNED, Kind, TypeId, index};
+use crate::btf::{Btf, Error, INT_BOOL, INT_SIGNED, Kind, TypeId};
 use crate::hooks;
 use crate::kfuncs::KfuncId;
 
@@ -193,8 +193,8 @@ impl fmt::Display for Missing {
 
 impl core::error::Error for Missing {}
 
-/// The reference kernel's BTF, reduced and indexed; `compiler/abi/btf/README.md` says how it is made.
-static EMBEDDED: &[u8] = include_bytes!("../btf/reference.btfi");
+/// The reference kernel's BTF, reduced; `compiler/abi/btf/README.md` says how it is made.
+static EMBEDDED: &[u8] = include_bytes!("../btf/reference.btf");
 
 impl KernelView {
     /// A kernel by its BTF: the content of `/sys/kernel/btf/vmlinux`, for example.
@@ -205,21 +205,21 @@ impl KernelView {
         Btf::parse(bytes).map(|btf| Self { btf })
     }
 
-    /// The reference kernel, for work without any other. Costs no parsing.
+    /// The reference kernel, for work without any other. It is read once.
     #[must_use]
     pub fn embedded() -> Self {
         static VIEW: OnceLock<KernelView> = OnceLock::new();
         VIEW.get_or_init(|| {
-            let btf = index::read(EMBEDDED).unwrap_or_else(|error| unreachable!("embedded BTF: {error}"));
+            let btf = Btf::parse(EMBEDDED).unwrap_or_else(|error| unreachable!("embedded BTF: {error}"));
             Self { btf }
         })
         .clone()
     }
 
-    /// The reference kernel's reduced BTF in its plain form, for other tools.
+    /// The reference kernel's reduced BTF, for other tools.
     #[must_use]
     pub fn embedded_btf() -> &'static [u8] {
-        index::plain(EMBEDDED).unwrap_or_default()
+        EMBEDDED
     }
 
     /// The types themselves.
@@ -267,9 +267,9 @@ impl KernelView {
     }
 
     /// Where a path leads.
-    fn place(&self, container: &str, path: &str) -> Result<Place, Missing> {
+    fn place(&self, container: &str, path: &str) -> Result<Located, Missing> {
         let syntax = || Missing::Syntax { path: path.to_owned() };
-        let mut place = Place { ty: self.container(container)?, bits: 0, width: 0 };
+        let mut place = Located { ty: self.container(container)?, bits: 0, width: 0 };
         let mut so_far = container.to_owned();
         for step in split(path).ok_or_else(syntax)? {
             match step {
@@ -277,7 +277,7 @@ impl KernelView {
                     let found = self.enter(place.ty, name, &so_far)?;
                     so_far = format!("{so_far}.{name}");
                     let bits = place.bits.checked_add(found.bit_offset).ok_or_else(syntax)?;
-                    place = Place { ty: found.ty, bits, width: found.bits };
+                    place = Located { ty: found.ty, bits, width: found.bits };
                 }
                 Part::Index(index) => {
                     let (element, len) =
@@ -289,7 +289,7 @@ impl KernelView {
                     let at = index.checked_mul(size).and_then(|at| at.checked_mul(8)).ok_or_else(syntax)?;
                     let bits = place.bits.checked_add(at).ok_or_else(syntax)?;
                     so_far = format!("{so_far}[{index}]");
-                    place = Place { ty: element, bits, width: 0 };
+                    place = Located { ty: element, bits, width: 0 };
                 }
             }
         }
@@ -464,7 +464,7 @@ impl KernelView {
 
 /// Where a path leads: a type at a bit of the container, and the width of a bit-field or 0.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Located {
     ty: TypeId,
     bits: u32,
     width: u8,

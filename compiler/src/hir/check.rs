@@ -207,31 +207,7 @@ impl Checker<'_> {
             }
             ast::ExprKind::Bool(value) => self.push(ExprKind::Int(i64::from(*value)), Ty::Bool, span),
             ast::ExprKind::Text(text) => return Some(Operand::Text(text.clone())),
-            ast::ExprKind::Path(path) => match self.scope.resolve(path) {
-                Ok(Resolved::Constant(Constant::Int(ty, value))) => self.push(ExprKind::Int(value), ty, span),
-                Ok(Resolved::Constant(Constant::Text(text))) => return Some(Operand::Text(text)),
-                Ok(Resolved::Field(subject, field)) => {
-                    let ty = ty_of(field.row().unit);
-                    self.push(ExprKind::Field(subject, field), ty, span)
-                }
-                Ok(Resolved::Raw { subject, owner, head }) => self.raw(path, subject, owner, head)?,
-                Ok(Resolved::Param(param)) => {
-                    let ty = self.declared_ty(self.policy.params.get(param).map(|param| param.ty))?;
-                    self.push(ExprKind::Param(param), ty, span)
-                }
-                Ok(Resolved::Label(cgroup, label)) => {
-                    let ty = self.declared_ty(self.policy.labels.get(label).map(|label| label.ty))?;
-                    self.push(ExprKind::Label(cgroup, label), ty, span)
-                }
-                Ok(Resolved::Counter(cgroup, state)) => {
-                    self.push(ExprKind::Counter(cgroup, state), Ty::Count, span)
-                }
-                Ok(Resolved::Reported) => return None,
-                Err(diagnostic) => {
-                    self.sink.push(diagnostic);
-                    return None;
-                }
-            },
+            ast::ExprKind::Path(path) => return self.named(path, span),
             ast::ExprKind::List(_) => {
                 self.sink.push(errors::expr::list_alone(span));
                 return None;
@@ -255,6 +231,36 @@ impl Checker<'_> {
                 return None;
             }
             ast::ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, span)?,
+        };
+        Some(Operand::Expr(id))
+    }
+
+    /// What a name stands for.
+    fn named(&mut self, path: &ast::Path, span: Span) -> Option<Operand> {
+        let id = match self.scope.resolve(path) {
+            Ok(Resolved::Constant(Constant::Int(ty, value))) => self.push(ExprKind::Int(value), ty, span),
+            Ok(Resolved::Constant(Constant::Text(text))) => return Some(Operand::Text(text)),
+            Ok(Resolved::Field(subject, field)) => {
+                let ty = ty_of(field.row().unit);
+                self.push(ExprKind::Field(subject, field), ty, span)
+            }
+            Ok(Resolved::Raw { subject, owner, head }) => self.raw(path, subject, owner, head)?,
+            Ok(Resolved::Param(param)) => {
+                let ty = self.declared_ty(self.policy.params.get(param).map(|param| param.ty))?;
+                self.push(ExprKind::Param(param), ty, span)
+            }
+            Ok(Resolved::Label(cgroup, label)) => {
+                let ty = self.declared_ty(self.policy.labels.get(label).map(|label| label.ty))?;
+                self.push(ExprKind::Label(cgroup, label), ty, span)
+            }
+            Ok(Resolved::Counter(cgroup, state)) => {
+                self.push(ExprKind::Counter(cgroup, state), Ty::Count, span)
+            }
+            Ok(Resolved::Reported) => return None,
+            Err(diagnostic) => {
+                self.sink.push(diagnostic);
+                return None;
+            }
         };
         Some(Operand::Expr(id))
     }
@@ -582,7 +588,11 @@ impl Checker<'_> {
         if !texts.is_empty() {
             return Some(self.push(ExprKind::Matches(value, texts), Ty::Bool, span));
         }
-        // As a balanced tree: a long list must not make a deep one.
+        self.any_of(tests, span)
+    }
+
+    /// Whether one of the tests holds, as a balanced tree: a long list must not make a deep one.
+    fn any_of(&mut self, mut tests: Vec<ExprId>, span: Span) -> Option<ExprId> {
         while tests.len() > 1 {
             let mut next = Vec::with_capacity(tests.len().div_ceil(2));
             for pair in tests.chunks(2) {

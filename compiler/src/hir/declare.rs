@@ -150,13 +150,21 @@ impl Checker<'_> {
             "percent" => Ty::Ratio,
             "duration" => Ty::Duration,
             "bool" => Ty::Bool,
-            _ => Ty::Count,
+            "count" => Ty::Count,
+            _ => {
+                self.contradiction("a label has a type that is none");
+                return None;
+            }
         };
         let default = self.known_as(value, wanted)?;
         let trust = match trust.map(|trust| trust.text.as_str()) {
+            None | Some("root") => Trust::Root,
             Some("owner") => Trust::Owner,
             Some("any") => Trust::Any,
-            _ => Trust::Root,
+            Some(_) => {
+                self.contradiction("a label trusts somebody who is nobody");
+                return None;
+            }
         };
         let label = Label { name: name.text.clone(), ty: wanted, default, trust, span: name.span };
         Some(self.policy.labels.push(label))

@@ -87,13 +87,7 @@ impl Checker<'_> {
                 }
                 ast::StepKind::Event { cgroup, properties, .. } => {
                     events = true;
-                    described.fresh.clear();
-                    if let Some(cgroup) = cgroup {
-                        self.described(cgroup, Some(ast::Unit::Cgroup), &described);
-                    }
-                    let properties = self.properties(Owner::Event, properties, &described);
-                    let cgroup = cgroup.as_ref().map(|cgroup| cgroup.text.clone());
-                    add(step.span, Some(StepKind::Event { cgroup, properties }));
+                    add(step.span, Some(self.event(cgroup.as_ref(), properties, &mut described)));
                 }
                 ast::StepKind::After(time) => {
                     add(step.span, self.given_number(time, Ty::Duration).map(StepKind::After));
@@ -103,14 +97,8 @@ impl Checker<'_> {
                         self.sink.push(errors::scenario::expects_too_early(step.span));
                         return None;
                     }
-                    if let Some(rule) = rule {
-                        self.rule_named(rule);
-                    }
-                    let text = source.slice(step.span).trim_start_matches("expect");
-                    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-                    let rule = rule.as_ref().map(|rule| rule.text.clone());
-                    let expected = self.outcome(outcome, &described);
-                    add(step.span, expected.map(|expected| StepKind::Expect { text, expected, rule }));
+                    let text = source.slice(step.span);
+                    add(step.span, self.expectation(text, outcome, rule.as_ref(), &described));
                 }
             }
         }
@@ -119,6 +107,37 @@ impl Checker<'_> {
         }
         let line = source.line_column(test.name.span.start).0;
         Some(scenario::Test { name: test.name.text.clone(), line, steps })
+    }
+
+    /// A cgroup, or the machine, runs out of memory.
+    fn event(
+        &mut self,
+        cgroup: Option<&ast::Text>,
+        properties: &[ast::Property],
+        described: &mut Described,
+    ) -> StepKind {
+        described.fresh.clear();
+        if let Some(cgroup) = cgroup {
+            self.described(cgroup, Some(ast::Unit::Cgroup), described);
+        }
+        let properties = self.properties(Owner::Event, properties, described);
+        StepKind::Event { cgroup: cgroup.map(|cgroup| cgroup.text.clone()), properties }
+    }
+
+    /// What must have happened; `text` is how it is written.
+    fn expectation(
+        &mut self,
+        text: &str,
+        outcome: &Outcome,
+        rule: Option<&ast::Text>,
+        described: &Described,
+    ) -> Option<StepKind> {
+        if let Some(rule) = rule {
+            self.rule_named(rule);
+        }
+        let text = text.trim_start_matches("expect").split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = self.outcome(outcome, described)?;
+        Some(StepKind::Expect { text, expected, rule: rule.map(|rule| rule.text.clone()) })
     }
 
     fn setting(&mut self, name: &ast::Name, value: &ast::Expr) -> Option<StepKind> {

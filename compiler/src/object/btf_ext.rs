@@ -49,6 +49,9 @@ pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
     }
     // A function that reads nothing of the kernel: loaders take a section without records for damage.
     ext.relos.retain(|section| !section.records.is_empty());
+    if let Some(fault) = builder.fault() {
+        return Err(Error::Types(fault));
+    }
     Ok(Bytes { btf: builder.finish(), ext: oomc_abi::btf::ext::write(&ext), codes })
 }
 

@@ -58,6 +58,8 @@ pub enum Error {
     Path(String),
     /// A relocation or line stands at an instruction that cannot carry it.
     Instruction(u32),
+    /// What was added to the types is no BTF.
+    Types(&'static str),
     /// The ELF writer refused.
     Elf(String),
     /// Bytes to be printed are no object.
@@ -71,6 +73,7 @@ impl fmt::Display for Error {
             Self::Prototype(c) => write!(f, "cannot read the prototype `{c}`"),
             Self::Path(path) => write!(f, "`{path}` is not a path to a member"),
             Self::Instruction(at) => write!(f, "instruction {at} cannot carry a relocation or a line"),
+            Self::Types(fault) => write!(f, "cannot write the types: {fault}"),
             Self::Elf(text) => write!(f, "cannot write the object: {text}"),
             Self::Unreadable(text) => write!(f, "not an object: {text}"),
         }

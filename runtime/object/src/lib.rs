@@ -67,7 +67,7 @@ pub struct Object {
     /// Lines and CO-RE relocations.
     pub ext: Ext,
     /// Size of each section that the types describe, and the place of each variable in it.
-    pub places: Vec<Place>,
+    pub data_sections: Vec<DataSection>,
 }
 
 /// What an object says of itself: lines `key=value` of `.oomc.meta`.
@@ -205,7 +205,7 @@ pub enum Target {
 
 /// A section that the types describe as DATASEC.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct DataSection {
     /// Of the section.
     pub name: String,
     /// In bytes.
@@ -357,7 +357,7 @@ impl Reader<'_, '_> {
             globals,
             externs: Vec::new(),
             relocs: Vec::new(),
-            places: self.places()?,
+            data_sections: self.data_sections()?,
             btf: types,
             btf_bytes,
             ext,
@@ -555,7 +555,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn places(&self) -> Result<Vec<Place>, Error> {
+    fn data_sections(&self) -> Result<Vec<DataSection>, Error> {
         let mut places = Vec::new();
         for section in self.elf.sections() {
             let name = section.name()?;
@@ -569,7 +569,7 @@ impl Reader<'_, '_> {
                 .filter(|(name, _)| !name.is_empty())
                 .collect();
             let size = u32::try_from(section.size()).map_err(|_| broken(format!("`{name}` is too large")))?;
-            places.push(Place { name: name.to_owned(), size, variables });
+            places.push(DataSection { name: name.to_owned(), size, variables });
         }
         Ok(places)
     }

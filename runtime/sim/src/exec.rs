@@ -11,7 +11,7 @@ use oomc_abi::kfuncs::{Kfunc, Ret};
 use oomc_abi::model::Class;
 use oomc_abi::world::{Args, Fault};
 
-use crate::memory::{FRAME, Memory, Place, Region};
+use crate::memory::{FRAME, Memory, Region, RegionId};
 use crate::program::{Callee, Insn, Program, Wants};
 use crate::world::{Model, Section};
 
@@ -74,10 +74,10 @@ struct Run<'r, 'm> {
 pub(crate) fn run(program: &Program, model: &mut Model<'_>) -> Result<Ran, Refusal> {
     let mut stack = Region::whole(FRAME, FRAMES, true);
     stack.data_mut().fill(UNDEFINED as u8);
-    *model.memory().region_mut(Place::STACK) = stack;
+    *model.memory().region_mut(RegionId::STACK) = stack;
     let mut regs = [CLOBBERED; 11];
-    let context = model.memory().address(Place::CONTEXT, 0, 0);
-    let frame = model.memory().address(Place::STACK, 0, FRAME);
+    let context = model.memory().address(RegionId::CONTEXT, 0, 0);
+    let frame = model.memory().address(RegionId::STACK, 0, FRAME);
     let [_, r1, .., r10] = &mut regs;
     (*r1, *r10) = (context, frame);
     let mut run =
@@ -272,7 +272,7 @@ impl Run<'_, '_> {
         let [.., r6, r7, r8, r9, r10] = &mut self.regs;
         let saved = [*r6, *r7, *r8, *r9];
         self.frames.push(Frame { back: at + 1, saved, section: self.model.enter() });
-        *r10 = self.model.memory().address(Place::STACK, self.frames.len(), FRAME);
+        *r10 = self.model.memory().address(RegionId::STACK, self.frames.len(), FRAME);
         Ok(())
     }
 
@@ -283,7 +283,7 @@ impl Run<'_, '_> {
             self.model.leave(frame.section)?;
             let [.., r6, r7, r8, r9, r10] = &mut self.regs;
             [*r6, *r7, *r8, *r9] = frame.saved;
-            *r10 = self.model.memory().address(Place::STACK, self.frames.len(), FRAME);
+            *r10 = self.model.memory().address(RegionId::STACK, self.frames.len(), FRAME);
             return Ok(Some(frame.back));
         }
         if let Some((address, _)) = self.held.first() {

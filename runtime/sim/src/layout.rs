@@ -13,7 +13,7 @@ use oomc_abi::model::{Class, Holds};
 
 use crate::kernel::{Filled, Kernel, Lacking};
 use crate::machine::{CgroupIndex, Event, Life, Machine, Process, ProcessIndex};
-use crate::memory::{Memory, Place, Region};
+use crate::memory::{Memory, Region, RegionId};
 use crate::tree::{Tree, get};
 
 /// The number of the first thread that is no leader: above all processes, so that no number is there twice.
@@ -95,7 +95,7 @@ impl Layout {
             let members = filled.map(|row| (row.offset, row.size));
             let members = members.chain(named.map(|row| (row.offset, row.size)));
             let region = Region::sparse(u64::from(kernel.size(*class)), members);
-            *memory.region_mut(Place::of_class(*class)) = region;
+            *memory.region_mut(RegionId::of_class(*class)) = region;
         }
         let (processes, cgroups) = (machine.processes.len(), machine.cgroups.len());
         let mut threads = Vec::with_capacity(processes);
@@ -111,7 +111,7 @@ impl Layout {
                 Class::Memcg | Class::Cgroup | Class::Node | Class::Psi => cgroups,
                 Class::Css | Class::Subsys | Class::Event | Class::Link => 1,
             };
-            memory.region_mut(Place::of_class(*class)).resize(count);
+            memory.region_mut(RegionId::of_class(*class)).resize(count);
         }
         let mut texts = Vec::new();
         let mut names = Vec::with_capacity(cgroups);
@@ -120,15 +120,15 @@ impl Layout {
             texts.extend(cgroup.name.bytes());
             texts.push(0);
         }
-        *memory.region_mut(Place::TEXTS) = Region::whole(texts.len() as u64, 1, false);
-        memory.fill(Place::TEXTS, 0, 0, &texts);
-        *memory.region_mut(Place::VARIABLES) = Region::whole(8, 1, false);
-        memory.fill(Place::VARIABLES, 0, 0, &machine.memory.to_le_bytes());
-        *memory.region_mut(Place::CONTEXT) = Region::whole(16, 1, false);
+        *memory.region_mut(RegionId::TEXTS) = Region::whole(texts.len() as u64, 1, false);
+        memory.fill(RegionId::TEXTS, 0, 0, &texts);
+        *memory.region_mut(RegionId::VARIABLES) = Region::whole(8, 1, false);
+        memory.fill(RegionId::VARIABLES, 0, 0, &machine.memory.to_le_bytes());
+        *memory.region_mut(RegionId::CONTEXT) = Region::whole(16, 1, false);
         let context = [Class::Event, Class::Link]
-            .map(|class| memory.address(Place::of_class(class), 0, 0).to_le_bytes())
+            .map(|class| memory.address(RegionId::of_class(class), 0, 0).to_le_bytes())
             .concat();
-        memory.fill(Place::CONTEXT, 0, 0, &context);
+        memory.fill(RegionId::CONTEXT, 0, 0, &context);
 
         let sharers = (0..processes).filter_map(|at| Some((machine.process(at).shares_with?, at))).collect();
         let sets = Sets::new(kernel);
@@ -206,15 +206,15 @@ impl Layout {
         }
     }
 
-    fn fill(&mut self, row: &Filled, object: usize, value: Value) {
-        let place = Place::of_class(row.class);
+    fn fill(&mut self, row: &Filled, object: usize, value: Filling) {
+        let place = RegionId::of_class(row.class);
         match value {
-            Value::Number(number) => {
+            Filling::Number(number) => {
                 let bytes = number.to_le_bytes();
                 let bytes = bytes.get(..(row.size as usize).min(8)).unwrap_or_default();
                 self.memory.fill(place, object, row.offset, bytes);
             }
-            Value::Text(text) => self.memory.fill(place, object, row.offset, &text),
+            Filling::Text(text) => self.memory.fill(place, object, row.offset, &text),
         }
     }
 
@@ -229,13 +229,13 @@ impl Layout {
             };
             let bytes = value.to_le_bytes();
             let bytes = bytes.get(..(row.size as usize).min(8)).unwrap_or_default();
-            self.memory.fill(Place::of_class(row.class), row.object, row.offset, bytes);
+            self.memory.fill(RegionId::of_class(row.class), row.object, row.offset, bytes);
         }
     }
 
     /// The address of an object.
     pub(crate) fn address(&self, class: Class, object: usize) -> u64 {
-        self.memory.address(Place::of_class(class), object, 0)
+        self.memory.address(RegionId::of_class(class), object, 0)
     }
 
     /// The task of a thread that is no leader, by its number.
@@ -293,7 +293,7 @@ fn named(kernel: &Kernel, from: &str, path: &str, object: usize, value: i64) -> 
 }
 
 /// What a member is filled with.
-enum Value {
+enum Filling {
     Number(u64),
     Text(Vec<u8>),
 }
@@ -305,14 +305,14 @@ fn value(
     row: &Filled,
     object: Object,
     event: &Event,
-) -> Value {
+) -> Filling {
     let number = match object {
         Object::Thread(process, thread) => {
             if row.holds == Holds::Comm {
                 let mut text = machine.process(process).comm.clone().into_bytes();
                 text.resize(TASK_COMM_LEN, 0);
                 text.truncate(TASK_COMM_LEN - 1);
-                return Value::Text(text);
+                return Filling::Text(text);
             }
             of_thread(layout, machine, row.holds, process, thread)
         }
@@ -320,7 +320,7 @@ fn value(
         Object::Cgroup(cgroup) => of_cgroup(layout, machine, tree, row, cgroup),
         Object::Only => of_event(layout, row, event),
     };
-    Value::Number(number)
+    Filling::Number(number)
 }
 
 fn has_memory(process: &Process) -> bool {
@@ -409,7 +409,7 @@ fn of_cgroup(layout: &Layout, machine: &Machine, tree: &Tree, row: &Filled, inde
         }
         Holds::Above => get(&tree.parent, index).map_or(0, |parent| layout.address(row.class, parent)),
         Holds::NameText => {
-            layout.memory.address(Place::TEXTS, 0, layout.names.get(index).copied().unwrap_or(0))
+            layout.memory.address(RegionId::TEXTS, 0, layout.names.get(index).copied().unwrap_or(0))
         }
         Holds::Serial => cgroup.serial as u64,
         Holds::CssFlags => {

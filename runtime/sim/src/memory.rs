@@ -25,9 +25,9 @@ pub(crate) const FRAME: u64 = 512;
 
 /// A region by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(u8);
+pub(crate) struct RegionId(u8);
 
-impl Place {
+impl RegionId {
     /// Frames, the outermost first.
     pub(crate) const STACK: Self = Self(32);
     /// The arguments of the callback.
@@ -65,13 +65,13 @@ impl Place {
 
 /// The address that stands for a map.
 pub(crate) fn handle(map: usize) -> u64 {
-    Place::HANDLES.base() + map as u64
+    RegionId::HANDLES.base() + map as u64
 }
 
 /// The map that an address stands for.
 pub(crate) fn map_of(address: u64) -> Result<usize, Fault> {
-    match Place::of(address) {
-        Some(Place::HANDLES) => Ok((address & 0xffff) as usize),
+    match RegionId::of(address) {
+        Some(RegionId::HANDLES) => Ok((address & 0xffff) as usize),
         _ => Err(Fault(format!("{address:#x} is no map"))),
     }
 }
@@ -178,7 +178,7 @@ fn shift(size: u64) -> u32 {
 pub(crate) struct Memory {
     regions: Vec<Region>,
     /// Members that were read and that nobody fills: region and offset.
-    unfilled: BTreeSet<(Place, u64)>,
+    unfilled: BTreeSet<(RegionId, u64)>,
 }
 
 impl Default for Memory {
@@ -189,24 +189,24 @@ impl Default for Memory {
 
 impl Memory {
     #[expect(clippy::indexing_slicing, reason = "there are as many regions as a place has values")]
-    pub(crate) fn region(&self, place: Place) -> &Region {
+    pub(crate) fn region(&self, place: RegionId) -> &Region {
         &self.regions[usize::from(place.0)]
     }
 
     #[expect(clippy::indexing_slicing, reason = "there are as many regions as a place has values")]
-    pub(crate) fn region_mut(&mut self, place: Place) -> &mut Region {
+    pub(crate) fn region_mut(&mut self, place: RegionId) -> &mut Region {
         &mut self.regions[usize::from(place.0)]
     }
 
     /// The address of a byte of an object.
-    pub(crate) fn address(&self, place: Place, object: usize, offset: u64) -> u64 {
+    pub(crate) fn address(&self, place: RegionId, object: usize, offset: u64) -> u64 {
         place.base() + ((object as u64) << self.region(place).shift) + offset
     }
 
     /// The number of the object that begins at an address, if it is one of this kind.
-    pub(crate) fn object(&self, place: Place, address: u64) -> Option<usize> {
+    pub(crate) fn object(&self, place: RegionId, address: u64) -> Option<usize> {
         let region = self.region(place);
-        if Place::of(address) != Some(place) {
+        if RegionId::of(address) != Some(place) {
             return None;
         }
         let rest = address - place.base();
@@ -216,9 +216,9 @@ impl Memory {
     }
 
     /// The object and the offset in it, of an address that need not be a beginning.
-    pub(crate) fn inside(&self, place: Place, address: u64) -> Option<(usize, u64)> {
+    pub(crate) fn inside(&self, place: RegionId, address: u64) -> Option<(usize, u64)> {
         let region = self.region(place);
-        if Place::of(address) != Some(place) {
+        if RegionId::of(address) != Some(place) {
             return None;
         }
         let rest = address - place.base();
@@ -227,18 +227,18 @@ impl Memory {
 
     /// Whether an address lies on the stack.
     pub(crate) fn is_stack(address: u64) -> bool {
-        Place::of(address) == Some(Place::STACK)
+        RegionId::of(address) == Some(RegionId::STACK)
     }
 
     /// Whether the program may write at an address.
     pub(crate) fn is_writable(&self, address: u64) -> bool {
-        Place::of(address).is_some_and(|place| self.region(place).writable)
+        RegionId::of(address).is_some_and(|place| self.region(place).writable)
     }
 
     /// A number of at most eight bytes.
     #[inline]
     pub(crate) fn load(&mut self, address: u64, bytes: u64) -> Result<u64, Fault> {
-        let Some(place) = Place::of(address) else { return Err(wild("reads", address)) };
+        let Some(place) = RegionId::of(address) else { return Err(wild("reads", address)) };
         let region = self.region(place);
         let rest = address - place.base();
         match region.find(rest, bytes) {
@@ -258,7 +258,7 @@ impl Memory {
     }
 
     /// A number of which not all bytes are kept.
-    fn pieces(&mut self, place: Place, object: u64, offset: u64, bytes: u64) -> Result<u64, Fault> {
+    fn pieces(&mut self, place: RegionId, object: u64, offset: u64, bytes: u64) -> Result<u64, Fault> {
         let region = self.region(place);
         let start = (object as usize).saturating_mul(region.record);
         if start.saturating_add(region.record) > region.data.len() {
@@ -280,7 +280,7 @@ impl Memory {
     /// Writes at most eight bytes where the program may.
     #[inline]
     pub(crate) fn store(&mut self, address: u64, bytes: u64, number: u64) -> Result<(), Fault> {
-        let Some(place) = Place::of(address) else { return Err(wild("writes", address)) };
+        let Some(place) = RegionId::of(address) else { return Err(wild("writes", address)) };
         let region = self.region_mut(place);
         let rest = address - place.base();
         if !region.writable && !region.data.is_empty() {
@@ -314,7 +314,7 @@ impl Memory {
     }
 
     /// Fills a member of an object, whoever may write there.
-    pub(crate) fn fill(&mut self, place: Place, object: usize, offset: u32, bytes: &[u8]) {
+    pub(crate) fn fill(&mut self, place: RegionId, object: usize, offset: u32, bytes: &[u8]) {
         let region = self.region_mut(place);
         let start = object * region.record;
         for (at, byte) in (offset..).zip(bytes) {
@@ -330,13 +330,14 @@ impl Memory {
 
     /// Members that were read although nobody fills them: the structure and the offset.
     pub(crate) fn unfilled(&self) -> impl Iterator<Item = (Class, u64)> + '_ {
-        let class = |place: Place| Class::ALL.iter().copied().find(|class| Place::of_class(*class) == place);
+        let class =
+            |place: RegionId| Class::ALL.iter().copied().find(|class| RegionId::of_class(*class) == place);
         self.unfilled.iter().filter_map(move |(place, offset)| Some((class(*place)?, *offset)))
     }
 
     /// Bytes that objects of a class take.
     pub(crate) fn bytes_of(&self, class: Class) -> usize {
-        self.region(Place::of_class(class)).data.len()
+        self.region(RegionId::of_class(class)).data.len()
     }
 }
 

@@ -16,7 +16,7 @@ use oomc_object::{Object, named_words};
 use crate::kernel::Kernel;
 use crate::machine::{CgroupIndex, Counter, Machine};
 use crate::maps::{Index, Map};
-use crate::memory::{Memory, Place, Region};
+use crate::memory::{Memory, Region, RegionId};
 use crate::program::Program;
 
 /// Why a policy cannot be simulated on a kernel.
@@ -68,8 +68,8 @@ impl Policy {
     /// If the object is broken, or needs what the kernel or this simulator lacks.
     pub fn new(kernel: &Kernel, object: &Object) -> Result<Self, Unfit> {
         let mut variables = Memory::default();
-        *variables.region_mut(Place::VARIABLES) = Region::whole(8, 1, false);
-        let total = variables.address(Place::VARIABLES, 0, 0);
+        *variables.region_mut(RegionId::VARIABLES) = Region::whole(8, 1, false);
+        let total = variables.address(RegionId::VARIABLES, 0, 0);
         let address = |name: &str| (name == members::TOTAL_PAGES).then_some(total);
         let btf = kernel.view().btf();
         let found = find(&object.externs, btf, address).map_err(Unfit::Lacks)?;
@@ -78,7 +78,7 @@ impl Policy {
             let unknown = || Unfit::Unknown(format!("the map `{}`", definition.name));
             maps.push(Map::of_definition(definition).ok_or_else(unknown)?);
         }
-        if maps.len() > Place::MAPS {
+        if maps.len() > RegionId::MAPS {
             return Err(Unfit::Unknown(format!("a policy with {} maps", maps.len())));
         }
         let globals = object.globals.len() as u32;

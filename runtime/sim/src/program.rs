@@ -11,7 +11,7 @@ use oomc_abi::proto::{self, Base};
 use oomc_object::insn::{CALL, LDDW, PSEUDO_CALL, PSEUDO_KFUNC_CALL, PSEUDO_MAP_FD, PSEUDO_MAP_VALUE};
 
 use crate::maps::Map;
-use crate::memory::{Memory, Place, handle};
+use crate::memory::{Memory, RegionId, handle};
 
 /// An instruction.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ impl Program {
     pub(crate) fn decode(code: &[u64], kernel: &Btf, maps: &[Map]) -> Result<Self, String> {
         let mut addresses = Memory::default();
         for (at, map) in maps.iter().enumerate() {
-            *addresses.region_mut(Place::of_map(at)) = map.region.clone();
+            *addresses.region_mut(RegionId::of_map(at)) = map.region.clone();
         }
         let mut program = Self::default();
         let mut at = 0;
@@ -104,7 +104,7 @@ impl Program {
                     let high = code.get(at + 1).ok_or("a load of 64 bits at the program's end")? >> 32;
                     insn.imm = match insn.src {
                         PSEUDO_MAP_FD => handle(insn.imm as usize),
-                        PSEUDO_MAP_VALUE => addresses.address(Place::of_map(insn.imm as usize), 0, high),
+                        PSEUDO_MAP_VALUE => addresses.address(RegionId::of_map(insn.imm as usize), 0, high),
                         // A number, or what stands for a function that is there.
                         _ => insn.imm & 0xffff_ffff | high << 32,
                     };

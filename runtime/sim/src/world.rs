@@ -13,7 +13,7 @@ use crate::kernel::Kernel;
 use crate::layout::Layout;
 use crate::machine::{CgroupIndex, Event, Machine, ProcessIndex, ROOT};
 use crate::maps::{Index, Map};
-use crate::memory::{Memory, Place, Region, map_of};
+use crate::memory::{Memory, Region, RegionId, map_of};
 use crate::tree::{Tree, get};
 
 /// Errors of the kernel.
@@ -120,9 +120,9 @@ impl<'m> Model<'m> {
     ) -> Self {
         layout.fill_event(kernel, machine, event);
         for (at, map) in maps.iter_mut().enumerate() {
-            *layout.memory.region_mut(Place::of_map(at)) = core::mem::take(&mut map.region);
+            *layout.memory.region_mut(RegionId::of_map(at)) = core::mem::take(&mut map.region);
         }
-        *layout.memory.region_mut(Place::NUMBERS) = Region::whole(4, NUMBERS, false);
+        *layout.memory.region_mut(RegionId::NUMBERS) = Region::whole(4, NUMBERS, false);
         Self {
             kernel,
             machine,
@@ -141,7 +141,7 @@ impl<'m> Model<'m> {
     /// Gives the maps their values back.
     pub(crate) fn finish(&mut self) {
         for (at, map) in self.maps.iter_mut().enumerate() {
-            map.region = core::mem::take(self.layout.memory.region_mut(Place::of_map(at)));
+            map.region = core::mem::take(self.layout.memory.region_mut(RegionId::of_map(at)));
         }
     }
 
@@ -156,14 +156,14 @@ impl<'m> Model<'m> {
 
     /// The number of an object that begins at an address.
     pub(crate) fn object(&self, class: Class, address: u64) -> Option<usize> {
-        self.layout.memory.object(Place::of_class(class), address)
+        self.layout.memory.object(RegionId::of_class(class), address)
     }
 
     /// The cgroup that a css belongs to.
     pub(crate) fn cgroup_of_css(&self, css: u64) -> Option<CgroupIndex> {
         self.object(Class::Memcg, css).or_else(|| {
             let own = u64::from(self.kernel.own_css);
-            let (cgroup, offset) = self.layout.memory.inside(Place::of_class(Class::Cgroup), css)?;
+            let (cgroup, offset) = self.layout.memory.inside(RegionId::of_class(Class::Cgroup), css)?;
             (offset == own && cgroup < self.machine.cgroups.len()).then_some(cgroup)
         })
     }
@@ -383,8 +383,8 @@ impl World for Model<'_> {
             }
             Iterator::Numbers(from, to) if from < to => {
                 let depth = self.iterators.iter().position(|(at, _)| *at == iterator).unwrap_or(0);
-                self.memory().fill(Place::NUMBERS, depth, 0, &from.to_le_bytes());
-                let found = self.layout.memory.address(Place::NUMBERS, depth, 0);
+                self.memory().fill(RegionId::NUMBERS, depth, 0, &from.to_le_bytes());
+                let found = self.layout.memory.address(RegionId::NUMBERS, depth, 0);
                 (Iterator::Numbers(from + 1, to), found)
             }
             over => (over, 0),
@@ -484,7 +484,7 @@ impl World for Model<'_> {
     fn lookup(&mut self, map: u64, key: u64) -> Answer {
         let map = map_of(map)?;
         let value = self.value_of_key(map, key)?;
-        Ok(value.map_or(0, |value| self.layout.memory.address(Place::of_map(map), value, 0)))
+        Ok(value.map_or(0, |value| self.layout.memory.address(RegionId::of_map(map), value, 0)))
     }
 
     fn update(&mut self, map: u64, key: u64, value: u64) -> Answer {
@@ -502,14 +502,14 @@ impl World for Model<'_> {
                 }
                 let mut name = vec![0; *length];
                 self.memory().read(key, &mut name)?;
-                let number = self.memory().region_mut(Place::of_map(map)).push();
+                let number = self.memory().region_mut(RegionId::of_map(map)).push();
                 if let Some(Map { index: Index::Hash { found, .. }, .. }) = self.maps.get_mut(map) {
                     found.insert(name, number);
                 }
                 number
             }
         };
-        self.memory().fill(Place::of_map(map), number, 0, &bytes);
+        self.memory().fill(RegionId::of_map(map), number, 0, &bytes);
         Ok(0)
     }
 
@@ -543,7 +543,7 @@ impl World for Model<'_> {
         let value = match there {
             Some(value) => value,
             None if create => {
-                let value = self.memory().region_mut(Place::of_map(map)).push();
+                let value = self.memory().region_mut(RegionId::of_map(map)).push();
                 if let Some(Map { index: Index::Cgroups(found), .. }) = self.maps.get_mut(map) {
                     found.insert(cgroup, value);
                 }
@@ -551,7 +551,7 @@ impl World for Model<'_> {
             }
             None => return Ok(0),
         };
-        Ok(self.layout.memory.address(Place::of_map(map), value, 0))
+        Ok(self.layout.memory.address(RegionId::of_map(map), value, 0))
     }
 }
 

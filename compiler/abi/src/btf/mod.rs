@@ -4,36 +4,32 @@
 //! be anything and gives a [`Btf`]: types by number and by name. Writing, `.BTF.ext`, printing and the
 //! reduction to a few types have a file each. Knows no kernel type by name.
 //!
-//! A type is decoded when it is asked for, so a large BTF costs nothing but its index; [`index`] stores even
-//! that beside the bytes.
+//! A type is decoded when it is asked for, so a large BTF costs nothing but its index.
 
 pub mod ext;
-pub mod index;
 pub mod minimize;
 mod parse;
 pub mod print;
 pub mod write;
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 pub use parse::{Error, Reason};
-
-use index::Table;
 
 /// Number of a type; 0 is `void`.
 pub type TypeId = u32;
 
-/// A BTF: types with their numbers, strings, and an index of both.
+/// A BTF: types with their numbers, strings, and an index of both. Copies share them.
 #[derive(Clone, Debug)]
 pub struct Btf {
     /// The type section.
-    types: Cow<'static, [u8]>,
+    types: Arc<[u8]>,
     /// The string section; starts and ends with NUL.
-    strings: Cow<'static, [u8]>,
+    strings: Arc<[u8]>,
     /// Offset of type n + 1 in the type section.
-    offsets: Table,
+    offsets: Arc<[u32]>,
     /// Numbers of the named types, sorted by name, then by number.
-    names: Table,
+    names: Arc<[u32]>,
 }
 
 /// A type with its name; the name of a nameless one is empty.
@@ -175,13 +171,13 @@ impl Btf {
     /// One more than the largest number of a type; `void` included.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.offsets.len() + 1
+        self.offsets.len() as u32 + 1
     }
 
     /// Whether it has no type but `void`.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.offsets.len() == 0
+        self.offsets.is_empty()
     }
 
     /// All numbers but that of `void`.
@@ -195,16 +191,16 @@ impl Btf {
         if id == 0 {
             return Some(Type { name: "", kind: Kind::Void });
         }
-        let offset = self.offsets.get(id - 1)?;
-        parse::decode(&self.types, &self.strings, offset as usize).ok().map(|(ty, _)| ty)
+        let offset = self.offsets.get(id as usize - 1)?;
+        parse::decode(&self.types, &self.strings, *offset as usize).ok().map(|(ty, _)| ty)
     }
 
     /// A type's name, without decoding the rest.
     #[must_use]
     pub fn name(&self, id: TypeId) -> &str {
         id.checked_sub(1)
-            .and_then(|at| self.offsets.get(at))
-            .and_then(|offset| parse::u32_at(&self.types, offset as usize))
+            .and_then(|at| self.offsets.get(at as usize))
+            .and_then(|offset| parse::u32_at(&self.types, *offset as usize))
             .and_then(|at| self.string(at))
             .unwrap_or("")
     }
@@ -217,10 +213,8 @@ impl Btf {
 
     /// Numbers of all types of this name, ascending.
     pub fn by_name<'a>(&'a self, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        let first = self.names.partition_point(|id| self.name(id) < name);
-        (first..self.names.len())
-            .filter_map(|at| self.names.get(at))
-            .take_while(move |id| self.name(*id) == name)
+        let first = self.names.partition_point(|id| self.name(*id) < name);
+        self.names.iter().skip(first).copied().take_while(move |id| self.name(*id) == name)
     }
 
     /// The structure or union of this tag.
@@ -291,7 +285,7 @@ impl Btf {
 
     /// Names of all named types, sorted, with repetitions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        (0..self.names.len()).filter_map(|at| self.names.get(at)).map(|id| self.name(id))
+        self.names.iter().map(|id| self.name(*id))
     }
 }
 

@@ -1,9 +1,7 @@
 //! From bytes to types: checks everything once, so that later look-ups cannot fail on a checked BTF.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use super::index::Table;
 use super::{Btf, Enumerator, Kind, Member, Param, SecEntry, Type};
 
 /// Why bytes are not a BTF.
@@ -135,8 +133,10 @@ pub(super) fn sections(bytes: &[u8]) -> Result<(core::ops::Range<usize>, core::o
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
     let (types_at, strings_at) = sections(bytes)?;
-    let types = bytes.get(types_at.clone()).unwrap_or(&[]);
-    let strings = bytes.get(strings_at.clone()).unwrap_or(&[]);
+    let section = |at: core::ops::Range<usize>| {
+        bytes.get(at.clone()).ok_or(Error { offset: at.start, reason: Reason::Section })
+    };
+    let (types, strings) = (section(types_at.clone())?, section(strings_at.clone())?);
     if strings.first() != Some(&0) || strings.last() != Some(&0) || core::str::from_utf8(strings).is_err() {
         return error(strings_at.start, Reason::Strings);
     }
@@ -144,6 +144,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
     let shift = |failure: Error| Error { offset: failure.offset + types_at.start, ..failure };
     let mut offsets = Vec::new();
     let mut named: Vec<(&str, u32)> = Vec::new();
+    // A type may name a later one: the numbers are compared with the count when that is known.
+    let mut largest = 0;
     let mut at = 0;
     while at < types.len() {
         if offsets.len() >= TYPES_MAX {
@@ -154,22 +156,24 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
         if !ty.name.is_empty() {
             named.push((ty.name, offsets.len() as u32));
         }
+        largest = ty.kind.references().into_iter().fold(largest, u32::max);
         at = next;
     }
-    // The numbers are checked when their count is known: a type may name a later one.
     let count = offsets.len() as u32;
-    for offset in &offsets {
-        let (ty, _) = decode(types, strings, *offset as usize).map_err(shift)?;
-        if let Some(id) = ty.kind.references().into_iter().find(|id| *id > count) {
-            return error(types_at.start + *offset as usize, Reason::TypeId(id));
+    if largest > count {
+        for offset in &offsets {
+            let (ty, _) = decode(types, strings, *offset as usize).map_err(shift)?;
+            if let Some(id) = ty.kind.references().into_iter().find(|id| *id > count) {
+                return error(types_at.start + *offset as usize, Reason::TypeId(id));
+            }
         }
     }
     named.sort_unstable();
     Ok(Btf {
-        offsets: Table::new(offsets),
-        names: Table::new(named.into_iter().map(|(_, id)| id)),
-        types: Cow::Owned(types.to_vec()),
-        strings: Cow::Owned(strings.to_vec()),
+        offsets: offsets.into(),
+        names: named.into_iter().map(|(_, id)| id).collect(),
+        types: types.into(),
+        strings: strings.into(),
     })
 }
 

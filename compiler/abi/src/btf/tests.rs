@@ -1,4 +1,4 @@
-//! The format and the index: what is written is read back, what is broken is refused.
+//! The format: what is written is read back, what is broken is refused.
 
 use super::write::Builder;
 use super::*;
@@ -125,16 +125,31 @@ fn the_errors_name_the_place() {
 }
 
 #[test]
-fn the_embedded_index_is_that_of_a_full_parse() {
-    let embedded = KernelView::embedded();
-    let parsed = Btf::parse(KernelView::embedded_btf()).expect("the embedded BTF is valid");
-    let embedded = embedded.btf();
-    assert!(parsed.len() > 1000);
-    assert_eq!(embedded.offsets, parsed.offsets);
-    assert_eq!(embedded.names, parsed.names);
-    for id in parsed.ids() {
-        assert_eq!(embedded.get(id), parsed.get(id));
-    }
+fn a_builder_says_what_is_wrong_with_its_types() {
+    let mut b = Builder::new();
+    let node = b.reserve();
+    assert_eq!(b.fault(), Some("a type is reserved and not defined"));
+    b.set(node, "node", &Kind::Fwd { union: false });
+    assert_eq!(b.fault(), None);
+    b.set(node, "node", &Kind::Fwd { union: false });
+    assert_eq!(b.fault(), Some("a type is defined twice"));
+    let mut b = Builder::new();
+    b.set(1, "node", &Kind::Fwd { union: false });
+    assert_eq!(b.fault(), Some("a type is defined that was not reserved"));
+    let mut b = Builder::new();
+    let values = vec![Enumerator { name: "A", value: 0 }; 0x1_0000];
+    b.add("large", &Kind::Enum { size: 4, signed: false, wide: false, values });
+    assert_eq!(b.fault(), Some("a type has more members than the format can count"));
+}
+
+#[test]
+fn the_embedded_btf_is_whole_and_its_copies_share_it() {
+    let view = KernelView::embedded();
+    let btf = view.btf();
+    assert!(btf.len() > 1000);
+    assert!(btf.ids().all(|id| btf.get(id).is_some()));
+    assert!(btf.names().is_sorted());
+    assert!(std::sync::Arc::ptr_eq(&btf.types, &KernelView::embedded().btf().types));
 }
 
 #[test]

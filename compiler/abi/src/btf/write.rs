@@ -22,6 +22,7 @@ pub struct Builder {
     strings: Vec<u8>,
     known: HashMap<String, u32>,
     interned: HashMap<Vec<u8>, TypeId>,
+    fault: Option<&'static str>,
 }
 
 impl Builder {
@@ -79,16 +80,23 @@ impl Builder {
     }
 
     fn put(&mut self, id: TypeId, bytes: Vec<u8>) {
-        if let Some(slot) = id.checked_sub(1).and_then(|at| self.types.get_mut(at as usize)) {
-            debug_assert!(slot.is_empty(), "type {id} is defined twice");
-            *slot = bytes;
+        match id.checked_sub(1).and_then(|at| self.types.get_mut(at as usize)) {
+            Some(slot) if slot.is_empty() => *slot = bytes,
+            Some(_) => self.fault = Some("a type is defined twice"),
+            None => self.fault = Some("a type is defined that was not reserved"),
         }
     }
 
-    /// The `.BTF` section.
+    /// Why what was added is no BTF, if it is none: a mistake of whoever added it.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        let undefined = self.types.iter().any(Vec::is_empty);
+        self.fault.or_else(|| undefined.then_some("a type is reserved and not defined"))
+    }
+
+    /// The `.BTF` section; a BTF only if there is no [`fault`](Self::fault).
     #[must_use]
     pub fn finish(&self) -> Vec<u8> {
-        debug_assert!(self.types.iter().all(|ty| !ty.is_empty()), "a reserved type was not defined");
         let types: Vec<u8> = self.types.concat();
         let mut out = header(types.len() as u32, self.strings.len() as u32);
         out.extend(types);
@@ -157,7 +165,9 @@ impl Builder {
             }
             Kind::TypeTag(to) => (kind::TYPE_TAG, false, 0, *to),
         };
-        debug_assert!(len <= 0xffff, "more members than the format can count");
+        if len > 0xffff {
+            self.fault = Some("a type has more members than the format can count");
+        }
         let info = u32::from(flag) << 31 | number << 24 | (len as u32 & 0xffff);
         [self.string(name), info, size].into_iter().chain(words).flat_map(u32::to_le_bytes).collect()
     }

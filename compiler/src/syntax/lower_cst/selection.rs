@@ -83,7 +83,8 @@ impl Cst<'_> {
                     quant = Some(match part.as_str() {
                         "any" => Quant::Any,
                         "every" => Quant::Every,
-                        _ => Quant::Count,
+                        "count" => Quant::Count,
+                        _ => return None,
                     });
                 }
                 Rule::path => quant = Some(Quant::Sum(self.path(part)?)),
