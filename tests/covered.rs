@@ -17,7 +17,7 @@ use std::collections::HashSet;
 
 use oomc_compiler::hir::Policy;
 use oomc_compiler::ir::{self, Module};
-use oomc_compiler::{KernelView, Source, lower, passes};
+use oomc_compiler::{KernelView, Source, lower, passes, plan};
 use oomc_sim::Kernel;
 use oomc_tests::play::compare::{IN_PART, left_out};
 use oomc_tests::play::{cases as run_cases, play};
@@ -154,7 +154,9 @@ fn every_instruction_becomes_code() {
     let stages = ["vcode", "regalloc", "asm"];
     let policies = stages.iter().flat_map(|stage| cases(stage, "oom"));
     let lowered = policies.filter_map(|case| checked(&case, &view)).map(|policy| {
-        let mut module = lower::lower(&policy, &view);
+        let mut plan = plan::build(&policy);
+        plan::passes::run_all(&policy, &mut plan);
+        let mut module = lower::lower(&policy, &plan, &view).expect("code for the plan");
         passes::run_all(&mut module);
         module
     });

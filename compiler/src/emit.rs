@@ -17,6 +17,8 @@ pub enum Stage {
     Ast,
     /// Names bound, types known.
     Hir,
+    /// Walks, and what each asks of whom, after the passes over the plan.
+    Plan,
     /// SSA, as lowered.
     Ir,
     /// SSA after the passes.
@@ -33,8 +35,18 @@ pub enum Stage {
 
 impl Stage {
     /// All, in order.
-    pub const ALL: [Self; 9] =
-        [Self::Cst, Self::Ast, Self::Hir, Self::Ir, Self::Opt, Self::Vcode, Self::Asm, Self::Btf, Self::Elf];
+    pub const ALL: [Self; 10] = [
+        Self::Cst,
+        Self::Ast,
+        Self::Hir,
+        Self::Plan,
+        Self::Ir,
+        Self::Opt,
+        Self::Vcode,
+        Self::Asm,
+        Self::Btf,
+        Self::Elf,
+    ];
 
     /// As written on the command line.
     #[must_use]
@@ -43,6 +55,7 @@ impl Stage {
             Self::Cst => "cst",
             Self::Ast => "ast",
             Self::Hir => "hir",
+            Self::Plan => "plan",
             Self::Ir => "ir",
             Self::Opt => "opt",
             Self::Vcode => "vcode",
@@ -102,7 +115,11 @@ fn text(checked: &Checked<'_>, stage: Stage, sink: &mut Sink) -> Option<String> 
     if stage == Stage::Hir {
         return checked.print();
     }
-    let lowered = checked.lower()?;
+    let planned = checked.plan()?;
+    if stage == Stage::Plan {
+        return Some(planned.print());
+    }
+    let lowered = planned.lower(sink)?;
     if stage == Stage::Ir {
         return Some(lowered.print());
     }

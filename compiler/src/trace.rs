@@ -8,7 +8,7 @@
 
 use crate::bpf;
 use crate::diag::{Diagnostic, Sink};
-use crate::pipeline::{Checked, Lowered, Marks, Points, Programs, no_code};
+use crate::pipeline::{Checked, Marks, Points, Programs, no_code};
 use crate::source::{Source, Span};
 
 /// What a traced build gives.
@@ -143,7 +143,7 @@ impl Checked<'_> {
 fn marked<'c>(checked: &'c Checked<'_>, sink: &mut Sink) -> Option<(Programs<'c>, Points, Marks)> {
     let mut marks = Marks::WithObjects;
     loop {
-        let (lowered, points) = Lowered::new(checked, Some(marks))?;
+        let (lowered, points) = checked.lower_traced(marks, sink)?;
         match lowered.optimise(sink)?.select() {
             Ok(programs) => return Some((programs, points, marks)),
             // An object has to be kept until its mark.
@@ -176,7 +176,8 @@ mod tests {
         let source = Source::new("test.oom", "kill largest in subtree where rss > 1MiB");
         let checked = crate::check(&source, &view);
         let marks = |marks| {
-            let (lowered, points) = Lowered::new(&checked, Some(marks)).expect("a policy");
+            let mut sink = checked.sink();
+            let (lowered, points) = checked.lower_traced(marks, &mut sink).expect("a policy");
             let module = lowered.module();
             let insts = module.functions.iter().flat_map(|func| func.placed().map(|inst| &func.insts[inst]));
             let marks: Vec<(u32, bool)> = insts

@@ -185,6 +185,7 @@ codes! {
     E0903 OBJECT_FAILED Error "0.1" "The object could not be written."
     E0904 FRONT_END_FAILED Error "0.1" "The front end contradicts itself."
     E0905 VERIFIER_REFUSED Error "0.1" "The kernel's verifier refuses the program."
+    E0906 LOWERING_FAILED Error "0.1" "The plan and the code for it contradict each other."
 }
 
 #[cfg(test)]

@@ -197,6 +197,14 @@ pub fn ir_invalid(text: &str) -> Diagnostic {
     Diagnostic::new(codes::IR_INVALID, "the compiler made an invalid program").help(REPORT).note(text)
 }
 
+/// Lowering found something that the plan or the tables should have made impossible.
+#[must_use]
+pub fn lowering_failed(text: &str) -> Diagnostic {
+    Diagnostic::new(codes::LOWERING_FAILED, "the compiler could not follow the policy's plan")
+        .help(REPORT)
+        .note(text)
+}
+
 /// The kernel bounds programs, and the policy passes a bound; `text` says which and by how much.
 #[must_use]
 pub fn program_too_large(text: &str) -> Diagnostic {

@@ -69,7 +69,7 @@ use crate::hir::{ActionId, ActionKind, BinderId, PickId, Policy, Rule, Selection
 use crate::ir::{
     BinOp, Block, Builder, Cond, Function, InstData, Module, Operand, Size, StackSlot, Type, Value,
 };
-use crate::plan::{self, Plan, RankingId};
+use crate::plan::{Plan, RankingId};
 use crate::source::Span;
 use crate::trace::PointKind;
 use trace::Tracer;
@@ -77,36 +77,42 @@ use trace::Tracer;
 /// The symbol of the callback's program.
 pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
 
-/// Lowers a checked policy.
-#[must_use]
-pub fn lower(policy: &Policy, view: &KernelView) -> Module {
-    module(policy, view, None).0
+/// Lowers a checked policy by its plan.
+///
+/// # Errors
+/// What should be impossible, and was found: a bug of the compiler.
+pub fn lower(policy: &Policy, plan: &Plan, view: &KernelView) -> Result<Module, &'static str> {
+    module(policy, plan, view, None).map(|(module, _)| module)
 }
 
 /// Lowers a checked policy with marks, which count through the points: what they mean, and what they are about.
-#[must_use]
+///
+/// # Errors
+/// As [`lower`].
 pub fn lower_traced(
     policy: &Policy,
+    plan: &Plan,
     view: &KernelView,
     names_objects: bool,
-) -> (Module, Vec<(PointKind, Span)>) {
-    let (mut module, tracer) = module(policy, view, Some(Tracer::new(names_objects)));
+) -> Result<(Module, Vec<(PointKind, Span)>), &'static str> {
+    let (mut module, tracer) = module(policy, plan, view, Some(Tracer::new(names_objects)))?;
     let points = tracer.map(|tracer| tracer.into_places(policy, &mut module)).unwrap_or_default();
-    (module, points)
+    Ok((module, points))
 }
 
-fn module(policy: &Policy, view: &KernelView, tracer: Option<Tracer>) -> (Module, Option<Tracer>) {
+fn module(
+    policy: &Policy,
+    plan: &Plan,
+    view: &KernelView,
+    tracer: Option<Tracer>,
+) -> Result<(Module, Option<Tracer>), &'static str> {
+    let ties = rank::Ties::find().ok_or("a field of the tie rule has no row")?;
     let mut func = Function::new(CALLBACK);
-    let mut plan = plan::build(policy);
-    // A traced build tells what is asked of everybody; so it asks everybody everything.
-    if tracer.is_none() {
-        plan::passes::run_all(policy, &mut plan);
-    }
-    let mut lower = Lower::new(policy, &plan, view, &mut func);
+    let mut lower = Lower::new(policy, plan, view, ties, &mut func);
     lower.tracer = tracer;
-    let (others, tracer) = lower.run();
+    let (others, tracer) = lower.run()?;
     let refs = Arc::clone(&func.refs);
-    (Module::new(refs, core::iter::once(func).chain(others).collect()), tracer)
+    Ok((Module::new(refs, core::iter::once(func).chain(others).collect()), tracer))
 }
 
 /// The state of one lowering.
@@ -169,7 +175,13 @@ struct Lower<'a> {
 }
 
 impl<'a> Lower<'a> {
-    fn new(policy: &'a Policy, plan: &'a Plan, view: &'a KernelView, func: &'a mut Function) -> Self {
+    fn new(
+        policy: &'a Policy,
+        plan: &'a Plan,
+        view: &'a KernelView,
+        ties: rank::Ties,
+        func: &'a mut Function,
+    ) -> Self {
         let globals = scratch::Globals::new(func, policy);
         let mut b = Builder::new(func);
         b.set_span(frame_span(policy));
@@ -208,7 +220,7 @@ impl<'a> Lower<'a> {
             tracer: None,
             rankings: HashMap::new(),
             victim: None,
-            ties: rank::Ties::find().expect("rows"),
+            ties,
             fault: None,
         }
     }
@@ -219,7 +231,7 @@ impl<'a> Lower<'a> {
         self.int(0)
     }
 
-    fn run(mut self) -> (Vec<Function>, Option<Tracer>) {
+    fn run(mut self) -> Result<(Vec<Function>, Option<Tracer>), &'static str> {
         let policy = self.policy;
         self.prologue();
         if !policy.preferences.is_empty() {
@@ -230,7 +242,10 @@ impl<'a> Lower<'a> {
         self.b.jump(self.nothing, &[]);
         self.epilogues();
         self.globals.finish(self.b.func);
-        (self.outline.into_functions(), self.tracer)
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok((self.outline.into_functions(), self.tracer)),
+        }
     }
 
     fn rule(&mut self, index: usize, rule: &Rule) {

@@ -32,7 +32,7 @@ const LONG: usize = 256;
 const GROUPS: usize = 96;
 /// Rules of a group, unless there would be too many groups.
 const GROUP: usize = 8;
-const SEARCHES: usize = 150;
+const SEARCHES: usize = 140;
 
 /// What a group of rules, or the search for a victim in flight, answers.
 pub(super) const NOTHING: i32 = 0;

@@ -5,7 +5,7 @@
 use oomc_abi::resolve::KernelView;
 use oomc_abi::scenario::Test;
 
-use super::{Compiled, Lowered, Parsed, no_code};
+use super::{Compiled, Lowered, Marks, Parsed, Planned, Points, no_code};
 use crate::diag::{Diagnostic, Sink, codes};
 use crate::hir::lower::Tests;
 use crate::hir::{self, Policy};
@@ -94,7 +94,7 @@ impl<'k> Checked<'k> {
     #[must_use]
     pub fn diagnostics_and_needs(&self) -> Vec<Diagnostic> {
         let mut sink = self.sink();
-        if let Some(lowered) = self.lower() {
+        if let Some(lowered) = self.plan().and_then(|planned| planned.lower(&mut sink)) {
             lowered.needs(&mut sink);
         }
         sink.into_diagnostics()
@@ -114,7 +114,7 @@ impl<'k> Checked<'k> {
     }
 
     fn object(&self, sink: &mut Sink) -> Option<Vec<u8>> {
-        let optimised = self.lower()?.optimise(sink)?;
+        let optimised = self.plan()?.lower(sink)?.optimise(sink)?;
         match optimised.select() {
             Ok(programs) => programs.object(sink),
             Err(error) => {
@@ -130,10 +130,15 @@ impl<'k> Checked<'k> {
         self.policy.as_ref().map(hir::print::print)
     }
 
-    /// The policy in SSA; none if it has an error.
+    /// The policy's plan; none if it has an error.
     #[must_use]
-    pub fn lower(&self) -> Option<Lowered<'_>> {
-        Lowered::new(self, None).map(|(lowered, _)| lowered)
+    pub fn plan(&self) -> Option<Planned<'_>> {
+        Planned::new(self, None)
+    }
+
+    /// The policy in SSA, with marks in it, which name their objects or do not, for a traced build.
+    pub(crate) fn lower_traced(&self, marks: Marks, sink: &mut Sink) -> Option<(Lowered<'_>, Points)> {
+        Planned::new(self, Some(marks))?.lower_with(Some(marks), sink)
     }
 }
 

@@ -1,12 +1,12 @@
 //! A policy in SSA: as it was lowered, and as the passes leave it.
 //!
-//! Takes a [`Checked`]. The only place where lowering is called.
+//! Comes from a [`Planned`](super::Planned).
 
 use super::{Checked, Programs};
 use crate::diag::{self, Sink};
 use crate::source::Span;
 use crate::trace::PointKind;
-use crate::{bpf, hir, ir, lower, passes};
+use crate::{bpf, hir, ir, passes};
 
 /// A policy in SSA, with references, RCU sections and iterators explicit.
 #[derive(Debug)]
@@ -19,14 +19,8 @@ pub struct Lowered<'c> {
 pub(crate) type Points = Vec<(PointKind, Span)>;
 
 impl<'c> Lowered<'c> {
-    /// Lowers a policy; with marks in it, which name their objects or do not, for a traced build.
-    pub(crate) fn new(checked: &'c Checked<'_>, marks: Option<Marks>) -> Option<(Self, Points)> {
-        let (policy, view) = (checked.policy()?, checked.view());
-        let (module, points) = match marks {
-            None => (lower::lower(policy, view), Points::new()),
-            Some(marks) => lower::lower_traced(policy, view, marks == Marks::WithObjects),
-        };
-        Some((Self { checked, module }, points))
+    pub(super) fn new(checked: &'c Checked<'c>, module: ir::Module) -> Self {
+        Self { checked, module }
     }
 
     /// Says which of the functions that the code calls the kernel lacks.

@@ -1,9 +1,9 @@
 //! The one way from a policy's text to its object: each value is made from the one before it, and from nothing else.
 //!
 //! ```text
-//!            Parsed::new          check              lower             optimise            select              object
-//! Source ──────────────► Parsed ────────► Checked ────────► Lowered ────────► Optimised ────────► Programs ────────► bytes
-//!                          ast               hir                ir             opt, vcode              asm          btf, elf
+//!         Parsed::new      check        plan          lower         optimise          select          object
+//! Source ────────► Parsed ─────► Checked ────► Planned ─────► Lowered ───────► Optimised ──────► Programs ──────► bytes
+//!                    ast           hir           plan            ir            opt, vcode           asm         btf, elf
 //! ```
 //!
 //! Below each value stand the stages of `--emit` that print it. A text is parsed when its [`Parsed`] is made, and
@@ -14,6 +14,8 @@
 mod parsed;
 
 mod checked;
+
+mod planned;
 
 mod lowered;
 
@@ -26,6 +28,7 @@ pub use checked::{Beside, Checked};
 pub use lowered::{Lowered, Optimised};
 pub(crate) use lowered::{Marks, Points};
 pub use parsed::Parsed;
+pub use planned::Planned;
 pub use programs::Programs;
 pub(crate) use programs::no_code;
 

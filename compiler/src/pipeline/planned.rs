@@ -1,0 +1,62 @@
+//! A policy with its plan: which walks there are, and what each asks of whom.
+//!
+//! Takes a [`Checked`], gives what lowering follows.
+
+use super::Checked;
+use super::lowered::{Lowered, Marks, Points};
+use crate::diag::{self, Sink};
+use crate::lower;
+use crate::plan::{self, Plan};
+
+/// A policy and its plan.
+#[derive(Debug)]
+pub struct Planned<'c> {
+    checked: &'c Checked<'c>,
+    plan: Plan,
+}
+
+impl<'c> Planned<'c> {
+    /// Plans a policy; none if it has an error. A traced build tells what is asked of everybody, so its plan stays as
+    /// the language says it.
+    pub(super) fn new(checked: &'c Checked<'c>, marks: Option<Marks>) -> Option<Self> {
+        let policy = checked.policy()?;
+        let mut plan = plan::build(policy);
+        if marks.is_none() {
+            plan::passes::run_all(policy, &mut plan);
+        }
+        Some(Self { checked, plan })
+    }
+
+    /// The policy in SSA. What should be impossible on the way is a fault of the compiler.
+    pub fn lower(&self, sink: &mut Sink) -> Option<Lowered<'c>> {
+        self.lower_with(None, sink).map(|(lowered, _)| lowered)
+    }
+
+    /// The policy in SSA, with marks in it for a traced build.
+    pub(super) fn lower_with(&self, marks: Option<Marks>, sink: &mut Sink) -> Option<(Lowered<'c>, Points)> {
+        let (policy, view) = (self.checked.policy()?, self.checked.view());
+        let lowered = match marks {
+            None => lower::lower(policy, &self.plan, view).map(|module| (module, Points::new())),
+            Some(marks) => lower::lower_traced(policy, &self.plan, view, marks == Marks::WithObjects),
+        };
+        match lowered {
+            Ok((module, points)) => Some((Lowered::new(self.checked, module), points)),
+            Err(fault) => {
+                sink.push(diag::lowering_failed(fault));
+                None
+            }
+        }
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The plan as text.
+    #[must_use]
+    pub fn print(&self) -> String {
+        plan::print::print(&self.plan)
+    }
+}
