@@ -297,24 +297,38 @@ impl Lower<'_> {
 
     /// Kills a candidate, and gives the reference back; goes to `next` if nobody died.
     pub(super) fn strike(&mut self, kill: &Kill, victim: Value, taking: Taking, next: Block) {
-        let died = self.cell();
-        self.put_imm(died, 0);
         let unit = kill.selection.unit;
         if kill.until.is_some() {
             self.skip_the_dead(unit, victim, next);
+            self.note_first(kill, victim, taking.killed);
+        } else {
+            self.note_whom(kill, victim);
         }
-        self.note_first(kill, victim, taking.killed);
         match unit {
             Unit::Process => {
-                self.kill_task(victim, kill, died);
+                let (dead, refused) = (self.b.create_block(), self.b.create_block());
+                self.kill_task(victim, kill, [dead, refused]);
+                self.b.switch_to(refused);
+                self.call(kfuncs::TASK_RELEASE, &[victim]);
+                self.b.jump(next, &[]);
+                self.b.switch_to(dead);
                 self.call(kfuncs::TASK_RELEASE, &[victim]);
             }
-            Unit::Cgroup => self.kill_unit(victim, kill, died),
+            Unit::Cgroup => {
+                let died = self.cell();
+                self.put_imm(died, 0);
+                self.kill_unit(victim, kill, died);
+                let died = self.get(died);
+                self.leave_if(Cond::Eq, died, imm(0), next);
+            }
         }
-        let died = self.get(died);
-        self.leave_if(Cond::Eq, died, imm(0), next);
         self.put_imm(taking.killed, 1);
-        self.note_expected(taking.expected);
+        if kill.until.is_some() {
+            self.note_expected(taking.expected);
+        } else {
+            let bytes = self.get(taking.expected);
+            self.note(at::EXPECTED, bytes);
+        }
     }
 
     /// Of several victims, one may have died with another.
@@ -445,7 +459,7 @@ impl Lower<'_> {
         self.estimate(unit, victim, expected);
         self.note_first(kill, victim, killed);
         match unit {
-            Unit::Process => self.kill_task(victim, kill, died),
+            Unit::Process => self.kill_member(victim, kill, died),
             Unit::Cgroup => self.kill_unit(victim, kill, died),
         }
         let died = self.get(died);
@@ -462,36 +476,49 @@ impl Lower<'_> {
         let so_far = self.get(killed);
         self.b.branch(Cond::Eq, so_far, imm(0), first, join);
         self.b.switch_to(first);
+        self.note_whom(kill, victim);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// Notes the victim and the reason.
+    fn note_whom(&mut self, kill: &Kill, victim: Value) {
         self.note_victim(kill.selection.unit, victim);
         if let Some(reason) = &kill.reason {
             self.bind(kill.selection.binder, victim);
             self.note_message([at::REASON, at::REASON_VALUES], reason);
         }
+    }
+
+    /// Kills one process of several, and sets a cell if it died.
+    fn kill_member(&mut self, task: Value, kill: &Kill, killed: Cell) {
+        let (dead, join) = (self.b.create_block(), self.b.create_block());
+        self.kill_task(task, kill, [dead, join]);
+        self.b.switch_to(dead);
+        self.put_imm(killed, 1);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
     }
 
-    /// Kills one process; counts it if the kernel did.
-    fn kill_task(&mut self, task: Value, kill: &Kill, killed: Cell) {
-        let (dead, refused) = (self.b.create_block(), self.b.create_block());
-        let (assumed, join) = (self.b.create_block(), self.b.create_block());
+    /// Kills one process; counts it if the kernel did. Ends the block.
+    fn kill_task(&mut self, task: Value, kill: &Kill, [dead, refused]: [Block; 2]) {
+        let (killed, not_killed) = (self.b.create_block(), self.b.create_block());
+        let assumed = self.b.create_block();
         self.unless_audit(assumed);
         let message = self.kill_message(kill);
         let result = self.call_int(kfuncs::OOM_KILL_PROCESS, &[self.oc, task, message]);
-        self.b.branch(Cond::Eq, result, imm(0), dead, refused);
-        self.b.switch_to(refused);
+        self.b.branch(Cond::Eq, result, imm(0), killed, not_killed);
+        self.b.switch_to(not_killed);
         self.note(at::RESULT, result);
         self.note_end(End::Refused);
-        self.b.jump(join, &[]);
-        self.b.switch_to(dead);
+        self.b.jump(refused, &[]);
+        self.b.switch_to(killed);
         self.note_imm(at::RESULT, 0);
         self.count("kills");
         self.b.jump(assumed, &[]);
         self.b.switch_to(assumed);
         self.note_one_more(at::KILLED);
-        self.put_imm(killed, 1);
-        self.b.jump(join, &[]);
-        self.b.switch_to(join);
+        self.b.jump(dead, &[]);
     }
 
     /// Kills every process of a unit, and gives the reference back. A cgroup walk needs RCU and a kill must
@@ -506,7 +533,7 @@ impl Lower<'_> {
                 s.exclude_dying(tasks.item, tasks.next);
                 // Who came after the choice is as unkillable as before it.
                 s.exclude_unkillable(tasks.item, tasks.next);
-                s.kill_task(tasks.item, kill, killed);
+                s.kill_member(tasks.item, kill, killed);
                 s.b.jump(tasks.next, &[]);
             });
             s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);

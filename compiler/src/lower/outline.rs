@@ -18,15 +18,9 @@ use super::rank::Kept;
 use super::scratch::Cell;
 use super::shape::Shape;
 use super::{Lower, walk};
-use crate::hir::{ActionKind, BinderId, ExprId, Kill, Policy, Rule, Unit};
+use crate::hir::{BinderId, ExprId, Kill, Policy, Rule, Unit};
 use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
-use crate::plan::WalkId;
-
-/// From this many kills on a policy is large. By then one function would still be accepted: a kill costs a few
-/// thousand instructions of the verifier's million.
-const LARGE: usize = 32;
-/// And from this many rules of any kind: a function should not be so long that its compilation is slow.
-const LONG: usize = 256;
+use crate::plan::{WalkId, is_large};
 
 /// Groups of rules, and searches: with the two functions besides them fewer than the kernel allows.
 const GROUPS: usize = 96;
@@ -60,14 +54,7 @@ pub(super) struct Outline {
 
 impl Outline {
     pub(super) fn new(policy: &Policy) -> Self {
-        let kills = policy.actions.values().filter(|action| matches!(action.kind, ActionKind::Kill(_)));
-        // A picked cgroup is a pointer of the callback, and no function could use it.
-        let kills = kills.count();
-        Self {
-            shares: kills > 1,
-            large: policy.picks.is_empty() && (kills >= LARGE || policy.rules.len() >= LONG),
-            ..Self::default()
-        }
+        Self { shares: policy.kills().count() > 1, large: is_large(policy), ..Self::default() }
     }
 
     /// The functions behind the callback.

@@ -2,11 +2,11 @@
 //!
 //! Takes a [`Checked`], gives what lowering follows.
 
-use super::Checked;
 use super::lowered::{Lowered, Marks, Points};
+use super::{Checked, no_code};
 use crate::diag::{self, Sink};
-use crate::lower;
 use crate::plan::{self, Plan};
+use crate::{bpf, lower};
 
 /// A policy and its plan.
 #[derive(Debug)]
@@ -35,6 +35,10 @@ impl<'c> Planned<'c> {
     /// The policy in SSA, with marks in it for a traced build.
     pub(super) fn lower_with(&self, marks: Option<Marks>, sink: &mut Sink) -> Option<(Lowered<'c>, Points)> {
         let (policy, view) = (self.checked.policy()?, self.checked.view());
+        if let Err(error) = bpf::limits::check_instructions(plan::least_instructions(policy)) {
+            sink.push(no_code(&error));
+            return None;
+        }
         let lowered = match marks {
             None => lower::lower(policy, &self.plan, view).map(|module| (module, Points::new())),
             Some(marks) => lower::lower_traced(policy, &self.plan, view, marks == Marks::WithObjects),

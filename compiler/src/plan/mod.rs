@@ -24,7 +24,7 @@ pub use build::build;
 
 use cranelift_entity::{PrimaryMap, SecondaryMap, entity_impl};
 
-use crate::hir::{ActionId, PickId, Place, Unit};
+use crate::hir::{ActionId, PickId, Place, Policy, Unit};
 
 /// A walk over the cgroups of a place, and over their processes where a step asks for them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,6 +154,28 @@ pub enum Act {
 
 /// Candidates of a selection that are kept at least: those that a record tells.
 pub const KEPT: u32 = oomc_abi::record::MAX_CANDIDATES as u32;
+
+/// From this many kills on a policy is large. By then one function would still be accepted: a kill costs a few
+/// thousand instructions of the verifier's million.
+const LARGE: usize = 32;
+/// And from this many rules of any kind: a function should not be so long that its compilation is slow.
+const LONG: usize = 256;
+
+/// Whether a policy is large: then it becomes several functions, and its walks stay as they are, because kills that
+/// differ only in numbers share theirs.
+#[must_use]
+pub fn is_large(policy: &Policy) -> bool {
+    policy.picks.is_empty() && (policy.kills().count() >= LARGE || policy.rules.len() >= LONG)
+}
+
+/// Instructions that the code of one `kill` has at least, however much of it is shared.
+const LEAST_OF_A_KILL: usize = 32;
+
+/// Instructions that a policy has at least: what is beyond the kernel's limit need not be compiled to be refused.
+#[must_use]
+pub fn least_instructions(policy: &Policy) -> usize {
+    policy.kills().count() * LEAST_OF_A_KILL
+}
 
 impl Plan {
     /// The ranking that an act takes from is filled by this walk.

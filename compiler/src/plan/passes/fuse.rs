@@ -6,29 +6,27 @@
 //! way only if no condition stood before it.
 
 use crate::hir::{ActionId, ActionKind, Anchor, PickId, Place, Policy, Subject, Unit};
-use crate::plan::{Act, Plan, RankingId, Step, WalkId};
+use crate::plan::{Act, Plan, RankingId, Step, WalkId, is_large};
 
 /// Rankings that one walk fills at most: each that was filled in vain has cost something.
 const TRACKS: usize = 4;
-/// Kills of a policy that is large: its walks are functions that rules share, and stay as they are.
-const LARGE: usize = 32;
-
 /// Joins walks.
 pub fn run(policy: &Policy, plan: &mut Plan) {
+    if is_large(policy) {
+        return;
+    }
     for action in policy.actions.keys() {
         join_look_and_selection(plan, action);
     }
-    if policy.kills().count() < LARGE {
-        let mut fuse = Fuse { policy, plan, open: None, chosen: Vec::new() };
-        for rule in &policy.rules {
-            let picks = policy.used_picks(rule.action);
-            let before = fuse.open;
-            fuse.chosen.extend(&picks);
-            fuse.action(rule.action);
-            // A pick that chose nothing ends the rule before it begins.
-            if !picks.is_empty() && fuse.open != before {
-                fuse.open = None;
-            }
+    let mut fuse = Fuse { policy, plan, open: None, chosen: Vec::new() };
+    for rule in &policy.rules {
+        let picks = policy.used_picks(rule.action);
+        let before = fuse.open;
+        fuse.chosen.extend(&picks);
+        fuse.action(rule.action);
+        // A pick that chose nothing ends the rule before it begins.
+        if !picks.is_empty() && fuse.open != before {
+            fuse.open = None;
         }
     }
 }
