@@ -19,8 +19,8 @@ use oomc_compiler::hir::Policy;
 use oomc_compiler::ir::{self, Module};
 use oomc_compiler::{KernelView, Source, lower, passes, plan};
 use oomc_sim::Kernel;
-use oomc_tests::play::compare::{IN_PART, left_out};
-use oomc_tests::play::{cases as run_cases, play};
+use oomc_tests::replay::compare::{IN_PART, left_out};
+use oomc_tests::replay::{cases as run_cases, replay};
 use oomc_tests::{constructs, files, read, root};
 
 /// What happens to no policy in a machine: parts of `test` blocks, which say what a model does.
@@ -84,7 +84,7 @@ fn every_construct_is_compared_with_the_kernel() {
     let kernel = Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled");
     let (mut seen, mut compared) = (HashSet::new(), 0);
     for case in run_cases().iter().filter(|case| left_out(&case.name).is_none()) {
-        let Ok(played) = play(&kernel, case) else { continue };
+        let Ok(played) = replay(&kernel, case) else { continue };
         compared += 1;
         for both in &played.policies {
             seen.extend(constructs::of(&both.checked));
@@ -111,7 +111,7 @@ fn cases_that_are_compared_in_part_are_there() {
     for part in IN_PART {
         let case = cases.iter().find(|case| case.name == part.case);
         let case = case.unwrap_or_else(|| panic!("there is no case {}", part.case));
-        assert!(play(&kernel, case).is_ok(), "{} cannot be played", part.case);
+        assert!(replay(&kernel, case).is_ok(), "{} cannot be played", part.case);
     }
 }
 

@@ -140,7 +140,7 @@ fn all_tests_pass_and_the_oracle_decides_alike_in_any_order() {
 /// Each policy of the library acts on a kernel, too.
 #[test]
 fn each_has_a_case_in_the_machine() {
-    let cases = oomc_tests::play::cases();
+    let cases = oomc_tests::replay::cases();
     let loaded = |text: &str| cases.iter().any(|case| case.own.as_deref() == Some(text));
     let without = oomc_stdlib::FILES.iter().filter(|policy| !loaded(policy.text)).map(|policy| policy.name);
     assert_eq!(without.collect::<Vec<_>>(), [""; 0]);

@@ -1,14 +1,14 @@
 //! The cases that run in the machine, once more: in the simulator, and each decision before the oracle, too.
 //!
-//! The same files and the same expectations; [`oomc_tests::play`] plays them. In the machine
+//! The same files and the same expectations; [`oomc_tests::replay`] plays them. In the machine
 //! (`tests/vm/agreement.rs`) the kernel's decisions are compared with those that are played here. Which cases cannot
 //! be played is counted; `OOMC_SHOW=1` names them.
 
 use oomc_abi::resolve::KernelView;
 use oomc_sim::Kernel;
-use oomc_tests::play::compare::{But, differences, left_out};
-use oomc_tests::play::more::More;
-use oomc_tests::play::{End, cases, play, play_with};
+use oomc_tests::replay::compare::{But, differences, left_out};
+use oomc_tests::replay::more::More;
+use oomc_tests::replay::{End, cases, replay, replay_with};
 use oomc_vm::report::Decision;
 
 /// Cases that a model can show, at least: a change that makes one unplayable is noticed.
@@ -23,7 +23,7 @@ fn what_happens_in_the_machine_happens_in_the_simulator() {
     let kernel = kernel();
     let (mut played, mut decisions, mut failed, mut left) = (0, 0, Vec::new(), Vec::new());
     for case in cases() {
-        match play(&kernel, &case) {
+        match replay(&kernel, &case) {
             Ok(done) => {
                 played += 1;
                 decisions += done.asked;
@@ -53,9 +53,9 @@ fn a_few_pages_more_change_no_decision() {
     let kernel = kernel();
     let mut wrong = Vec::new();
     for case in cases() {
-        let Ok(played) = play(&kernel, &case) else { continue };
+        let Ok(played) = replay(&kernel, &case) else { continue };
         let changed = More::each(&case, OFF).find_map(|more| {
-            let what = match play_with(&kernel, &case, Some(more)) {
+            let what = match replay_with(&kernel, &case, Some(more)) {
                 Ok(other) => differences(&case.name, &played.decisions, &other.decisions)?,
                 Err(end) => format!("{end:?}"),
             };
@@ -98,7 +98,7 @@ fn another_decision_is_found() {
     let kernel = kernel();
     let mut looked_at = 0;
     for case in cases() {
-        let Ok(played) = play(&kernel, &case) else { continue };
+        let Ok(played) = replay(&kernel, &case) else { continue };
         let decisions = &played.decisions;
         let is_found = |told: &[Decision]| differences(&case.name, decisions, told).is_some();
         assert!(!is_found(decisions), "{} differs from itself", case.name);

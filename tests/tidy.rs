@@ -239,3 +239,14 @@ fn cases_lie_in_folders_that_say_what_belongs_there() {
     }
     report(&problems);
 }
+
+/// Whoever wants something of a policy asks for a value of `compiler/src/pipeline`: two parsers of one text would be
+/// two opinions.
+#[test]
+fn texts_are_parsed_in_one_place() {
+    let asks = |path: &PathBuf| read(path).contains("lower_cst::parse(");
+    let rust = files(&root()).into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    // This file holds the words that it looks for.
+    let found: Vec<String> = rust.filter(asks).map(|path| short(&path)).collect();
+    assert_eq!(found, ["compiler/src/pipeline/parsed.rs", "tests/tidy.rs"]);
+}

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use oomc_abi::resolve::KernelView;
 use oomc_compiler::trace::{PointKind, Traced};
-use oomc_compiler::{Source, check};
+use oomc_compiler::{Checked, Parsed, Source};
 use oomc_sim::machine::{Amounts, Cgroup, Event, Machine, PAGE, Process};
 use oomc_sim::{Attached, Call, Kernel, Object, Policy, Run, Simulation};
 use oomc_tests::generate::{self, Scene};
@@ -91,10 +91,15 @@ fn told(machine: &Machine, traced: &Traced, run: &Run) -> Vec<String> {
     run.marks.iter().map(line).collect()
 }
 
+/// A policy, for both builds of it.
+fn checked<'k>(text: &str, kernel: &'k Kernel) -> Checked<'k> {
+    Parsed::new(Source::new("traced.oom", text)).check(kernel.view())
+}
+
 /// What the traced build of a policy tells of the event on a machine.
 fn trace(text: &str, machine: &Machine) -> Vec<String> {
     let kernel = kernel();
-    let traced = check(&Source::new("traced.oom", text), kernel.view()).trace();
+    let traced = checked(text, &kernel).trace();
     let object = traced.object.as_ref().unwrap_or_else(|| panic!("{:?}", traced.diagnostics));
     let mut simulation = Simulation::new(&kernel, machine.clone()).expect("a machine");
     let mut attached = Attached::new(&policy(&kernel, object), machine, 1);
@@ -255,7 +260,7 @@ fn a_quantifier_asks_elements_until_it_is_decided() {
 fn points_are_in_the_order_of_the_text_and_what_no_action_asks_has_some() {
     let text = "never kill process where comm == \"x\"\nif cgroup.usage > 1GiB then defer";
     let kernel = kernel();
-    let traced = check(&Source::new("traced.oom", text), kernel.view()).trace();
+    let traced = checked(text, &kernel).trace();
     let points: Vec<String> =
         traced.points.iter().map(|point| format!("{}: {}", kind(point.kind), point.text)).collect();
     assert_eq!(
@@ -277,8 +282,7 @@ fn points_are_in_the_order_of_the_text_and_what_no_action_asks_has_some() {
 #[test]
 fn a_mistake_is_told_as_without_marks() {
     let kernel = kernel();
-    let source = Source::new("traced.oom", "kill largest in subtree where rss > 4096");
-    let checked = check(&source, kernel.view());
+    let checked = checked("kill largest in subtree where rss > 4096", &kernel);
     let (traced, plain) = (checked.trace(), checked.compile());
     assert!(traced.object.is_none() && traced.points.is_empty());
     assert_eq!(format!("{:?}", traced.diagnostics), format!("{:?}", plain.diagnostics));
@@ -323,9 +327,8 @@ fn marks_change_no_decision() {
     let pairs = number("OOMC_FUZZ", PAIRS);
     while compared < pairs {
         let text = generate::policy().new_tree(&mut runner).expect("a policy").current();
-        let source = Source::new("random.oom", &text);
         // Some are too large for the kernel.
-        let checked = check(&source, kernel.view());
+        let checked = checked(&text, &kernel);
         let Some(plain) = checked.compile().object else { continue };
         let traced = checked.trace();
         let object = traced.object.unwrap_or_else(|| panic!("{:?}\n{text}", traced.diagnostics));
@@ -361,8 +364,7 @@ fn every_policy_can_be_traced() {
     let kernel = kernel();
     let (mut compiled, mut nameless) = (0, Vec::new());
     for (path, text) in policies() {
-        let source = Source::new("policy.oom", &text);
-        let checked = check(&source, kernel.view());
+        let checked = checked(&text, &kernel);
         if checked.compile().object.is_none() {
             continue;
         }

@@ -9,7 +9,7 @@ pub mod constructs;
 pub mod generate;
 pub mod markup;
 pub mod page;
-pub mod play;
+pub mod replay;
 
 use std::path::{Path, PathBuf};
 

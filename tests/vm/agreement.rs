@@ -1,14 +1,14 @@
 //! The case files once more, whole: what the policies decided in the kernel is what they decide in the simulator, and
 //! what the oracle says.
 //!
-//! The kernel's side comes from the policies' own records, the other one from [`oomc_tests::play`], which has asked
+//! The kernel's side comes from the policies' own records, the other one from [`oomc_tests::replay`], which has asked
 //! the oracle before each decision.
 
 use libtest_mimic::Failed;
 use oomc_compiler::KernelView;
 use oomc_sim::Kernel;
-use oomc_tests::play::compare::{differences, left_out};
-use oomc_tests::play::{End, play};
+use oomc_tests::replay::compare::{differences, left_out};
+use oomc_tests::replay::{End, replay};
 use oomc_vm::report::Report;
 use oomc_vm::script::Case;
 
@@ -27,7 +27,7 @@ pub(crate) fn judge(
     let kernel = Kernel::new(KernelView::embedded()).map_err(|lacking| Failed::from(lacking.to_string()))?;
     let (mut whole, mut in_part, mut decisions, mut wrong) = (0, 0, 0, Vec::new());
     for case in cases {
-        let played = match play(&kernel, case) {
+        let played = match replay(&kernel, case) {
             Ok(played) => played,
             Err(End::Unplayable(_)) => continue,
             Err(End::Wrong(what)) => {

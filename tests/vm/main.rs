@@ -8,7 +8,7 @@ mod agreement;
 mod large;
 mod pairs;
 mod random;
-mod sight;
+mod snapshot_check;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,8 @@ fn main() -> ExitCode {
             Ok(case) => {
                 let tells = case.steps.iter().any(|step| step.action == Action::Decisions);
                 tell += usize::from(tells);
-                let is_judged = [agreement::NAME, sight::NAME].iter().any(|name| selected(&arguments, name));
+                let is_judged =
+                    [agreement::NAME, snapshot_check::NAME].iter().any(|name| selected(&arguments, name));
                 if selected(&arguments, &name) || (tells && is_judged) {
                     decided.extend(tells.then(|| case.clone()));
                     wanted.push(case);
@@ -74,7 +75,9 @@ fn main() -> ExitCode {
     let trial = Trial::test(agreement::NAME, agree);
     trials.push(trial.with_ignored_flag(tools.is_none()));
     let judge = Arc::clone(&board);
-    let trial = Trial::test(sight::NAME, move || sight::judge(&seen, tell, |name| judge.report(name)));
+    let trial = Trial::test(snapshot_check::NAME, move || {
+        snapshot_check::judge(&seen, tell, |name| judge.report(name))
+    });
     trials.push(trial.with_ignored_flag(tools.is_none()));
     let mut dead = HashMap::new();
     if selected(&arguments, random::NAME) && tools.is_some() {

@@ -32,6 +32,8 @@ cargo xtask COMMAND
   vm [FILTER]     the cases in the machine; arguments go to the test program
   demo            compiles an example and shows it acting in the machine
   bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
+  bench code [NAME…] [--n N,N…] [--book]
+                  instructions of a decision, beside C that decides alike, in a machine whose clock counts them
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   kernel          builds the kernel under test, or says where it is

@@ -17,7 +17,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// Attaches a policy, which acts in earnest; and what is to be said of labels.
+    /// Attaches a policy to a cgroup, in mode enforce; returns a remark on each label that the policy does not trust.
     #[must_use]
     pub fn new(
         suite: Suite<'_>,
@@ -48,7 +48,7 @@ pub fn places(machine: &Machine, top: CgroupIndex) -> Vec<CgroupIndex> {
     machine.subtree(top).filter(limited).filter(|at| !machine.cgroup(*at).removed).collect()
 }
 
-/// Asks both what they do when each of the places runs out of memory.
+/// Asks both policies what they do when each of the places runs out of memory, one at a time.
 ///
 /// # Errors
 /// [`Error::Kernel`], [`Error::Refused`].
@@ -57,7 +57,7 @@ pub fn compare(
     machine: &Machine,
     attached: CgroupIndex,
     places: &[CgroupIndex],
-    sides: &[Side; 2],
+    sides: [&Side; 2],
 ) -> Result<Vec<Difference>, Error> {
     let simulation = Simulation::new(kernel, machine.clone());
     let mut simulation = simulation.map_err(|lacking| Error::Kernel(lacking.to_string()))?;

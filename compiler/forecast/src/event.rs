@@ -28,7 +28,7 @@ pub struct Answer {
     pub filled: i64,
 }
 
-/// Lets the event happen. Who runs out is full: a snapshot is taken while there is still room.
+/// Lets the event happen. The domain is filled up to its limit first: a snapshot is taken while there is still room.
 ///
 /// # Errors
 /// [`Error::Refused`].

@@ -45,7 +45,7 @@ struct Directory {
 }
 
 impl Inputs {
-    /// Of a snapshot.
+    /// Lays out the machine of a snapshot.
     #[must_use]
     pub fn new(snapshot: &Snapshot) -> Self {
         let machine = snapshot.machine();
@@ -70,7 +70,7 @@ impl Inputs {
         })
     }
 
-    /// A policy at a cgroup, with the labels that it may see; and what is to be said of others.
+    /// Attaches a policy to a cgroup, with the labels that it trusts; returns a remark on each label that it does not.
     #[must_use]
     pub fn attach(&self, policy: &Policy, at: CgroupIndex) -> (Attached, Vec<String>) {
         let mut machine = self.machine.clone();

@@ -1,7 +1,6 @@
 //! A policy that is ready to be simulated, with its tests.
 //!
-//! Takes a checked policy and its object; both builds of it, the ordinary and the traced one, come of the same
-//! [`Checked`].
+//! Takes a checked policy and its object. The traced build is made of the same [`Checked`], when it is asked for.
 
 use oomc_abi::scenario::Test;
 use oomc_compiler::trace::Point;

@@ -98,7 +98,8 @@ fn decision_lines(suite: &Suite<'_>, decision: &Decision) -> Vec<String> {
     lines
 }
 
-/// Runs tests on all processors; gives them in the order in which they were to run.
+/// Runs tests, named by the places of their policy and of themselves, on all processors. Returns them in the order of
+/// `jobs`.
 #[must_use]
 pub fn run(
     kernel: &Kernel,

@@ -117,8 +117,9 @@ fn policies_are_compared_where_somebody_can_run_out_of_memory() {
         Settings { params: vec![(param, value)], ..Settings::default() }
     };
     let compared = |value| {
-        let sides = [side(POLICY, &Settings::default()), side(POLICY, &with(value))];
-        compare(&kernel, &inputs.machine, job, &places(&inputs.machine, job), &sides).expect("sound programs")
+        let (before, after) = (side(POLICY, &Settings::default()), side(POLICY, &with(value)));
+        compare(&kernel, &inputs.machine, job, &places(&inputs.machine, job), [&before, &after])
+            .expect("sound programs")
     };
     assert_eq!(compared(2 * MIB), []);
     let differences = compared(64 * MIB);

@@ -13,17 +13,17 @@ use crate::forecast::account;
 use crate::forecast::protections::protections;
 use crate::{Error, Forecast, Inputs, Suite, Traced};
 
-/// What a policy begins with, other than it says itself.
+/// Settings in place of the policy's own.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Params and their values.
+    /// Params that are set, with their values.
     pub params: Vec<(Param, i64)>,
-    /// Whether it only writes down what it would do.
+    /// Whether the policy only writes down what it would do; none: as it says itself.
     pub audit: Option<bool>,
 }
 
 impl Settings {
-    /// Gives them to a policy. Gives what is to be said of it.
+    /// Sets them; returns a remark on each param.
     pub fn apply(&self, attached: &mut Attached) -> Vec<String> {
         if let Some(audit) = self.audit {
             attached.set_audit(audit);
@@ -36,7 +36,7 @@ impl Settings {
     }
 }
 
-/// A policy that is tried on a machine.
+/// A policy, attached to a cgroup of a machine, and what it has counted so far.
 #[derive(Debug)]
 pub struct Trial<'k> {
     kernel: &'k Kernel,
@@ -102,7 +102,7 @@ impl<'k> Trial<'k> {
         Ok((forecast, answer))
     }
 
-    /// Victims are gone, and a limit that has risen stays so.
+    /// Goes on with the machine as the answer leaves it: victims are gone, and a limit that has risen stays so.
     pub fn go_on(&mut self, answer: &Answer) {
         let before = std::mem::replace(&mut self.inputs.machine, answer.decision.after.clone());
         // What was only there because memory had run out is not.

@@ -244,17 +244,7 @@ impl Insn {
                 let (raw, _) = Instruction::movx64(dst.encode(), src.encode()).encode();
                 return (with_off(raw, (size.bytes() * 8) as i16), None);
             }
-            Self::Alu { op, width, dst, src } => {
-                let (dst, code) = (dst.encode(), op.code());
-                let insn = match (width, src) {
-                    (Width::W64, Src::Reg(src)) => Instruction::alux64(dst, src.encode(), code),
-                    (Width::W32, Src::Reg(src)) => Instruction::alux32(dst, src.encode(), code),
-                    (Width::W64, Src::Imm(imm)) => Instruction::alu64(dst, imm, code),
-                    (Width::W32, Src::Imm(imm)) => Instruction::alu32(dst, imm, code),
-                };
-                let (raw, _) = insn.encode();
-                return (if op == AluOp::Sdiv { with_off(raw, 1) } else { raw }, None);
-            }
+            Self::Alu { op, width, dst, src } => return (encode_alu(op, width, dst, src), None),
             Self::Neg { width: Width::W64, dst } => {
                 Instruction::alu64(dst.encode(), 0, ArithmeticOperation::Neg)
             }
@@ -273,23 +263,9 @@ impl Insn {
             Self::Store { size, base, off, src: Src::Imm(imm) } => {
                 Instruction::store(base.encode(), off, i64::from(imm), memory_size(size))
             }
-            Self::Call(Callee::Helper(id)) => Instruction::call(id as u32),
-            Self::Call(Callee::Unresolved) => {
-                return (Instruction::call(u32::MAX).encode().0 | PSEUDO_CALL << 12, None);
-            }
-            Self::Call(Callee::Local(off)) => {
-                return (Instruction::call(off as u32).encode().0 | PSEUDO_CALL << 12, None);
-            }
-            Self::Call(Callee::Kfunc(id)) => {
-                return (Instruction::call(id as u32).encode().0 | PSEUDO_KFUNC_CALL << 12, None);
-            }
+            Self::Call(callee) => return (encode_call(callee), None),
             Self::JumpIf { cond, width, a, b, off } => {
-                let insn = match b {
-                    Src::Reg(b) => Instruction::jmp_ifx(a.encode(), jump_code(cond), b.encode(), off),
-                    Src::Imm(imm) => Instruction::jmp_if(a.encode(), jump_code(cond), i64::from(imm), off),
-                };
-                let (raw, _) = insn.encode();
-                return (if width == Width::W32 { raw & !CLASS | CLASS_JMP32 } else { raw }, None);
+                return (encode_jump_if(cond, width, a, b, off), None);
             }
             Self::Jump { off } => Instruction::jmp_abs(off),
             Self::Mark { point, object } => {
@@ -319,28 +295,10 @@ impl Insn {
         let raw = *code.first()?;
         let dst = Reg::new((raw >> 8 & 0xf) as u8)?;
         let src = Reg::new((raw >> 12 & 0xf) as u8)?;
-        let off = (raw >> 16) as u16 as i16;
-        let imm = (raw >> 32) as u32 as i32;
+        let (off, imm) = (offset(raw), immediate(raw));
         let operand = if raw & SRC_REG == 0 { Src::Imm(imm) } else { Src::Reg(src) };
         let insn = match raw & CLASS {
-            0x04 | CLASS_ALU64 => {
-                let width = if raw & CLASS == CLASS_ALU64 { Width::W64 } else { Width::W32 };
-                match raw & OP {
-                    0xb0 if off != 0 => {
-                        let size = Some([(8, Size::B1), (16, Size::B2), (32, Size::B4)])
-                            .and_then(|sizes| sizes.into_iter().find(|(bits, _)| *bits == off))?;
-                        Self::MovSx { size: size.1, dst, src }
-                    }
-                    0xb0 => Self::Mov { width, dst, src: operand },
-                    0x80 => Self::Neg { width, dst },
-                    code => {
-                        let op = *AluOp::ALL.iter().find(|op| {
-                            op.code() as u64 == code && (**op == AluOp::Sdiv) == (code == 0x30 && off == 1)
-                        })?;
-                        Self::Alu { op, width, dst, src: operand }
-                    }
-                }
-            }
+            0x04 | CLASS_ALU64 => Self::decode_alu(raw, dst, src, operand)?,
             0x00 if raw & 0xff == 0x18 => {
                 let high = code.get(1)? & 0xffff_ffff_0000_0000;
                 Self::Wide { dst, imm: (high | u64::from(imm as u32)) as i64 }
@@ -359,30 +317,55 @@ impl Insn {
             0x03 if raw & MODE == MODE_MEM => {
                 Self::Store { size: size_of(raw), base: dst, off, src: Src::Reg(src) }
             }
-            class @ (CLASS_JMP | CLASS_JMP32) => match (raw & OP, class) {
-                (0x00, CLASS_JMP) if imm != 0 => {
-                    let (point, object) = mark::decode(raw)?;
-                    Self::Mark { point, object: object.and_then(Reg::new) }
-                }
-                (0x00, CLASS_JMP) => Self::Jump { off },
-                (0x00, _) => Self::JumpLong { off: imm },
-                (0x80, CLASS_JMP) => Self::Call(match (u64::from(src.0), imm) {
-                    (0, id) => Callee::Helper(id),
-                    (PSEUDO_CALL, -1) => Callee::Unresolved,
-                    (PSEUDO_CALL, off) => Callee::Local(off),
-                    (PSEUDO_KFUNC_CALL, id) => Callee::Kfunc(id),
-                    _ => return None,
-                }),
-                (0x90, CLASS_JMP) => Self::Exit,
-                (code, _) => {
-                    let cond = *Cond::ALL.iter().find(|cond| jump_code(**cond) as u64 == code)?;
-                    let width = if class == CLASS_JMP { Width::W64 } else { Width::W32 };
-                    Self::JumpIf { cond, width, a: dst, b: operand, off }
-                }
-            },
+            CLASS_JMP | CLASS_JMP32 => Self::decode_jump(raw, dst, src, operand)?,
             _ => return None,
         };
         Some(insn)
+    }
+
+    fn decode_alu(raw: u64, dst: Reg, src: Reg, operand: Src<Reg>) -> Option<Self> {
+        let off = offset(raw);
+        let width = if raw & CLASS == CLASS_ALU64 { Width::W64 } else { Width::W32 };
+        Some(match raw & OP {
+            0xb0 if off != 0 => {
+                let sizes = [(8, Size::B1), (16, Size::B2), (32, Size::B4)];
+                let (_, size) = sizes.into_iter().find(|(bits, _)| *bits == off)?;
+                Self::MovSx { size, dst, src }
+            }
+            0xb0 => Self::Mov { width, dst, src: operand },
+            0x80 => Self::Neg { width, dst },
+            code => {
+                let op = *AluOp::ALL.iter().find(|op| {
+                    op.code() as u64 == code && (**op == AluOp::Sdiv) == (code == 0x30 && off == 1)
+                })?;
+                Self::Alu { op, width, dst, src: operand }
+            }
+        })
+    }
+
+    fn decode_jump(raw: u64, dst: Reg, src: Reg, operand: Src<Reg>) -> Option<Self> {
+        let (off, imm) = (offset(raw), immediate(raw));
+        Some(match (raw & OP, raw & CLASS) {
+            (0x00, CLASS_JMP) if imm != 0 => {
+                let (point, object) = mark::decode(raw)?;
+                Self::Mark { point, object: object.and_then(Reg::new) }
+            }
+            (0x00, CLASS_JMP) => Self::Jump { off },
+            (0x00, _) => Self::JumpLong { off: imm },
+            (0x80, CLASS_JMP) => Self::Call(match (u64::from(src.0), imm) {
+                (0, id) => Callee::Helper(id),
+                (PSEUDO_CALL, -1) => Callee::Unresolved,
+                (PSEUDO_CALL, off) => Callee::Local(off),
+                (PSEUDO_KFUNC_CALL, id) => Callee::Kfunc(id),
+                _ => return None,
+            }),
+            (0x90, CLASS_JMP) => Self::Exit,
+            (code, class) => {
+                let cond = *Cond::ALL.iter().find(|cond| jump_code(**cond) as u64 == code)?;
+                let width = if class == CLASS_JMP { Width::W64 } else { Width::W32 };
+                Self::JumpIf { cond, width, a: dst, b: operand, off }
+            }
+        })
     }
 
     /// One instruction of every form that [`Insn`] can express, several values of each field: what the
@@ -434,6 +417,48 @@ impl Insn {
         all.extend([0, 70_000, -70_000].map(|off| Self::Call(Callee::Local(off))));
         all
     }
+}
+
+/// The field `off`.
+fn offset(raw: u64) -> i16 {
+    (raw >> 16) as u16 as i16
+}
+
+/// The field `imm`.
+fn immediate(raw: u64) -> i32 {
+    (raw >> 32) as u32 as i32
+}
+
+fn encode_alu(op: AluOp, width: Width, dst: Reg, src: Src<Reg>) -> u64 {
+    let (dst, code) = (dst.encode(), op.code());
+    let insn = match (width, src) {
+        (Width::W64, Src::Reg(src)) => Instruction::alux64(dst, src.encode(), code),
+        (Width::W32, Src::Reg(src)) => Instruction::alux32(dst, src.encode(), code),
+        (Width::W64, Src::Imm(imm)) => Instruction::alu64(dst, imm, code),
+        (Width::W32, Src::Imm(imm)) => Instruction::alu32(dst, imm, code),
+    };
+    let (raw, _) = insn.encode();
+    if op == AluOp::Sdiv { with_off(raw, 1) } else { raw }
+}
+
+fn encode_call(callee: Callee) -> u64 {
+    let (imm, pseudo) = match callee {
+        Callee::Helper(id) => (id as u32, 0),
+        Callee::Unresolved => (u32::MAX, PSEUDO_CALL),
+        Callee::Local(off) => (off as u32, PSEUDO_CALL),
+        Callee::Kfunc(id) => (id as u32, PSEUDO_KFUNC_CALL),
+    };
+    let (raw, _) = Instruction::call(imm).encode();
+    raw | pseudo << 12
+}
+
+fn encode_jump_if(cond: Cond, width: Width, a: Reg, b: Src<Reg>, off: i16) -> u64 {
+    let insn = match b {
+        Src::Reg(b) => Instruction::jmp_ifx(a.encode(), jump_code(cond), b.encode(), off),
+        Src::Imm(imm) => Instruction::jmp_if(a.encode(), jump_code(cond), i64::from(imm), off),
+    };
+    let (raw, _) = insn.encode();
+    if width == Width::W32 { raw & !CLASS | CLASS_JMP32 } else { raw }
 }
 
 fn jump_code(cond: Cond) -> JumpOperation {

@@ -241,23 +241,11 @@ impl Rewrite<'_> {
         let width = Width::W64;
         match *inst {
             VInst::Arguments { .. } => {}
-            VInst::Mov { imm, core, .. } => {
-                body.with_core(Insn::Mov { width, dst: operands.next()?, src: Src::Imm(imm) }, core);
-            }
-            VInst::Mov32 { imm, .. } => {
-                body.push(Insn::Mov { width: Width::W32, dst: operands.next()?, src: Src::Imm(imm) });
-            }
-            VInst::Wide { imm, .. } => body.push(Insn::Wide { dst: operands.next()?, imm }),
-            VInst::Address { symbol, offset, .. } => {
-                // The low half alone is the addend: a negative one would not stay in it.
-                let imm = i64::from(offset as u32);
-                body.with_reloc(Insn::Wide { dst: operands.next()?, imm }, symbol);
-            }
-            VInst::FrameAddress { off, .. } => {
-                let dst = operands.next()?;
-                body.push(Insn::Mov { width, dst, src: Src::Reg(Reg::FRAME) });
-                body.push(Insn::Alu { op: insn::AluOp::Add, width, dst, src: Src::Imm(off) });
-            }
+            VInst::Mov { .. }
+            | VInst::Mov32 { .. }
+            | VInst::Wide { .. }
+            | VInst::Address { .. }
+            | VInst::FrameAddress { .. } => constant(inst, operands.next()?, body)?,
             VInst::Alu { op, b, core, .. } => {
                 operands.next()?;
                 let src = operands.source(b)?;
@@ -297,6 +285,26 @@ impl Rewrite<'_> {
         }
         Ok(None)
     }
+}
+
+/// Writes an instruction that reads no register.
+fn constant(inst: &VInst, dst: Reg, body: &mut Body<'_>) -> Result<(), Error> {
+    let width = Width::W64;
+    match *inst {
+        VInst::Mov { imm, core, .. } => body.with_core(Insn::Mov { width, dst, src: Src::Imm(imm) }, core),
+        VInst::Mov32 { imm, .. } => body.push(Insn::Mov { width: Width::W32, dst, src: Src::Imm(imm) }),
+        VInst::Wide { imm, .. } => body.push(Insn::Wide { dst, imm }),
+        VInst::Address { symbol, offset, .. } => {
+            // The low half alone is the addend: a negative one would not stay in it.
+            body.with_reloc(Insn::Wide { dst, imm: i64::from(offset as u32) }, symbol);
+        }
+        VInst::FrameAddress { off, .. } => {
+            body.push(Insn::Mov { width, dst, src: Src::Reg(Reg::FRAME) });
+            body.push(Insn::Alu { op: insn::AluOp::Add, width, dst, src: Src::Imm(off) });
+        }
+        _ => return Err(Error::Internal("an instruction that reads registers is a constant")),
+    }
+    Ok(())
 }
 
 fn call(callee: Callee, body: &mut Body<'_>) {

@@ -128,7 +128,7 @@ pub struct Row {
 }
 
 macro_rules! opcodes {
-    ($( $name:literal $op:ident ($($part:ident: $kind:ident),*) $gives:ident $effect:ident { $($data:tt)* } )*) => {
+    ($( $name:literal $op:ident $gives:ident $effect:ident ($($part:ident: $kind:ident),*) { $($data:tt)* } )*) => {
         /// The name of a variant of [`InstData`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[expect(missing_docs, reason = "each is described where InstData is")]
@@ -197,35 +197,47 @@ macro_rules! opcodes {
 }
 
 opcodes! {
-    // name      opcode      operands                                             gives          effect    instruction
-    "iconst"      Iconst      (imm: Constant)                                      NumberOrNull   Constant  { Iconst(imm) }
-    ""            Binary      (op: Operator, a: Number, b: NumberOrImm)            Number         Pure      { Binary(op, a, b) }
-    "sext"        SignExtend  (size: Width, a: Number)                             Number         Pure      { SignExtend(size, a) }
-    "load.ctx"    LoadCtx     (word: Word)                                         Pointer        Reads     { LoadCtx(word) }
-    "param"       Param       (at: Parameter)                                      Parameter      Reads     { Param(at) }
-    "load"        Load        (size: Width, ptr: Pointer, offset: Offset)          NumberOrParked Reads     { Load { size, ptr, offset } }
-    "store"       Store       (size: Width, ptr: Pointer, offset: Offset, value: Stored) Nothing  Writes    { Store { size, ptr, offset, value } }
-    "load.field"  LoadField   (ptr: Pointer, field: Field)                         Number         Reads     { LoadField { ptr, field } }
-    "load.ptr"    LoadPtr     (ptr: Pointer, field: Field)                         Pointer        Reads     { LoadPtr { ptr, field } }
-    "field.addr"  FieldAddr   (ptr: Pointer, field: Field)                         Pointer        Pure      { FieldAddr { ptr, field } }
-    "field."      FieldFact   (fact: Fact, field: Field)                           Number         Constant  { FieldFact(fact, field) }
-    "field.exists" FieldExists (field: Field)                                      Number         Constant  { FieldExists(field) }
-    "enum.value"  EnumValue   (of: Enumerator)                                     Number         Constant  { EnumValue(of) }
-    "enum.exists" EnumExists  (of: Enumerator)                                     Number         Constant  { EnumExists(of) }
-    "type.id"     TypeId      (ty: Type)                                           Number         Constant  { TypeId(ty) }
-    "ksym.addr"   KsymAddr    (ksym: Ksym)                                         Pointer        Constant  { KsymAddr(ksym) }
-    "kfunc.addr"  KfuncAddr   (kfunc: Kfunc)                                       Pointer        Constant  { KfuncAddr(kfunc) }
-    "stack.addr"  StackAddr   (slot: Slot)                                         Pointer        Constant  { StackAddr(slot) }
-    "map.addr"    MapAddr     (map: Map)                                           Pointer        Constant  { MapAddr(map) }
-    "global.addr" GlobalAddr  (global: Global, offset: Byte)                       Pointer        Constant  { GlobalAddr { global, offset } }
-    "ptr.add"     PtrAdd      (ptr: Pointer, value: Number)                        Pointer        Pure      { PtrAdd(ptr, value) }
-    "call"        Call        (kfunc: Kfunc, args: Arguments)                      Called         Calls     { Call { kfunc, args } }
-    "call"        CallHelper  (helper: Helper, args: Arguments)                    Called         Calls     { CallHelper { helper, args } }
-    "call"        CallFunc    (func: Function, args: Arguments)                    Called         Calls     { CallFunc { func, args } }
-    "mark"        Mark        (point: Point, object: Object)                       Nothing        Marks     { Mark { point, object } }
-    "jump"        Jump        (to: Target)                                         Nothing        Ends      { Jump(to) }
-    "br"          Branch      (cond: Condition, a: Compared, b: ComparedWith, then: Target, otherwise: Target) Nothing Ends { Branch { cond, a, b, then, otherwise } }
-    "return"      Return      (value: NumberOrImm)                                 Nothing        Ends      { Return(value) }
+    // name         opcode       gives           effect    operands, and the instruction made of them
+    "iconst"       Iconst      NumberOrNull   Constant  (imm: Constant) { Iconst(imm) }
+    ""             Binary      Number         Pure      (op: Operator, a: Number, b: NumberOrImm)
+                                                        { Binary(op, a, b) }
+    "sext"         SignExtend  Number         Pure      (size: Width, a: Number) { SignExtend(size, a) }
+    "load.ctx"     LoadCtx     Pointer        Reads     (word: Word) { LoadCtx(word) }
+    "param"        Param       Parameter      Reads     (at: Parameter) { Param(at) }
+    "load"         Load        NumberOrParked Reads     (size: Width, ptr: Pointer, offset: Offset)
+                                                        { Load { size, ptr, offset } }
+    "store"        Store       Nothing        Writes    (size: Width, ptr: Pointer, offset: Offset, value: Stored)
+                                                        { Store { size, ptr, offset, value } }
+    "load.field"   LoadField   Number         Reads     (ptr: Pointer, field: Field)
+                                                        { LoadField { ptr, field } }
+    "load.ptr"     LoadPtr     Pointer        Reads     (ptr: Pointer, field: Field)
+                                                        { LoadPtr { ptr, field } }
+    "field.addr"   FieldAddr   Pointer        Pure      (ptr: Pointer, field: Field)
+                                                        { FieldAddr { ptr, field } }
+    "field."       FieldFact   Number         Constant  (fact: Fact, field: Field) { FieldFact(fact, field) }
+    "field.exists" FieldExists Number         Constant  (field: Field) { FieldExists(field) }
+    "enum.value"   EnumValue   Number         Constant  (of: Enumerator) { EnumValue(of) }
+    "enum.exists"  EnumExists  Number         Constant  (of: Enumerator) { EnumExists(of) }
+    "type.id"      TypeId      Number         Constant  (ty: Type) { TypeId(ty) }
+    "ksym.addr"    KsymAddr    Pointer        Constant  (ksym: Ksym) { KsymAddr(ksym) }
+    "kfunc.addr"   KfuncAddr   Pointer        Constant  (kfunc: Kfunc) { KfuncAddr(kfunc) }
+    "stack.addr"   StackAddr   Pointer        Constant  (slot: Slot) { StackAddr(slot) }
+    "map.addr"     MapAddr     Pointer        Constant  (map: Map) { MapAddr(map) }
+    "global.addr"  GlobalAddr  Pointer        Constant  (global: Global, offset: Byte)
+                                                        { GlobalAddr { global, offset } }
+    "ptr.add"      PtrAdd      Pointer        Pure      (ptr: Pointer, value: Number) { PtrAdd(ptr, value) }
+    "call"         Call        Called         Calls     (kfunc: Kfunc, args: Arguments)
+                                                        { Call { kfunc, args } }
+    "call"         CallHelper  Called         Calls     (helper: Helper, args: Arguments)
+                                                        { CallHelper { helper, args } }
+    "call"         CallFunc    Called         Calls     (func: Function, args: Arguments)
+                                                        { CallFunc { func, args } }
+    "mark"         Mark        Nothing        Marks     (point: Point, object: Object)
+                                                        { Mark { point, object } }
+    "jump"         Jump        Nothing        Ends      (to: Target) { Jump(to) }
+    "br"           Branch      Nothing        Ends      (cond: Condition, a: Compared, b: ComparedWith, then: Target, otherwise: Target)
+                                                        { Branch { cond, a, b, then, otherwise } }
+    "return"       Return      Nothing        Ends      (value: NumberOrImm) { Return(value) }
 }
 
 /// An operand of any kind.

@@ -16,6 +16,10 @@ impl Lower<'_> {
         let Some(expr) = policy.exprs.get(id) else { return };
         let outer = self.b.set_span(expr.span);
         match &expr.kind {
+            _ if self.per_cgroup.contains_key(&id) => {
+                let value = self.expr(id, unknown);
+                self.b.branch(Cond::Ne, value, imm(0), yes, no);
+            }
             ExprKind::Int(value) => self.b.jump(if *value == 0 { no } else { yes }, &[]),
             ExprKind::Not(inner) => self.cond(*inner, no, yes, unknown),
             ExprKind::And(left, right) => {

@@ -1,13 +1,70 @@
 //! Expressions as numbers. A missing value leaves to a block that the caller names.
 
 use super::field::Item;
+use super::scratch::Cell;
 use super::{Lower, imm};
 use crate::hir::{Anchor, ArithOp, Expr, ExprId, ExprKind, RawValue, Subject, Ty};
 use crate::ir::{Block, Cond, Type, Value};
 
+/// Where a value is remembered for the processes of a cgroup.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remembered {
+    /// 0: nobody asked, [`THERE`] or [`ABSENT`].
+    state: Cell,
+    value: Cell,
+}
+
+const THERE: i32 = 1;
+const ABSENT: i32 = 2;
+
 impl Lower<'_> {
     /// The value of a number or a bool; goes to `missing` if there is none.
     pub(super) fn expr(&mut self, expr: ExprId, missing: Block) -> Value {
+        match self.per_cgroup.remove(&expr) {
+            Some(remembered) => {
+                let value = self.remembered(expr, remembered, missing);
+                self.per_cgroup.insert(expr, remembered);
+                value
+            }
+            None => self.expr_here(expr, missing),
+        }
+    }
+
+    /// The value of an expression that is found out once for the present cgroup.
+    fn remembered(&mut self, expr: ExprId, remembered: Remembered, missing: Block) -> Value {
+        let (fresh, absent, known) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let state = self.get(remembered.state);
+        self.b.branch(Cond::Eq, state, imm(0), fresh, known);
+        self.b.switch_to(fresh);
+        let value = self.expr_here(expr, absent);
+        self.put(remembered.value, value);
+        self.put_imm(remembered.state, THERE);
+        self.b.jump(known, &[]);
+        self.b.switch_to(absent);
+        self.put_imm(remembered.state, ABSENT);
+        self.b.jump(known, &[]);
+        self.b.switch_to(known);
+        let state = self.get(remembered.state);
+        self.leave_if(Cond::Eq, state, imm(i64::from(ABSENT)), missing);
+        self.get(remembered.value)
+    }
+
+    /// From here on nothing is known of a cgroup.
+    pub(super) fn forget(&mut self, exprs: &[ExprId]) {
+        for expr in exprs {
+            let remembered = match self.per_cgroup.get(expr) {
+                Some(remembered) => *remembered,
+                None => {
+                    let remembered = Remembered { state: self.cell(), value: self.cell() };
+                    self.per_cgroup.insert(*expr, remembered);
+                    remembered
+                }
+            };
+            self.put_imm(remembered.state, 0);
+        }
+    }
+
+    fn expr_here(&mut self, expr: ExprId, missing: Block) -> Value {
         let policy = self.policy;
         let Some(expr_data) = policy.exprs.get(expr) else { return self.int(0) };
         let outer = self.b.set_span(expr_data.span);

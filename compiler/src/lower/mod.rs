@@ -170,6 +170,8 @@ struct Lower<'a> {
     /// Where a walk writes down a victim in flight.
     victim: Option<flight::Victim>,
     ties: rank::Ties,
+    /// Expressions that are found out once for the present cgroup, and where.
+    per_cgroup: HashMap<crate::hir::ExprId, expr::Remembered>,
     /// What should be impossible, and was found: a bug of the compiler.
     fault: Option<&'static str>,
 }
@@ -221,6 +223,7 @@ impl<'a> Lower<'a> {
             rankings: HashMap::new(),
             victim: None,
             ties,
+            per_cgroup: HashMap::new(),
             fault: None,
         }
     }

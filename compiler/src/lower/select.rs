@@ -186,6 +186,9 @@ impl Lower<'_> {
             self.put_imm(memo.above, 0);
             self.put_imm(memo.group, 0);
         }
+        for line in lines {
+            self.forget(&line.track.per_cgroup);
+        }
         if lines.iter().any(|line| matches!(line.of, plan::Selector::Kill(_))) {
             self.class_of_cgroup(memcg);
         }
@@ -198,6 +201,9 @@ impl Lower<'_> {
         }
         for line in &units {
             self.offer_unit(line, memcg, memo, look.is_some());
+        }
+        for expr in lines.iter().flat_map(|line| &line.track.per_cgroup) {
+            self.per_cgroup.remove(expr);
         }
     }
 
@@ -296,9 +302,10 @@ impl Lower<'_> {
                         s.leave_if(Cond::Eq, member, imm(0), next);
                     }
                     s.bind(line.selection.binder, task);
-                    let seen = look.is_some();
-                    let steps = line.track.steps.iter().filter(|step| !(seen && **step == Step::Living));
-                    steps.for_each(|step| s.process_step(*step, line, task, memcg, memo, next));
+                    line.track
+                        .steps
+                        .iter()
+                        .for_each(|step| s.process_step(*step, line, task, memcg, memo, next));
                     s.b.jump(next, &[]);
                     s.b.switch_to(next);
                 }

@@ -33,17 +33,18 @@ pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
         let name = builder.string(&elf::code_section(at));
         let start: &mut u32 = starts.entry(name).or_default();
 
-        section(&mut ext.funcs, name).push(FuncInfo { insn: *start, type_id });
+        add(&mut ext.funcs, name, [FuncInfo { insn: *start, type_id }]);
         let lines = lines(program, module, file, &mut builder)?.into_iter();
-        section(&mut ext.lines, name).extend(lines.map(|line| LineInfo { insn: *start + line.insn, ..line }));
+        add(&mut ext.lines, name, lines.map(|line| LineInfo { insn: *start + line.insn, ..line }));
 
         let mut code = program.code.clone();
-        let records = section(&mut ext.relos, name);
+        let mut records = Vec::with_capacity(relos.len());
         for relo in relos {
             hold(&mut code, relo.insn, relo.value).ok_or(Error::Instruction(relo.insn))?;
             let (insn, access) = (*start + relo.insn, builder.string(&relo.access));
             records.push(CoreRelo { insn, type_id: relo.type_id, access, kind: relo.kind as u32 });
         }
+        add(&mut ext.relos, name, records);
         *start += code.len() as u32;
         codes.push(code);
     }
@@ -55,14 +56,11 @@ pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
     Ok(Bytes { btf: builder.finish(), ext: oomc_abi::btf::ext::write(&ext), codes })
 }
 
-/// The records of a section, which is the last one or a new one.
-fn section<T>(sections: &mut Vec<Section<T>>, name: u32) -> &mut Vec<T> {
-    if sections.last().is_none_or(|last| last.name != name) {
-        sections.push(Section { name, records: Vec::new() });
-    }
+/// Adds records to a section, which is the last one or a new one.
+fn add<T>(sections: &mut Vec<Section<T>>, name: u32, records: impl IntoIterator<Item = T>) {
     match sections.last_mut() {
-        Some(last) => &mut last.records,
-        None => unreachable!("one was added"),
+        Some(last) if last.name == name => last.records.extend(records),
+        _ => sections.push(Section { name, records: records.into_iter().collect() }),
     }
 }
 
@@ -94,8 +92,7 @@ fn lines(
 const LINE_MAX: usize = 240;
 
 fn start(line: &str) -> &str {
-    let end = (0..=line.len().min(LINE_MAX)).rev().find(|at| line.is_char_boundary(*at));
-    line.get(..end.unwrap_or(0)).unwrap_or("")
+    line.split_at(line.floor_char_boundary(LINE_MAX)).0
 }
 
 /// Puts a fact into an instruction: the immediate of an operation or a wide load, the offset of an access.

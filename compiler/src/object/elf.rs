@@ -1,6 +1,7 @@
 //! Sections, symbols and relocations.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use object::elf::RelocationType;
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
@@ -71,172 +72,242 @@ pub(super) fn sections(refs: &ir::Refs) -> Vec<GlobalSection> {
     sections
 }
 
-pub(super) fn write(module: &Module<'_>, kfuncs: &[KfuncId], bytes: &Bytes) -> Result<Vec<u8>, Error> {
-    let mut out = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
-    let mut add = |name: &str, kind, data: &[u8], align| {
-        let section = out.add_section(Vec::new(), name.into(), kind);
-        out.set_section_data(section, data.to_vec(), align);
-        section
+pub(super) fn write<'m>(
+    module: &'m Module<'m>,
+    kfuncs: &[KfuncId],
+    bytes: &'m Bytes,
+) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer {
+        out: Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little),
+        module,
+        symbols: HashMap::new(),
     };
-    let flat = |codes: &[Vec<u64>]| -> Vec<u8> {
-        codes.iter().flatten().flat_map(|word| word.to_le_bytes()).collect()
-    };
+    // First all sections, then all symbols: so they have been numbered since the first version.
     let (callback, functions) = bytes.codes.split_at(bytes.codes.len().min(1));
-    let program = add(&program_section(), SectionKind::Text, &flat(callback), 8);
-    let text = match functions {
-        [] => program,
-        _ => add(FUNCTIONS_SECTION, SectionKind::Text, &flat(functions), 8),
-    };
-    let ops = add(struct_ops::SECTION, SectionKind::Data, &struct_ops::image(module.ops_name), 8);
-    let license = add("license", SectionKind::Data, LICENSE, 1);
+    let program = writer.code(&program_section(), callback);
+    let text = if functions.is_empty() { program } else { writer.code(FUNCTIONS_SECTION, functions) };
+    let ops = writer.add(struct_ops::SECTION, SectionKind::Data, struct_ops::image(module.ops_name), 8);
+    let license = writer.add("license", SectionKind::Data, LICENSE, 1);
+    let globals = writer.globals()?;
+    let maps = writer.maps();
+    writer.descriptions(bytes)?;
 
-    let mut globals = Vec::new();
-    for section in sections(module.refs) {
-        let zero = section.name.starts_with(".bss");
-        let kind = match section.name.as_str() {
-            _ if zero => SectionKind::UninitializedData,
-            name if name.starts_with(".rodata") => SectionKind::ReadOnlyData,
-            _ => SectionKind::Data,
-        };
-        let id = out.add_section(Vec::new(), section.name.clone().into(), kind);
-        if zero {
-            out.append_section_bss(id, u64::from(section.size), 8);
-        } else {
-            let mut data = vec![0; section.size as usize];
-            for (global, at) in &section.globals {
-                let from = &module.refs.globals[*global].data;
-                if let Some(to) = data.get_mut(*at as usize..*at as usize + from.len()) {
-                    to.copy_from_slice(from);
-                }
-            }
-            out.set_section_data(id, data, 8);
-        }
-        globals.extend(section.globals.iter().map(|(global, at)| (*global, id, *at)));
-    }
-
-    let mut map_places = Vec::new();
-    let mut map_bytes = 0;
-    for (map, data) in super::maps(module) {
-        let size = btf::map_definition_size(data);
-        map_places.push((map, data, map_bytes, size));
-        map_bytes += size;
-    }
-    let map_section = (map_bytes > 0).then(|| {
-        let id = out.add_section(Vec::new(), super::MAPS.into(), SectionKind::Data);
-        out.set_section_data(id, vec![0; map_bytes as usize], 8);
-        id
-    });
-
-    for (name, data) in [
-        (".BTF", bytes.btf.as_slice()),
-        (".BTF.ext", &bytes.ext),
-        (".oomc.source", module.source.text.as_bytes()),
-        (".oomc.meta", meta::text(module).as_bytes()),
-    ] {
-        let section = out.add_section(Vec::new(), name.into(), SectionKind::Other);
-        out.set_section_data(section, data.to_vec(), if name.starts_with(".BTF") { 4 } else { 1 });
-    }
-
-    let size = flat(callback).len() as u64;
-    let entry = define(&mut out, OOM.callback, SymbolKind::Text, program, 0, size);
+    let size = length(callback);
+    let entry = writer.define(OOM.callback, SymbolKind::Text, program, 0, size);
     let mut places = vec![(program, 0)];
-    let mut symbols = Vec::new();
-    let mut at = 0;
-    for ((func, signature), code) in module.refs.functions.iter().zip(functions) {
-        let size = code.len() as u64 * 8;
-        let symbol = define(&mut out, &signature.name, SymbolKind::Text, text, at, size);
-        symbols.push((RelocTarget::Func(func), symbol));
-        places.push((text, at));
-        at += size;
+    places.extend(writer.functions(text, functions));
+    writer.define(struct_ops::SYMBOL, SymbolKind::Data, ops, 0, u64::from(struct_ops::SIZE));
+    writer.define(LICENSE_SYMBOL, SymbolKind::Data, license, 0, LICENSE.len() as u64);
+    for (target, name, section, at, size) in globals.into_iter().chain(maps) {
+        let symbol = writer.define(name, SymbolKind::Data, section, at, size);
+        writer.symbols.insert(target, symbol);
     }
-    define(&mut out, struct_ops::SYMBOL, SymbolKind::Data, ops, 0, u64::from(struct_ops::SIZE));
-    define(&mut out, LICENSE_SYMBOL, SymbolKind::Data, license, 0, LICENSE.len() as u64);
-    for (global, section, at) in globals {
-        let data = &module.refs.globals[global];
-        let size = data.data.len() as u64;
-        let symbol = define(&mut out, &data.name, SymbolKind::Data, section, u64::from(at), size);
-        symbols.push((RelocTarget::Global(global), symbol));
-    }
-    for (map, data, at, size) in map_places {
-        if let Some(section) = map_section {
-            let (at, size) = (u64::from(at), u64::from(size));
-            let symbol = define(&mut out, &data.name, SymbolKind::Data, section, at, size);
-            symbols.push((RelocTarget::Map(map), symbol));
-        }
-    }
-    for kfunc in kfuncs {
-        let row = kfunc.row();
-        // Who looks whether a function is there can do without.
-        let weak = module
-            .programs
-            .iter()
-            .flat_map(|program| &program.relocs)
-            .any(|reloc| reloc.target == RelocTarget::KfuncAddr(*kfunc));
-        let symbol = declare(&mut out, row.name, weak);
-        symbols.extend([(RelocTarget::Kfunc(*kfunc), symbol), (RelocTarget::KfuncAddr(*kfunc), symbol)]);
-    }
-    for ksym in ksyms(module.programs) {
-        let symbol = declare(&mut out, &module.refs.ksyms[ksym], true);
-        symbols.push((RelocTarget::Ksym(ksym), symbol));
+    writer.kernel_symbols(kfuncs);
+
+    writer.relocate(ops, 0, entry, R_BPF_64_ABS64)?;
+    writer.relocations(&places)?;
+    writer.out.write().map_err(|error| Error::Elf(error.to_string()))
+}
+
+/// Bytes of code.
+fn length(codes: &[Vec<u64>]) -> u64 {
+    codes.iter().map(|code| code.len() as u64 * 8).sum()
+}
+
+/// A piece of data that gets a symbol: what it is, its name, its section, where it begins, how long it is.
+type Datum<'m> = (RelocTarget, &'m str, SectionId, u64, u64);
+
+struct Writer<'m> {
+    out: Object<'m>,
+    module: &'m Module<'m>,
+    /// The symbol that relocations refer to.
+    symbols: HashMap<RelocTarget, SymbolId>,
+}
+
+impl<'m> Writer<'m> {
+    fn add(
+        &mut self,
+        name: &str,
+        kind: SectionKind,
+        data: impl Into<Cow<'m, [u8]>>,
+        align: u64,
+    ) -> SectionId {
+        let section = self.out.add_section(Vec::new(), name.into(), kind);
+        self.out.set_section_data(section, data, align);
+        section
     }
 
-    let mut relocate = |section, offset, symbol, r_type| {
+    fn code(&mut self, name: &str, codes: &[Vec<u64>]) -> SectionId {
+        let words = codes.iter().flatten();
+        let mut data = Vec::with_capacity(codes.iter().map(|code| code.len() * 8).sum());
+        words.for_each(|word| data.extend_from_slice(&word.to_le_bytes()));
+        self.add(name, SectionKind::Text, data, 8)
+    }
+
+    /// Sections of globals.
+    fn globals(&mut self) -> Result<Vec<Datum<'m>>, Error> {
+        let refs = self.module.refs;
+        let mut globals = Vec::new();
+        for section in sections(refs) {
+            let zero = section.name.starts_with(".bss");
+            let kind = match section.name.as_str() {
+                _ if zero => SectionKind::UninitializedData,
+                name if name.starts_with(".rodata") => SectionKind::ReadOnlyData,
+                _ => SectionKind::Data,
+            };
+            let id = self.out.add_section(Vec::new(), section.name.clone().into(), kind);
+            if zero {
+                self.out.append_section_bss(id, u64::from(section.size), 8);
+            } else {
+                self.out.set_section_data(id, section_data(refs, &section)?, 8);
+            }
+            globals.extend(section.globals.iter().map(|(global, at)| {
+                let data = &refs.globals[*global];
+                let (at, size) = (u64::from(*at), data.data.len() as u64);
+                (RelocTarget::Global(*global), data.name.as_str(), id, at, size)
+            }));
+        }
+        Ok(globals)
+    }
+
+    /// The section of maps; none without a map.
+    fn maps(&mut self) -> Vec<Datum<'m>> {
+        let maps: Vec<_> = super::maps(self.module).collect();
+        let bytes = maps.iter().map(|(_, data)| u64::from(btf::map_definition_size(data))).sum::<u64>();
+        if bytes == 0 {
+            return Vec::new();
+        }
+        let section = self.add(super::MAPS, SectionKind::Data, vec![0; bytes as usize], 8);
+        let mut end = 0;
+        let place = |(map, data): (ir::MapRef, &'m ir::MapData)| {
+            let (at, size) = (end, u64::from(btf::map_definition_size(data)));
+            end += size;
+            (RelocTarget::Map(map), data.name.as_str(), section, at, size)
+        };
+        maps.into_iter().map(place).collect()
+    }
+
+    /// What tells loaders and readers of the rest.
+    fn descriptions(&mut self, bytes: &'m Bytes) -> Result<(), Error> {
+        let source = self.module.source.text.as_bytes();
+        let meta = meta::text(self.module)?.into_bytes();
+        self.add(".BTF", SectionKind::Other, bytes.btf.as_slice(), 4);
+        self.add(".BTF.ext", SectionKind::Other, bytes.ext.as_slice(), 4);
+        self.add(".oomc.source", SectionKind::Other, source, 1);
+        self.add(".oomc.meta", SectionKind::Other, meta, 1);
+        Ok(())
+    }
+
+    /// Symbols of the functions behind the callback; gives where each lies.
+    fn functions(&mut self, section: SectionId, codes: &[Vec<u64>]) -> Vec<(SectionId, u64)> {
+        let mut places = Vec::with_capacity(codes.len());
+        let mut at = 0;
+        for ((func, signature), code) in self.module.refs.functions.iter().zip(codes) {
+            let size = code.len() as u64 * 8;
+            let symbol = self.define(&signature.name, SymbolKind::Text, section, at, size);
+            self.symbols.insert(RelocTarget::Func(func), symbol);
+            places.push((section, at));
+            at += size;
+        }
+        places
+    }
+
+    /// Kernel functions and variables.
+    fn kernel_symbols(&mut self, kfuncs: &[KfuncId]) {
+        let programs = self.module.programs;
+        // Who looks whether a function is there can do without.
+        let weak: HashSet<KfuncId> = super::first_uses(programs, |target| match target {
+            RelocTarget::KfuncAddr(kfunc) => Some(kfunc),
+            _ => None,
+        })
+        .into_iter()
+        .collect();
+        for kfunc in kfuncs {
+            let symbol = self.declare(kfunc.row().name, weak.contains(kfunc));
+            self.symbols.insert(RelocTarget::Kfunc(*kfunc), symbol);
+            self.symbols.insert(RelocTarget::KfuncAddr(*kfunc), symbol);
+        }
+        for ksym in ksyms(programs) {
+            let symbol = self.declare(&self.module.refs.ksyms[ksym], true);
+            self.symbols.insert(RelocTarget::Ksym(ksym), symbol);
+        }
+    }
+
+    /// The relocations of each program, which lies at its place.
+    fn relocations(&mut self, places: &[(SectionId, u64)]) -> Result<(), Error> {
+        for (program, (section, start)) in self.module.programs.iter().zip(places) {
+            for reloc in &program.relocs {
+                let symbol = self.symbols.get(&reloc.target).copied();
+                let symbol = symbol.ok_or(Error::Instruction(reloc.insn))?;
+                let r_type = match reloc.target {
+                    RelocTarget::Kfunc(_) | RelocTarget::Func(_) => R_BPF_64_32,
+                    RelocTarget::KfuncAddr(_)
+                    | RelocTarget::Global(_)
+                    | RelocTarget::Ksym(_)
+                    | RelocTarget::Map(_) => R_BPF_64_64,
+                };
+                self.relocate(*section, start + u64::from(reloc.insn) * 8, symbol, r_type)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn relocate(
+        &mut self,
+        section: SectionId,
+        offset: u64,
+        symbol: SymbolId,
+        r_type: u32,
+    ) -> Result<(), Error> {
         let flags = RelocationFlags::Elf { r_type: RelocationType(r_type) };
         // The addend stays 0: the writer would put another one over the instruction's bytes.
-        out.add_relocation(section, Relocation { offset, symbol, addend: 0, flags })
-            .map_err(|error| Error::Elf(error.to_string()))
-    };
-    relocate(ops, 0, entry, R_BPF_64_ABS64)?;
-    let symbols: HashMap<RelocTarget, SymbolId> = symbols.into_iter().collect();
-    let relocs = module.programs.iter().zip(places);
-    for (reloc, (section, start)) in
-        relocs.flat_map(|(program, place)| program.relocs.iter().map(move |reloc| (reloc, place)))
-    {
-        let symbol = symbols.get(&reloc.target).copied();
-        let symbol = symbol.ok_or(Error::Instruction(reloc.insn))?;
-        let r_type = match reloc.target {
-            RelocTarget::Kfunc(_) | RelocTarget::Func(_) => R_BPF_64_32,
-            RelocTarget::KfuncAddr(_)
-            | RelocTarget::Global(_)
-            | RelocTarget::Ksym(_)
-            | RelocTarget::Map(_) => R_BPF_64_64,
-        };
-        relocate(section, start + u64::from(reloc.insn) * 8, symbol, r_type)?;
+        let relocation = Relocation { offset, symbol, addend: 0, flags };
+        self.out.add_relocation(section, relocation).map_err(|error| Error::Elf(error.to_string()))
     }
-    out.write().map_err(|error| Error::Elf(error.to_string()))
+
+    /// A global symbol of default visibility: libbpf turns hidden variables into static ones.
+    fn define(
+        &mut self,
+        name: &str,
+        kind: SymbolKind,
+        section: SectionId,
+        value: u64,
+        size: u64,
+    ) -> SymbolId {
+        self.out.add_symbol(Symbol {
+            name: name.into(),
+            value,
+            size,
+            kind,
+            scope: SymbolScope::Dynamic,
+            weak: false,
+            section: SymbolSection::Section(section),
+            flags: SymbolFlags::None,
+        })
+    }
+
+    /// An undefined symbol without a type, the only form in which libbpf takes one for a ksym.
+    fn declare(&mut self, name: &str, weak: bool) -> SymbolId {
+        self.out.add_symbol(Symbol {
+            name: name.into(),
+            value: 0,
+            size: 0,
+            kind: SymbolKind::Unknown,
+            scope: SymbolScope::Unknown,
+            weak,
+            section: SymbolSection::Undefined,
+            flags: SymbolFlags::None,
+        })
+    }
 }
 
-/// A global symbol of default visibility: libbpf turns hidden variables into static ones.
-fn define(
-    out: &mut Object<'_>,
-    name: &str,
-    kind: SymbolKind,
-    section: SectionId,
-    value: u64,
-    size: u64,
-) -> SymbolId {
-    out.add_symbol(Symbol {
-        name: name.into(),
-        value,
-        size,
-        kind,
-        scope: SymbolScope::Dynamic,
-        weak: false,
-        section: SymbolSection::Section(section),
-        flags: SymbolFlags::None,
-    })
-}
-
-/// An undefined symbol without a type, the only form in which libbpf takes one for a ksym.
-fn declare(out: &mut Object<'_>, name: &str, weak: bool) -> SymbolId {
-    out.add_symbol(Symbol {
-        name: name.into(),
-        value: 0,
-        size: 0,
-        kind: SymbolKind::Unknown,
-        scope: SymbolScope::Unknown,
-        weak,
-        section: SymbolSection::Undefined,
-        flags: SymbolFlags::None,
-    })
+/// What a section of globals holds.
+fn section_data(refs: &ir::Refs, section: &GlobalSection) -> Result<Vec<u8>, Error> {
+    let mut data = vec![0; section.size as usize];
+    for (global, at) in &section.globals {
+        let from = &refs.globals[*global].data;
+        let to = data.get_mut(*at as usize..*at as usize + from.len());
+        to.ok_or(Error::Internal("a global lies outside of its section"))?.copy_from_slice(from);
+    }
+    Ok(data)
 }

@@ -12,11 +12,11 @@
 //!
 //! Numbers are in the unit of their type: bytes, parts per million, nanoseconds.
 
-use super::Module;
+use super::{Error, Module};
 use crate::hir::{ExprKind, Kill, Mode, Part, Ty};
 
 /// Lines `key=value`; the order is fixed.
-pub(super) fn text(module: &Module<'_>) -> String {
+pub(super) fn text(module: &Module<'_>) -> Result<String, Error> {
     let line = |key: &str, value: &str| format!("{key}={}\n", value.replace(['\n', '\r'], " "));
     let policy = module.policy;
     let mut out = [
@@ -43,12 +43,13 @@ pub(super) fn text(module: &Module<'_>) -> String {
     }
     for (number, (_, message)) in policy.messages().enumerate() {
         let parts = message.parts.iter().map(|part| match part {
-            Part::Text(text) => text.clone(),
+            Part::Text(text) => Ok(text.clone()),
             Part::Value(value) => {
-                format!("{{{}}}", policy.exprs.get(*value).map_or("count", |expr| ty(expr.ty)))
+                let expr = policy.exprs.get(*value).ok_or(Error::Internal("a message shows no value"))?;
+                Ok(format!("{{{}}}", ty(expr.ty)))
             }
         });
-        out += &line("message", &format!("{number} {}", parts.collect::<String>()));
+        out += &line("message", &format!("{number} {}", parts.collect::<Result<String, Error>>()?));
     }
     for (number, (_, kill)) in policy.kills().enumerate() {
         let unit = crate::hir::lower::owner(kill.selection.unit).name();
@@ -57,7 +58,7 @@ pub(super) fn text(module: &Module<'_>) -> String {
             out += &line("key", &format!("{number} {ty} {text}"));
         }
     }
-    out
+    Ok(out)
 }
 
 /// The keys of a selection as written; of a ranking word, the field that it compares.

@@ -17,7 +17,9 @@ mod elf;
 mod meta;
 mod struct_ops;
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::resolve::{KernelView, Missing};
@@ -60,6 +62,8 @@ pub enum Error {
     Instruction(u32),
     /// What was added to the types is no BTF.
     Types(&'static str),
+    /// What no stage before should have let through.
+    Internal(&'static str),
     /// The ELF writer refused.
     Elf(String),
     /// Bytes to be printed are no object.
@@ -74,6 +78,7 @@ impl fmt::Display for Error {
             Self::Path(path) => write!(f, "`{path}` is not a path to a member"),
             Self::Instruction(at) => write!(f, "instruction {at} cannot carry a relocation or a line"),
             Self::Types(fault) => write!(f, "cannot write the types: {fault}"),
+            Self::Internal(what) => f.write_str(what),
             Self::Elf(text) => write!(f, "cannot write the object: {text}"),
             Self::Unreadable(text) => write!(f, "not an object: {text}"),
         }
@@ -101,15 +106,20 @@ pub fn write(module: &Module<'_>) -> Result<Vec<u8>, Error> {
 
 /// Kernel functions called or looked for, in order of first use.
 fn kfuncs(programs: &[bpf::Program]) -> Vec<KfuncId> {
-    let mut kfuncs = Vec::new();
-    for reloc in programs.iter().flat_map(|program| &program.relocs) {
-        if let bpf::RelocTarget::Kfunc(kfunc) | bpf::RelocTarget::KfuncAddr(kfunc) = reloc.target
-            && !kfuncs.contains(&kfunc)
-        {
-            kfuncs.push(kfunc);
-        }
-    }
-    kfuncs
+    first_uses(programs, |target| match target {
+        bpf::RelocTarget::Kfunc(kfunc) | bpf::RelocTarget::KfuncAddr(kfunc) => Some(kfunc),
+        _ => None,
+    })
+}
+
+/// What relocations refer to, each once, in order of first use.
+fn first_uses<T: Copy + Eq + Hash>(
+    programs: &[bpf::Program],
+    which: impl Fn(bpf::RelocTarget) -> Option<T>,
+) -> Vec<T> {
+    let mut seen = HashSet::new();
+    let targets = programs.iter().flat_map(|program| &program.relocs).filter_map(|reloc| which(reloc.target));
+    targets.filter(|target| seen.insert(*target)).collect()
 }
 
 /// Name of the section of maps.
@@ -122,15 +132,10 @@ fn maps<'m>(module: &Module<'m>) -> impl Iterator<Item = (ir::MapRef, &'m ir::Ma
 
 /// Kernel variables used, in order of first use.
 fn ksyms(programs: &[bpf::Program]) -> Vec<ir::KsymRef> {
-    let mut ksyms = Vec::new();
-    for reloc in programs.iter().flat_map(|program| &program.relocs) {
-        if let bpf::RelocTarget::Ksym(ksym) = reloc.target
-            && !ksyms.contains(&ksym)
-        {
-            ksyms.push(ksym);
-        }
-    }
-    ksyms
+    first_uses(programs, |target| match target {
+        bpf::RelocTarget::Ksym(ksym) => Some(ksym),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

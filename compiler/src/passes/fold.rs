@@ -5,7 +5,7 @@
 
 use super::Replace;
 use crate::ir::cfg;
-use crate::ir::{BinOp, Block, Cond, Function, Inst, InstData, Operand, Size, Value};
+use crate::ir::{BinOp, Block, BlockCall, Cond, Function, Inst, InstData, Operand, Size, Value};
 
 /// Runs the pass.
 pub fn run(func: &mut Function) -> bool {
@@ -86,40 +86,48 @@ impl Fold {
             InstData::PtrAdd(ptr, value) => self.ptr_add(func, ptr, value),
             InstData::Return(value) => Some(Outcome::Data(InstData::Return(self.immediate(func, value)?))),
             InstData::Branch { cond, a, b, ref then, ref otherwise } => {
-                if let (Some(x), Some(y)) = (self.constant(func, a), self.operand(func, b)) {
-                    let taken = if holds(cond, x, y) { then } else { otherwise };
-                    return Some(Outcome::Data(InstData::Jump(taken.clone())));
-                }
-                let swap = self.constant(func, a).is_some();
-                let (cond, a, b, changed) = match b {
-                    Operand::Value(right) if swap => (cond.swapped(), right, Operand::Value(a), true),
-                    _ => match self.immediate(func, b) {
-                        Some(immediate) => (cond, a, immediate, true),
-                        None => (cond, a, b, false),
-                    },
-                };
-                // Nothing is below the smallest number or above the largest one. The verifier knows, and would
-                // remove the branch.
-                match (cond, self.operand(func, b)) {
-                    (Cond::Ult, Some(0))
-                    | (Cond::Ugt, Some(-1))
-                    | (Cond::Slt, Some(i64::MIN))
-                    | (Cond::Sgt, Some(i64::MAX)) => {
-                        return Some(Outcome::Data(InstData::Jump(otherwise.clone())));
-                    }
-                    (Cond::Uge, Some(0))
-                    | (Cond::Ule, Some(-1))
-                    | (Cond::Sge, Some(i64::MIN))
-                    | (Cond::Sle, Some(i64::MAX)) => {
-                        return Some(Outcome::Data(InstData::Jump(then.clone())));
-                    }
-                    _ if !changed => return None,
-                    _ => {}
-                }
+                self.branch(func, cond, a, b, [then, otherwise])
+            }
+            _ => None,
+        }
+    }
+
+    fn branch(
+        &self,
+        func: &Function,
+        cond: Cond,
+        a: Value,
+        b: Operand,
+        [then, otherwise]: [&BlockCall; 2],
+    ) -> Option<Outcome> {
+        if let (Some(x), Some(y)) = (self.constant(func, a), self.operand(func, b)) {
+            let taken = if holds(cond, x, y) { then } else { otherwise };
+            return Some(Outcome::Data(InstData::Jump(taken.clone())));
+        }
+        let swap = self.constant(func, a).is_some();
+        let (cond, a, b, changed) = match b {
+            Operand::Value(right) if swap => (cond.swapped(), right, Operand::Value(a), true),
+            _ => match self.immediate(func, b) {
+                Some(immediate) => (cond, a, immediate, true),
+                None => (cond, a, b, false),
+            },
+        };
+        // Nothing is below the smallest number or above the largest one. The verifier knows, and would
+        // remove the branch.
+        match (cond, self.operand(func, b)) {
+            (Cond::Ult, Some(0))
+            | (Cond::Ugt, Some(-1))
+            | (Cond::Slt, Some(i64::MIN))
+            | (Cond::Sgt, Some(i64::MAX)) => Some(Outcome::Data(InstData::Jump(otherwise.clone()))),
+            (Cond::Uge, Some(0))
+            | (Cond::Ule, Some(-1))
+            | (Cond::Sge, Some(i64::MIN))
+            | (Cond::Sle, Some(i64::MAX)) => Some(Outcome::Data(InstData::Jump(then.clone()))),
+            _ if !changed => None,
+            _ => {
                 let (then, otherwise) = (then.clone(), otherwise.clone());
                 Some(Outcome::Data(InstData::Branch { cond, a, b, then, otherwise }))
             }
-            _ => None,
         }
     }
 
@@ -142,53 +150,28 @@ impl Fold {
             }
         }
         let y = right?;
-        match (op, y) {
-            (
-                BinOp::Add | BinOp::Sub | BinOp::Or | BinOp::Xor | BinOp::Shl | BinOp::Ushr | BinOp::Sshr,
-                0,
-            )
-            | (BinOp::Mul | BinOp::Udiv | BinOp::Sdiv, 1)
-            | (BinOp::And, -1)
-            | (BinOp::Umod, 0) => return Some(Outcome::Value(a)),
-            (BinOp::Mul | BinOp::And | BinOp::Udiv | BinOp::Sdiv, 0) | (BinOp::Umod, 1) => {
-                return constant(0);
-            }
-            (BinOp::Or, -1) => return constant(-1),
-            // One instruction of one cycle instead of a division.
-            (BinOp::Mul | BinOp::Udiv | BinOp::Umod, y) if (y as u64).is_power_of_two() => {
-                let shift = Operand::Imm(y.trailing_zeros() as i32);
-                match op {
-                    BinOp::Mul => return data(BinOp::Shl, a, shift),
-                    BinOp::Udiv => return data(BinOp::Ushr, a, shift),
-                    _ => {
-                        if let Ok(mask) = i32::try_from(y.wrapping_sub(1)) {
-                            return data(BinOp::And, a, Operand::Imm(mask));
-                        }
-                    }
-                }
-            }
-            // Addition has more identities than subtraction.
-            (BinOp::Sub, y) if i32::try_from(-i128::from(y)).is_ok() => {
-                return data(BinOp::Add, a, Operand::Imm(y.wrapping_neg() as i32));
-            }
-            _ => {}
+        if let Some(outcome) = identity(op, a, y) {
+            return Some(outcome);
         }
-        if let Some(InstData::Binary(inner, x, c)) = func.def_inst(a)
-            && let (Some(c), true) = (self.operand(func, *c), *inner == op)
-        {
-            let joined = match op {
-                BinOp::Add => i32::try_from(c.wrapping_add(y)).ok(),
-                BinOp::And => i32::try_from(c & y).ok(),
-                BinOp::Or => i32::try_from(c | y).ok(),
-                BinOp::Xor => i32::try_from(c ^ y).ok(),
-                BinOp::Shl | BinOp::Ushr if c & 63 == c && y & 63 == y && c + y < 64 => Some((c + y) as i32),
-                _ => None,
-            };
-            if let Some(joined) = joined {
-                return data(op, *x, Operand::Imm(joined));
-            }
+        match self.joined(func, op, a, y) {
+            Some(outcome) => Some(outcome),
+            None => data(op, a, self.immediate(func, b)?),
         }
-        data(op, a, self.immediate(func, b)?)
+    }
+
+    /// Two operations of the same kind with constants, as one.
+    fn joined(&self, func: &Function, op: BinOp, a: Value, y: i64) -> Option<Outcome> {
+        let Some(InstData::Binary(inner, x, c)) = func.def_inst(a) else { return None };
+        let c = self.operand(func, *c).filter(|_| *inner == op)?;
+        let joined = match op {
+            BinOp::Add => i32::try_from(c.wrapping_add(y)).ok()?,
+            BinOp::And => i32::try_from(c & y).ok()?,
+            BinOp::Or => i32::try_from(c | y).ok()?,
+            BinOp::Xor => i32::try_from(c ^ y).ok()?,
+            BinOp::Shl | BinOp::Ushr if c & 63 == c && y & 63 == y && c + y < 64 => (c + y) as i32,
+            _ => return None,
+        };
+        Some(Outcome::Data(InstData::Binary(op, *x, Operand::Imm(joined))))
     }
 
     fn sign_extend(&self, func: &Function, size: Size, a: Value) -> Option<Outcome> {
@@ -218,6 +201,29 @@ impl Fold {
             }
             _ => None,
         }
+    }
+}
+
+/// What an operation on a value and a constant is, if there is something simpler.
+fn identity(op: BinOp, a: Value, y: i64) -> Option<Outcome> {
+    let data = |op, imm| Some(Outcome::Data(InstData::Binary(op, a, Operand::Imm(imm))));
+    let constant = |imm| Some(Outcome::Data(InstData::Iconst(imm)));
+    match (op, y) {
+        (BinOp::Add | BinOp::Sub | BinOp::Or | BinOp::Xor | BinOp::Shl | BinOp::Ushr | BinOp::Sshr, 0)
+        | (BinOp::Mul | BinOp::Udiv | BinOp::Sdiv, 1)
+        | (BinOp::And, -1)
+        | (BinOp::Umod, 0) => Some(Outcome::Value(a)),
+        (BinOp::Mul | BinOp::And | BinOp::Udiv | BinOp::Sdiv, 0) | (BinOp::Umod, 1) => constant(0),
+        (BinOp::Or, -1) => constant(-1),
+        // One instruction of one cycle instead of a division.
+        (BinOp::Mul, y) if (y as u64).is_power_of_two() => data(BinOp::Shl, y.trailing_zeros() as i32),
+        (BinOp::Udiv, y) if (y as u64).is_power_of_two() => data(BinOp::Ushr, y.trailing_zeros() as i32),
+        (BinOp::Umod, y) if (y as u64).is_power_of_two() => {
+            data(BinOp::And, i32::try_from(y.wrapping_sub(1)).ok()?)
+        }
+        // Addition has more identities than subtraction.
+        (BinOp::Sub, y) => data(BinOp::Add, i32::try_from(-i128::from(y)).ok()?),
+        _ => None,
     }
 }
 

@@ -100,12 +100,12 @@ impl<'k> Checked<'k> {
         sink.into_diagnostics()
     }
 
-    /// What was said so far, for a later stage to go on with.
+    /// The diagnostics of the front end, for a later stage to add to.
     pub(crate) fn sink(&self) -> Sink {
         self.sink.clone()
     }
 
-    /// Makes the object. What it says holds of the whole compiler.
+    /// Makes the object; the diagnostics are those of all stages.
     #[must_use]
     pub fn compile(&self) -> Compiled {
         let mut sink = self.sink();

@@ -63,7 +63,7 @@ fn ranked(
     let unit = selection.unit;
     let ranks = ranks(policy, selection, matches!(of, Selector::Kill(_)));
     let ranking = plan.rankings.push(Ranking { of, unit, capacity, ranks });
-    let tracks = vec![Track { ranking, unit, steps }];
+    let tracks = vec![Track { ranking, unit, steps, per_cgroup: Vec::new() }];
     (plan.walks.push(Walk { place: selection.place, in_flight: false, tracks }), ranking)
 }
 

@@ -24,7 +24,7 @@ pub use build::build;
 
 use cranelift_entity::{PrimaryMap, SecondaryMap, entity_impl};
 
-use crate::hir::{ActionId, PickId, Place, Policy, Unit};
+use crate::hir::{ActionId, ExprId, PickId, Place, Policy, Unit};
 
 /// A walk over the cgroups of a place, and over their processes where a step asks for them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +69,8 @@ pub struct Track {
     pub unit: Unit,
     /// In order.
     pub steps: Vec<Step>,
+    /// Expressions that are the same for all processes of a cgroup: found out once for it, if anybody asks.
+    pub per_cgroup: Vec<ExprId>,
 }
 
 /// What is asked of a candidate.

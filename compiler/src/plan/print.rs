@@ -56,6 +56,7 @@ fn write_track(track: &Track, text: &mut String) -> fmt::Result {
             other => write!(text, " {}", step_word(*other))?,
         }
     }
+    track.per_cgroup.iter().try_for_each(|expr| write!(text, " per_cgroup:{expr}"))?;
     text.push('\n');
     Ok(())
 }

@@ -37,8 +37,16 @@ fn read_line(plan: &mut Plan, words: &[&str]) -> Result<(), String> {
             plan.picks[number(pick, "pick")?] = Some(chosen);
         }
         [ranking, unit, steps @ ..] if ranking.starts_with("ranking") => {
-            let steps = steps.iter().map(|word| step(word)).collect::<Result<_, _>>()?;
-            let track = Track { ranking: number(ranking, "ranking")?, unit: read_unit(unit)?, steps };
+            let own = |word: &&&str| word.starts_with("per_cgroup:");
+            let per_cgroup = steps.iter().filter(own).filter_map(|word| word.strip_prefix("per_cgroup:"));
+            let per_cgroup = per_cgroup.map(|expr| number(expr, "expr")).collect::<Result<_, _>>()?;
+            let steps = steps.iter().filter(|word| !own(word)).map(|word| step(word));
+            let track = Track {
+                ranking: number(ranking, "ranking")?,
+                unit: read_unit(unit)?,
+                steps: steps.collect::<Result<_, _>>()?,
+                per_cgroup,
+            };
             let walk = plan.walks.values_mut().next_back().ok_or("a track before any walk")?;
             walk.tracks.push(track);
         }

@@ -14,13 +14,11 @@ use std::time::{Duration, Instant};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use oomc_vm::machine;
 use oomc_vm::report::{Message, Progress, Report};
 
 use crate::kmsg::Log;
 use crate::{map, tree};
-
-/// How long one case may take. Emulation on a busy machine is slow; a case takes a second or two.
-const LIMIT: Duration = Duration::from_secs(120);
 
 /// What the kernel prints when it is itself at fault.
 const ALARMS: [&str; 5] = ["WARNING:", "BUG:", "Oops", "general protection", "possible deadlock"];
@@ -48,11 +46,12 @@ fn work() -> Result<(), String> {
 
     let order =
         fs::read_to_string("/cases/order").map_err(|error| format!("cannot read /cases/order: {error}"))?;
+    let limit = limit()?;
     let mut log = Log::open()?;
     for name in order.lines() {
         send(&mut port, &Message::Started { case: name.to_owned() })?;
         let start = Instant::now();
-        let mut report = one(name)?;
+        let mut report = one(name, limit)?;
         let left = clean_up();
         report.millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         report.log = log.drain();
@@ -68,6 +67,17 @@ fn work() -> Result<(), String> {
         send(&mut port, &Message::Finished(report))?;
     }
     send(&mut port, &Message::End)
+}
+
+/// How long one case may take: whoever booted the machine says it.
+fn limit() -> Result<Duration, String> {
+    let words =
+        fs::read_to_string("/proc/cmdline").map_err(|error| format!("cannot read /proc/cmdline: {error}"))?;
+    words
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix(machine::LIMIT)?.parse().ok())
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("no `{}` in the kernel's command line", machine::LIMIT))
 }
 
 fn send(port: &mut File, message: &Message) -> Result<(), String> {
@@ -96,7 +106,7 @@ fn mount_all() -> Result<(), String> {
 }
 
 /// Runs one case in a process of its own.
-fn one(name: &str) -> Result<Report, String> {
+fn one(name: &str, limit: Duration) -> Result<Report, String> {
     let mut report = Report { case: name.to_owned(), ..Report::default() };
     let mut child = Command::new("/proc/self/exe")
         .args(["case", name])
@@ -115,7 +125,7 @@ fn one(name: &str) -> Result<Report, String> {
             }
         }
     });
-    let end = Instant::now() + LIMIT;
+    let end = Instant::now() + limit;
     let mut passed = false;
     loop {
         match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -130,7 +140,7 @@ fn one(name: &str) -> Result<Report, String> {
             },
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                report.failure = Some(format!("not finished after {} seconds", LIMIT.as_secs()));
+                report.failure = Some(format!("not finished after {} seconds", limit.as_secs()));
                 break;
             }
         }

@@ -1,8 +1,9 @@
 //! The first process of the test machine, and everything else that runs in it besides `oomc`.
 //!
-//! One static program with four faces, chosen by its first argument: none is the first process
+//! One static program with five faces, chosen by its first argument: none is the first process
 //! ([`init`]); `case NAME` carries out one case ([`run`]); `task` is a process that holds memory
-//! ([`task`]); `libbpf` loads an object by the reference loader ([`libbpf`]).
+//! ([`task`]); `libbpf` loads an object by the reference loader ([`libbpf`]);
+//! `forest` makes many processes at once ([`forest`]).
 
 mod init;
 
@@ -18,6 +19,10 @@ mod kmsg;
 
 mod task;
 
+mod forest;
+
+mod count;
+
 mod libbpf;
 
 mod map;
@@ -30,6 +35,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["case", name] => run::run(name),
+        ["forest", place, cgroups, processes, threads, groups] => {
+            forest::run(place, [cgroups, processes, threads, groups])
+        }
         ["task"] => task::run(),
         ["libbpf", "attach", object, cgroup] => libbpf::attach(object, cgroup),
         ["libbpf", "measure", object] => libbpf::measure(object),

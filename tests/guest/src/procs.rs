@@ -24,8 +24,12 @@ use oomc_vm::script::{Memory, Part, State};
 
 use crate::{map, tree};
 
-/// The one on which all of them run.
-const PROCESSOR: usize = 1;
+/// The one on which all of them run: the last. The first is left to everything else, if there is another one.
+fn processor() -> Result<usize, String> {
+    let count =
+        thread::available_parallelism().map_err(|error| format!("cannot count processors: {error}"))?;
+    Ok(count.get() - 1)
+}
 
 /// How long a command may take that is expected to come to its end.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -85,11 +89,11 @@ impl Processes {
                 }
             }
         });
-        let mut shared = CpuSet::new();
+        let (mut shared, processor) = (CpuSet::new(), processor()?);
         shared
-            .set(PROCESSOR)
+            .set(processor)
             .and_then(|()| sched_setaffinity(pid, &shared))
-            .map_err(|error| format!("cannot put {name} on processor {PROCESSOR}: {error}"))?;
+            .map_err(|error| format!("cannot put {name} on processor {processor}: {error}"))?;
         map::put_first(pid.as_raw(), true)?;
         tree::write(cgroup, "cgroup.procs", &id.to_string())?;
         let adj = parts.iter().find_map(|part| if let Part::Adj(adj) = part { Some(*adj) } else { None });

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use oomc_vm::report::Progress;
-use oomc_vm::script::{self, Action, Expect, Memory};
+use oomc_vm::script::{self, Action, Expect, Memory, Shape};
 
+use crate::count::Counter;
 use crate::decisions::Decisions;
+use crate::forest::Forest;
 use crate::kmsg::Log;
 use crate::procs::{Outcome, Processes};
 use crate::{libbpf, map, tree};
@@ -29,7 +31,11 @@ struct Stage {
     lines: Vec<String>,
     output: String,
     loader: Option<Child>,
+    /// Of the object that was attached by libbpf last.
+    sizes: String,
     follower: Option<Child>,
+    forest: Option<(String, Forest)>,
+    counter: Counter,
     /// If they are asked for.
     decisions: Option<Decisions>,
     /// The machine was told.
@@ -54,7 +60,10 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
         lines: Vec::new(),
         output: String::new(),
         loader: None,
+        sizes: String::new(),
         follower: None,
+        forest: None,
+        counter: Counter::default(),
         decisions: case.steps.iter().any(|step| step.action == Action::Decisions).then(Decisions::default),
         seen: false,
     };
@@ -151,6 +160,9 @@ impl Stage {
             Action::Decisions => self.tell_decisions(),
             Action::Show(words) => self.show(words),
             Action::Measure(file) => self.measure(file),
+            Action::Sizes => tell(&Progress::Shown(self.sizes.clone())),
+            Action::Forest { path, shape } => self.forest(path, shape),
+            Action::Count(file) => self.count(file),
             Action::Expect(expect) => self.expect(expect),
         }
     }
@@ -212,7 +224,8 @@ impl Stage {
                 .read_line(&mut line)
                 .map_err(|error| format!("cannot read from the libbpf loader: {error}"))?;
         }
-        if line.trim() == "attached" {
+        if let Some(sizes) = line.trim().strip_prefix(libbpf::ATTACHED) {
+            self.sizes = sizes.to_owned();
             self.loader = Some(child);
             return Ok(());
         }
@@ -377,6 +390,22 @@ impl Stage {
             _ => self.output.clone(),
         };
         tell(&Progress::Shown(text))
+    }
+
+    /// Another forest: the one before goes, with everything around it.
+    fn forest(&mut self, path: &str, shape: &Shape) -> Result<(), String> {
+        if let Some((_, forest)) = self.forest.take() {
+            forest.fell()?;
+        }
+        self.forest = Some((path.to_owned(), Forest::grow(path, shape)?));
+        Ok(())
+    }
+
+    fn count(&mut self, file: &str) -> Result<(), String> {
+        let (place, forest) = self.forest.as_mut().ok_or("there is no forest")?;
+        let events = self.counter.count(file, place, forest)?;
+        let events: Vec<String> = events.iter().map(u64::to_string).collect();
+        tell(&Progress::Shown(format!("{file}: {} {}", forest.shape(), events.join(" "))))
     }
 
     fn measure(&mut self, file: &str) -> Result<(), String> {

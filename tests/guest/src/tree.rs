@@ -2,10 +2,12 @@
 //! kernel's BTF.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::map;
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
@@ -49,6 +51,33 @@ pub(crate) fn read(path: &str, file: &str) -> Result<String, String> {
     fs::read_to_string(&file).map_err(|error| says("read", &file, &error))
 }
 
+/// The one label that the guest knows.
+const LABEL: &str = "user.oom.tier";
+
+/// Puts the label on a cgroup.
+pub(crate) fn set_label(path: &str, value: u64) -> Result<(), String> {
+    map::set_attribute(&folder(path), LABEL, &value.to_string())
+}
+
+/// Tells each cgroup's id and its label, where it has one of its own.
+pub(crate) fn each_label(on: &mut dyn FnMut(u64, u64) -> Result<(), String>) -> Result<(), String> {
+    let mut waiting = vec![PathBuf::from(MOUNT)];
+    while let Some(folder) = waiting.pop() {
+        if let Some(text) = map::attribute(&folder, LABEL)? {
+            let value = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+            let data = fs::metadata(&folder).map_err(|error| says("look at", &folder, &error))?;
+            on(data.ino(), value)?;
+        }
+        for entry in fs::read_dir(&folder).map_err(|error| says("list", &folder, &error))?.flatten() {
+            // Without a look at the file: a cgroup has some sixty.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Kills every process of every cgroup but the root.
 pub(crate) fn kill_everything() {
     for entry in fs::read_dir(MOUNT).into_iter().flatten().flatten() {
@@ -57,6 +86,18 @@ pub(crate) fn kill_everything() {
             let _ = fs::write(entry.path().join("cgroup.kill"), "1");
         }
     }
+}
+
+/// Removes every cgroup below one.
+pub(crate) fn remove_below(path: &str) -> Result<(), String> {
+    for entry in fs::read_dir(folder(path)).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let inner = format!("{path}/{}", entry.file_name().to_string_lossy());
+            remove_below(&inner)?;
+            remove(&inner)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes every cgroup that can be removed, deepest first.

@@ -16,14 +16,93 @@ use crate::report::Message;
 /// Size of the swap disk in bytes; the file is sparse.
 const SWAP_DISK: u64 = 256 << 20;
 
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Time passes as on the host; two processors.
+    Host,
+    /// One nanosecond passes with each instruction; one processor. Nothing of the host gets in: what happens, and
+    /// after how many instructions, is the same in every boot.
+    Instructions,
+}
+
+/// The machine that a run needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Hardware {
+    /// Its clock.
+    pub clock: Clock,
+    /// Its memory in MiB.
+    pub memory: u32,
+    /// How long one case may take, by the machine's own clock.
+    pub limit: Duration,
+    /// How long the guest may be silent, by the host's clock. The guest limits each case itself; this is for a dead
+    /// machine.
+    pub patience: Duration,
+}
+
+impl Hardware {
+    /// What the cases of the repository run on.
+    pub const CASES: Hardware = Hardware {
+        clock: Clock::Host,
+        memory: 640,
+        // Emulation on a busy machine is slow; a case takes a second or two.
+        limit: Duration::from_secs(120),
+        patience: Duration::from_secs(240),
+    };
+
+    /// The emulator's words for processors and time.
+    ///
+    /// Two sockets because the kernel has no ACPI: its MP table lists one processor a socket. With the clock of
+    /// instructions, the date, the entropy and the place of the kernel in memory are fixed, too, and there is no
+    /// disk, whose answers come when the host has them.
+    fn words(&self, swap: &Path) -> Vec<String> {
+        let all: &[&str] = match self.clock {
+            Clock::Host => &["-accel", "tcg,thread=multi", "-smp", "2,sockets=2"],
+            Clock::Instructions => &[
+                "-accel",
+                "tcg,thread=single",
+                "-icount",
+                "shift=0,sleep=off",
+                "-smp",
+                "1",
+                "-seed",
+                "1",
+                "-rtc",
+                "base=2026-01-01,clock=vm",
+            ],
+        };
+        let mut words: Vec<String> = all.iter().map(|word| (*word).to_owned()).collect();
+        if self.clock == Clock::Host {
+            words.extend(["-drive".to_owned(), format!("file={},format=raw,if=virtio", swap.display())]);
+        }
+        words.extend(["-m".to_owned(), format!("{}M", self.memory)]);
+        words
+    }
+
+    /// The kernel's command line. Level 3 keeps the many reports of the OOM killer off the emulated console, where
+    /// each byte costs; the guest reads them from /dev/kmsg. The timer of the local APIC would be calibrated for a fifth of
+    /// a second, in a loop that takes the emulator more than a minute when it counts.
+    fn command_line(&self) -> String {
+        let fixed = match self.clock {
+            Clock::Host => "",
+            Clock::Instructions => " nokaslr tsc_early_khz=1000000 nolapic_timer",
+        };
+        let limit = self.limit.as_secs();
+        format!("console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 oops=panic{fixed} {LIMIT}{limit}")
+    }
+}
+
+/// The word of the kernel's command line that tells the guest how many seconds a case may take.
+pub const LIMIT: &str = "oomc.limit=";
+
 /// What to boot.
 pub struct Config {
     /// The kernel image.
     pub kernel: PathBuf,
     /// Where the archive, the console and the swap disk are written.
     pub folder: PathBuf,
-    /// The guest's memory in MiB.
-    pub memory: u32,
+    /// The machine.
+    pub hardware: Hardware,
 }
 
 /// A running machine.
@@ -59,23 +138,17 @@ impl Machine {
             .map_err(|error| format!("cannot write {}: {error}", swap.display()))?;
         let console = folder.join("console.log");
 
-        // Two sockets because the kernel has no ACPI: its MP table lists one processor a socket.
-        // Level 3 keeps the many reports of the OOM killer off the emulated console, where each
-        // byte costs; the guest reads them from /dev/kmsg.
         let mut child = Command::new("qemu-system-x86_64")
-            .args(["-accel", "tcg,thread=multi", "-smp", "2,sockets=2", "-m"])
-            .arg(format!("{}M", config.memory))
+            .args(config.hardware.words(&swap))
             .arg("-kernel")
             .arg(&config.kernel)
             .arg("-initrd")
             .arg(&initrd)
-            .args(["-append", "console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 oops=panic"])
+            .args(["-append", &config.hardware.command_line()])
             .args(["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot"])
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
             .args(["-serial", "stdio"])
-            .arg("-drive")
-            .arg(format!("file={},format=raw,if=virtio", swap.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

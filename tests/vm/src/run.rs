@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::cpio::Archive;
-use crate::machine::{Config, Event, Machine};
+use crate::machine::{Config, Event, Hardware, Machine};
 use crate::report::{Message, Report};
 use crate::script::Case;
 
@@ -39,21 +39,30 @@ impl Tools {
     }
 }
 
-/// The guest's memory in MiB.
-const MEMORY: u32 = 640;
-
-/// How long the guest may be silent. It limits each case itself; this is for a dead machine.
-const PATIENCE: Duration = Duration::from_secs(240);
-
 /// How often one run starts the machine anew.
 const RESTARTS: usize = 5;
+
+/// Runs the cases on the machine that they are written for: see [`run_on`].
+///
+/// # Errors
+/// As there.
+pub fn run(
+    tools: &Tools,
+    folder: &Path,
+    cases: Vec<Case>,
+    files: &[(String, Vec<u8>)],
+    on: &mut dyn FnMut(Report),
+) -> Result<(), String> {
+    run_on(Hardware::CASES, tools, folder, cases, files, on)
+}
 
 /// Runs the cases, reports each through `on` (in the order of their ends), and returns when all
 /// have been reported. `files` are put into each case's folder under their names.
 ///
 /// # Errors
 /// The run itself was not possible: a tool or file is missing, or the kernel did not start.
-pub fn run(
+pub fn run_on(
+    hardware: Hardware,
     tools: &Tools,
     folder: &Path,
     cases: Vec<Case>,
@@ -80,10 +89,10 @@ pub fn run(
         }
         starts += 1;
         let archive = pack(tools, &sources, &waiting, files)?;
-        let config = Config { kernel: tools.kernel.clone(), folder: folder.to_owned(), memory: MEMORY };
+        let config = Config { kernel: tools.kernel.clone(), folder: folder.to_owned(), hardware };
         let mut machine = Machine::boot(&config, &archive)?;
         drop(archive);
-        boot(&mut machine, &mut waiting, on)?;
+        boot(&mut machine, hardware.patience, &mut waiting, on)?;
     }
     Ok(())
 }
@@ -91,13 +100,14 @@ pub fn run(
 /// Listens to one boot until it ends. Takes from `waiting` what has been reported.
 fn boot(
     machine: &mut Machine,
+    patience: Duration,
     waiting: &mut VecDeque<Case>,
     on: &mut dyn FnMut(Report),
 ) -> Result<(), String> {
     let mut current: Option<String> = None;
     let mut ready = false;
     loop {
-        let why = match machine.next(PATIENCE) {
+        let why = match machine.next(patience) {
             Event::Message(Message::Ready { .. }) => {
                 ready = true;
                 continue;

@@ -168,8 +168,32 @@ pub enum Action {
     Show(Vec<String>),
     /// `measure FILE`: loads by libbpf and shows the verifier's counts.
     Measure(String),
+    /// `sizes`: shows the same counts of the object that `libbpf` attached last.
+    Sizes,
+    /// `forest PATH cgroups N processes N threads N groups N`
+    Forest {
+        /// The cgroup below which it is made.
+        path: String,
+        /// How many of what.
+        shape: Shape,
+    },
+    /// `count FILE`: shows how long its decisions on the last forest take, without the kills.
+    Count(String),
     /// `expect …`
     Expect(Expect),
+}
+
+/// How many cgroups a forest has, and what is in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Cgroups with processes.
+    pub cgroups: u32,
+    /// Processes of each.
+    pub processes: u32,
+    /// Threads of each process.
+    pub threads: u32,
+    /// So many of the cgroups have a parent of their own below the place; 0: all lie in the place itself.
+    pub groups: u32,
 }
 
 /// What a task is like and what it holds.
@@ -467,6 +491,9 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
         "decisions" => Action::Decisions,
         "show" => Action::Show(words.rest.by_ref().collect()),
         "measure" => Action::Measure(words.next("a file")?),
+        "sizes" => Action::Sizes,
+        "forest" => forest(&mut words)?,
+        "count" => Action::Count(words.next("a file")?),
         "expect" => Action::Expect(expect(&mut words)?),
         other => return Err(format!("`{other}` is no step; tests/cases/run/README.md lists them")),
     };
@@ -529,6 +556,21 @@ fn grow(words: &mut Words<'_>) -> Result<Action, String> {
         }
     }
     Ok(Action::Grow { task, size, kind, stuck })
+}
+
+fn forest(words: &mut Words<'_>) -> Result<Action, String> {
+    let path = words.next("a path")?;
+    let mut number = |word| {
+        words.keyword(word)?;
+        words.number()
+    };
+    let shape = Shape {
+        cgroups: number("cgroups")?,
+        processes: number("processes")?,
+        threads: number("threads")?,
+        groups: number("groups")?,
+    };
+    Ok(Action::Forest { path, shape })
 }
 
 fn memory(word: &str) -> Option<Memory> {

@@ -8,7 +8,7 @@ use oomc_abi::resolve::KernelView;
 
 use super::insn::{AluOp, Insn, Reg, Src, Width};
 use super::regalloc::{Allocated, End, Placed};
-use super::{Error, Program, RelocTarget};
+use super::{Error, Program, RelocTarget, limits};
 use crate::ir::{
     BinOp, Builder, Cond, Function, GlobalData, InstData, Operand, Size, Type, Value, verify::verify,
 };
@@ -114,6 +114,22 @@ fn too_much_stack_is_an_error_with_facts() {
     let error = super::compile(&func, &source(), &KernelView::embedded()).expect_err("too large");
     assert_eq!(error, Error::Stack { slots: 520, spills: 0 });
     assert!(error.to_string().contains("520 bytes"), "{error}");
+}
+
+#[test]
+fn what_cannot_fit_is_refused_before_registers_are_allocated() {
+    let func = build(|b| {
+        let slot = b.slot(8);
+        let ptr = b.value(InstData::StackAddr(slot), Type::Ptr);
+        for _ in 0..limits::INSTRUCTIONS {
+            b.effect(InstData::Store { size: Size::B8, ptr, offset: 0, value: Operand::Imm(1) });
+        }
+        b.effect(InstData::Return(Operand::Imm(0)));
+    });
+    let module = crate::ir::Module::from(func);
+    let error = super::compile_all(&module, &source(), &KernelView::embedded()).expect_err("too long");
+    // The code would have one more, which sets R0: what is known without it is enough.
+    assert_eq!(error, Error::TooLong { instructions: limits::INSTRUCTIONS + 1 });
 }
 
 #[test]

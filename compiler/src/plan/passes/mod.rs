@@ -6,6 +6,10 @@ pub mod fuse;
 
 pub mod order;
 
+pub mod hoist;
+
+pub mod drop;
+
 use super::Plan;
 use crate::hir::Policy;
 
@@ -24,6 +28,12 @@ pub struct Pass {
 pub const PASSES: &[Pass] = &[
     Pass { name: "fuse", description: "makes one walk of those over the same cgroups", run: fuse::run },
     Pass { name: "order", description: "asks first what is cheap, and compares before all", run: order::run },
+    Pass {
+        name: "hoist",
+        description: "finds out once for a cgroup what its processes share",
+        run: hoist::run,
+    },
+    Pass { name: "drop", description: "leaves out what cannot decide anything", run: drop::run },
 ];
 
 /// Runs all passes.

@@ -38,48 +38,20 @@ pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
             }
         }
     }
-    let mut jobs = Vec::new();
-    for (at, suite) in suites.iter().enumerate() {
-        let wanted = |test: &TestOf| args.run.as_ref().is_none_or(|run| run.is_match(&test.test.name));
-        let tests = suite.tests.iter().enumerate().filter(|(_, test)| wanted(test));
-        jobs.extend(tests.map(|(test, _)| (at, test)));
-    }
-    let seed = args.shuffle.map(|seed| match seed {
-        Seed::Random => fastrand::u64(0..1 << 32),
-        Seed::Number(number) => number,
-    });
-    if let Some(seed) = seed {
-        fastrand::Rng::with_seed(seed).shuffle(&mut jobs);
-        report.line(format_args!("shuffled; the same order again: --shuffle={seed}"));
-    }
+    let (jobs, seed) = jobs(report, args, &suites);
     let order = seed.map_or(Order::Named, Order::Shuffled);
     let traced = match args.coverage {
         Some(_) => suites.iter().map(|suite| suite.trace(&kernel)).collect::<Result<Vec<Traced>, Error>>()?,
         None => Vec::new(),
     };
     let ran = test_run::run(&kernel, &suites, &traced, &jobs, order);
-    let failed = ran.iter().filter(|ran| !ran.passes()).count();
-    for ran in &ran {
-        if let Some((suite, test)) = ran.of(&suites) {
-            tell(report, suite, test, ran);
-        }
-    }
-    if failed > 0 {
-        exit = exit.max(Exit::Errors);
-    }
     if ran.is_empty() && exit == Exit::Ok {
-        let which = if args.run.is_some() { "no test has a name that matches" } else { "there is no test" };
-        report.failure(
-            &Failure::new(Exit::Errors, format!("no test ran: {which}")).help(
-                "write one into the policy: `test \"name\" { given { … } on oom in \"/job\" expect … }`",
-            ),
-        );
+        report.failure(&no_test(args));
         return Ok(Exit::Errors);
     }
-    let passed = ran.len() - failed;
-    let time = began.elapsed();
-    if !ran.is_empty() {
-        report.line(format_args!("{passed} passed, {failed} failed, in {:.2} s", time.as_secs_f64()));
+    let (passed, failed) = tell_all(report, &suites, &ran, began);
+    if failed > 0 {
+        exit = exit.max(Exit::Errors);
     }
     let covered = test_run::coverage(&suites, &traced, &ran);
     if let Some(least) = args.coverage {
@@ -101,6 +73,48 @@ pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
         }),
     );
     Ok(exit)
+}
+
+/// The tests that are wanted, by the places of their policy and of themselves, in the order in which they run; and the
+/// seed of that order if it is shuffled.
+fn jobs(report: &Report, args: &Test, suites: &[Suite<'_>]) -> (Vec<(usize, usize)>, Option<u64>) {
+    let mut jobs = Vec::new();
+    for (at, suite) in suites.iter().enumerate() {
+        let wanted = |test: &TestOf| args.run.as_ref().is_none_or(|run| run.is_match(&test.test.name));
+        let tests = suite.tests.iter().enumerate().filter(|(_, test)| wanted(test));
+        jobs.extend(tests.map(|(test, _)| (at, test)));
+    }
+    let seed = args.shuffle.map(|seed| match seed {
+        Seed::Random => fastrand::u64(0..1 << 32),
+        Seed::Number(number) => number,
+    });
+    if let Some(seed) = seed {
+        fastrand::Rng::with_seed(seed).shuffle(&mut jobs);
+        report.line(format_args!("shuffled; the same order again: --shuffle={seed}"));
+    }
+    (jobs, seed)
+}
+
+fn no_test(args: &Test) -> Failure {
+    let which = if args.run.is_some() { "no test has a name that matches" } else { "there is no test" };
+    Failure::new(Exit::Errors, format!("no test ran: {which}"))
+        .help("write one into the policy: `test \"name\" { given { … } on oom in \"/job\" expect … }`")
+}
+
+/// Tells how the tests ended; returns how many passed and how many failed.
+fn tell_all(report: &Report, suites: &[Suite<'_>], all: &[Ran], began: Instant) -> (usize, usize) {
+    for ran in all {
+        if let Some((suite, test)) = ran.of(suites) {
+            tell(report, suite, test, ran);
+        }
+    }
+    let failed = all.iter().filter(|ran| !ran.passes()).count();
+    let passed = all.len() - failed;
+    if !all.is_empty() {
+        let seconds = began.elapsed().as_secs_f64();
+        report.line(format_args!("{passed} passed, {failed} failed, in {seconds:.2} s"));
+    }
+    (passed, failed)
 }
 
 /// The policies that are meant, each once, in the order of their paths.

@@ -9,11 +9,11 @@
 
 pub mod more;
 
-mod stage;
+mod machine_setup;
 
 pub mod compare;
 
-pub mod sight;
+pub mod snapshot_check;
 
 use oomc_sim::Kernel;
 use oomc_sim::machine::{CgroupIndex, Machine};
@@ -22,8 +22,8 @@ use oomc_vm::script::{self, Case};
 
 use crate::agree::Both;
 use crate::{files, read, root};
+use machine_setup::MachineSetup;
 use more::More;
-use stage::Stage;
 
 /// What happened in a case.
 #[derive(Debug, Default)]
@@ -86,24 +86,24 @@ pub fn cases() -> Vec<Case> {
 ///
 /// # Errors
 /// If it cannot be played, or goes on otherwise than it says.
-pub fn play(kernel: &Kernel, case: &Case) -> Result<Played, End> {
-    play_with(kernel, case, None)
+pub fn replay(kernel: &Kernel, case: &Case) -> Result<Played, End> {
+    replay_with(kernel, case, None)
 }
 
 /// Plays a case to its end, with a few pages more for some.
 ///
 /// # Errors
 /// If it cannot be played, or goes on otherwise than it says.
-pub fn play_with(kernel: &Kernel, case: &Case, more: Option<More>) -> Result<Played, End> {
-    let mut stage = Stage::new(kernel, more);
+pub fn replay_with(kernel: &Kernel, case: &Case, more: Option<More>) -> Result<Played, End> {
+    let mut setup = MachineSetup::new(kernel, more);
     for step in &case.steps {
         let told = |end| match end {
             End::Wrong(what) => End::Wrong(format!("{}:{}: {}: {what}", case.name, step.line, step.text)),
             unplayable => unplayable,
         };
-        stage.step(case, &step.action).map_err(told)?;
+        setup.step(case, &step.action).map_err(told)?;
     }
-    let played = stage.end();
+    let played = setup.end();
     // Without a decision there is nothing to compare.
     if played.asked == 0 { unplayable("no policy is asked") } else { Ok(played) }
 }

@@ -9,7 +9,7 @@ use oomc_sim::Attached;
 use oomc_sim::machine::{CgroupIndex, ROOT};
 use oomc_vm::script::Case;
 
-use super::{Before, End, Loaded, Stage, unplayable};
+use super::{Before, End, Loaded, MachineSetup, unplayable};
 use crate::agree::both;
 
 /// Members of kernel structures that simulator and oracle both know.
@@ -31,7 +31,7 @@ const RAW: [&str; 12] = [
 /// What is written for a label that is taken away.
 const INHERIT: &str = "inherit";
 
-impl Stage<'_> {
+impl MachineSetup<'_> {
     pub(super) fn oomc(&mut self, case: &Case, exit: i32, args: &[String]) -> Result<(), End> {
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
         match words.as_slice() {

@@ -72,7 +72,7 @@ struct Loaded {
 }
 
 /// The machine, and the policies that are attached to its cgroups.
-pub(super) struct Stage<'k> {
+pub(super) struct MachineSetup<'k> {
     kernel: &'k Kernel,
     machine: Machine,
     /// Charges that nobody holds any more: pages of files of those who died.
@@ -99,7 +99,7 @@ fn amounts([anon, file, shmem]: [i64; 3]) -> Amounts {
     }
 }
 
-impl<'k> Stage<'k> {
+impl<'k> MachineSetup<'k> {
     /// An empty machine.
     pub(super) fn new(kernel: &'k Kernel, more: Option<More>) -> Self {
         let cgroups = vec![Cgroup { id: 1, serial: 1, ..Cgroup::default() }];

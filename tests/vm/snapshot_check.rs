@@ -5,8 +5,8 @@ use libtest_mimic::Failed;
 use oomc_compiler::KernelView;
 use oomc_sim::Kernel;
 use oomc_snapshot::{Cgroup, Process, Snapshot};
-use oomc_tests::play::sight::differences;
-use oomc_tests::play::{Before, End, play};
+use oomc_tests::replay::snapshot_check::differences;
+use oomc_tests::replay::{Before, End, replay};
 use oomc_vm::report::Report;
 use oomc_vm::script::Case;
 
@@ -69,7 +69,7 @@ pub(crate) fn judge(
     let kernel = Kernel::new(KernelView::embedded()).map_err(|lacking| Failed::from(lacking.to_string()))?;
     let (mut compared, mut wrong) = (0, Vec::new());
     for case in cases {
-        let before = match play(&kernel, case) {
+        let before = match replay(&kernel, case) {
             Ok(played) => played.before,
             // What is wrong is told where decisions are compared.
             Err(End::Unplayable(_) | End::Wrong(_)) => continue,

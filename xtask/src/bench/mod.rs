@@ -3,8 +3,15 @@
 //! Measures the whole process that makes an object, interleaved so that both see the same machine, and what
 //! comes out: instructions, and the verifier's work in the machine. Then builds policies of ever more rules,
 //! whose time per rule may not grow, simulates decisions on ever larger trees, and runs tests and reads machines
-//! ([`foresight`]). Prints what it measured, also where it falls short of the goals. Knows no policy but the headline,
+//! ([`foresight`]). What a decision costs is counted apart ([`code`]). Prints what it measured, also where it falls short of the goals. Knows no policy but the headline,
 //! its hand-written twin, and rules by the thousand.
+
+mod code;
+mod figures;
+mod forests;
+mod goals;
+mod page;
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +26,11 @@ use crate::packages::Package;
 use crate::{build, foresight, kernel, packages, say};
 
 /// To make `vmlinux.h`, and the object to compare with.
-const PACKAGES: [Package; 2] = [("clang-19", "clang-19"), ("bpftool", "/usr/sbin/bpftool")];
+const PACKAGES: [Package; 3] = [
+    ("clang-19", "clang-19"),
+    ("bpftool", "/usr/sbin/bpftool"),
+    ("libbpf-dev", "/usr/include/bpf/bpf_helpers.h"),
+];
 
 const POLICY: &str = "examples/headline/policy.oom";
 const TWIN: &str = "tests/bench/headline.bpf.c";
@@ -28,9 +39,10 @@ const TWIN: &str = "tests/bench/headline.bpf.c";
 const RUNS: usize = 21;
 
 /// A build takes at most this part of clang's time.
-const TIME_GOAL: f64 = 1.0 / 20.0;
+const TIME_GOAL: f64 = 1.0 / 30.0;
 /// Instructions and verifier's work are at most this many times those of the C.
-const CODE_GOAL: f64 = 1.2;
+const CODE_GOAL: f64 = 1.5;
+const WORK_GOAL: f64 = 1.0;
 
 /// Rules of the long policies: of those that kill, the last is about the most that the kernel's limit of a million
 /// instructions leaves room for.
@@ -61,13 +73,17 @@ struct Size {
     processed: u64,
 }
 
-/// `cargo xtask bench [RUNS]`; `cargo xtask bench foresight` measures tests and snapshots alone.
+/// `cargo xtask bench [RUNS]`; `cargo xtask bench foresight` measures tests and snapshots alone, `cargo xtask bench code`
+/// counts instructions of decisions.
 ///
 /// # Errors
 /// The sentence says which tool is missing or which step failed.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if args.first().is_some_and(|word| word == "foresight") {
         return foresight_alone();
+    }
+    if let Some(("code", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
+        return code::run(rest);
     }
     let runs = match args.first() {
         Some(word) => word.parse::<usize>().map_err(|_| format!("`{word}` is no number of runs"))?,
@@ -246,6 +262,10 @@ fn vmlinux_header(btf: &Path, folder: &Path) -> Result<PathBuf, String> {
         ));
     }
     let header = folder.join("vmlinux.h");
+    // What was made from the same header stays newer than it.
+    if fs::read(&header).is_ok_and(|old| old == output.stdout) {
+        return Ok(header);
+    }
     fs::write(&header, output.stdout)
         .map_err(|error| format!("cannot write {}: {error}", header.display()))?;
     Ok(header)
@@ -326,7 +346,7 @@ fn table(runs: usize, [own, other]: [&[Cost]; 2], [ours, theirs]: [Size; 2]) -> 
         ("wall time, ms", 2, milliseconds(own), milliseconds(other), Some(TIME_GOAL)),
         ("peak memory, MiB", 1, mebibytes(own), mebibytes(other), None),
         ("instructions", 0, ours.instructions as f64, theirs.instructions as f64, Some(CODE_GOAL)),
-        ("processed by the verifier", 0, ours.processed as f64, theirs.processed as f64, Some(CODE_GOAL)),
+        ("processed by the verifier", 0, ours.processed as f64, theirs.processed as f64, Some(WORK_GOAL)),
     ];
     let mut text = format!(
         "\nThe headline policy; medians of {runs} interleaved runs, each a whole process.\n\
