@@ -29,7 +29,6 @@ pub fn run(policy: &Policy, plan: &mut Plan) {
             fuse.open = None;
         }
     }
-    plan.tidy();
 }
 
 /// `run A, wait A, run B, take R` becomes `run A, wait A, take R` where A can fill R.
