@@ -16,7 +16,7 @@ use oomc_abi::fields::{FIELDS, Field, Measure, Owner};
 use oomc_abi::kfuncs::{KFUNCS, Kfunc};
 use oomc_abi::scenario::{self, EXTRAS};
 use oomc_compiler::diag::{Code, Severity};
-use oomc_compiler::{KernelView, Source};
+use oomc_compiler::{KernelView, Source, Stage};
 use oomc_grammar::precedence::{Fix, Level, TABLE};
 use oomc_sim::scenario::DEFAULTS;
 use oomc_tests::{files, read, root, short};
@@ -341,6 +341,15 @@ fn the_tables_of_the_book_are_those_of_the_compiler() {
     printed("kernel/kfuncs.md", "kfuncs", head, KFUNCS.iter().map(kfunc_row));
     let head = "| operators | |\n|---|---|\n";
     printed("language/grammar.md", "operators", head, TABLE.iter().map(operator_row));
+}
+
+#[test]
+fn the_page_of_the_plan_shows_what_is_printed() {
+    let path = root().join("examples/headline/policy.oom");
+    let source = Source::new("headline.oom", read(&path));
+    let plan = oomc_compiler::dump(&source, &KernelView::embedded(), Stage::Plan).text;
+    let plan = plan.unwrap_or_else(|| panic!("{} has no plan", short(&path)));
+    printed("internals/plan.md", "headline", "```text\n", [plan, "```\n".to_owned()].into_iter());
 }
 
 #[test]

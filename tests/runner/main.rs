@@ -15,8 +15,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let mut trials: Vec<Trial> = case::self_checks()
-        .into_iter()
+    let checks = case::self_checks().into_iter().chain(subtest::self_checks());
+    let mut trials: Vec<Trial> = checks
         .map(|(name, check)| Trial::test(format!("runner: {name}"), move || check().map_err(Failed::from)))
         .collect();
     let folder = oomc_tests::root().join("tests/cases");
@@ -27,9 +27,10 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Every policy and every file of IR, but those for the virtual machine.
+/// Every policy and every file of IR or of a plan, but those for the virtual machine.
 fn is_case(path: &Path, folder: &Path) -> bool {
-    path.extension().is_some_and(|end| end == "oom" || end == "ir") && !path.starts_with(folder.join("run"))
+    let is_input = path.extension().is_some_and(|end| end == "oom" || end == "ir" || end == "plan");
+    is_input && !path.starts_with(folder.join("run"))
 }
 
 fn run(path: &PathBuf) -> Result<(), String> {

@@ -180,6 +180,32 @@ pub fn least_instructions(policy: &Policy) -> usize {
 }
 
 impl Plan {
+    /// Forgets the walks that nobody runs, and numbers the others anew.
+    pub fn tidy(&mut self) {
+        let mut named = SecondaryMap::new();
+        self.walk_names().for_each(|walk| named[*walk] = true);
+        let mut numbers = SecondaryMap::new();
+        for (id, walk) in core::mem::take(&mut self.walks) {
+            if named[id] {
+                numbers[id] = Some(self.walks.push(walk));
+            }
+        }
+        for walk in self.walk_names() {
+            if let Some(number) = numbers[*walk] {
+                *walk = number;
+            }
+        }
+    }
+
+    /// Each place that names a walk.
+    fn walk_names(&mut self) -> impl Iterator<Item = &mut WalkId> {
+        let acts = self.acts.values_mut().flatten().filter_map(|act| match act {
+            Act::Run(walk) | Act::Wait(walk) => Some(walk),
+            Act::Take(_) | Act::Descend | Act::All => None,
+        });
+        acts.chain(self.picks.values_mut().flatten().map(|(walk, _)| walk))
+    }
+
     /// The ranking that an act takes from is filled by this walk.
     #[must_use]
     pub fn walk_of(&self, ranking: RankingId) -> Option<WalkId> {

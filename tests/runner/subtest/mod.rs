@@ -9,6 +9,8 @@ mod parse;
 mod check;
 mod hir;
 
+mod plan;
+
 mod ir;
 mod opt;
 
@@ -22,7 +24,7 @@ mod object;
 use oomc_compiler::ir::{Module, read, verify, write};
 use oomc_compiler::{KernelView, Source, Stage};
 
-use crate::case::Case;
+use crate::case::{Case, SelfCheck};
 
 /// One test.
 pub(crate) struct Subtest {
@@ -38,6 +40,7 @@ const SUBTESTS: &[Subtest] = &[
     parse::PARSE,
     check::CHECK,
     hir::HIR,
+    plan::PLAN,
     ir::IR,
     opt::OPT,
     vcode::VCODE,
@@ -45,6 +48,11 @@ const SUBTESTS: &[Subtest] = &[
     asm::ASM,
     object::OBJECT,
 ];
+
+/// Checks of more than one file.
+pub(crate) fn self_checks() -> Vec<SelfCheck> {
+    plan::self_checks()
+}
 
 /// Runs the test of this name.
 pub(crate) fn run(name: &str, case: &Case) -> Result<Option<String>, String> {

@@ -1,11 +1,10 @@
 //! Leaves out what cannot decide anything: whether a process is dying, where the look for victims in flight has just
 //! turned away who is; keys behind one that no two candidates share; and walks that nobody runs any more.
 
-use cranelift_entity::PrimaryMap;
 use oomc_abi::fields::Recipe;
 
 use crate::hir::{ExprKind, Policy, Subject, Unit};
-use crate::plan::{Act, Plan, Rank, Ranking, Step, Walk, WalkId, cost};
+use crate::plan::{Plan, Rank, Ranking, Step, cost};
 
 /// Drops from all walks and rankings.
 pub fn run(policy: &Policy, plan: &mut Plan) {
@@ -17,7 +16,7 @@ pub fn run(policy: &Policy, plan: &mut Plan) {
             track.steps.retain(|step| *step != Step::Living);
         }
     }
-    drop_idle_walks(plan);
+    plan.tidy();
 }
 
 /// No two processes share a process id, and no two cgroups an id or a place in the order of creation.
@@ -50,27 +49,3 @@ fn drop_unreachable_keys(policy: &Policy, ranking: &mut Ranking) {
 /// Members in which no two candidates of a unit agree.
 const UNIQUE: &[(Unit, &str)] =
     &[(Unit::Process, "tgid"), (Unit::Cgroup, "css.serial_nr"), (Unit::Cgroup, "css.cgroup->kn->id")];
-
-fn drop_idle_walks(plan: &mut Plan) {
-    let runs = |id: WalkId| {
-        let acts = plan.acts.values().flatten();
-        acts.into_iter().any(|act| *act == Act::Run(id))
-            || plan.picks.values().flatten().any(|(walk, _)| *walk == id)
-    };
-    let kept: Vec<(WalkId, Walk)> =
-        plan.walks.iter().filter(|(id, _)| runs(*id)).map(|(id, walk)| (id, walk.clone())).collect();
-    let renumbered = |old: WalkId| {
-        let at = kept.iter().position(|(id, _)| *id == old);
-        at.map_or(old, |at| WalkId::from_u32(at as u32))
-    };
-    for act in plan.acts.values_mut().flatten() {
-        match act {
-            Act::Run(walk) | Act::Wait(walk) => *walk = renumbered(*walk),
-            Act::Take(_) | Act::Descend | Act::All => {}
-        }
-    }
-    for (walk, _) in plan.picks.values_mut().flatten() {
-        *walk = renumbered(*walk);
-    }
-    plan.walks = kept.into_iter().map(|(_, walk)| walk).collect::<PrimaryMap<WalkId, Walk>>();
-}

@@ -98,10 +98,11 @@ impl Fuse<'_> {
                 // A branch may use what ran before it; what runs in it may not have run behind it.
                 let before = self.open;
                 self.action(*then);
+                // So may `else`, unless the branch that made no progress has counted.
                 let kept = self.open.filter(|open| before == Some(*open));
-                self.open = before;
+                self.open = kept;
                 otherwise.iter().for_each(|otherwise| self.action(*otherwise));
-                self.open = self.open.filter(|open| before == Some(*open)).and(kept);
+                self.open = self.open.filter(|open| kept == Some(*open));
             }
             ActionKind::Block(actions) if actions.len() == 1 => {
                 actions.iter().for_each(|action| self.action(*action));
