@@ -403,7 +403,7 @@ impl Lower<'_> {
         self.b.branch(Cond::Eq, parent, imm(0), root, below);
         // The root has no counter of its own. Its statistics are as they were flushed last inside of a walk.
         self.b.switch_to(root);
-        if !self.in_rcu {
+        if !self.in_rcu && !self.under_rcu {
             self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
         }
         let sum = self.statistics(memcg, terms, below);

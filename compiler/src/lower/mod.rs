@@ -153,6 +153,8 @@ struct Lower<'a> {
     in_walk: bool,
     /// Inside an RCU section.
     in_rcu: bool,
+    /// In a function that may be called in an RCU section of its caller: nothing in it may sleep.
+    under_rcu: bool,
     /// The rule being lowered: for the kernel's log.
     rule: String,
     /// Its number.
@@ -214,6 +216,7 @@ impl<'a> Lower<'a> {
             class: None,
             in_walk: false,
             in_rcu: false,
+            under_rcu: false,
             rule: String::new(),
             rule_index: 0,
             spared: crate::hir::kernel::spared(policy),

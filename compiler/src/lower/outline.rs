@@ -236,6 +236,7 @@ impl Lower<'_> {
                 let tags: Vec<&str> = objects.iter().map(|(tag, _)| *tag).collect();
                 // Its cells are its own, and its numbers those of the policy.
                 let numbers = self.outline.numbers.take();
+                let under_rcu = core::mem::replace(&mut self.under_rcu, true);
                 let func = self.lasting(|s| {
                     s.function(&tags, |s, about| {
                         let answer = ask(s, about);
@@ -243,6 +244,7 @@ impl Lower<'_> {
                     })
                 });
                 self.outline.numbers = numbers;
+                self.under_rcu = under_rcu;
                 let func = self.keep(question.name(), func);
                 self.outline.questions.insert(question, func);
                 func

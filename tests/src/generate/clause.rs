@@ -221,7 +221,7 @@ pub(super) fn test() -> Text {
         "kill \"/job#100\"",
         "raise_limit \"/job\" to 1280MiB",
         "notify \"told\"",
-        "wait",
+        "candidates \"/job#100\"",
         "defer",
         "wait by rule \"r0\"",
     ]);
