@@ -1,0 +1,125 @@
+//! The callback around the rules: its guards, the reference on the OOM domain, and its two ends.
+
+use oomc_abi::consts::ORDER_SYSRQ;
+use oomc_abi::fields::{FieldId, Recipe};
+use oomc_abi::record::at;
+use oomc_abi::{kfuncs, members};
+
+use super::Act;
+use crate::hir::{ActionKind, ExprKind, Policy, Unit};
+use crate::ir::{BinOp, Cond, InstData, Operand, Type};
+use crate::lower::emit::imm;
+
+impl Act<'_> {
+    /// Guards, and a reference on the OOM domain.
+    pub(super) fn prologue(&mut self) {
+        let facts = Facts::of(self.policy);
+        // An administrator who asks for a kill by SysRq wants the kernel's own killer.
+        let (asked, refused) = (self.b.create_block(), self.b.create_block());
+        let oc = self.oc;
+        let order = self.field(oc, members::OC_ORDER);
+        self.b.branch(Cond::Eq, order, imm(ORDER_SYSRQ), refused, asked);
+        self.b.switch_to(refused);
+        self.b.effect(InstData::Return(Operand::Imm(0)));
+        self.b.switch_to(asked);
+        self.count("invocations");
+
+        // One referenced pointer for both kinds of OOM, so that the same code serves and releases it.
+        let (memcg_oom, system_oom) = (self.b.create_block(), self.b.create_block());
+        let (got, gone, go) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let oc = self.oc;
+        let memcg = self.pointer(oc, members::OC_MEMCG);
+        let domain = self.b.block_param(got, Type::Ptr);
+        self.b.branch(Cond::Ne, memcg, imm(0), memcg_oom, system_oom);
+        self.b.switch_to(memcg_oom);
+        let css = self.css_of(memcg);
+        let owned = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
+        self.b.jump(got, &[owned]);
+        self.b.switch_to(system_oom);
+        let root = self.call_ptr(kfuncs::GET_ROOT_MEM_CGROUP, &[]);
+        self.b.jump(got, &[root]);
+        self.b.switch_to(got);
+        self.domain = domain;
+        self.b.branch(Cond::Ne, domain, imm(0), go, gone);
+        self.b.switch_to(gone);
+        self.b.effect(InstData::Return(Operand::Imm(0)));
+        self.b.switch_to(go);
+
+        // Statistics are per-CPU and lag; one flush for the event, before anything reads them.
+        if facts.statistics {
+            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[domain]);
+        }
+        if facts.total_memory {
+            self.read_total_memory();
+        }
+        // Read once: all candidates of an event are compared at the same moment.
+        let now = self.helper(oomc_abi::helpers::KTIME_GET_BOOT_NS, &[]);
+        let start = self.globals.now;
+        self.put(start, now);
+        self.begin_record();
+    }
+
+    pub(super) fn epilogues(&mut self) {
+        let end = self.b.create_block();
+        let answer = self.b.block_param(end, Type::I64);
+        let progress = self.progress;
+        self.b.switch_to(progress);
+        // In audit mode the kernel does what it does without a policy.
+        let audit = self.audit();
+        let audit = self.bin_imm(BinOp::And, audit, 1);
+        let done = self.bin_imm(BinOp::Xor, audit, 1);
+        self.b.jump(end, &[done]);
+        let nothing = self.nothing;
+        self.b.switch_to(nothing);
+        self.count("deferred");
+        let none = self.int(0);
+        self.b.jump(end, &[none]);
+        self.b.switch_to(end);
+        self.publish(answer);
+        let domain = self.domain;
+        self.call(kfuncs::PUT_MEM_CGROUP, &[domain]);
+        let answer = self.noted(at::ANSWER);
+        self.b.effect(InstData::Return(Operand::Value(answer)));
+    }
+}
+
+/// What the prologue has to prepare, found by looking through the whole policy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Facts {
+    /// A statistic is read.
+    pub(super) statistics: bool,
+    /// The machine's memory is needed.
+    pub(super) total_memory: bool,
+}
+
+impl Facts {
+    pub(super) fn of(policy: &Policy) -> Self {
+        let mut facts = Self::default();
+        for expr in policy.exprs.values() {
+            if let ExprKind::Field(_, field) = &expr.kind {
+                facts.field(*field);
+            }
+        }
+        // Ties between cgroups are broken by a statistic.
+        facts.statistics |= !policy.picks.is_empty();
+        for action in policy.actions.values() {
+            match &action.kind {
+                ActionKind::Kill(kill) => {
+                    // Ties between cgroups are broken by a statistic.
+                    facts.statistics |= kill.selection.unit == Unit::Cgroup;
+                }
+                ActionKind::RaiseLimit { .. } => facts.total_memory = true,
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    fn field(&mut self, field: FieldId) {
+        match field.row().recipe {
+            Recipe::Stat(_) | Recipe::UsageLess(_) | Recipe::VmEvents(_) => self.statistics = true,
+            Recipe::Limit => self.total_memory = true,
+            _ => {}
+        }
+    }
+}

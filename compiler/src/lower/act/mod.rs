@@ -1,0 +1,175 @@
+//! Acting: rules in their order, whom each kill takes, what is done to him, and what the record tells of it.
+//!
+//! Owns the rankings of the plan, the functions of a large policy and the two ends of the callback. Takes the checked
+//! policy and its plan, gives the module; reads what the language asks by the layer below.
+
+mod flight;
+mod frame;
+mod kill;
+mod list;
+mod outline;
+mod pick;
+mod prefer;
+mod protect;
+mod raise;
+mod rank;
+mod record;
+mod rule;
+mod select;
+mod shape;
+mod stepwise;
+
+#[cfg(test)]
+mod tests;
+
+use core::ops::{Deref, DerefMut};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use oomc_abi::kfuncs::KfuncId;
+use oomc_abi::resolve::KernelView;
+
+use super::emit::{Cell, Emit, Walks, frame_span};
+use super::read::{Places, Read, Tracer};
+use crate::hir::{ActionId, Policy};
+use crate::ir::{Block, Function, Module};
+use crate::plan::{Plan, RankingId};
+use crate::source::Span;
+use crate::trace::PointKind;
+
+/// The symbol of the callback's program.
+pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
+
+/// Lowers a checked policy by its plan.
+///
+/// # Errors
+/// What should be impossible, and was found: a bug of the compiler.
+pub fn lower(policy: &Policy, plan: &Plan, view: &KernelView) -> Result<Module, &'static str> {
+    module(policy, plan, view, None).map(|(module, _)| module)
+}
+
+/// Lowers a checked policy with marks, which count through the points: what they mean, and what they are about.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_traced(
+    policy: &Policy,
+    plan: &Plan,
+    view: &KernelView,
+    names_objects: bool,
+) -> Result<(Module, Vec<(PointKind, Span)>), &'static str> {
+    let (mut module, tracer) = module(policy, plan, view, Some(Tracer::new(names_objects)))?;
+    let points = tracer.map(|tracer| tracer.into_places(policy, &mut module)).unwrap_or_default();
+    Ok((module, points))
+}
+
+fn module(
+    policy: &Policy,
+    plan: &Plan,
+    view: &KernelView,
+    tracer: Option<Tracer>,
+) -> Result<(Module, Option<Tracer>), &'static str> {
+    let mut func = Function::new(CALLBACK);
+    let (others, tracer) = Act::new(policy, plan, view, &mut func, tracer)?.run()?;
+    let refs = Arc::clone(&func.refs);
+    Ok((Module::new(refs, core::iter::once(func).chain(others).collect()), tracer))
+}
+/// The plan, and what the rules work with.
+struct Act<'a> {
+    read: Read<'a>,
+    plan: &'a Plan,
+    /// Where a policy ends that made progress.
+    progress: Block,
+    /// Where a policy ends that made none.
+    nothing: Block,
+    /// Lists of cgroups that the policy needs.
+    lists: HashMap<&'static str, list::List>,
+    /// Where the class of the present candidate's cgroup lies, if the policy has classes.
+    class: Option<Cell>,
+    /// The rule being lowered: for the kernel's log.
+    rule: String,
+    /// Its number.
+    rule_index: usize,
+    /// Optional functions that the policy can do without.
+    spared: Vec<KfuncId>,
+    /// The action being lowered: for the number of its message.
+    action: ActionId,
+    /// The functions besides the callback.
+    outline: outline::Outline,
+    /// The cells of the rankings that were needed so far.
+    rankings: HashMap<RankingId, rank::Kept>,
+    /// Where a walk writes down a victim in flight.
+    victim: Option<flight::Victim>,
+    ties: rank::Ties,
+}
+
+impl<'a> Deref for Act<'a> {
+    type Target = Read<'a>;
+
+    fn deref(&self) -> &Read<'a> {
+        &self.read
+    }
+}
+
+impl DerefMut for Act<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.read
+    }
+}
+
+impl<'a> Walks<'a> for Act<'a> {
+    fn emit(&mut self) -> &mut Emit<'a> {
+        &mut self.read
+    }
+}
+
+impl<'a> Places<'a> for Act<'a> {
+    fn reading(&mut self) -> &mut Read<'a> {
+        &mut self.read
+    }
+}
+
+impl<'a> Act<'a> {
+    fn new(
+        policy: &'a Policy,
+        plan: &'a Plan,
+        view: &'a KernelView,
+        func: &'a mut Function,
+        tracer: Option<Tracer>,
+    ) -> Result<Self, &'static str> {
+        let ties = rank::Ties::find().ok_or("a field of the tie rule has no row")?;
+        let mut read = Read::new(policy, view, func, tracer);
+        let (progress, nothing) = (read.b.create_block(), read.b.create_block());
+        Ok(Self {
+            read,
+            plan,
+            progress,
+            nothing,
+            lists: HashMap::new(),
+            class: None,
+            rule: String::new(),
+            rule_index: 0,
+            spared: crate::hir::kernel::spared(policy),
+            action: ActionId::from_u32(0),
+            outline: outline::Outline::new(policy),
+            rankings: HashMap::new(),
+            victim: None,
+            ties,
+        })
+    }
+
+    fn run(mut self) -> Result<(Vec<Function>, Option<Tracer>), &'static str> {
+        let policy = self.policy;
+        self.prologue();
+        if !policy.preferences.is_empty() {
+            self.class = Some(self.cell());
+        }
+        self.rules();
+        self.b.set_span(frame_span(policy));
+        let nothing = self.nothing;
+        self.b.jump(nothing, &[]);
+        self.epilogues();
+        let tracer = self.read.finish()?;
+        Ok((self.outline.into_functions(), tracer))
+    }
+}

@@ -1,0 +1,78 @@
+//! `pick`: a cgroup chosen once per event, at the head of the first rule that uses it.
+//!
+//! What is kept is its id; 0 says that nothing was chosen. A pick sees every cgroup of its place: what holds for a
+//! `kill` alone does not hold here.
+
+use oomc_abi::kfuncs;
+use oomc_abi::members;
+use oomc_abi::record::End;
+
+use super::Act;
+use crate::hir::{ActionId, PickId};
+use crate::ir::{Block, Cond, Size};
+use crate::lower::emit::imm;
+
+impl Act<'_> {
+    /// Chooses what a rule uses and no rule before it used, and leaves to `nothing` if one of its picks chose
+    /// nothing.
+    pub(super) fn choose_picks(&mut self, rule: ActionId, nothing: Block) {
+        let used = self.policy.used_picks(rule);
+        if used.is_empty() {
+            return;
+        }
+        for pick in &used {
+            if !self.picks.contains_key(pick) {
+                self.choose(*pick);
+            }
+        }
+        self.note_end(End::NothingPicked);
+        for pick in &used {
+            let id = self.picked(*pick);
+            self.leave_if(Cond::Eq, id, imm(0), nothing);
+        }
+    }
+
+    fn choose(&mut self, id: PickId) {
+        let policy = self.policy;
+        let Some(pick) = policy.picks.get(id) else { return };
+        let outer = self.b.set_span(pick.span);
+        let cell = self.cell();
+        self.put_imm(cell, 0);
+        let selection = &pick.selection;
+        let walking = core::mem::replace(&mut self.in_walk, true);
+        let asked = self.asked_by_selection(selection);
+        self.prefetch(&asked);
+        match self.plan.picks.get(id).copied().flatten() {
+            Some((walk, ranking)) => {
+                let kept = self.kept(ranking);
+                self.empty(&kept);
+                self.run_walk(walk);
+                let (found, none) = (self.b.create_block(), self.b.create_block());
+                let count = self.get(kept.count);
+                self.b.branch(Cond::Ne, count, imm(0), found, none);
+                self.b.switch_to(found);
+                let first = self.int(0);
+                let entry = self.entry(&kept, first);
+                let chosen = self.load(Size::B8, entry, kept.numbers() * 8);
+                self.put(cell, chosen);
+                self.b.jump(none, &[]);
+                self.b.switch_to(none);
+            }
+            None => {
+                let descent = self.descent(selection, false);
+                let best = self.descend_once(selection, &descent);
+                let (found, done) = (self.b.create_block(), self.b.create_block());
+                self.b.branch(Cond::Ne, best, imm(0), found, done);
+                self.b.switch_to(found);
+                let chosen = self.read(best, members::MEMCG_ID);
+                self.put(cell, chosen);
+                self.call(kfuncs::PUT_MEM_CGROUP, &[best]);
+                self.b.jump(done, &[]);
+                self.b.switch_to(done);
+            }
+        }
+        self.in_walk = walking;
+        self.picks.insert(id, cell);
+        self.b.set_span(outer);
+    }
+}

@@ -1,0 +1,126 @@
+//! `raise_limit`: grants memory to the cgroup whose limit was hit, within what its ancestors can carry.
+
+use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE};
+use oomc_abi::kfuncs;
+use oomc_abi::members;
+use oomc_abi::record::{Action, End, at};
+
+use super::Act;
+use crate::hir::ExprId;
+use crate::ir::{BinOp, Block, Cond, Operand, Type, Value};
+use crate::lower::emit::{Order, Walks, imm};
+
+const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
+
+impl Act<'_> {
+    pub(super) fn raise_limit(
+        &mut self,
+        by: ExprId,
+        up_to: Option<ExprId>,
+        on_progress: Block,
+        on_nothing: Block,
+    ) {
+        let mut asked = vec![by];
+        asked.extend(up_to);
+        self.prefetch(&asked);
+
+        // In a system-wide OOM there is no limit to raise, and an unlimited cgroup has none either.
+        self.note_end(End::NoRoom);
+        let oc = self.oc;
+        let memcg = self.pointer(oc, members::OC_MEMCG);
+        self.leave_if(Cond::Eq, memcg, imm(0), on_nothing);
+        let domain = self.domain;
+        let own = self.field(domain, members::MEMCG_MAX);
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.leave_if(Cond::Uge, own, Operand::Value(unlimited), on_nothing);
+
+        // From here on in whole pages: an amount of bytes is at most 2^51 of them, so no sum leaves 64 bits.
+        let by = self.expr(by, on_nothing);
+        self.leave_if(Cond::Sle, by, imm(0), on_nothing);
+        let by = self.bin_imm(BinOp::Ushr, by, PAGE_SHIFT);
+        let mut wanted = self.bin(BinOp::Add, own, by);
+        if let Some(up_to) = up_to {
+            // A negative amount is 0.
+            let cap = self.expr(up_to, on_nothing);
+            let cap = self.at_least_zero(cap);
+            let cap = self.bin_imm(BinOp::Ushr, cap, PAGE_SHIFT);
+            wanted = self.min(wanted, cap);
+        }
+        let room = self.room_above();
+        let carried = self.bin(BinOp::Add, own, room);
+        wanted = self.min(wanted, carried);
+        wanted = self.at_most_the_machine(wanted);
+
+        // At least one hundredth, or an almost full parent would be asked for ever.
+        let gain = self.bin(BinOp::Sub, wanted, own);
+        self.leave_if(Cond::Sle, gain, imm(0), on_nothing);
+        let hundredfold = self.bin_imm(BinOp::Mul, gain, 100);
+        self.leave_if(Cond::Slt, hundredfold, Operand::Value(own), on_nothing);
+        let limit = self.bin_imm(BinOp::Shl, wanted, PAGE_SHIFT);
+        let gain = self.bin_imm(BinOp::Shl, gain, PAGE_SHIFT);
+
+        let (raised, assumed, refused) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.unless_audit(assumed);
+        let domain = self.domain;
+        let oc = self.oc;
+        let result = self.call_int(kfuncs::MEM_CGROUP_RAISE_MAX, &[oc, domain, limit]);
+        self.b.branch(Cond::Eq, result, imm(0), raised, refused);
+        self.b.switch_to(refused);
+        self.note_end(End::Refused);
+        self.b.jump(on_nothing, &[]);
+        self.b.switch_to(raised);
+        self.count("raises");
+        self.b.jump(assumed, &[]);
+        self.b.switch_to(assumed);
+        self.note_action(Action::RaiseLimit);
+        self.note(at::RESULT, limit);
+        self.note(at::EXPECTED, gain);
+        self.b.jump(on_progress, &[]);
+    }
+
+    /// Pages that the ancestors can still carry: at an ancestor's limit the next OOM would be the ancestor's, and this
+    /// policy would not be asked.
+    fn room_above(&mut self) -> Value {
+        let room = self.cell();
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.put(room, unlimited);
+        self.with_rcu(|s| {
+            let domain = s.domain;
+            let css = s.css_of(domain);
+            s.walk_css(css, Order::Up, &[], |s, walk| {
+                s.end_at_domain(walk.item, walk.next);
+                let above = s.cast_memcg(walk.item);
+                let max = s.field(above, members::MEMCG_MAX);
+                let unlimited = s.int(PAGE_COUNTER_MAX);
+                s.leave_if(Cond::Uge, max, Operand::Value(unlimited), walk.next);
+                let usage = s.field(above, members::MEMCG_USAGE);
+                let left = s.bin(BinOp::Sub, max, usage);
+                let left = s.at_least_zero(left);
+                let smallest = s.get(room);
+                s.leave_if(Cond::Sge, left, Operand::Value(smallest), walk.next);
+                s.put(room, left);
+                s.b.jump(walk.next, &[]);
+            });
+        });
+        self.get(room)
+    }
+
+    /// Pages, at most those of the machine, as far as they are known.
+    fn at_most_the_machine(&mut self, pages: Value) -> Value {
+        let (known, join) = (self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        let total_memory = self.globals.total_memory;
+        let total = self.get(total_memory);
+        let unknown = self.b.create_block();
+        self.b.branch(Cond::Ne, total, imm(0), known, unknown);
+        self.b.switch_to(known);
+        let total = self.bin_imm(BinOp::Ushr, total, PAGE_SHIFT);
+        let clamped = self.min(pages, total);
+        self.b.jump(join, &[clamped]);
+        self.b.switch_to(unknown);
+        self.b.jump(join, &[pages]);
+        self.b.switch_to(join);
+        result
+    }
+}

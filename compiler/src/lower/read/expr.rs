@@ -1,0 +1,211 @@
+//! Expressions as numbers. A missing value leaves to a block that the caller names.
+
+use super::Read;
+use super::field::Item;
+use crate::hir::{Anchor, ArithOp, Expr, ExprId, ExprKind, RawValue, Subject, Ty};
+use crate::ir::{Block, Cond, Type, Value};
+use crate::lower::emit::{Cell, imm};
+
+/// Where a value is remembered for the processes of a cgroup.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::lower) struct Remembered {
+    /// 0: nobody asked, [`THERE`] or [`ABSENT`].
+    state: Cell,
+    value: Cell,
+}
+
+const THERE: i32 = 1;
+const ABSENT: i32 = 2;
+
+impl Read<'_> {
+    /// The value of a number or a bool; goes to `missing` if there is none.
+    pub(in crate::lower) fn expr(&mut self, expr: ExprId, missing: Block) -> Value {
+        match self.per_cgroup.remove(&expr) {
+            Some(remembered) => {
+                let value = self.remembered(expr, remembered, missing);
+                self.per_cgroup.insert(expr, remembered);
+                value
+            }
+            None => self.expr_here(expr, missing),
+        }
+    }
+
+    /// The value of an expression that is found out once for the present cgroup.
+    fn remembered(&mut self, expr: ExprId, remembered: Remembered, missing: Block) -> Value {
+        let (fresh, absent, known) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let state = self.get(remembered.state);
+        self.b.branch(Cond::Eq, state, imm(0), fresh, known);
+        self.b.switch_to(fresh);
+        let value = self.expr_here(expr, absent);
+        self.put(remembered.value, value);
+        self.put_imm(remembered.state, THERE);
+        self.b.jump(known, &[]);
+        self.b.switch_to(absent);
+        self.put_imm(remembered.state, ABSENT);
+        self.b.jump(known, &[]);
+        self.b.switch_to(known);
+        let state = self.get(remembered.state);
+        self.leave_if(Cond::Eq, state, imm(i64::from(ABSENT)), missing);
+        self.get(remembered.value)
+    }
+
+    /// From here on nothing is known of a cgroup.
+    pub(in crate::lower) fn forget(&mut self, exprs: &[ExprId]) {
+        for expr in exprs {
+            let remembered = match self.per_cgroup.get(expr) {
+                Some(remembered) => *remembered,
+                None => {
+                    let remembered = Remembered { state: self.cell(), value: self.cell() };
+                    self.per_cgroup.insert(*expr, remembered);
+                    remembered
+                }
+            };
+            self.put_imm(remembered.state, 0);
+        }
+    }
+
+    fn expr_here(&mut self, expr: ExprId, missing: Block) -> Value {
+        let policy = self.policy;
+        let Some(expr_data) = policy.exprs.get(expr) else { return self.int(0) };
+        let outer = self.b.set_span(expr_data.span);
+        let value = match &expr_data.kind {
+            ExprKind::Int(value) => self.number_of_policy(expr, *value),
+            ExprKind::Field(subject, field) => self.subject_item(*subject, Item::Field(*field), missing),
+            ExprKind::Raw(subject, raw) => self.subject_item(*subject, Item::Raw(*raw), missing),
+            ExprKind::Neg(inner) => {
+                let inner = self.expr(*inner, missing);
+                self.neg_sat(inner)
+            }
+            ExprKind::Arith(op, left, right) => self.arith(*op, expr_data, *left, *right, missing),
+            ExprKind::Compare(..)
+            | ExprKind::Matches(..)
+            | ExprKind::Not(_)
+            | ExprKind::And(..)
+            | ExprKind::Or(..) => self.bool_value(expr, missing),
+            ExprKind::Param(param) => self.param(*param),
+            ExprKind::Label(subject, label) => self.subject_item(*subject, Item::Label(*label), missing),
+            ExprKind::Counter(subject, state) => self.subject_item(*subject, Item::Counter(*state), missing),
+            ExprKind::Default(value, otherwise) => self.otherwise(*value, *otherwise, missing),
+            ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, missing),
+        };
+        self.b.set_span(outer);
+        value
+    }
+
+    fn arith(&mut self, op: ArithOp, expr: &Expr, left: ExprId, right: ExprId, missing: Block) -> Value {
+        let a = self.expr(left, missing);
+        let of_ratio = |id: ExprId| self.policy.exprs.get(id).is_some_and(|expr| expr.ty == Ty::Ratio);
+        let constant = match self.policy.exprs.get(right).map(|expr| &expr.kind) {
+            Some(ExprKind::Int(value)) => Some(*value),
+            _ => None,
+        };
+        match op {
+            ArithOp::Mul if of_ratio(right) => match constant {
+                Some(ratio) => self.scale_constant(a, ratio),
+                None => {
+                    let b = self.expr(right, missing);
+                    self.scale(a, b)
+                }
+            },
+            ArithOp::Div if expr.ty != Ty::Ratio && constant.is_some_and(|constant| constant != 0) => {
+                self.div_constant(a, constant.unwrap_or(1))
+            }
+            ArithOp::Div if expr.ty == Ty::Ratio => {
+                let b = self.expr(right, missing);
+                let b = self.hidden_if_narrow(b);
+                if constant.is_none_or(|constant| constant == 0) {
+                    self.leave_if(Cond::Eq, b, imm(0), missing);
+                }
+                self.ratio(a, b)
+            }
+            _ => {
+                let b = self.expr(right, missing);
+                match op {
+                    ArithOp::Add => self.add_sat(a, b),
+                    ArithOp::Sub => self.sub_sat(a, b),
+                    ArithOp::Mul => self.mul_sat(a, b),
+                    ArithOp::Div => self.div_sat(a, b, missing),
+                }
+            }
+        }
+    }
+
+    /// A condition as 0 or 1; unknown is missing.
+    fn bool_value(&mut self, expr: ExprId, missing: Block) -> Value {
+        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        self.cond(expr, yes, no, missing);
+        for (block, value) in [(yes, 1), (no, 0)] {
+            self.b.switch_to(block);
+            let value = self.int(value);
+            self.b.jump(join, &[value]);
+        }
+        self.b.switch_to(join);
+        result
+    }
+
+    /// Whether the value of an expression can be missing at all.
+    pub(in crate::lower) fn may_be_missing(&self, expr: ExprId) -> bool {
+        let Some(expr) = self.policy.exprs.get(expr) else { return false };
+        match &expr.kind {
+            ExprKind::Int(_)
+            | ExprKind::Param(_)
+            | ExprKind::Label(Subject::Candidate(_) | Subject::Anchor(Anchor::Cgroup), _) => false,
+            ExprKind::Label(..) | ExprKind::Counter(..) | ExprKind::Quantifier(_) => true,
+            ExprKind::Default(a, b) => self.may_be_missing(*a) && self.may_be_missing(*b),
+            // The parent, or the cgroup of the policy, may be gone.
+            ExprKind::Field(
+                Subject::Anchor(Anchor::Parent | Anchor::Attached) | Subject::Home(_) | Subject::Pick(_),
+                _,
+            ) => true,
+            ExprKind::Field(_, field) => !field.row().missing.is_empty(),
+            ExprKind::Raw(subject, raw) => {
+                let there = matches!(
+                    subject,
+                    Subject::Candidate(_) | Subject::Event | Subject::Anchor(Anchor::Cgroup)
+                );
+                // A bit-field is copied, and a copy can fail.
+                !there
+                    || self.policy.raws.get(*raw).is_none_or(|raw| {
+                        raw.path.contains("->") || matches!(raw.value, RawValue::Bits { .. })
+                    })
+            }
+            ExprKind::Neg(a) | ExprKind::Not(a) => self.may_be_missing(*a),
+            ExprKind::Arith(ArithOp::Div, a, b) => {
+                self.may_be_missing(*a)
+                    || !matches!(self.policy.exprs.get(*b).map(|b| &b.kind), Some(ExprKind::Int(n)) if *n != 0)
+            }
+            ExprKind::Arith(_, a, b)
+            | ExprKind::Compare(_, a, b)
+            | ExprKind::And(a, b)
+            | ExprKind::Or(a, b) => self.may_be_missing(*a) || self.may_be_missing(*b),
+            // What the event is, is known; any other string may be one that cannot be read.
+            ExprKind::Matches(field, _) => !matches!(
+                self.policy.exprs.get(*field).map(|field| &field.kind),
+                Some(ExprKind::Field(Subject::Event, _))
+            ),
+        }
+    }
+
+    /// Leaves to `missing` if the value is negative: for results that hold an errno.
+    pub(in crate::lower) fn missing_if_negative(&mut self, value: Value, missing: Block) {
+        self.leave_if(Cond::Slt, value, imm(0), missing);
+    }
+
+    /// A number of the policy: a constant, or what differs between searches that share their code.
+    pub(in crate::lower) fn number_of_policy(&mut self, expr: ExprId, number: i64) -> Value {
+        if self.numbers.is_none() {
+            return self.int(number);
+        }
+        let cell = self.cell();
+        if let Some(numbers) = &mut self.numbers {
+            numbers.push((cell, expr));
+        }
+        self.get(cell)
+    }
+
+    /// Whether numbers of the policy are not known where they are used.
+    pub(in crate::lower) fn numbers_are_shared(&self) -> bool {
+        self.numbers.is_some()
+    }
+}

@@ -1,0 +1,752 @@
+//! Fields: how each recipe of the table becomes loads, calls and walks.
+//!
+//! A field of a candidate is read where it is asked. A field of one of the event's cgroups is read before
+//! the candidates are walked and kept in the scratch value: it is the same for all of them, and some
+//! readings start a walk or need a reference.
+
+use std::collections::BTreeSet;
+
+use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT};
+use oomc_abi::fields::{self, FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
+use oomc_abi::kfuncs::KfuncId;
+use oomc_abi::members::{self, Member};
+use oomc_abi::record::at;
+use oomc_abi::{helpers, hooks, kfuncs};
+
+use super::state::Storage;
+use super::text::text_size;
+use super::{Read, raw};
+use crate::hir::{Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject};
+use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
+use crate::lower::emit::{Fetched, Order, Walks, imm};
+
+const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
+
+/// Bits of a fraction in averages of pressure (`FSHIFT`, include/linux/sched/loadavg.h, 6.12).
+const PSI_FRACTION_BITS: i32 = 11;
+
+/// What a subject can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::lower) enum Item {
+    /// A field of the table.
+    Field(FieldId),
+    /// A member of a kernel structure.
+    Raw(RawId),
+    /// A label of the policy.
+    Label(LabelId),
+    /// A counter of the policy.
+    Counter(StateId),
+}
+
+impl Item {
+    fn is_member(self) -> bool {
+        match self {
+            Self::Field(field) => matches!(field.row().recipe, Recipe::Member { .. }),
+            Self::Raw(_) => true,
+            Self::Label(_) | Self::Counter(_) => false,
+        }
+    }
+
+    fn is_statistic(self) -> bool {
+        matches!(self, Self::Field(field) if matches!(
+            field.row().recipe,
+            Recipe::Stat(_) | Recipe::UsageLess(_) | Recipe::VmEvents(_)
+        ))
+    }
+
+    fn is_path(self) -> bool {
+        matches!(self, Self::Field(field) if field.row().recipe == Recipe::Path)
+    }
+
+    /// Whether a cgroup that is there can be without it.
+    fn may_miss(self) -> bool {
+        match self {
+            Self::Field(field) => field.row().unit == Unit::Text || !field.row().missing.is_empty(),
+            Self::Label(_) => false,
+            Self::Raw(_) | Self::Counter(_) => true,
+        }
+    }
+}
+
+impl Read<'_> {
+    /// Bytes of a text.
+    fn item_text_size(&self, item: Item) -> Option<u32> {
+        match item {
+            Item::Field(field) if field.row().unit == Unit::Text => Some(text_size(field.row().recipe)),
+            Item::Raw(raw) => self.policy.raws.get(raw).and_then(|raw| raw::text_size(&raw.value)),
+            _ => None,
+        }
+    }
+
+    /// The number that a subject has for an item.
+    pub(in crate::lower) fn subject_item(&mut self, subject: Subject, item: Item, missing: Block) -> Value {
+        match subject {
+            Subject::Candidate(binder) => {
+                let object = self.candidates.get(&binder).copied().unwrap_or(self.domain);
+                match item {
+                    Item::Field(field) if self.may_be_root.contains(&binder) => {
+                        self.read_anchor_field(object, field, missing)
+                    }
+                    Item::Field(field) => self.read_field(object, field, missing),
+                    Item::Raw(raw) => self.read_raw(object, raw, missing),
+                    Item::Label(label) => self.label_of(object, label),
+                    Item::Counter(state) => self.counter_of(object, state, Storage::AsItIs, missing),
+                }
+            }
+            Subject::Event => match item {
+                Item::Field(field) => self.read_field(self.oc, field, missing),
+                Item::Raw(raw) => self.read_raw(self.oc, raw, missing),
+                Item::Label(_) | Item::Counter(_) => {
+                    debug_assert!(false, "an event is no cgroup");
+                    self.int(0)
+                }
+            },
+            Subject::Home(_) => self.home_item(subject, item, missing),
+            Subject::Anchor(_) | Subject::Pick(_) => {
+                if self.read_in_place(subject, item) {
+                    let domain = self.domain;
+                    return self.read_cgroup_item(subject, domain, item, missing);
+                }
+                match self.prefetched.get(&(subject, item)).copied() {
+                    Some(fetched) => {
+                        if let Some(flag) = fetched.missing {
+                            let flag = self.get(flag);
+                            self.leave_if(Cond::Ne, flag, imm(0), missing);
+                        }
+                        self.get(fetched.value)
+                    }
+                    None => {
+                        debug_assert!(false, "{subject:?}.{item:?} was not prefetched");
+                        self.int(0)
+                    }
+                }
+            }
+        }
+    }
+
+    /// An item of a process's own cgroup.
+    fn home_item(&mut self, home: Subject, item: Item, missing: Block) -> Value {
+        let Subject::Home(binder) = home else { return self.int(0) };
+        if let Some(memcg) = self.homes.get(&binder).copied() {
+            return self.read_cgroup_item(home, memcg, item, missing);
+        }
+        let fetched = self.fetch_from_home(home, item);
+        if let Some(flag) = fetched.missing {
+            self.missing_if(flag, missing);
+        }
+        self.get(fetched.value)
+    }
+
+    /// An item of a process's own cgroup that is not at hand: it is looked up, and given back before anything
+    /// goes on.
+    pub(in crate::lower) fn fetch_from_home(&mut self, home: Subject, item: Item) -> Fetched {
+        let size = self.item_text_size(item).unwrap_or(8);
+        let value = self.area(size);
+        let fetched = Fetched { value, missing: Some(self.cell()), relative: None };
+        self.with_rcu(|s| {
+            let (gone, done) = (s.b.create_block(), s.b.create_block());
+            if let Some(flag) = fetched.missing {
+                s.put_imm(flag, 1);
+            }
+            let (memcg, owned) = s.subject_memcg(home, gone);
+            s.fetch_item(home, memcg, item, fetched);
+            if owned {
+                s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            }
+            s.b.jump(done, &[]);
+            s.b.switch_to(gone);
+            s.b.jump(done, &[]);
+            s.b.switch_to(done);
+        });
+        fetched
+    }
+
+    /// Whether an item of the event is read where it is asked.
+    pub(in crate::lower) fn read_in_place(&self, subject: Subject, item: Item) -> bool {
+        subject == Subject::Anchor(Anchor::Cgroup) && (!self.in_walk || item.is_member())
+    }
+
+    /// Reads the items of the event's cgroups and of picks that these expressions need into the scratch value.
+    pub(in crate::lower) fn prefetch(&mut self, exprs: &[ExprId]) {
+        let mut wanted = BTreeSet::new();
+        for expr in exprs {
+            self.fixed_items(*expr, &mut wanted);
+        }
+        let wanted: Vec<(Subject, Item)> =
+            wanted.into_iter().filter(|(subject, item)| !self.read_in_place(*subject, *item)).collect();
+        for items in wanted.chunk_by(|(a, _), (b, _)| a == b) {
+            if let Some((subject, _)) = items.first() {
+                let items: Vec<Item> = items.iter().map(|(_, item)| *item).collect();
+                self.prefetch_cgroup(*subject, &items);
+            }
+        }
+    }
+
+    /// What an expression asks of cgroups that are the same for all candidates.
+    fn fixed_items(&self, expr: ExprId, wanted: &mut BTreeSet<(Subject, Item)>) {
+        let Some(expr) = self.policy.exprs.get(expr) else { return };
+        let item = match &expr.kind {
+            ExprKind::Field(subject, field) => Some((*subject, Item::Field(*field))),
+            ExprKind::Raw(subject, raw) => Some((*subject, Item::Raw(*raw))),
+            ExprKind::Label(subject, label) => Some((*subject, Item::Label(*label))),
+            ExprKind::Counter(subject, state) => Some((*subject, Item::Counter(*state))),
+            _ => None,
+        };
+        wanted.extend(item.filter(|(subject, _)| matches!(subject, Subject::Anchor(_) | Subject::Pick(_))));
+        expr.kind.operands().into_iter().for_each(|operand| self.fixed_items(operand, wanted));
+    }
+
+    fn prefetch_cgroup(&mut self, subject: Subject, items: &[Item]) {
+        if subject == Subject::Anchor(Anchor::Cgroup) {
+            for item in items {
+                let domain = self.domain;
+                self.prefetch_item(subject, domain, *item);
+            }
+            return;
+        }
+        // Until it is read, each is missing: the cgroup may be gone.
+        for item in items {
+            let fetched = self.fetched(subject, *item);
+            if let Some(flag) = fetched.missing {
+                self.put_imm(flag, 1);
+            }
+        }
+        let (found, gone) = (self.b.create_block(), self.b.create_block());
+        let (memcg, owned) = self.subject_memcg(subject, gone);
+        self.b.jump(found, &[]);
+        self.b.switch_to(found);
+        // The event's flush covers the OOM domain only.
+        if items.iter().any(|item| item.is_statistic()) {
+            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+        }
+        for item in items {
+            self.prefetch_item(subject, memcg, *item);
+        }
+        if owned {
+            self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+        }
+        self.b.jump(gone, &[]);
+        self.b.switch_to(gone);
+    }
+
+    /// The cells of an item of the event.
+    fn fetched(&mut self, subject: Subject, item: Item) -> Fetched {
+        if let Some(fetched) = self.prefetched.get(&(subject, item)) {
+            return *fetched;
+        }
+        let size = self.item_text_size(item).unwrap_or(8);
+        let may_miss = subject != Subject::Anchor(Anchor::Cgroup) || item.may_miss();
+        let fetched = self.lasting(|s| Fetched {
+            value: s.area(size),
+            missing: may_miss.then(|| s.cell()),
+            relative: item.is_path().then(|| s.cell()),
+        });
+        self.prefetched.insert((subject, item), fetched);
+        fetched
+    }
+
+    fn prefetch_item(&mut self, subject: Subject, memcg: Value, item: Item) {
+        let fetched = self.fetched(subject, item);
+        self.fetch_item(subject, memcg, item, fetched);
+    }
+
+    /// Reads an item into cells.
+    fn fetch_item(&mut self, subject: Subject, memcg: Value, item: Item, fetched: Fetched) {
+        let (missing, join) = (self.b.create_block(), self.b.create_block());
+        match item {
+            Item::Field(field) if field.row().unit == Unit::Text => {
+                self.prefetch_text(memcg, field, fetched, missing);
+            }
+            Item::Raw(raw) if self.item_text_size(item).is_some() => {
+                self.copy_raw(memcg, raw, fetched.value, missing);
+            }
+            _ => {
+                let value = self.read_cgroup_item(subject, memcg, item, missing);
+                self.put(fetched.value, value);
+            }
+        }
+        if let Some(flag) = fetched.missing {
+            self.put_imm(flag, 0);
+        }
+        self.b.jump(join, &[]);
+        self.b.switch_to(missing);
+        if let Some(flag) = fetched.missing {
+            self.put_imm(flag, 1);
+        }
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    /// The id of one of the event's cgroups.
+    pub(in crate::lower) fn anchor_id(&mut self, anchor: Anchor) -> Value {
+        match anchor {
+            Anchor::Cgroup => self.cgroup_id(self.domain),
+            Anchor::Parent => {
+                let (root, below, join) =
+                    (self.b.create_block(), self.b.create_block(), self.b.create_block());
+                let id = self.b.block_param(join, Type::I64);
+                let domain = self.domain;
+                let parent = self.pointer(domain, members::MEMCG_PARENT);
+                self.b.branch(Cond::Eq, parent, imm(0), root, below);
+                self.b.switch_to(root);
+                let own = self.cgroup_id(self.domain);
+                self.b.jump(join, &[own]);
+                self.b.switch_to(below);
+                let above = self.css_id(parent);
+                self.b.jump(join, &[above]);
+                self.b.switch_to(join);
+                id
+            }
+            // Found out once per event, for the record.
+            Anchor::Attached => self.noted(at::ATTACHED),
+        }
+    }
+
+    fn cgroup_id(&mut self, memcg: Value) -> Value {
+        self.read(memcg, members::MEMCG_ID)
+    }
+
+    /// The id of the cgroup that a css belongs to.
+    pub(in crate::lower) fn css_id(&mut self, css: Value) -> Value {
+        self.read(css, members::CSS_CGROUP_ID)
+    }
+
+    /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
+    /// turns the test into a constant, so the verifier never looks at the other reading.
+    pub(in crate::lower) fn attached_id(&mut self) -> Value {
+        let link = self.link;
+        let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let id = self.b.block_param(join, Type::I64);
+        let generic = self.b.enumerator(members::ATTACH_TYPES, hooks::OOM.generic_attach);
+        let generic = self.b.value(InstData::EnumExists(generic), Type::I64);
+        self.b.branch(Cond::Ne, generic, imm(0), direct, by_link);
+        self.b.switch_to(direct);
+        let own = self.read(link, members::CGROUP_ID);
+        self.b.jump(join, &[own]);
+        self.b.switch_to(by_link);
+        let own = self.read(link, members::LINK_CGROUP_ID);
+        self.b.jump(join, &[own]);
+        self.b.switch_to(join);
+        id
+    }
+
+    /// A reference on the memcg of the cgroup with this id; `gone` if there is none any more.
+    pub(in crate::lower) fn memcg_by_id(&mut self, id: Value, gone: Block) -> Value {
+        let cgroup = self.call_ptr(kfuncs::CGROUP_FROM_ID, &[id]);
+        self.leave_if(Cond::Eq, cgroup, imm(0), gone);
+        let css = self.member_addr(cgroup, members::CGROUP_SELF);
+        let memcg = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
+        self.call(kfuncs::CGROUP_RELEASE, &[cgroup]);
+        self.leave_if(Cond::Eq, memcg, imm(0), gone);
+        memcg
+    }
+
+    /// A number at the end of a member's path through pointers.
+    pub(in crate::lower) fn read(&mut self, object: Value, member: Member) -> Value {
+        self.read_path(object, member.container, member.path)
+    }
+
+    fn read_path(&mut self, object: Value, container: &str, path: &str) -> Value {
+        let (pointers, last) = match path.rsplit_once("->") {
+            Some((pointers, last)) => (Some(pointers), last),
+            None => (None, path),
+        };
+        let mut object = object;
+        let mut container = container.to_owned();
+        for step in pointers.into_iter().flat_map(|pointers| pointers.split("->")) {
+            let pointee = self.view.member(&container, step).and_then(|member| member.pointee);
+            object = self.pointer_at(object, &container, step);
+            // Whether the kernel has the path was checked with the policy.
+            container = pointee.unwrap_or_default();
+        }
+        self.field_at(object, &container, last)
+    }
+
+    /// An item of a cgroup that is no candidate, and may be the root.
+    fn read_cgroup_item(&mut self, subject: Subject, memcg: Value, item: Item, missing: Block) -> Value {
+        match item {
+            Item::Field(field) => self.read_anchor_field(memcg, field, missing),
+            Item::Raw(raw) => self.read_raw(memcg, raw, missing),
+            Item::Label(label) => self.label_of(memcg, label),
+            // The OOM'ing cgroup's counters are the ones that a policy counts: they bound what it does.
+            Item::Counter(state) => {
+                let domain = subject == Subject::Anchor(Anchor::Cgroup);
+                let storage = if domain { Storage::Made } else { Storage::AsItIs };
+                self.counter_of(memcg, state, storage, missing)
+            }
+        }
+    }
+
+    /// A field of a memcg that may be the root.
+    fn read_anchor_field(&mut self, memcg: Value, field: FieldId, missing: Block) -> Value {
+        match field.row().recipe {
+            Recipe::Usage(terms) => self.usage_of_any(memcg, terms),
+            Recipe::UsageLess(less) => {
+                let Some(usage) = fields::find(Owner::Cgroup, "usage") else { return self.int(0) };
+                let usage = match usage.row().recipe {
+                    Recipe::Usage(terms) => self.usage_of_any(memcg, terms),
+                    _ => self.int(0),
+                };
+                let less = self.statistics(memcg, less, missing);
+                let rest = self.bin(BinOp::Sub, usage, less);
+                self.at_least_zero(rest)
+            }
+            _ => self.read_field(memcg, field, missing),
+        }
+    }
+
+    /// Usage is never missing: a kernel that does not count what the root's is made of has the page counter.
+    fn usage_of_any(&mut self, memcg: Value, terms: &[StatTerm]) -> Value {
+        let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let usage = self.b.block_param(join, Type::I64);
+        let parent = self.pointer(memcg, members::MEMCG_PARENT);
+        self.b.branch(Cond::Eq, parent, imm(0), root, below);
+        // The root has no counter of its own. Its statistics are as they were flushed last inside of a walk.
+        self.b.switch_to(root);
+        if !self.in_rcu && !self.under_rcu {
+            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+        }
+        let sum = self.statistics(memcg, terms, below);
+        self.b.jump(join, &[sum]);
+        self.b.switch_to(below);
+        let counted = self.usage(memcg);
+        self.b.jump(join, &[counted]);
+        self.b.switch_to(join);
+        usage
+    }
+
+    fn usage(&mut self, memcg: Value) -> Value {
+        let pages = self.field(memcg, members::MEMCG_USAGE);
+        self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
+    }
+
+    /// A number of an object: a task, or a referenced memcg below the root.
+    pub(in crate::lower) fn read_field(&mut self, object: Value, field: FieldId, missing: Block) -> Value {
+        let row = field.row();
+        let container = match row.owner {
+            Owner::Process => members::TASK,
+            Owner::Cgroup => members::MEMCG,
+            Owner::Event => members::EVENT,
+        };
+        match row.recipe {
+            Recipe::Member { path, scale } => {
+                let value = self.read_path(object, container, path);
+                self.scaled(value, scale)
+            }
+            Recipe::Usage(_) => self.usage(object),
+            Recipe::UsageLess(less) => {
+                let (usage, less) = (self.usage(object), self.statistics(object, less, missing));
+                let rest = self.bin(BinOp::Sub, usage, less);
+                self.at_least_zero(rest)
+            }
+            Recipe::VmEvents(terms) => self.counted(kfuncs::MEM_CGROUP_VM_EVENTS, object, terms, missing),
+            Recipe::MemoryEvents(term) => {
+                self.counted(kfuncs::MEM_CGROUP_MEMORY_EVENTS, object, &[term], missing)
+            }
+            Recipe::Pressure { state, window } => self.pressure(object, state, window, missing),
+            Recipe::SwapLimit => self.swap_limit(object, missing),
+            Recipe::Mm(terms) => self.process_memory(object, terms, missing),
+            Recipe::Badness(terms) => self.badness(object, terms, missing),
+            Recipe::Stat(terms) => self.statistics(object, terms, missing),
+            Recipe::Limit => self.effective_limit(object, missing),
+            Recipe::NrProcesses => self.nr_processes(object, missing),
+            Recipe::IsLeaf => self.is_leaf(object),
+            Recipe::Dying => self.dying_value(object),
+            Recipe::Age => {
+                let now = self.globals.now;
+                let now = self.get(now);
+                let start = self.field(object, members::TASK_START);
+                self.bin(BinOp::Sub, now, start)
+            }
+            Recipe::Comm | Recipe::Name | Recipe::Path | Recipe::Scope | Recipe::Word { .. } => {
+                debug_assert!(false, "a string is no number");
+                self.int(0)
+            }
+        }
+    }
+
+    fn scaled(&mut self, value: Value, scale: Scale) -> Value {
+        match scale {
+            Scale::One => value,
+            // A counter of pages is at most PAGE_COUNTER_MAX: the product fits.
+            Scale::Pages => self.bin_imm(BinOp::Shl, value, PAGE_SHIFT),
+        }
+    }
+
+    fn process_memory(&mut self, task: Value, terms: &[MmTerm], missing: Block) -> Value {
+        let (has, hasnt, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        let mm = self.pointer(task, members::TASK_MM);
+        self.b.branch(Cond::Ne, mm, imm(0), has, hasnt);
+        self.b.switch_to(hasnt);
+        // A leader without memory: either its threads still have it, or all of it is gone. The kernel's own
+        // threads never had any.
+        let none = self.b.create_block();
+        let flags = self.field(task, members::TASK_FLAGS);
+        self.leave_if(Cond::Test, flags, imm(PF_KTHREAD), none);
+        let live = self.read(task, members::TASK_LIVE);
+        self.b.branch(Cond::Sgt, live, imm(0), missing, none);
+        self.b.switch_to(none);
+        let zero = self.int(0);
+        self.b.jump(join, &[zero]);
+        self.b.switch_to(has);
+        let sum = self.sum_of_counters(mm, terms);
+        self.b.jump(join, &[sum]);
+        self.b.switch_to(join);
+        result
+    }
+
+    /// `oom_badness()` without its exclusions, which are those of every kill.
+    fn badness(&mut self, task: Value, terms: &[MmTerm], missing: Block) -> Value {
+        let bytes = self.process_memory(task, terms, missing);
+        let pages = self.bin_imm(BinOp::Ushr, bytes, PAGE_SHIFT);
+        let oc = self.oc;
+        let total = self.field(oc, members::OC_TOTAL);
+        let thousandth = self.bin_imm(BinOp::Udiv, total, 1000);
+        let adj = self.read(task, members::TASK_OOM_SCORE_ADJ);
+        // At most the domain's memory in pages: the product fits.
+        let moved = self.bin(BinOp::Mul, adj, thousandth);
+        self.bin(BinOp::Add, pages, moved)
+    }
+
+    /// Counters of an address space, in bytes. A counter that lags behind may be negative for a moment, and then
+    /// counts as 0, as for the kernel.
+    fn sum_of_counters(&mut self, mm: Value, terms: &[MmTerm]) -> Value {
+        let counters: Vec<(Scale, Value)> =
+            terms.iter().map(|term| (term.scale, self.field_at(mm, members::MM, term.path))).collect();
+        let (lagging, fine, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        let mut all = counters.iter().map(|(_, counter)| *counter);
+        let Some(first) = all.next() else { return self.int(0) };
+        let signs = all.fold(first, |signs, counter| self.bin(BinOp::Or, signs, counter));
+        self.b.branch(Cond::Slt, signs, imm(0), lagging, fine);
+        self.b.switch_to(lagging);
+        let clamped: Vec<(Scale, Value)> =
+            counters.iter().map(|(scale, counter)| (*scale, self.at_least_zero(*counter))).collect();
+        let sum = self.sum_in_bytes(&clamped);
+        self.b.jump(join, &[sum]);
+        self.b.switch_to(fine);
+        let sum = self.sum_in_bytes(&counters);
+        self.b.jump(join, &[sum]);
+        self.b.switch_to(join);
+        result
+    }
+
+    fn sum_in_bytes(&mut self, counters: &[(Scale, Value)]) -> Value {
+        let sum = |s: &mut Self, scale, start: Option<Value>| {
+            let of = counters.iter().filter(|(own, _)| *own == scale).map(|(_, counter)| *counter);
+            of.fold(start, |sum, counter| {
+                Some(match sum {
+                    Some(sum) => s.bin(BinOp::Add, sum, counter),
+                    None => counter,
+                })
+            })
+        };
+        let pages = sum(self, Scale::Pages, None);
+        let pages = pages.map(|pages| self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT));
+        match sum(self, Scale::One, pages) {
+            Some(sum) => sum,
+            None => self.int(0),
+        }
+    }
+
+    /// The sum of statistics of a referenced memcg, at least 0; missing if the kernel lacks one.
+    pub(in crate::lower) fn statistics(&mut self, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
+        self.counted(kfuncs::MEM_CGROUP_PAGE_STATE, memcg, terms, missing)
+    }
+
+    /// A sum of counters that a function gives by their number.
+    fn counted(&mut self, kfunc: KfuncId, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
+        let mut sum = None;
+        for term in terms {
+            let index = self.enumerator_at(term.enumeration, term.enumerator);
+            let value = self.call_int(kfunc, &[memcg, index]);
+            self.leave_if(Cond::Eq, value, imm(-1), missing);
+            sum = Some(match (sum, term.negative) {
+                (None, _) => value,
+                (Some(sum), false) => self.bin(BinOp::Add, sum, value),
+                (Some(sum), true) => self.bin(BinOp::Sub, sum, value),
+            });
+        }
+        match sum {
+            // The counters are read one after the other: a difference can be short of 0 for a moment.
+            Some(sum) if terms.iter().any(|term| term.negative) => self.at_least_zero(sum),
+            Some(sum) => sum,
+            None => self.int(0),
+        }
+    }
+
+    /// The smallest `memory.max` up to the root, at most the machine's memory.
+    fn effective_limit(&mut self, memcg: Value, missing: Block) -> Value {
+        let pages = self.smallest_above(memcg, members::MEMCG_MAX);
+        let limit = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
+        let total_memory = self.globals.total_memory;
+        let total = self.get(total_memory);
+        let (known, unknown, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        self.b.branch(Cond::Ne, total, imm(0), known, unknown);
+        self.b.switch_to(known);
+        let clamped = self.min(limit, total);
+        self.b.jump(join, &[clamped]);
+        self.b.switch_to(unknown);
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.leave_if(Cond::Uge, pages, Operand::Value(unlimited), missing);
+        self.b.jump(join, &[limit]);
+        self.b.switch_to(join);
+        result
+    }
+
+    /// The smallest of a limit in pages, from a memcg up to the root.
+    fn smallest_above(&mut self, memcg: Value, limit: Member) -> Value {
+        let smallest = self.cell();
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.put(smallest, unlimited);
+        self.with_rcu(|s| {
+            let css = s.css_of(memcg);
+            s.walk_css(css, Order::Up, &[], |s, walk| {
+                let above = s.cast_memcg(walk.item);
+                let max = s.field(above, limit);
+                let so_far = s.get(smallest);
+                s.leave_if(Cond::Uge, max, Operand::Value(so_far), walk.next);
+                s.put(smallest, max);
+                s.b.jump(walk.next, &[]);
+            });
+        });
+        self.get(smallest)
+    }
+
+    /// A running average of pressure, in parts per million.
+    ///
+    /// The kernel keeps percents with [`PSI_FRACTION_BITS`] bits of fraction.
+    fn pressure(&mut self, memcg: Value, state: u32, window: u32, missing: Block) -> Value {
+        let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
+        let group = self.pointer(cgroup, members::CGROUP_PSI);
+        self.leave_if(Cond::Eq, group, imm(0), missing);
+        // Rows of three windows, one behind the other.
+        let average = self.field_at(group, members::PSI, &format!("avg[{}]", 3 * state + window));
+        let percent = (RATIO_ONE / 100) as i32;
+        let scaled = self.bin_imm(BinOp::Mul, average, percent);
+        self.bin_imm(BinOp::Sshr, scaled, PSI_FRACTION_BITS)
+    }
+
+    /// The smallest `memory.swap.max` up to the root.
+    fn swap_limit(&mut self, memcg: Value, missing: Block) -> Value {
+        let pages = self.smallest_above(memcg, members::MEMCG_SWAP_MAX);
+        let unlimited = self.int(PAGE_COUNTER_MAX);
+        self.leave_if(Cond::Uge, pages, Operand::Value(unlimited), missing);
+        self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
+    }
+
+    /// Reads the machine's memory once per event; 0 where the kernel does not show it.
+    ///
+    /// A kernel without the symbol gives the address 0, which is a fault like any other: no branch is needed
+    /// that the verifier, who knows the address, would find dead.
+    pub(in crate::lower) fn read_total_memory(&mut self) {
+        let cell = self.globals.total_memory;
+        let ksym = self.b.ksym(members::TOTAL_PAGES);
+        let (area, size) = (self.area_addr(cell), self.int(8));
+        let pages = self.b.value(InstData::KsymAddr(ksym), Type::Ptr);
+        // On a fault the helper zeroes the cell: unknown.
+        self.helper(helpers::PROBE_READ_KERNEL, &[area, size, pages]);
+        let pages = self.get(cell);
+        let bytes = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
+        self.put(cell, bytes);
+    }
+
+    fn nr_processes(&mut self, memcg: Value, missing: Block) -> Value {
+        let (count, failed) = (self.cell(), self.cell());
+        self.put_imm(count, 0);
+        self.put_imm(failed, 0);
+        self.each_process_below(memcg, failed, |s, _, next, _| {
+            s.bump(count);
+            s.b.jump(next, &[]);
+        });
+        let failed = self.get(failed);
+        self.leave_if(Cond::Ne, failed, imm(0), missing);
+        self.get(count)
+    }
+
+    /// 1 if no descendant in the memory controller's tree is online.
+    pub(in crate::lower) fn is_leaf(&mut self, memcg: Value) -> Value {
+        let leaf = self.cell();
+        self.put_imm(leaf, 1);
+        let own = self.cell();
+        let serial = self.field(memcg, members::MEMCG_SERIAL);
+        self.put(own, serial);
+        self.with_rcu(|s| {
+            let css = s.css_of(memcg);
+            s.walk_css(css, Order::Pre, &[], |s, walk| {
+                let serial = s.field(walk.item, members::CSS_SERIAL);
+                let own = s.get(own);
+                s.leave_if(Cond::Eq, serial, Operand::Value(own), walk.next);
+                s.skip_offline(walk.item, walk.next);
+                s.put_imm(leaf, 0);
+                s.b.jump(walk.done, &[]);
+            });
+        });
+        self.get(leaf)
+    }
+
+    fn dying_value(&mut self, task: Value) -> Value {
+        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        self.dying(task, yes, no);
+        for (block, value) in [(yes, 1), (no, 0)] {
+            self.b.switch_to(block);
+            let value = self.int(value);
+            self.b.jump(join, &[value]);
+        }
+        self.b.switch_to(join);
+        result
+    }
+
+    /// Chosen by an OOM killer, or exiting as a whole. Ends the block.
+    pub(in crate::lower) fn dying(&mut self, task: Value, yes: Block, no: Block) {
+        let signal = self.pointer(task, members::TASK_SIGNAL);
+        let victim = self.pointer(signal, members::SIGNAL_OOM_MM);
+        self.leave_if(Cond::Ne, victim, imm(0), yes);
+        let flags = self.field(signal, members::SIGNAL_FLAGS);
+        self.leave_if(Cond::Test, flags, imm(SIGNAL_GROUP_EXIT), yes);
+        // A leader that exits alone is not the process: other threads may go on.
+        let exiting = self.b.create_block();
+        let flags = self.field(task, members::TASK_FLAGS);
+        self.b.branch(Cond::Test, flags, imm(PF_EXITING), exiting, no);
+        self.b.switch_to(exiting);
+        let live = self.field(signal, members::SIGNAL_LIVE);
+        self.b.branch(Cond::Eq, live, imm(0), yes, no);
+    }
+
+    /// Where the text of a field lies, in the kernel or in the scratch value: to be copied, not to be read.
+    pub(in crate::lower) fn text_addr(&mut self, subject: Subject, field: FieldId, missing: Block) -> Value {
+        let object = match subject {
+            Subject::Candidate(binder) => self.candidates.get(&binder).copied(),
+            Subject::Home(binder) => self.homes.get(&binder).copied(),
+            _ if self.read_in_place(subject, Item::Field(field)) => Some(self.domain),
+            _ => None,
+        };
+        let fetched = self.prefetched.get(&(subject, Item::Field(field))).copied();
+        match (object, fetched, field.row().recipe) {
+            (Some(task), _, Recipe::Comm) => self.member_addr(task, members::TASK_COMM),
+            (Some(memcg), ..) => {
+                let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
+                let node = self.pointer(cgroup, members::CGROUP_NODE);
+                self.pointer(node, members::NODE_NAME)
+            }
+            (None, Some(fetched), _) => {
+                if let Some(flag) = fetched.missing {
+                    let flag = self.get(flag);
+                    self.leave_if(Cond::Ne, flag, imm(0), missing);
+                }
+                self.area_addr(fetched.value)
+            }
+            // The cgroup of a process that was chosen: its node is at hand, its memcg is not.
+            (None, None, _) => match subject {
+                Subject::Home(_) => {
+                    let node = self.node(subject, missing);
+                    self.pointer(node, members::NODE_NAME)
+                }
+                _ => self.null(),
+            },
+        }
+    }
+}

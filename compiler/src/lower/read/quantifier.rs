@@ -1,0 +1,139 @@
+//! Quantifiers: what holds for, or is the sum over, the elements of a place.
+//!
+//! The result grows in the scratch value while the elements are walked. Unknown is a flag beside it, which a walk
+//! that could not start sets, too.
+
+use super::Read;
+use super::place::{Cut, Grain, Places};
+use crate::hir::{Quant, Quantifier, Unit};
+use crate::ir::{Block, Cond, Operand, Value};
+use crate::lower::emit::{Cell, Tasks, Walk, Walks, imm};
+
+/// What a quantifier comes to.
+#[derive(Clone, Copy, Debug)]
+struct Result {
+    value: Cell,
+    /// Not 0: something was unknown.
+    unknown: Cell,
+    /// Not 0: nothing can change the value any more.
+    decided: Cell,
+}
+
+impl Read<'_> {
+    /// The value of a quantifier; bools are 0 and 1.
+    pub(in crate::lower) fn quantifier(&mut self, quantifier: &Quantifier, missing: Block) -> Value {
+        let result = Result { value: self.cell(), unknown: self.cell(), decided: self.cell() };
+        self.put_imm(result.value, i32::from(quantifier.quant == Quant::Every));
+        self.put_imm(result.unknown, 0);
+        self.put_imm(result.decided, 0);
+        let grain = if quantifier.unit == Unit::Process { Grain::Each } else { Grain::Units };
+        self.with_rcu(|s| {
+            let failed = Some(result.unknown);
+            s.walk_place(quantifier.place, grain, Cut::Nothing, failed, &[], |s, walk| {
+                match quantifier.unit {
+                    Unit::Cgroup => {
+                        s.bind(quantifier.binder, walk.item);
+                        s.element(quantifier, result, &walk);
+                    }
+                    Unit::Process => {
+                        let css = s.css_of(walk.item);
+                        s.at_home(walk.item, |s| {
+                            s.walk_tasks(css, Tasks::Processes, Some(result.unknown), &[], |s, tasks| {
+                                s.bind(quantifier.binder, tasks.item);
+                                s.element(quantifier, result, &tasks);
+                            });
+                        });
+                        let decided = s.get(result.decided);
+                        s.b.branch(Cond::Ne, decided, imm(0), walk.done, walk.next);
+                    }
+                }
+            });
+        });
+        match quantifier.quant {
+            Quant::Any | Quant::Every => {
+                let decided = self.get(result.decided);
+                let (sure, open) = (self.b.create_block(), self.b.create_block());
+                self.b.branch(Cond::Ne, decided, imm(0), sure, open);
+                self.b.switch_to(open);
+                let unknown = self.get(result.unknown);
+                self.b.branch(Cond::Ne, unknown, imm(0), missing, sure);
+                self.b.switch_to(sure);
+            }
+            Quant::Count | Quant::Sum => {
+                let unknown = self.get(result.unknown);
+                self.leave_if(Cond::Ne, unknown, imm(0), missing);
+            }
+        }
+        self.get(result.value)
+    }
+
+    /// What one element adds; goes on with the walk, or ends it.
+    fn element(&mut self, quantifier: &Quantifier, result: Result, walk: &Walk) {
+        let (yes, no, unsure) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        match quantifier.filter {
+            Some(filter) => self.guard(filter, Some(walk.item), yes, no, unsure),
+            None => self.b.jump(yes, &[]),
+        }
+        self.b.switch_to(yes);
+        match quantifier.quant {
+            Quant::Any => self.decide(result, 1, walk),
+            Quant::Every => self.b.jump(walk.next, &[]),
+            Quant::Count => {
+                self.bump(result.value);
+                self.b.jump(walk.next, &[]);
+            }
+            Quant::Sum => {
+                let more = match quantifier.value {
+                    Some(value) => self.expr(value, unsure),
+                    None => self.int(0),
+                };
+                let so_far = self.get(result.value);
+                let sum = self.add_sat(so_far, more);
+                self.put(result.value, sum);
+                self.b.jump(walk.next, &[]);
+            }
+        }
+        self.b.switch_to(no);
+        match quantifier.quant {
+            Quant::Every => self.decide(result, 0, walk),
+            _ => self.b.jump(walk.next, &[]),
+        }
+        self.b.switch_to(unsure);
+        self.put_imm(result.unknown, 1);
+        self.b.jump(walk.next, &[]);
+    }
+
+    fn decide(&mut self, result: Result, value: i32, walk: &Walk) {
+        self.put_imm(result.value, value);
+        self.put_imm(result.decided, 1);
+        self.b.jump(walk.done, &[]);
+    }
+
+    /// The value of a default where the first one is missing.
+    pub(in crate::lower) fn otherwise(
+        &mut self,
+        value: crate::hir::ExprId,
+        otherwise: crate::hir::ExprId,
+        missing: Block,
+    ) -> Value {
+        // A default that is never needed may still be missing, and then nobody waits for that.
+        if !self.may_be_missing(value) {
+            return self.expr(value, missing);
+        }
+        let (absent, join) = (self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, crate::ir::Type::I64);
+        let found = self.expr(value, absent);
+        self.b.jump(join, &[found]);
+        self.b.switch_to(absent);
+        let default = self.expr(otherwise, missing);
+        self.b.jump(join, &[default]);
+        self.b.switch_to(join);
+        result
+    }
+
+    /// Leaves to `missing` where a flag is set.
+    pub(in crate::lower) fn missing_if(&mut self, flag: Cell, missing: Block) {
+        let flag = self.get(flag);
+        self.leave_if(Cond::Ne, flag, Operand::Imm(0), missing);
+    }
+}

@@ -1,0 +1,252 @@
+//! What is kept about cgroups between events: labels, which an administrator puts on them, and counters.
+//!
+//! A label is an entry of a hash map under the cgroup's id and the label's number, and holds for everything below.
+//! Counters lie in the cgroup's own storage and are gone with it. There are two copies of each: the one of
+//! audit mode counts by itself, and starts anew whenever the mode is switched.
+
+use oomc_abi::helpers;
+use oomc_abi::kfuncs;
+use oomc_abi::maps::{self, Tally};
+
+use super::Read;
+use crate::hir::{LabelId, Policy, StateId};
+use crate::ir::{BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Value};
+use crate::lower::emit::{Cell, EPOCH, Fetched, Order, Walks, imm};
+
+/// Most labels on cgroups of the machine, of one policy.
+const MAX_LABELS: u32 = 65_536;
+
+/// The maps, as far as the policy needs them.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::lower) struct Maps {
+    labels: Option<MapRef>,
+    counters: Option<MapRef>,
+}
+
+/// Words of a counter.
+const COUNT: i32 = 0;
+const SINCE: i32 = 1;
+const WORDS: i32 = 2;
+
+impl Maps {
+    pub(in crate::lower) fn new(func: &mut Function, policy: &Policy) -> Self {
+        let labels = (!policy.labels.is_empty()).then(|| {
+            func.refs_mut().maps.push(MapData {
+                name: maps::LABELS.into(),
+                kind: MapKind::Hash,
+                key: vec!["cgroup".into(), "label".into()],
+                value: vec!["value".into()],
+                value_bytes: 0,
+                max_entries: MAX_LABELS,
+            })
+        });
+        let counters = (!policy.states.is_empty()).then(|| {
+            let mut value = vec![maps::EPOCH.to_owned()];
+            for tally in Tally::BOTH {
+                for state in policy.states.values() {
+                    value.extend([tally.count(&state.name), tally.since(&state.name)]);
+                }
+            }
+            func.refs_mut().maps.push(MapData {
+                name: maps::COUNTERS.into(),
+                kind: MapKind::CgroupStorage,
+                key: Vec::new(),
+                value,
+                value_bytes: 0,
+                max_entries: 0,
+            })
+        });
+        Self { labels, counters }
+    }
+}
+
+/// Whether a cgroup's storage is made where it has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::lower) enum Storage {
+    /// Where there is none, nothing was counted.
+    AsItIs,
+    /// Where there can be none, the counter is missing: what it bounds would not be bounded.
+    Made,
+}
+
+impl Read<'_> {
+    /// A label of a referenced memcg, inherited from the nearest ancestor that has one.
+    pub(in crate::lower) fn label_of(&mut self, memcg: Value, label: LabelId) -> Value {
+        let default = self.policy.labels.get(label).map_or(0, |label| label.default);
+        let (found, key) = (self.cell(), self.area(16));
+        let default = self.int(default);
+        self.put(found, default);
+        let Some(map) = self.state.labels else { return default };
+        let number = self.int(i64::from(label.as_u32()));
+        self.put(key.word(1), number);
+        self.with_rcu(|s| {
+            let css = s.css_of(memcg);
+            s.walk_css(css, Order::Up, &[], |s, walk| {
+                let id = s.css_id(walk.item);
+                s.put(key, id);
+                let (map, key) = (s.map_addr(map), s.area_addr(key));
+                let entry = s.helper(helpers::MAP_LOOKUP_ELEM, &[map, key]);
+                s.leave_if(Cond::Eq, entry, imm(0), walk.next);
+                let value = s.load(Size::B8, entry, 0);
+                s.put(found, value);
+                s.b.jump(walk.done, &[]);
+            });
+        });
+        self.get(found)
+    }
+
+    /// A counter of a referenced memcg.
+    pub(in crate::lower) fn counter_of(
+        &mut self,
+        memcg: Value,
+        state: StateId,
+        storage: Storage,
+        missing: Block,
+    ) -> Value {
+        let fetched = Fetched { value: self.cell(), missing: Some(self.cell()), relative: None };
+        self.put_imm(fetched.value, 0);
+        self.mark(fetched, true);
+        self.with_storage(memcg, storage, |s, value, done| {
+            s.mark(fetched, false);
+            if let Some(value) = value {
+                let (audit, fresh, real) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
+                let mode = s.audit();
+                s.b.branch(Cond::Ne, mode, imm(0), audit, real);
+                s.b.switch_to(audit);
+                let (epoch, now) = (s.load(Size::B8, value, 0), s.config(EPOCH));
+                s.b.branch(Cond::Eq, epoch, Operand::Value(now), fresh, done);
+                for (block, copy) in [(fresh, true), (real, false)] {
+                    s.b.switch_to(block);
+                    let at = s.counter_at(state, copy);
+                    s.within_window(value, at, state, done);
+                    let count = s.load(Size::B8, value, (at + COUNT) * 8);
+                    s.put(fetched.value, count);
+                    s.b.jump(done, &[]);
+                }
+            } else {
+                s.b.jump(done, &[]);
+            }
+        });
+        if let Some(flag) = fetched.missing {
+            let flag = self.get(flag);
+            self.leave_if(Cond::Ne, flag, imm(0), missing);
+        }
+        self.get(fetched.value)
+    }
+
+    fn mark(&mut self, fetched: Fetched, missing: bool) {
+        if let Some(flag) = fetched.missing {
+            self.put_imm(flag, i32::from(missing));
+        }
+    }
+
+    /// One more in a counter of the OOM'ing cgroup; nothing where it cannot have a counter.
+    pub(in crate::lower) fn count_one(&mut self, state: StateId) {
+        let domain = self.domain;
+        self.with_storage(domain, Storage::Made, |s, value, done| {
+            let Some(value) = value else { return s.b.jump(done, &[]) };
+            let (audit, real) = (s.b.create_block(), s.b.create_block());
+            let (stale, fresh) = (s.b.create_block(), s.b.create_block());
+            let mode = s.audit();
+            s.b.branch(Cond::Ne, mode, imm(0), audit, real);
+            s.b.switch_to(audit);
+            let (epoch, now) = (s.load(Size::B8, value, 0), s.config(EPOCH));
+            s.b.branch(Cond::Eq, epoch, Operand::Value(now), fresh, stale);
+            // The mode was switched since: all counters of this copy begin anew.
+            s.b.switch_to(stale);
+            let now = s.config(EPOCH);
+            s.set(value, 0, Operand::Value(now));
+            for state in s.policy.states.keys() {
+                let at = s.counter_at(state, true);
+                s.set(value, at + COUNT, Operand::Imm(0));
+            }
+            s.b.jump(fresh, &[]);
+            for (block, copy) in [(fresh, true), (real, false)] {
+                s.b.switch_to(block);
+                let at = s.counter_at(state, copy);
+                let (first, more) = (s.b.create_block(), s.b.create_block());
+                s.within_window(value, at, state, first);
+                let count = s.load(Size::B8, value, (at + COUNT) * 8);
+                s.b.branch(Cond::Sgt, count, imm(0), more, first);
+                s.b.switch_to(first);
+                let now = s.globals.now;
+                let now = s.get(now);
+                s.set(value, at + SINCE, Operand::Value(now));
+                s.set(value, at + COUNT, Operand::Imm(1));
+                s.b.jump(done, &[]);
+                s.b.switch_to(more);
+                let count = s.load(Size::B8, value, (at + COUNT) * 8);
+                let one = s.int(1);
+                let count = s.add_sat(count, one);
+                s.set(value, at + COUNT, Operand::Value(count));
+                s.b.jump(done, &[]);
+            }
+        });
+    }
+
+    fn set(&mut self, value: Value, word: i32, operand: Operand) {
+        self.b.effect(InstData::Store { size: Size::B8, ptr: value, offset: word * 8, value: operand });
+    }
+
+    /// The first word of a counter.
+    fn counter_at(&self, state: StateId, audit: bool) -> i32 {
+        let states = self.policy.states.len() as i32;
+        1 + WORDS * (state.as_u32() as i32 + if audit { states } else { 0 })
+    }
+
+    /// Leaves to `over` if the counter's window is over.
+    fn within_window(&mut self, value: Value, at: i32, state: StateId, over: Block) {
+        let Some(window) = self.policy.states.get(state).and_then(|state| state.resets) else { return };
+        let since = self.load(Size::B8, value, (at + SINCE) * 8);
+        let now = self.globals.now;
+        let now = self.get(now);
+        let passed = self.bin(BinOp::Sub, now, since);
+        let window = self.int(window);
+        self.leave_if(Cond::Sge, passed, Operand::Value(window), over);
+    }
+
+    /// Runs a part with a cgroup's storage, or with none where there is none and none is made; not at all where
+    /// the cgroup is gone or its storage cannot be made. The part ends each path with a jump to the block.
+    ///
+    /// In an RCU section: outside of it the kernel may allocate with GFP_KERNEL while `oom_lock` is held.
+    fn with_storage(
+        &mut self,
+        memcg: Value,
+        storage: Storage,
+        part: impl Fn(&mut Self, Option<Value>, Block),
+    ) {
+        let Some(map) = self.state.counters else { return };
+        let id = self.read(memcg, oomc_abi::members::MEMCG_ID);
+        let gone = self.b.create_block();
+        let cgroup = self.call_ptr(kfuncs::CGROUP_FROM_ID, &[id]);
+        self.leave_if(Cond::Eq, cgroup, imm(0), gone);
+        self.with_rcu(|s| {
+            let (there, none, done) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
+            let (map, initial) = (s.map_addr(map), s.null());
+            let flags = s.int(match storage {
+                Storage::AsItIs => 0,
+                Storage::Made => i64::from(helpers::STORAGE_CREATE),
+            });
+            let value = s.helper(helpers::CGRP_STORAGE_GET, &[map, cgroup, initial, flags]);
+            s.b.branch(Cond::Ne, value, imm(0), there, none);
+            s.b.switch_to(there);
+            part(s, Some(value), done);
+            s.b.switch_to(none);
+            match storage {
+                Storage::AsItIs => part(s, None, done),
+                Storage::Made => s.b.jump(done, &[]),
+            }
+            s.b.switch_to(done);
+        });
+        self.call(kfuncs::CGROUP_RELEASE, &[cgroup]);
+        self.b.jump(gone, &[]);
+        self.b.switch_to(gone);
+    }
+}
+
+impl Cell {
+    /// Another word of the same area.
+    pub(in crate::lower) fn word(self, at: u32) -> Self {
+        Self(self.0 + at * 8)
+    }
+}
