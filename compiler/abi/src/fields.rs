@@ -243,8 +243,8 @@ const LEADER_GONE: &str = "the process's leader has exited and other threads liv
 pub(crate) const NO_STAT: &str = "the kernel does not count it";
 
 /// All rows: [`OTHERS`], and behind them those of the table of amounts.
+#[expect(clippy::indexing_slicing, reason = "in a constant, an index beyond the end does not compile")]
 pub static FIELDS: &[Field] = &{
-    #[expect(clippy::indexing_slicing, reason = "in a constant, an index beyond the end does not compile")]
     let mut all = [OTHERS[0]; OTHERS.len() + amounts_with_field()];
     let mut filled = 0;
     while filled < OTHERS.len() {
@@ -263,6 +263,7 @@ pub static FIELDS: &[Field] = &{
 };
 
 /// How many rows of the table of amounts are fields.
+#[expect(clippy::indexing_slicing, reason = "in a constant, an index beyond the end does not compile")]
 const fn amounts_with_field() -> usize {
     let (mut count, mut row) = (0, 0);
     while row < amounts::ROWS.len() {

@@ -12,6 +12,8 @@
 //! - a track of cgroups begins with the step that says which cgroups of the place compete ([`Step::Member`]);
 //! - a walk that notes victims in flight is over the OOM domain.
 
+#![expect(clippy::indexing_slicing, reason = "an entity indexes the maps of the plan or policy that made it")]
+
 pub mod build;
 pub mod cost;
 

@@ -102,8 +102,11 @@ pub(super) fn unit(unit: Unit) -> &'static str {
     }
 }
 
+/// Makes a place of the cgroup that it begins at.
+type MakePlace = fn(Subject) -> Place;
+
 /// The words of places.
-pub(super) const PLACES: &[(fn(Subject) -> Place, &str)] = &[
+pub(super) const PLACES: &[(MakePlace, &str)] = &[
     (Place::Subtree, "subtree"),
     (Place::Children, "children"),
     (Place::Leaves, "leaves"),

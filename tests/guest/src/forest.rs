@@ -103,7 +103,7 @@ pub(crate) fn run(place: &str, numbers: [&str; 4]) -> Result<(), String> {
         let leaf = leaf(place, &shape, at);
         tree::make(&leaf, false)?;
         let hash = mix(0x1abe1 + u64::from(at));
-        if hash % 2 == 0 {
+        if hash.is_multiple_of(2) {
             let tiers = [0, 10, 60, 150, 250];
             tree::set_label(&leaf, tiers.get((hash / 2 % 5) as usize).copied().unwrap_or(TIER))?;
         }

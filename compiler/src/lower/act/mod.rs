@@ -48,6 +48,9 @@ pub fn lower(policy: &Policy, plan: &Plan, view: &KernelView) -> Result<Module, 
     module(policy, plan, view, None).map(|(module, _)| module)
 }
 
+/// What the marks of a traced build count through: what each means, and what it is about.
+type Points = Vec<(PointKind, Span)>;
+
 /// Lowers a checked policy with marks, which count through the points: what they mean, and what they are about.
 ///
 /// # Errors
@@ -57,7 +60,7 @@ pub fn lower_traced(
     plan: &Plan,
     view: &KernelView,
     names_objects: bool,
-) -> Result<(Module, Vec<(PointKind, Span)>), &'static str> {
+) -> Result<(Module, Points), &'static str> {
     let (mut module, tracer) = module(policy, plan, view, Some(Tracer::new(names_objects)))?;
     let points = tracer.map(|tracer| tracer.into_places(policy, &mut module)).unwrap_or_default();
     Ok((module, points))

@@ -74,7 +74,7 @@ impl Default for Order {
 }
 
 /// A ranking at work.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     pub(super) order: Order,
     pub(super) capacity: u32,
@@ -130,14 +130,15 @@ impl Act<'_> {
         if let Some(kept) = self.rankings.get(&id) {
             return kept.clone();
         }
-        let (policy, ranking) = (self.policy, &self.plan.rankings[id]);
-        let order = match cost::selection(policy, ranking.of) {
-            Some(selection) => self.order_of(selection, &ranking.ranks, cost::lead_of(ranking)),
-            None => {
-                self.broken("a ranking belongs to no selection");
-                Order::default()
-            }
+        let (policy, plan) = (self.policy, self.plan);
+        let known = plan.rankings.get(id);
+        let Some((ranking, selection)) =
+            known.and_then(|ranking| Some((ranking, cost::selection(policy, ranking.of)?)))
+        else {
+            self.broken("a ranking belongs to no selection");
+            return Kept::default();
         };
+        let order = self.order_of(selection, &ranking.ranks, cost::lead_of(ranking));
         let name = match ranking.unit {
             Unit::Process => TASK_COMM_LEN as u32 / 8,
             Unit::Cgroup => NAME_WORDS,
@@ -483,7 +484,7 @@ impl Act<'_> {
             let ascending = self.is_ascending(order, rank);
             keys.push((
                 missing,
-                if ascending && two || ascending && missing.is_none() {
+                if ascending && (two || missing.is_none()) {
                     self.bin_imm(BinOp::Xor, number, -1)
                 } else {
                     number

@@ -72,7 +72,7 @@ impl Read<'_> {
                 self.b.branch(Cond::Ne, value, imm(0), yes, no);
             }
             _ => {
-                debug_assert!(false, "a condition is a bool: {:?}", expr.kind);
+                self.broken("a condition is no bool");
                 self.b.jump(unknown, &[]);
             }
         }

@@ -96,10 +96,7 @@ impl Read<'_> {
             Subject::Event => match item {
                 Item::Field(field) => self.read_field(self.oc, field, missing),
                 Item::Raw(raw) => self.read_raw(self.oc, raw, missing),
-                Item::Label(_) | Item::Counter(_) => {
-                    debug_assert!(false, "an event is no cgroup");
-                    self.int(0)
-                }
+                Item::Label(_) | Item::Counter(_) => self.broken("an event is no cgroup"),
             },
             Subject::Home(_) => self.home_item(subject, item, missing),
             Subject::Anchor(_) | Subject::Pick(_) => {
@@ -115,10 +112,7 @@ impl Read<'_> {
                         }
                         self.get(fetched.value)
                     }
-                    None => {
-                        debug_assert!(false, "{subject:?}.{item:?} was not prefetched");
-                        self.int(0)
-                    }
+                    None => self.broken("an item was not read before the walk"),
                 }
             }
         }
@@ -459,8 +453,7 @@ impl Read<'_> {
                 self.bin(BinOp::Sub, now, start)
             }
             Recipe::Comm | Recipe::Name | Recipe::Path | Recipe::Scope | Recipe::Word { .. } => {
-                debug_assert!(false, "a string is no number");
-                self.int(0)
+                self.broken("a text is no number")
             }
         }
     }

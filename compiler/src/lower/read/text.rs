@@ -329,7 +329,7 @@ impl Read<'_> {
                 self.node_of_memcg(domain)
             }
             _ => {
-                debug_assert!(false, "{subject:?} was not prefetched");
+                self.broken("a text was not read before the walk");
                 self.b.jump(missing, &[]);
                 self.null()
             }
