@@ -79,7 +79,7 @@ pub mod at {
         NOTICE: 1,
         /// Walks that could not start: what depends on them was missing.
         FAILED_WALKS: 1,
-        /// Its name.
+        /// The victim's name.
         VICTIM_NAME: NAME_WORDS,
         /// Processes that were killed, as far as the policy did it itself; in audit mode, that it would have killed.
         KILLED: 1,
@@ -89,16 +89,17 @@ pub mod at {
         BEYOND: 1,
         /// Processes directly in inner cgroups, which belong to no kill unit.
         INNER: 1,
-        /// Its values: a number in the first word, or a name.
-        REASON_VALUES: MAX_VALUES as u32 * NAME_WORDS,
-        /// Its values.
-        NOTICE_VALUES: MAX_VALUES as u32 * NAME_WORDS,
-        /// One byte for each rule: an [`super::End`].
-        ENDS: MAX_RULES as u32 / 8,
         /// Which of the policy's kills the candidates are of, as a number from 1; 0: none was asked.
         SELECTION: 1,
-        /// How many candidates follow.
+        /// How many candidates there are.
         CANDIDATES: 1,
+        /// One byte for each rule: an [`super::End`]. The words from the flags to here are 0 when a decision begins;
+        /// those behind count only as far as the numbers above say so.
+        ENDS: MAX_RULES as u32 / 8,
+        /// The values of the reason: a number in the first word, or a name.
+        REASON_VALUES: MAX_VALUES as u32 * NAME_WORDS,
+        /// Those of the last `notify`.
+        NOTICE_VALUES: MAX_VALUES as u32 * NAME_WORDS,
         /// The best candidates of the last selection.
         FIRST_CANDIDATE: MAX_CANDIDATES as u32 * super::candidate::WORDS,
         /// The record's number.

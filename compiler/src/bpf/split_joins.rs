@@ -19,6 +19,9 @@ pub(super) fn joins_to_split(blocks: &[Allocated]) -> Vec<bool> {
     if body.joins_beyond(CHEAP).contains(&true) { body.joins_beyond(FEW) } else { vec![false; blocks.len()] }
 }
 
+/// Rounds of a loop that no iterator bounds: the verifier follows each of them, and each may leave the loop.
+const ROUNDS: u64 = 5;
+
 /// The blocks, in an order in which ways can be counted.
 struct Body<'a> {
     blocks: &'a [Allocated],
@@ -29,6 +32,8 @@ struct Body<'a> {
     goes_on: Vec<bool>,
     /// Whether a block lies in a loop of an iterator.
     looping: Vec<bool>,
+    /// Whether a loop begins in a block that no iterator bounds.
+    counted: Vec<bool>,
 }
 
 impl<'a> Body<'a> {
@@ -38,7 +43,13 @@ impl<'a> Body<'a> {
         let looping = looping(blocks, &goes_on);
         let mut place = vec![usize::MAX; blocks.len()];
         order.iter().enumerate().for_each(|(at, number)| place[*number] = at);
-        Self { blocks, order, place, goes_on, looping }
+        let mut counted = vec![false; blocks.len()];
+        for &number in &order {
+            for to in blocks[number].end.targets().filter(|to| place[*to] <= place[number]) {
+                counted[to] = !goes_on[to];
+            }
+        }
+        Self { blocks, order, place, goes_on, looping, counted }
     }
 
     /// The blocks at which more than so many ways meet, if ways become one there.
@@ -53,6 +64,9 @@ impl<'a> Body<'a> {
             } else if came[number] > 1 && ways[number] > many {
                 split[number] = true;
                 ways[number] = 1;
+            }
+            if self.looping[number] && self.counted[number] {
+                ways[number] = ways[number].saturating_mul(ROUNDS);
             }
             let out = if self.goes_on[number] { 1 } else { ways[number] };
             for to in self.blocks[number].end.targets() {

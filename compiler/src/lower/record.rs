@@ -315,8 +315,10 @@ impl Lower<'_> {
 
     /// Begins a record: nothing was done yet.
     pub(super) fn begin_record(&mut self) {
-        // A helper that cannot read zeroes its destination: one call clears it all.
-        let (to, size, nowhere) = (self.record(0), self.int(i64::from(record::BYTES)), self.null());
+        // A helper that cannot read zeroes its destination: one call clears what has to be 0.
+        let ends = self.policy.rules.len().min(MAX_RULES).next_multiple_of(8);
+        let size = self.int(i64::from(at::ENDS - at::FLAGS) * 8 + ends as i64);
+        let (to, nowhere) = (self.record(at::FLAGS), self.null());
         self.helper(helpers::PROBE_READ_KERNEL, &[to, size, nowhere]);
         self.note_imm(at::RULE, -1);
         let trigger = self.helper(helpers::GET_CURRENT_PID_TGID, &[]);

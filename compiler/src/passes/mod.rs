@@ -13,6 +13,8 @@ pub mod simplify_cfg;
 
 pub mod dce;
 
+pub mod drop_uncalled;
+
 use cranelift_entity::SecondaryMap;
 
 use crate::ir::{Block, Function, Inst, InstData, Module, Value};
@@ -42,12 +44,13 @@ pub const PASSES: &[Pass] = &[
 /// Rounds after which even a function that still changes is left as it is.
 const ROUNDS: usize = 16;
 
-/// Runs all passes on each function.
+/// Runs all passes on each function, and drops those that nobody calls then.
 ///
 /// # Panics
 /// As [`run`].
 pub fn run_all(module: &mut Module) {
     module.functions.iter_mut().for_each(run);
+    drop_uncalled::run(module);
 }
 
 /// Runs all passes, one after another and again, until each has left the function as it is.

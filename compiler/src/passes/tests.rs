@@ -183,3 +183,28 @@ fn ways_that_are_the_same_are_one() {
     });
     assert_eq!(optimised(func), "return 4");
 }
+
+/// A loader takes only what is called, and the kernel wants as many descriptions of functions as there are functions.
+#[test]
+fn functions_that_nobody_calls_are_dropped() {
+    let text = "function %callback {\n    fn0 = function %judge(number)\nblock0:\n    v0 = iconst 5\n    \
+                v1 = call fn0(v0)\n    return 0\n}\nfunction %judge(number) {\nblock0:\n    return 1\n}\n";
+    let module = crate::ir::read::read(text).expect("a module");
+    let names = |module: &crate::ir::Module| {
+        module.functions.iter().map(|func| func.name.clone()).collect::<Vec<_>>()
+    };
+    let mut kept = module.clone();
+    super::drop_uncalled::run(&mut kept);
+    assert_eq!(names(&kept), names(&module));
+    // Without its calls the callback stands alone.
+    let mut alone = module.clone();
+    let callback = &mut alone.functions[0];
+    for block in callback.layout.clone() {
+        let insts = core::mem::take(&mut callback.blocks[block].insts);
+        let is_call = |inst: &crate::ir::Inst| matches!(callback.insts[*inst], InstData::CallFunc { .. });
+        callback.blocks[block].insts = insts.into_iter().filter(|inst| !is_call(inst)).collect();
+    }
+    super::drop_uncalled::run(&mut alone);
+    assert_eq!(names(&alone), names(&module)[..1]);
+    assert!(alone.refs().functions.is_empty());
+}

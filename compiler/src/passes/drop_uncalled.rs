@@ -1,0 +1,48 @@
+//! Drops functions that nobody calls any more: a loader takes only what is called, and the kernel wants to be told of
+//! exactly the functions that it gets.
+//!
+//! Of the whole module, behind the passes of each function: those may find that a call is never reached.
+
+use std::sync::Arc;
+
+use cranelift_entity::{EntityRef as _, PrimaryMap, SecondaryMap};
+
+use crate::ir::{FuncRef, InstData, Module};
+
+/// Keeps the callback, and what it calls, directly or through others.
+pub fn run(module: &mut Module) {
+    let mut called: SecondaryMap<FuncRef, bool> = SecondaryMap::new();
+    let mut open = module.functions.first().map(|callback| callback.callees()).unwrap_or_default();
+    while let Some(callee) = open.pop() {
+        if !called[callee] {
+            called[callee] = true;
+            // The callback stands before the functions that have numbers.
+            open.extend(module.functions[callee.index() + 1].callees());
+        }
+    }
+    let mut refs = module.refs();
+    if refs.functions.keys().all(|func| called[func]) {
+        return;
+    }
+    let mut numbers: SecondaryMap<FuncRef, Option<FuncRef>> = SecondaryMap::new();
+    let mut kept = PrimaryMap::new();
+    for (func, signature) in refs.functions.iter().filter(|(func, _)| called[*func]) {
+        numbers[func] = Some(kept.push(signature.clone()));
+    }
+    Arc::make_mut(&mut refs).functions = kept;
+    let mut at = 0;
+    module.functions.retain(|_| {
+        at += 1;
+        at == 1 || called[FuncRef::new(at - 2)]
+    });
+    for function in &mut module.functions {
+        for inst in function.insts.values_mut() {
+            if let InstData::CallFunc { func, .. } = inst
+                && let Some(number) = numbers[*func]
+            {
+                *func = number;
+            }
+        }
+        function.refs = Arc::clone(&refs);
+    }
+}
