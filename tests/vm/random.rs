@@ -22,8 +22,8 @@ const COUNT: usize = 500;
 const LIMIT: u64 = 50_000;
 
 /// A known wrong result, held where it is: since rankings keep their entries sorted by a counted loop, a few of the
-/// policies cost more than [`LIMIT`] (2 of 450 when this was written, the worst 79,473; there were none before), because
-/// the verifier follows each round of that loop with what the rounds before have left in dead registers. Per thousand.
+/// policies cost more than [`LIMIT`] (2 of 450 when this was written, the worst 79,473; there were none before). The loop is
+/// suspected, because each of its rounds leaves something else in dead registers; that is not shown. Per thousand.
 const KNOWN_COSTLY: usize = 10;
 /// What one of these may cost.
 const KNOWN_WORST: u64 = 110_000;

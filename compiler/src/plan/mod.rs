@@ -207,11 +207,4 @@ impl Plan {
         });
         acts.chain(self.picks.values_mut().flatten().map(|(walk, _)| walk))
     }
-
-    /// The ranking that an act takes from is filled by this walk.
-    #[must_use]
-    pub fn walk_of(&self, ranking: RankingId) -> Option<WalkId> {
-        let fills = |walk: &Walk| walk.tracks.iter().any(|track| track.ranking == ranking);
-        self.walks.iter().find(|(_, walk)| fills(walk)).map(|(id, _)| id)
-    }
 }
