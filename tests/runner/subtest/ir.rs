@@ -21,13 +21,16 @@ fn lowered(case: &Case) -> Result<Option<String>, String> {
     }
 }
 
-/// What stands between the frame's head and its two ends.
+/// What stands between the frame's head and its two ends, and the functions behind the callback.
 fn rules(text: &str) -> Result<String, String> {
     // The head ends with the flag of a system-wide event; the ends are the first blocks that lowering makes.
     let head = text.find(", 2\n").and_then(|at| text.get(at..));
     let body = head.and_then(|rest| rest.split_once("\nblock"));
     let body = body.and_then(|(_, rest)| rest.split_once("\nblock1:\n"));
-    body.map(|(rules, _)| format!("block{rules}\n")).ok_or_else(|| "the frame is not where it was".to_owned())
+    let functions =
+        text.match_indices("function %").nth(1).and_then(|(at, _)| text.get(at..)).unwrap_or_default();
+    body.map(|(rules, _)| format!("block{rules}\n{functions}"))
+        .ok_or_else(|| "the frame is not where it was".to_owned())
 }
 
 fn verified(case: &Case) -> Result<Option<String>, String> {

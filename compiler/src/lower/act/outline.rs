@@ -15,18 +15,19 @@ use oomc_abi::record::End;
 use super::Act;
 use super::kill::Taking;
 use super::list::List;
-use super::rank::Kept;
+use super::rank::{Kept, Searched};
 use super::shape::Shape;
 use crate::hir::{BinderId, Kill, Policy, Rule, Unit};
 use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
 use crate::lower::emit::{Cell, Slots, Walk, Walks};
 use crate::plan::{WalkId, is_large};
 
-/// Groups of rules, and searches: with the two functions besides them fewer than the kernel allows.
+/// Groups of rules, searches, and functions that find a place: with the few besides them fewer than the kernel allows.
 const GROUPS: usize = 96;
 /// Rules of a group, unless there would be too many groups.
 const GROUP: usize = 8;
-const SEARCHES: usize = 140;
+const SEARCHES: usize = 112;
+const PLACES: usize = 32;
 
 /// What a group of rules, or the search for a victim in flight, answers.
 pub(super) const NOTHING: i32 = 0;
@@ -48,6 +49,8 @@ pub(super) struct Outline {
     questions: HashMap<Question, FuncRef>,
     /// Writes down a kill unit.
     list: Option<FuncRef>,
+    /// Find the place of a candidate in a ranking.
+    places: HashMap<Searched, FuncRef>,
 }
 
 impl Outline {
@@ -80,6 +83,15 @@ impl Act<'_> {
     fn function(&mut self, about: &[&str], body: impl FnOnce(&mut Self, &[Value])) -> Function {
         let params = about.iter().chain(&[members::MEMCG, members::EVENT]);
         let params = params.map(|tag| Param::Trusted((*tag).to_owned())).collect();
+        self.function_of(params, |s, values| {
+            if let [about @ .., domain, oc] = values {
+                (s.domain, s.oc) = (*domain, *oc);
+                body(s, about);
+            }
+        })
+    }
+
+    fn function_of(&mut self, params: Vec<Param>, body: impl FnOnce(&mut Self, &[Value])) -> Function {
         let (outer, values) = self.b.begin("", params);
         let outside = Outside {
             oc: self.oc,
@@ -92,10 +104,7 @@ impl Act<'_> {
             home: self.home.take(),
             in_rcu: core::mem::take(&mut self.in_rcu),
         };
-        if let [about @ .., domain, oc] = values.as_slice() {
-            (self.domain, self.oc) = (*domain, *oc);
-            body(self, about);
-        }
+        body(self, &values);
         self.in_rcu = outside.in_rcu;
         self.oc = outside.oc;
         self.domain = outside.domain;
@@ -209,6 +218,26 @@ impl Act<'_> {
             }
         };
         self.call_func(func, &[unit]);
+    }
+
+    /// The place of the present candidate in a ranking. It is found by a loop that no iterator bounds: in a function,
+    /// the verifier follows its rounds once, and not in each state of the walk.
+    pub(super) fn place_of(&mut self, kept: &Kept) -> Value {
+        let searched = kept.searched_by();
+        let func = match self.outline.places.get(&searched) {
+            Some(func) => *func,
+            None if self.outline.places.len() >= PLACES => return self.find_place(kept),
+            None => {
+                let func = self.function_of(Vec::new(), |s, _| {
+                    let place = s.find_place(kept);
+                    s.b.effect(InstData::Return(Operand::Value(place)));
+                });
+                let func = self.keep("place", func);
+                self.outline.places.insert(searched, func);
+                func
+            }
+        };
+        self.b.value(InstData::CallFunc { func, args: Vec::new() }, Type::I64)
     }
 
     /// Whether what several places ask is a function.

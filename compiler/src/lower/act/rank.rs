@@ -87,16 +87,36 @@ pub(super) struct Kept {
     pub(super) count: Cell,
     /// The leading numbers of the last entry, once there is no room.
     floor: Vec<Cell>,
-    /// Where the present candidate belongs.
-    place: Cell,
     /// 1: the first entry is the last one that was tried in vain, and who comes must rank below it.
     pub(super) tried: Cell,
+}
+
+/// What the place of a candidate is found by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Searched {
+    candidate: Vec<Cell>,
+    entries: Cell,
+    digits: Cell,
+    count: Cell,
+    capacity: u32,
 }
 
 impl Kept {
     /// Words of an entry before its id.
     pub(super) fn numbers(&self) -> i32 {
         self.order.candidate.len() as i32
+    }
+
+    /// What the place of a candidate is found by: rankings that agree in it can share the function.
+    pub(super) fn searched_by(&self) -> Searched {
+        let candidate = self.order.candidate.clone();
+        Searched {
+            candidate,
+            entries: self.entries,
+            digits: self.digits,
+            count: self.count,
+            capacity: self.capacity,
+        }
     }
 
     fn digit_mask(&self) -> i32 {
@@ -151,7 +171,6 @@ impl Act<'_> {
             digits: self.cell(),
             count: self.cell(),
             floor: (0..order.lead).map(|_| self.cell()).collect(),
-            place: self.cell(),
             tried: self.cell(),
             capacity: ranking.capacity,
             order,
@@ -235,8 +254,7 @@ impl Act<'_> {
 
     /// Finds the place of a candidate, whose numbers are computed, and keeps it there; goes to `skip` if it has none.
     pub(super) fn offer(&mut self, kept: &Kept, object: Value, skip: Block) {
-        self.find_place(kept);
-        let place = self.get(kept.place);
+        let place = self.place_of(kept);
         let tried = self.get(kept.tried);
         self.leave_if(Cond::Ult, place, Operand::Value(tried), skip);
         self.leave_if(Cond::Uge, place, imm(i64::from(kept.capacity)), skip);
@@ -261,22 +279,21 @@ impl Act<'_> {
         self.raise_floor(kept);
     }
 
-    /// How many of those that are kept rank above the present candidate. From the best one on, because whoever is
-    /// above the floor is often above all.
-    fn find_place(&mut self, kept: &Kept) {
+    /// How many of those that are kept rank above the present candidate, whose numbers are computed. From the best
+    /// one on, because whoever is above the floor is often above all.
+    pub(super) fn find_place(&mut self, kept: &Kept) -> Value {
         let (head, found) = (self.b.create_block(), self.b.create_block());
         let at = self.b.block_param(head, Type::I64);
+        let numbers = self.candidate_numbers(&kept.order);
+        let count = self.get(kept.count);
         let zero = self.int(0);
         self.b.jump(head, &[zero]);
         self.b.switch_to(head);
-        self.put(kept.place, at);
-        let count = self.get(kept.count);
         self.leave_if(Cond::Uge, at, Operand::Value(count), found);
         // The bound that the verifier sees.
         self.leave_if(Cond::Uge, at, imm(i64::from(kept.capacity)), found);
         let entry = self.entry(kept, at);
         let below = self.b.create_block();
-        let numbers = self.candidate_numbers(&kept.order);
         for (index, number) in (0..).zip(&numbers) {
             let other = self.load(Size::B8, entry, index * 8);
             self.leave_if(Cond::Sgt, *number, Operand::Value(other), found);
@@ -287,6 +304,7 @@ impl Act<'_> {
         let next = self.bin_imm(BinOp::Add, at, 1);
         self.b.jump(head, &[next]);
         self.b.switch_to(found);
+        at
     }
 
     /// The entry at a place of the order.

@@ -21,7 +21,7 @@ const DRAFT: u32 = super::record::DRAFT_BYTES as u32;
 const LOCAL: u32 = 1 << 31;
 
 /// An 8-byte cell of the scratch value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(in crate::lower) struct Cell(pub(in crate::lower) u32);
 
 /// Where a prefetched field lies.
