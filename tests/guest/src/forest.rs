@@ -75,6 +75,11 @@ impl Forest {
         format!("{cgroups}x{processes}x{threads}")
     }
 
+    /// How many processes it has.
+    pub(crate) fn processes(&self) -> u32 {
+        self.shape.cgroups * self.shape.processes
+    }
+
     /// Ends all of its processes and removes what they ran in.
     pub(crate) fn fell(mut self) -> Result<(), String> {
         drop(self.input);

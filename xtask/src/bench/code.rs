@@ -48,7 +48,7 @@ struct Order {
     book: bool,
 }
 
-/// `cargo xtask bench code [NAME…] [--n N,N…] [--book]`
+/// `cargo xtask bench code [NAME…] [--n N,N…] [--lean] [--book]`
 ///
 /// # Errors
 /// The sentence says which tool is missing, which step failed, or which two programs decide differently.
@@ -57,7 +57,7 @@ pub(super) fn run(args: &[String]) -> Result<(), String> {
     packages::need(&super::PACKAGES)?;
     let folder = build::scratch("bench-code");
     fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
-    let tools = build::tools()?;
+    let tools = Tools::from_environment().map_or_else(build::tools, Ok)?;
     let header = vmlinux_header(&kernel::ready()?.join("vmlinux.btf"), &folder)?;
     say("Building the policies and their twins …");
     let oomc = env::var_os(OOMC).map_or_else(|| tools.oomc.clone(), PathBuf::from);
@@ -81,10 +81,12 @@ fn order(args: &[String]) -> Result<Order, String> {
         quick: false,
         book: false,
     };
+    let mut lean = false;
     let mut words = args.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--book" => order.book = true,
+            "--lean" => lean = true,
             "--n" => {
                 let list = words.next().ok_or("`--n` wants numbers such as `20,200`")?;
                 let numbers: Result<Vec<u32>, String> = list
@@ -104,7 +106,7 @@ fn order(args: &[String]) -> Result<Order, String> {
         order.forests = forests(Some(&[20, 200]));
         order.quick = true;
     }
-    if order.quick {
+    if order.quick && !lean {
         order.variants = &[Variant::Ours, Variant::Twin];
     }
     if order.book && order.quick {

@@ -24,8 +24,8 @@ pub(super) fn quick(counted: &[Counted], forests: &[Forest]) -> String {
     }
     text.push_str(&format!("{:>8}{:>11}{:>8}{:>7}\n", "insns", "processed", "jited", "stack"));
     for (ours, twin) in pairs(counted) {
-        for (one, name) in [(ours, "ours"), (twin, "twin")] {
-            text.push_str(&format!("{:<16}{name:>6}", ours.policy));
+        for one in [Some(ours), Some(twin), of(counted, &ours.policy, Variant::Lean)].into_iter().flatten() {
+            text.push_str(&format!("{:<16}{:>6}", ours.policy, one.variant.name()));
             for forest in forests {
                 text.push_str(&format!("{:>12}", number(one.on(forest))));
             }
