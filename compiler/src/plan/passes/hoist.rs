@@ -1,8 +1,9 @@
 //! Marks what is the same for all processes of a cgroup, and dear: it is found out once for the cgroup, when the first
 //! process needs it, and remembered until the walk goes on to the next one.
 //!
-//! Safe because such an expression reads nothing of the process but which cgroup it is in, and the walk visits the
-//! processes of one cgroup in a row.
+//! Safe because such an expression reads nothing of the process but which cgroup it is charged to, and the walk visits
+//! the processes of one cgroup in a row. A name is not such: it is that of the cgroup that the process is in, which may
+//! be one without the memory controller, below.
 
 use crate::hir::{BinderId, ExprId, ExprKind, Policy, Selection, Subject, Ty, Unit};
 use crate::plan::Plan;
@@ -66,6 +67,7 @@ impl Hoist<'_> {
             _ => None,
         };
         match subject {
+            Some(Subject::Home(_)) if expr.ty == Ty::Text => return false,
             Some(Subject::Home(binder)) if binder == self.binder => *reads_home = true,
             Some(Subject::Home(_) | Subject::Candidate(_)) => return false,
             _ => {}
