@@ -90,7 +90,13 @@ fn lead(policy: &Policy, ranking: &Ranking) -> Cost {
 /// How many keys of a ranking lead: the class, and the first behind it.
 #[must_use]
 pub fn lead_of(ranking: &Ranking) -> usize {
-    if ranking.ranks.first() == Some(&Rank::Class) { 2 } else { 1 }
+    leading(&ranking.ranks)
+}
+
+/// As [`lead_of`], of keys.
+#[must_use]
+pub fn leading(ranks: &[Rank]) -> usize {
+    if ranks.first() == Some(&Rank::Class) { 2 } else { 1 }
 }
 
 fn rank(policy: &Policy, ranking: &Ranking, rank: Rank) -> Cost {

@@ -5,7 +5,6 @@ use oomc_compiler::hir::{
     ActionId, ActionKind, ExprId, ExprKind, Kill, Message, Part, Rule, Selection, Subject, Unit,
 };
 
-use crate::choose::Ranked;
 use crate::machine::{PAGE, ProcessIndex};
 use crate::scope::{Object, Scope};
 use crate::value::clamp;
@@ -131,32 +130,23 @@ impl Oracle<'_> {
             Some(until) => until.at_most.into(),
             None => 1,
         };
-        // The ranking is made once. Only a descent begins anew on the machine as it is then.
-        let mut left = self.candidates(selection, true, &[]);
+        // The ranking is made once.
+        let mut left = self.candidates(selection, true);
         let kept = kill.until.map_or(MAX_CANDIDATES, |until| MAX_CANDIDATES.max(until.at_most.into()));
         let tries = if selection.all { left.len() } else { TRIES };
         if selection.all {
             self.decision.in_any_order |= left.len() > 1;
         } else {
-            let told = if selection.stepwise { 0 } else { MAX_CANDIDATES };
-            self.decision.candidates = left.iter().take(told).cloned().collect();
+            self.decision.candidates = left.iter().take(MAX_CANDIDATES).cloned().collect();
         }
-        let (mut victims, mut freed, mut done) = (0, 0_i128, false);
-        let mut tried: Vec<Ranked> = Vec::new();
-        while !left.is_empty() && tried.len() < tries {
+        let (mut victims, mut freed, mut tried) = (0, 0_i128, 0);
+        while !left.is_empty() && tried < tries {
             let candidate = left.remove(0);
             // Once somebody died, those that were kept are all that are tried.
-            if victims > 0 && tried.len() >= kept && !selection.all && !selection.stepwise {
+            if victims > 0 && tried >= kept && !selection.all {
                 break;
             }
-            tried.push(candidate.clone());
-            if selection.stepwise {
-                self.decision.candidates.push(candidate.clone());
-            }
-            // Looked at for the record alone.
-            if done {
-                continue;
-            }
+            tried += 1;
             // It may have died with one before it.
             if !self.settings.audit && !self.is_alive(candidate.object) {
                 continue;
@@ -181,12 +171,8 @@ impl Oracle<'_> {
             freed += i128::from(expected.unwrap_or(0));
             // Where the amount is missing, one victim is what can be justified.
             let is_enough = enough.is_some_and(|enough| freed >= i128::from(enough.unwrap_or(0)));
-            done = victims >= most || is_enough;
-            if done && !selection.all && !selection.stepwise {
+            if !selection.all && (victims >= most || is_enough) {
                 break;
-            }
-            if selection.stepwise {
-                left = self.candidates(selection, true, &tried);
             }
         }
         if victims == 0 {

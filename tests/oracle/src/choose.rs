@@ -282,13 +282,10 @@ impl Oracle<'_> {
         }
     }
 
-    /// The candidates of a selection, the best one first: those that come behind who was tried.
-    pub(crate) fn candidates(&self, selection: &Selection, kill: bool, tried: &[Ranked]) -> Vec<Ranked> {
+    /// The candidates of a selection, the best one first.
+    pub(crate) fn candidates(&self, selection: &Selection, kill: bool) -> Vec<Ranked> {
         let Some(elements) = self.elements_in_domain(selection) else { return Vec::new() };
-        let was_tried = |object: &Object| tried.iter().any(|other| other.object == *object);
-        let can = |object: &Object| {
-            !was_tried(object) && (!kill || self.may_die(*object)) && self.passes(selection, *object)
-        };
+        let can = |object: &Object| (!kill || self.may_die(*object)) && self.passes(selection, *object);
         let found: Vec<Object> = elements.objects.into_iter().filter(can).collect();
         if selection.stepwise {
             return self.stepwise(selection, found, kill);
@@ -296,9 +293,6 @@ impl Oracle<'_> {
         let mut ranked: Vec<Ranked> =
             found.into_iter().map(|object| self.rank(selection, object, kill)).collect();
         ranked.sort_by(Ranked::compare);
-        if let Some(last) = tried.last() {
-            ranked.retain(|candidate| last.compare(candidate).is_lt());
-        }
         ranked
     }
 
@@ -331,7 +325,7 @@ impl Oracle<'_> {
     /// What a pick chooses.
     pub(crate) fn choose(&self, pick: PickId) -> Option<CgroupIndex> {
         let pick = self.policy.picks.get(pick)?;
-        match self.candidates(&pick.selection, false, &[]).first()?.object {
+        match self.candidates(&pick.selection, false).first()?.object {
             Object::Cgroup(cgroup) => Some(cgroup),
             _ => None,
         }

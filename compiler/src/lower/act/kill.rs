@@ -22,14 +22,14 @@ pub(super) const MAX_TRIES: i32 = 32;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taking {
     /// The place of the next candidate.
-    next: Cell,
+    pub(super) next: Cell,
     /// What the present one is called: process or cgroup id, and start time.
     id: Cell,
     start: Cell,
     /// What its death is expected to free, in bytes.
     expected: Cell,
     /// Not 0: somebody died.
-    killed: Cell,
+    pub(super) killed: Cell,
 }
 
 impl Act<'_> {
@@ -60,7 +60,7 @@ impl Act<'_> {
                 ([plan::Act::Take(ranking)], Some(kill)) => {
                     return self.take(kill, *ranking, None, on_progress, on_nothing);
                 }
-                ([plan::Act::Descend], Some(kill)) => return self.descend(kill, on_progress, on_nothing),
+                ([plan::Act::Descend], Some(kill)) => return self.kill_below(kill, on_progress, on_nothing),
                 ([plan::Act::All], Some(kill)) => return self.kill_all(kill, on_progress, on_nothing),
                 ([], None) => {
                     self.note_end(End::NoVictim);
@@ -370,40 +370,24 @@ impl Act<'_> {
         self.b.branch(Cond::Sge, so_far, Operand::Value(enough), stop, go_on);
     }
 
-    /// The units that repeated descents end in, each below those that were tried. The descents go on until the
-    /// record has its candidates; that costs time, but after the kill.
-    fn descend(&mut self, kill: &Kill, on_progress: Block, on_nothing: Block) {
+    /// Kills down the units that repeated descents end in.
+    fn kill_below(&mut self, kill: &Kill, on_progress: Block, on_nothing: Block) {
         self.in_walk = true;
         self.note_end(End::NoCandidate);
         self.open_kill();
         let taking = self.taking();
-        let descent = self.descent(&kill.selection, true);
+        let descent = self.descent(&kill.selection, Some(kill));
         let until = self.until(kill);
-        // Not 0: nobody more is to die. What is looked at from then on is for the record.
-        let done = self.cell();
-        self.put_imm(done, 0);
         self.note_selection();
         self.walk_numbers(MAX_TRIES, |s, tries| {
-            let unit = s.descend_once(&kill.selection, &descent);
-            s.leave_if(Cond::Eq, unit, imm(0), tries.done);
-            let (act, look, stop) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
-            let enough = s.get(done);
-            s.b.branch(Cond::Eq, enough, imm(0), act, look);
-            s.b.switch_to(act);
+            let id = s.next_unit(&kill.selection, &descent, taking, &tries);
+            let unit = s.memcg_by_id(id, tries.next);
             s.estimate(Unit::Cgroup, unit, taking.expected);
             s.strike(kill, unit, taking, tries.next);
             match until {
-                Some(until) => s.enough(until, taking, stop, tries.next),
-                None => s.b.jump(stop, &[]),
+                Some(until) => s.enough(until, taking, tries.done, tries.next),
+                None => s.b.jump(tries.done, &[]),
             }
-            s.b.switch_to(stop);
-            s.put_imm(done, 1);
-            s.b.jump(tries.next, &[]);
-            s.b.switch_to(look);
-            s.call(kfuncs::PUT_MEM_CGROUP, &[unit]);
-            let told = s.noted(at::CANDIDATES);
-            let most = oomc_abi::record::MAX_CANDIDATES as i64;
-            s.b.branch(Cond::Uge, told, imm(most), tries.done, tries.next);
         });
         self.finish_kill(kill, taking, on_progress, on_nothing);
     }

@@ -22,12 +22,12 @@ use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, 
 use crate::lower::emit::{Cell, Slots, Walk, Walks};
 use crate::plan::{WalkId, is_large};
 
-/// Groups of rules, searches, and functions that find a place: with the few besides them fewer than the kernel allows.
+/// Groups of rules, searches, and loops: with the few besides them fewer than the kernel allows.
 const GROUPS: usize = 96;
 /// Rules of a group, unless there would be too many groups.
 const GROUP: usize = 8;
 const SEARCHES: usize = 112;
-const PLACES: usize = 32;
+const PARTS: usize = 32;
 
 /// What a group of rules, or the search for a victim in flight, answers.
 pub(super) const NOTHING: i32 = 0;
@@ -49,8 +49,8 @@ pub(super) struct Outline {
     questions: HashMap<Question, FuncRef>,
     /// Writes down a kill unit.
     list: Option<FuncRef>,
-    /// Find the place of a candidate in a ranking.
-    places: HashMap<Searched, FuncRef>,
+    /// Loops that no iterator bounds.
+    parts: HashMap<Part, FuncRef>,
 }
 
 impl Outline {
@@ -220,20 +220,19 @@ impl Act<'_> {
         self.call_func(func, &[unit]);
     }
 
-    /// The place of the present candidate in a ranking. It is found by a loop that no iterator bounds: in a function,
-    /// the verifier follows its rounds once, and not in each state of the walk.
-    pub(super) fn place_of(&mut self, kept: &Kept) -> Value {
-        let searched = kept.searched_by();
-        let func = match self.outline.places.get(&searched) {
+    /// A part with a loop that no iterator bounds: in a function, the verifier follows its rounds once, and not in each
+    /// state of the walk. What it works with lies in the scratch value; the answer is a number.
+    pub(super) fn once_for(&mut self, of: Part, part: impl FnOnce(&mut Self) -> Value) -> Value {
+        let func = match self.outline.parts.get(&of) {
             Some(func) => *func,
-            None if self.outline.places.len() >= PLACES => return self.find_place(kept),
+            None if self.outline.parts.len() >= PARTS => return part(self),
             None => {
                 let func = self.function_of(Vec::new(), |s, _| {
-                    let place = s.find_place(kept);
-                    s.b.effect(InstData::Return(Operand::Value(place)));
+                    let answer = part(s);
+                    s.b.effect(InstData::Return(Operand::Value(answer)));
                 });
-                let func = self.keep("place", func);
-                self.outline.places.insert(searched, func);
+                let func = self.keep(of.name(), func);
+                self.outline.parts.insert(of, func);
                 func
             }
         };
@@ -372,6 +371,28 @@ pub(super) enum Question {
     ClassAbove,
     /// The class that clauses on its unit give an object; with its cgroup, if there are two objects.
     Class(Unit, usize),
+}
+
+/// A loop that is a function.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// Finds the place of a candidate in a ranking.
+    Place(Searched),
+    /// Finds the place of a cgroup in the row of its level; by where the rows lie.
+    Level(Cell),
+    /// Enters the units of a cgroup there.
+    Enter(Cell),
+}
+
+impl Part {
+    /// In the symbol of the function.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Place(_) => "place",
+            Self::Level(_) => "level",
+            Self::Enter(_) => "enter",
+        }
+    }
 }
 
 impl Question {

@@ -3,14 +3,12 @@
 //! What is kept is its id; 0 says that nothing was chosen. A pick sees every cgroup of its place: what holds for a
 //! `kill` alone does not hold here.
 
-use oomc_abi::kfuncs;
-use oomc_abi::members;
 use oomc_abi::record::End;
 
 use super::Act;
 use crate::hir::{ActionId, PickId};
 use crate::ir::{Block, Cond, Size};
-use crate::lower::emit::imm;
+use crate::lower::emit::{Walks, imm};
 
 impl Act<'_> {
     /// Chooses what a rule uses and no rule before it used, and leaves to `nothing` if one of its picks chose
@@ -59,16 +57,16 @@ impl Act<'_> {
                 self.b.switch_to(none);
             }
             None => {
-                let descent = self.descent(selection, false);
-                let best = self.descend_once(selection, &descent);
-                let (found, done) = (self.b.create_block(), self.b.create_block());
-                self.b.branch(Cond::Ne, best, imm(0), found, done);
+                let descent = self.descent(selection, None);
+                self.with_rcu(|s| s.descend(selection, &descent));
+                let (found, none) = (self.b.create_block(), self.b.create_block());
+                let first = self.int(0);
+                let (count, chosen) = self.descended(&descent, first);
+                self.b.branch(Cond::Ne, count, imm(0), found, none);
                 self.b.switch_to(found);
-                let chosen = self.read(best, members::MEMCG_ID);
                 self.put(cell, chosen);
-                self.call(kfuncs::PUT_MEM_CGROUP, &[best]);
-                self.b.jump(done, &[]);
-                self.b.switch_to(done);
+                self.b.jump(none, &[]);
+                self.b.switch_to(none);
             }
         }
         self.in_walk = walking;

@@ -15,6 +15,7 @@ use oomc_abi::record::NAME_WORDS;
 use oomc_abi::{helpers, members};
 
 use super::Act;
+use super::outline::Part;
 use crate::hir::{BinderId, Direction, ExprId, ExprKind, Key, Selection, Subject, Unit};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, imm};
@@ -26,6 +27,11 @@ const FEW: usize = 2;
 
 /// Bits of a digit of the order.
 const DIGIT: i32 = 4;
+
+/// What a digit is masked with: there are as many entries as it can name.
+pub(super) fn digit_mask(capacity: u32) -> i32 {
+    capacity.next_power_of_two() as i32 - 1
+}
 
 /// Fields by which ties are broken and deaths are estimated.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +114,7 @@ impl Kept {
     }
 
     /// What the place of a candidate is found by: rankings that agree in it can share the function.
-    pub(super) fn searched_by(&self) -> Searched {
+    fn searched_by(&self) -> Searched {
         let candidate = self.order.candidate.clone();
         Searched {
             candidate,
@@ -120,7 +126,7 @@ impl Kept {
     }
 
     fn digit_mask(&self) -> i32 {
-        self.capacity.next_power_of_two() as i32 - 1
+        digit_mask(self.capacity)
     }
 }
 
@@ -205,8 +211,13 @@ impl Act<'_> {
 
     fn last_digit(&mut self, kept: &Kept) -> Value {
         let digits = self.get(kept.digits);
-        let last = self.bin_imm(BinOp::Ushr, digits, DIGIT * (kept.capacity as i32 - 1));
-        self.bin_imm(BinOp::And, last, kept.digit_mask())
+        self.last_of(digits, kept.capacity)
+    }
+
+    /// The last digit of a word of digits that is full.
+    pub(super) fn last_of(&mut self, digits: Value, capacity: u32) -> Value {
+        let last = self.bin_imm(BinOp::Ushr, digits, DIGIT * (capacity as i32 - 1));
+        self.bin_imm(BinOp::And, last, digit_mask(capacity))
     }
 
     /// Leaves to `skip` if the leading numbers of a candidate, which is bound, are below the floor. Computes them.
@@ -224,6 +235,13 @@ impl Act<'_> {
         self.b.jump(pass, &[]);
         self.b.switch_to(pass);
         self.put_numbers(order, 0, &numbers);
+    }
+
+    /// Computes the leading numbers of a candidate, which is bound, and gives them.
+    pub(super) fn lead_numbers(&mut self, order: &Order, object: Value) -> Vec<Value> {
+        let numbers = self.numbers(order, object, 0..order.lead);
+        self.put_numbers(order, 0, &numbers);
+        numbers
     }
 
     /// Computes the numbers of a candidate that [`Self::lead`] has not computed.
@@ -254,7 +272,7 @@ impl Act<'_> {
 
     /// Finds the place of a candidate, whose numbers are computed, and keeps it there; goes to `skip` if it has none.
     pub(super) fn offer(&mut self, kept: &Kept, object: Value, skip: Block) {
-        let place = self.place_of(kept);
+        let place = self.once_for(Part::Place(kept.searched_by()), |s| s.find_place(kept));
         let tried = self.get(kept.tried);
         self.leave_if(Cond::Ult, place, Operand::Value(tried), skip);
         self.leave_if(Cond::Uge, place, imm(i64::from(kept.capacity)), skip);
@@ -279,20 +297,31 @@ impl Act<'_> {
         self.raise_floor(kept);
     }
 
-    /// How many of those that are kept rank above the present candidate, whose numbers are computed. From the best
-    /// one on, because whoever is above the floor is often above all.
-    pub(super) fn find_place(&mut self, kept: &Kept) -> Value {
+    /// How many of those that are kept rank above the present candidate, whose numbers are computed.
+    fn find_place(&mut self, kept: &Kept) -> Value {
+        let count = self.get(kept.count);
+        self.place_among(&kept.order, kept.capacity, count, |s, at| s.entry(kept, at))
+    }
+
+    /// How many of so many entries, which lie in their order and begin with their numbers, rank above the present
+    /// candidate. From the best one on, because whoever is above the floor is often above all.
+    pub(super) fn place_among(
+        &mut self,
+        order: &Order,
+        capacity: u32,
+        count: Value,
+        entry: impl FnOnce(&mut Self, Value) -> Value,
+    ) -> Value {
         let (head, found) = (self.b.create_block(), self.b.create_block());
         let at = self.b.block_param(head, Type::I64);
-        let numbers = self.candidate_numbers(&kept.order);
-        let count = self.get(kept.count);
+        let numbers = self.candidate_numbers(order);
         let zero = self.int(0);
         self.b.jump(head, &[zero]);
         self.b.switch_to(head);
         self.leave_if(Cond::Uge, at, Operand::Value(count), found);
         // The bound that the verifier sees.
-        self.leave_if(Cond::Uge, at, imm(i64::from(kept.capacity)), found);
-        let entry = self.entry(kept, at);
+        self.leave_if(Cond::Uge, at, imm(i64::from(capacity)), found);
+        let entry = entry(self, at);
         let below = self.b.create_block();
         for (index, number) in (0..).zip(&numbers) {
             let other = self.load(Size::B8, entry, index * 8);
@@ -337,6 +366,13 @@ impl Act<'_> {
         self.b.jump(join, &[last]);
         self.b.switch_to(join);
         let digits = self.get(kept.digits);
+        let digits = self.with_digit(digits, place, digit);
+        self.put(kept.digits, digits);
+        self.entry_of_digit(kept, digit)
+    }
+
+    /// A word of digits with one more at a place; those from there on move one further down.
+    pub(super) fn with_digit(&mut self, digits: Value, place: Value, digit: Value) -> Value {
         let bits = self.bin_imm(BinOp::Shl, place, 2);
         let one = self.int(1);
         let above = self.bin(BinOp::Shl, one, bits);
@@ -346,9 +382,7 @@ impl Act<'_> {
         let below = self.bin_imm(BinOp::Shl, below, DIGIT);
         let own = self.bin(BinOp::Shl, digit, bits);
         let digits = self.bin(BinOp::Or, above, own);
-        let digits = self.bin(BinOp::Or, digits, below);
-        self.put(kept.digits, digits);
-        self.entry_of_digit(kept, digit)
+        self.bin(BinOp::Or, digits, below)
     }
 
     /// Once there is no room, the last entry is what a candidate is compared with first.

@@ -1,192 +1,401 @@
 //! `stepwise`: compares the children of a place, takes the best one, and descends until a kill unit is reached.
 //!
 //! One walk, children before parents, instead of one walk for each step. For each level below the place's cgroup the
-//! best child so far is kept, by its keys, and the unit that a descent from it ends in, by its id. Visiting a
-//! cgroup: the unit of a kill unit is itself, of any other cgroup the one that the level below has kept. A cgroup
-//! without a unit does not compete, so nothing has to be taken back.
+//! first few units are kept that repeated descents from there would end in, each with the keys of the child that it
+//! lies below. Visiting a cgroup: a kill unit has itself as its only unit, any other cgroup those that the level below
+//! has kept, and they enter the row of their level together, where the keys of the cgroup say. A cgroup without a unit
+//! does not compete, so nothing has to be taken back.
 
-use oomc_abi::kfuncs;
 use oomc_abi::members;
+use oomc_abi::record::{MAX_CANDIDATES, at};
 
 use super::Act;
-use super::kill::MAX_TRIES;
-use super::rank::Order;
-use crate::hir::{Place, Selection, Subject};
+use super::kill::{MAX_TRIES, Taking};
+use super::outline::Part;
+use super::rank::{Order, digit_mask};
+use crate::hir::{Kill, Place, Selection, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
-use crate::lower::emit::{Cell, Walks, imm};
+use crate::lower::emit::{Cell, Walk, Walks, imm};
 use crate::lower::read::{Cut, Grain, Places};
-use crate::plan::build;
+use crate::plan::{KEPT, build, cost};
 
 /// Levels of the tree that are compared; what lies deeper is counted in the record.
 const MAX_LEVELS: i32 = 32;
+
+/// Where the digits and the number of units of a row lie, in its head.
+const DIGITS: i32 = 0;
+const COUNT: i32 = 8;
+const HEAD_SHIFT: i32 = 4;
 
 /// Repeated descents of one selection.
 #[derive(Clone, Debug)]
 pub(super) struct Descent {
     order: Order,
+    /// Units that a row keeps.
+    capacity: u32,
+    /// For each level which entries its row has, by their digits, the best one first, and how many.
+    heads: Cell,
+    /// For each level its entries: numbers, and the unit's id.
+    rows: Cell,
+    entry_shift: i32,
+    row_shift: i32,
+    /// The level of the place's cgroup, and of the one that is visited, counted from there.
+    top: Cell,
+    level: Cell,
+    /// The visited cgroup's units: its id, or 0 and how many the level below has kept; and where they enter.
+    unit: Cell,
+    below: Cell,
+    place: Cell,
     /// Of a `kill`: how many units were tried, and their ids.
     tried: Option<(Cell, Cell)>,
 }
 
 impl Act<'_> {
-    /// What descents of a selection need; nobody was tried yet.
-    pub(super) fn descent(&mut self, selection: &Selection, kill: bool) -> Descent {
-        let ranks = build::ranks(self.policy, selection, kill);
-        let order = self.order_of(selection, &ranks, ranks.len());
-        let tried = kill.then(|| (self.cell(), self.area(MAX_TRIES as u32 * 8)));
-        if let Some((count, _)) = tried {
+    /// What descents of a selection need; nobody was tried yet. Of a `pick`, the first unit is enough.
+    pub(super) fn descent(&mut self, selection: &Selection, kill: Option<&Kill>) -> Descent {
+        let ranks = build::ranks(self.policy, selection, kill.is_some());
+        let order = self.order_of(selection, &ranks, cost::leading(&ranks));
+        let capacity =
+            kill.map_or(1, |kill| kill.until.map_or(KEPT, |until| u32::from(until.at_most).max(KEPT)));
+        let entry = 8 * (order.len() as u32 + 1).next_power_of_two();
+        let row = entry * (digit_mask(capacity) as u32 + 1);
+        let descent = Descent {
+            order,
+            capacity,
+            heads: self.area((MAX_LEVELS as u32) << HEAD_SHIFT),
+            rows: self.area(MAX_LEVELS as u32 * row),
+            entry_shift: entry.trailing_zeros() as i32,
+            row_shift: row.trailing_zeros() as i32,
+            top: self.cell(),
+            level: self.cell(),
+            unit: self.cell(),
+            below: self.cell(),
+            place: self.cell(),
+            tried: kill.map(|_| (self.cell(), self.area(MAX_TRIES as u32 * 8))),
+        };
+        if let Some((count, _)) = descent.tried {
             self.put_imm(count, 0);
         }
-        Descent { order, tried }
+        let none = self.int(0);
+        let first = self.head(&descent, none);
+        self.store_at(first, COUNT, none);
+        descent
     }
 
-    /// What the next descent ends in, referenced, or null; of a `kill`, also told to the record.
-    pub(super) fn descend_once(&mut self, selection: &Selection, descent: &Descent) -> Value {
-        self.with_rcu(|s| s.descend_under_rcu(selection, descent))
-    }
-
-    fn descend_under_rcu(&mut self, selection: &Selection, descent: &Descent) -> Value {
-        let kill = descent.tried.is_some();
-        let none = self.null();
-        let numbers = descent.order.len() as u32;
-        // A row for each level: the unit's id, 0 for none, then the keys of the best child.
-        let row = 8 * (1 + numbers).next_power_of_two();
-        let shift = row.trailing_zeros() as i32;
-        let rows = self.area(MAX_LEVELS as u32 * row);
+    /// Goes down to the units that descents end in, those aside that were tried. They lie in the place's own row.
+    pub(super) fn descend(&mut self, selection: &Selection, descent: &Descent) {
         self.walk_numbers(MAX_LEVELS, |s, walk| {
             let level = s.number(walk.item);
-            let over = s.b.create_block();
-            s.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), over);
-            let slot = s.row(rows, level, shift);
-            s.b.effect(InstData::Store { size: Size::B8, ptr: slot, offset: 0, value: Operand::Imm(0) });
+            s.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), walk.done);
+            let (head, none) = (s.head(descent, level), s.int(0));
+            s.store_at(head, COUNT, none);
             s.b.jump(walk.next, &[]);
-            s.b.switch_to(over);
-            s.b.jump(walk.done, &[]);
         });
-        let (top, level, unit) = (self.cell(), self.cell(), self.cell());
-        self.put_imm(top, 0);
-        self.level_of_place(selection.place, top);
+        self.put_imm(descent.top, 0);
+        self.level_of_place(selection.place, descent.top);
         self.walk_place(selection.place, Grain::Each, Cut::Domain, None, &[], |s, walk| {
-            let offline = walk.next;
             let css = s.css_of(walk.item);
-            s.skip_offline(css, offline);
-            // The place's own cgroup is where the descent begins, unless there is nothing else.
-            let depth = s.read(walk.item, members::MEMCG_LEVEL);
-            let base = s.get(top);
-            let below = s.bin(BinOp::Sub, depth, base);
-            s.put(level, below);
-            s.put_imm(unit, 0);
-
-            // What the level below has kept is this cgroup's, and is taken from there.
-            let (kept, bottom) = (s.b.create_block(), s.b.create_block());
-            let here = s.get(level);
-            let deeper = s.bin_imm(BinOp::Add, here, 1);
-            s.b.branch(Cond::Ult, deeper, imm(i64::from(MAX_LEVELS)), kept, bottom);
-            s.b.switch_to(kept);
-            let slot = s.row(rows, deeper, shift);
-            let id = s.load(Size::B8, slot, 0);
-            s.put(unit, id);
-            s.b.effect(InstData::Store { size: Size::B8, ptr: slot, offset: 0, value: Operand::Imm(0) });
-            s.b.jump(bottom, &[]);
-            s.b.switch_to(bottom);
-
-            let (itself, inner) = (s.b.create_block(), s.b.create_block());
-            s.is_unit(walk.item, itself, inner);
-            s.b.switch_to(itself);
-            s.put_imm(unit, 0);
-            let wanted = s.b.create_block();
-            if kill {
-                s.exclude_unit(walk.item, selection.place, wanted);
-            }
+            s.skip_offline(css, walk.next);
+            s.units_of(descent, &walk);
             s.bind(selection.binder, walk.item);
-            s.filter(selection, wanted);
-            let id = s.read(walk.item, members::MEMCG_ID);
-            s.put(unit, id);
-            s.forget_if_tried(descent, unit);
-            s.b.jump(wanted, &[]);
-            s.b.switch_to(wanted);
-            s.b.jump(inner, &[]);
-            s.b.switch_to(inner);
-            let id = s.get(unit);
-            s.leave_if(Cond::Eq, id, imm(0), walk.next);
-
-            let beyond = s.b.create_block();
-            let here = s.get(level);
-            s.leave_if(Cond::Uge, here, imm(i64::from(MAX_LEVELS)), beyond);
-            s.bind(selection.binder, walk.item);
-            if kill {
+            if descent.tried.is_some() {
                 s.class_of_cgroup(walk.item);
             }
-            s.rest(&descent.order, false, walk.item);
-            let keys = s.candidate_numbers(&descent.order);
-            let here = s.get(level);
-            s.leave_if(Cond::Uge, here, imm(i64::from(MAX_LEVELS)), beyond);
-            let slot = s.row(rows, here, shift);
-            let (take, compare) = (s.b.create_block(), s.b.create_block());
-            let known = s.load(Size::B8, slot, 0);
-            s.b.branch(Cond::Eq, known, imm(0), take, compare);
-            s.b.switch_to(compare);
-            s.better_than_row(slot, &keys, take, walk.next);
-            s.b.switch_to(take);
-            let id = s.get(unit);
-            s.b.effect(InstData::Store { size: Size::B8, ptr: slot, offset: 0, value: Operand::Value(id) });
-            for (at, key) in (1..).zip(&keys) {
-                let value = Operand::Value(*key);
-                s.b.effect(InstData::Store { size: Size::B8, ptr: slot, offset: at * 8, value });
+            s.find_level_place(descent, walk.item, walk.next);
+            let (unit, enter) = (s.b.create_block(), s.b.create_block());
+            let id = s.get(descent.unit);
+            s.b.branch(Cond::Ne, id, imm(0), unit, enter);
+            s.b.switch_to(unit);
+            if descent.tried.is_some() {
+                s.exclude_unit(walk.item, selection.place, walk.next);
             }
-            s.b.jump(walk.next, &[]);
+            s.bind(selection.binder, walk.item);
+            s.filter(selection, walk.next);
+            s.skip_tried(descent, walk.next);
+            s.b.jump(enter, &[]);
+            s.b.switch_to(enter);
+            let (fits, beyond) = (s.b.create_block(), s.b.create_block());
+            let level = s.get(descent.level);
+            s.b.branch(Cond::Ult, level, imm(i64::from(MAX_LEVELS)), fits, beyond);
             s.b.switch_to(beyond);
-            s.note_one_more(oomc_abi::record::at::BEYOND);
+            s.note_one_more(at::BEYOND);
+            s.b.jump(walk.next, &[]);
+            s.b.switch_to(fits);
+            s.once_for(Part::Enter(descent.rows), |s| s.enter_row(descent));
             s.b.jump(walk.next, &[]);
         });
-        // The place's own row holds where the descent has ended.
-        let (found, lost) = (self.b.create_block(), self.b.create_block());
-        let result = self.b.block_param(found, Type::Ptr);
-        let start = self.area_addr(rows);
-        let id = self.load(Size::B8, start, 0);
-        self.leave_if(Cond::Eq, id, imm(0), lost);
-        let memcg = self.memcg_by_id(id, lost);
-        if kill {
-            self.remember_tried(descent, memcg);
-            // For the record: the place's own row holds the keys of the place's cgroup.
-            self.bind(selection.binder, memcg);
-            self.class_of_cgroup(memcg);
-            self.rest(&descent.order, false, memcg);
-            self.note_present(&descent.order, memcg);
+    }
+
+    /// The level of a cgroup, and its units: itself, or what the level below has kept, which is taken from there.
+    /// Goes on with the next if it has none.
+    fn units_of(&mut self, descent: &Descent, walk: &Walk) {
+        let depth = self.read(walk.item, members::MEMCG_LEVEL);
+        let top = self.get(descent.top);
+        let level = self.bin(BinOp::Sub, depth, top);
+        self.put(descent.level, level);
+        self.put_imm(descent.unit, 0);
+        self.put_imm(descent.below, 0);
+        let (kept, bottom) = (self.b.create_block(), self.b.create_block());
+        let level = self.get(descent.level);
+        let deeper = self.bin_imm(BinOp::Add, level, 1);
+        self.b.branch(Cond::Ult, deeper, imm(i64::from(MAX_LEVELS)), kept, bottom);
+        self.b.switch_to(kept);
+        let head = self.head(descent, deeper);
+        let count = self.load(Size::B8, head, COUNT);
+        self.put(descent.below, count);
+        let none = self.int(0);
+        self.store_at(head, COUNT, none);
+        self.b.jump(bottom, &[]);
+        self.b.switch_to(bottom);
+
+        let (itself, inner, some) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.is_unit(walk.item, itself, inner);
+        self.b.switch_to(itself);
+        let id = self.read(walk.item, members::MEMCG_ID);
+        self.put(descent.unit, id);
+        self.b.jump(some, &[]);
+        self.b.switch_to(inner);
+        let below = self.get(descent.below);
+        self.b.branch(Cond::Ne, below, imm(0), some, walk.next);
+        self.b.switch_to(some);
+    }
+
+    /// Where a cgroup belongs in the row of its level; leaves to `skip` if there is no room for its units.
+    fn find_level_place(&mut self, descent: &Descent, memcg: Value, skip: Block) {
+        let order = &descent.order;
+        let (level_fits, compare, rest) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let lead = self.lead_numbers(order, memcg);
+        let level = self.get(descent.level);
+        self.b.branch(Cond::Ult, level, imm(i64::from(MAX_LEVELS)), level_fits, rest);
+        self.b.switch_to(level_fits);
+        let head = self.head(descent, level);
+        let count = self.load(Size::B8, head, COUNT);
+        self.b.branch(Cond::Ult, count, imm(i64::from(descent.capacity)), rest, compare);
+        self.b.switch_to(compare);
+        let last = self.int(i64::from(descent.capacity) - 1);
+        let level = self.get(descent.level);
+        self.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), rest);
+        let last = self.row_entry(descent, level, last);
+        for (at, number) in (0..).zip(&lead) {
+            let floor = self.load(Size::B8, last, at * 8);
+            self.leave_if(Cond::Slt, *number, Operand::Value(floor), skip);
+            self.leave_if(Cond::Sgt, *number, Operand::Value(floor), rest);
         }
-        self.b.jump(found, &[memcg]);
-        self.b.switch_to(lost);
-        self.b.jump(found, &[none]);
+        self.b.jump(rest, &[]);
+        self.b.switch_to(rest);
+        self.rest(order, true, memcg);
+        let place = self.once_for(Part::Level(descent.rows), |s| s.place_in_row(descent));
+        self.put(descent.place, place);
+        self.leave_if(Cond::Uge, place, imm(i64::from(descent.capacity)), skip);
+    }
+
+    /// How many units of the present level rank above the present cgroup.
+    fn place_in_row(&mut self, descent: &Descent) -> Value {
+        let (fits, found) = (self.b.create_block(), self.b.create_block());
+        let place = self.b.block_param(found, Type::I64);
+        // What lies too deep is counted where it would enter.
+        let deep = self.b.create_block();
+        let level = self.get(descent.level);
+        self.b.branch(Cond::Ult, level, imm(i64::from(MAX_LEVELS)), fits, deep);
+        self.b.switch_to(deep);
+        let first = self.int(0);
+        self.b.jump(found, &[first]);
+        self.b.switch_to(fits);
+        let head = self.head(descent, level);
+        let count = self.load(Size::B8, head, COUNT);
+        let at = self
+            .place_among(&descent.order, descent.capacity, count, |s, at| s.row_entry(descent, level, at));
+        self.b.jump(found, &[at]);
         self.b.switch_to(found);
-        result
+        place
+    }
+
+    /// Enters the units of the present cgroup into the row of its level: the last one first, so that all of them go
+    /// to the same place.
+    fn enter_row(&mut self, descent: &Descent) -> Value {
+        let (fits, one, many, out) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let level = self.get(descent.level);
+        self.b.branch(Cond::Ult, level, imm(i64::from(MAX_LEVELS) - 1), fits, one);
+        self.b.switch_to(fits);
+        let id = self.get(descent.unit);
+        self.b.branch(Cond::Ne, id, imm(0), one, many);
+        self.b.switch_to(one);
+        let level = self.get(descent.level);
+        self.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), out);
+        let id = self.get(descent.unit);
+        self.enter(descent, level, id);
+        self.b.jump(out, &[]);
+
+        self.b.switch_to(many);
+        let (head, go_on) = (self.b.create_block(), self.b.create_block());
+        let done = self.b.block_param(head, Type::I64);
+        let none = self.int(0);
+        self.b.jump(head, &[none]);
+        self.b.switch_to(head);
+        let below = self.get(descent.below);
+        self.leave_if(Cond::Uge, done, Operand::Value(below), out);
+        self.b.branch(Cond::Uge, done, imm(i64::from(descent.capacity)), out, go_on);
+        self.b.switch_to(go_on);
+        let level = self.get(descent.level);
+        self.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS) - 1), out);
+        let (last, deeper) = (self.bin_imm(BinOp::Sub, below, 1), self.bin_imm(BinOp::Add, level, 1));
+        let last = self.bin(BinOp::Sub, last, done);
+        let entry = self.row_entry(descent, deeper, last);
+        let id = self.load(Size::B8, entry, descent.id_offset());
+        self.enter(descent, level, id);
+        let next = self.bin_imm(BinOp::Add, done, 1);
+        self.b.jump(head, &[next]);
+        self.b.switch_to(out);
+        self.int(0)
+    }
+
+    /// Enters a unit at the place that was found; the last one goes if there is no room.
+    fn enter(&mut self, descent: &Descent, level: Value, id: Value) {
+        let (room, full, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let digit = self.b.block_param(join, Type::I64);
+        let head = self.head(descent, level);
+        let count = self.load(Size::B8, head, COUNT);
+        self.b.branch(Cond::Ult, count, imm(i64::from(descent.capacity)), room, full);
+        self.b.switch_to(room);
+        let more = self.bin_imm(BinOp::Add, count, 1);
+        self.store_at(head, COUNT, more);
+        self.b.jump(join, &[count]);
+        self.b.switch_to(full);
+        let digits = self.load(Size::B8, head, DIGITS);
+        let last = self.last_of(digits, descent.capacity);
+        self.b.jump(join, &[last]);
+        self.b.switch_to(join);
+        let digits = self.load(Size::B8, head, DIGITS);
+        let place = self.get(descent.place);
+        let digits = self.with_digit(digits, place, digit);
+        self.store_at(head, DIGITS, digits);
+        let entry = self.entry_by_digit(descent, level, digit);
+        for (at, number) in (0..).zip(self.candidate_numbers(&descent.order)) {
+            self.store_at(entry, at * 8, number);
+        }
+        self.store_at(entry, descent.id_offset(), id);
+    }
+
+    /// The head of a level's row; the level is below [`MAX_LEVELS`].
+    fn head(&mut self, descent: &Descent, level: Value) -> Value {
+        self.slot_of(descent.heads, level, HEAD_SHIFT)
+    }
+
+    /// The entry at a place of a level's row; the level is below [`MAX_LEVELS`].
+    fn row_entry(&mut self, descent: &Descent, level: Value, place: Value) -> Value {
+        let head = self.head(descent, level);
+        let digits = self.load(Size::B8, head, DIGITS);
+        let bits = self.bin_imm(BinOp::Shl, place, 2);
+        let digit = self.bin(BinOp::Ushr, digits, bits);
+        self.entry_by_digit(descent, level, digit)
+    }
+
+    fn entry_by_digit(&mut self, descent: &Descent, level: Value, digit: Value) -> Value {
+        let digit = self.bin_imm(BinOp::And, digit, digit_mask(descent.capacity));
+        let offset = self.bin_imm(BinOp::Shl, digit, descent.entry_shift);
+        let row = self.slot_of(descent.rows, level, descent.row_shift);
+        self.b.value(InstData::PtrAdd(row, offset), Type::Ptr)
+    }
+
+    fn slot_of(&mut self, area: Cell, index: Value, shift: i32) -> Value {
+        let start = self.area_addr(area);
+        let offset = self.bin_imm(BinOp::Shl, index, shift);
+        self.b.value(InstData::PtrAdd(start, offset), Type::Ptr)
+    }
+
+    /// The units that a descent has ended in, by their number: how many there are, and the id of one.
+    pub(super) fn descended(&mut self, descent: &Descent, place: Value) -> (Value, Value) {
+        let top = self.int(0);
+        let head = self.head(descent, top);
+        let count = self.load(Size::B8, head, COUNT);
+        let entry = self.row_entry(descent, top, place);
+        (count, self.load(Size::B8, entry, descent.id_offset()))
+    }
+
+    /// The id of the next unit; ends the tries when there is no further one. Where all that were kept were refused and
+    /// there may be more, another walk finds them.
+    pub(super) fn next_unit(
+        &mut self,
+        selection: &Selection,
+        descent: &Descent,
+        taking: Taking,
+        tries: &Walk,
+    ) -> Value {
+        let (have, over, again, run) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let next = self.get(taking.next);
+        let (count, _) = self.descended(descent, next);
+        self.b.branch(Cond::Ult, next, Operand::Value(count), have, over);
+        self.b.switch_to(over);
+        self.b.branch(Cond::Eq, next, imm(0), run, again);
+        self.b.switch_to(again);
+        self.leave_if(Cond::Ult, next, imm(i64::from(descent.capacity)), tries.done);
+        let killed = self.get(taking.killed);
+        self.leave_if(Cond::Ne, killed, imm(0), tries.done);
+        self.b.jump(run, &[]);
+        self.b.switch_to(run);
+        self.put_imm(taking.next, 0);
+        self.with_rcu(|s| {
+            s.descend(selection, descent);
+            s.note_units(selection, descent);
+        });
+        let first = self.int(0);
+        let (count, _) = self.descended(descent, first);
+        self.b.branch(Cond::Ne, count, imm(0), have, tries.done);
+        self.b.switch_to(have);
+        let next = self.get(taking.next);
+        let (_, id) = self.descended(descent, next);
+        self.bump(taking.next);
+        self.remember_tried(descent, id);
+        id
+    }
+
+    /// Tells the record of the units that a descent has ended in.
+    fn note_units(&mut self, selection: &Selection, descent: &Descent) {
+        self.walk_numbers(MAX_CANDIDATES as i32, |s, walk| {
+            let at = s.number(walk.item);
+            let (count, id) = s.descended(descent, at);
+            s.leave_if(Cond::Uge, at, Operand::Value(count), walk.done);
+            let memcg = s.memcg_by_id(id, walk.next);
+            s.bind(selection.binder, memcg);
+            s.class_of_cgroup(memcg);
+            s.rest(&descent.order, false, memcg);
+            s.note_present(&descent.order, memcg);
+            s.call(oomc_abi::kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            s.b.jump(walk.next, &[]);
+        });
     }
 
     /// A unit that was tried is none any more: the next descent ends elsewhere.
-    fn forget_if_tried(&mut self, descent: &Descent, unit: Cell) {
+    fn skip_tried(&mut self, descent: &Descent, skip: Block) {
         let Some((tried, units)) = descent.tried else { return };
+        let seen = self.cell();
+        self.put_imm(seen, 0);
         self.walk_numbers(MAX_TRIES, |s, walk| {
             let (index, count) = (s.number(walk.item), s.get(tried));
             s.leave_if(Cond::Uge, index, Operand::Value(count), walk.done);
             s.leave_if(Cond::Uge, index, imm(i64::from(MAX_TRIES)), walk.done);
-            let slot = s.row(units, index, 3);
-            let (former, own) = (s.load(Size::B8, slot, 0), s.get(unit));
+            let slot = s.slot_of(units, index, 3);
+            let (former, own) = (s.load(Size::B8, slot, 0), s.get(descent.unit));
             s.leave_if(Cond::Ne, former, Operand::Value(own), walk.next);
-            s.put_imm(unit, 0);
+            s.put_imm(seen, 1);
             s.b.jump(walk.done, &[]);
         });
+        let seen = self.get(seen);
+        self.leave_if(Cond::Ne, seen, imm(0), skip);
     }
 
     /// Writes down what a descent has ended in.
-    fn remember_tried(&mut self, descent: &Descent, unit: Value) {
+    fn remember_tried(&mut self, descent: &Descent, id: Value) {
         let Some((tried, units)) = descent.tried else { return };
         let (room, full) = (self.b.create_block(), self.b.create_block());
-        let id = self.read(unit, members::MEMCG_ID);
         let count = self.get(tried);
         self.b.branch(Cond::Ult, count, imm(i64::from(MAX_TRIES)), room, full);
         self.b.switch_to(room);
-        let slot = self.row(units, count, 3);
-        let value = Operand::Value(id);
-        self.b.effect(InstData::Store { size: Size::B8, ptr: slot, offset: 0, value });
+        let slot = self.slot_of(units, count, 3);
+        self.store_at(slot, 0, id);
         self.bump(tried);
         self.b.jump(full, &[]);
         self.b.switch_to(full);
@@ -203,7 +412,7 @@ impl Act<'_> {
         let own = self.read(memcg, members::MEMCG_LEVEL);
         self.put(level, own);
         if owned {
-            self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            self.call(oomc_abi::kfuncs::PUT_MEM_CGROUP, &[memcg]);
         }
         self.b.jump(gone, &[]);
         self.b.switch_to(gone);
@@ -218,20 +427,11 @@ impl Act<'_> {
         let leaf = self.is_leaf(memcg);
         self.b.branch(Cond::Ne, leaf, imm(0), yes, no);
     }
+}
 
-    /// The address of a level's row; the level is below [`MAX_LEVELS`].
-    fn row(&mut self, rows: Cell, level: Value, shift: i32) -> Value {
-        let start = self.area_addr(rows);
-        let offset = self.bin_imm(BinOp::Shl, level, shift);
-        self.b.value(InstData::PtrAdd(start, offset), Type::Ptr)
-    }
-
-    fn better_than_row(&mut self, row: Value, keys: &[Value], better: Block, worse: Block) {
-        for (at, key) in (1..).zip(keys) {
-            let other = self.load(Size::B8, row, at * 8);
-            self.leave_if(Cond::Sgt, *key, Operand::Value(other), better);
-            self.leave_if(Cond::Slt, *key, Operand::Value(other), worse);
-        }
-        self.b.jump(worse, &[]);
+impl Descent {
+    /// Where the id lies in an entry.
+    fn id_offset(&self) -> i32 {
+        self.order.len() as i32 * 8
     }
 }
