@@ -41,22 +41,25 @@ impl Known {
 }
 
 impl Emit<'_> {
-    /// The left side of a comparison, hidden if the verifier might know how it comes out.
-    pub(in crate::lower) fn open(&mut self, op: CompareOp, a: Value, b: Operand) -> Value {
+    /// The two sides of a comparison, one of them hidden if the verifier might know how it comes out.
+    pub(in crate::lower) fn open(&mut self, op: CompareOp, a: Value, b: Operand) -> (Value, Operand) {
         let right = match b {
             Operand::Imm(imm) => Some(Known::Within(i64::from(imm), i64::from(imm))),
             Operand::Value(b) => self.known(b, DEPTH),
         };
         match (self.known(a, DEPTH), right) {
-            (Some(left), Some(right)) if left.may_decide(op, right) => self.hidden(a),
-            _ => a,
+            (Some(left), Some(right)) if left.may_decide(op, right) => match b {
+                Operand::Value(b) if self.is_constant(a) => (a, Operand::Value(self.hidden(b))),
+                _ => (self.hidden(a), b),
+            },
+            _ => (a, b),
         }
     }
 
     /// The same number; the verifier knows nothing of it.
     pub(in crate::lower) fn hidden(&mut self, number: Value) -> Value {
         // What is constant is computed by the compiler.
-        if matches!(self.definition(number), Some(InstData::Iconst(_))) {
+        if self.is_constant(number) {
             return number;
         }
         let cell = self.cell();
@@ -67,6 +70,10 @@ impl Emit<'_> {
     /// The same number, hidden if the verifier might know something of it.
     pub(in crate::lower) fn hidden_if_narrow(&mut self, number: Value) -> Value {
         if self.known(number, DEPTH).is_some() { self.hidden(number) } else { number }
+    }
+
+    fn is_constant(&self, number: Value) -> bool {
+        matches!(self.definition(number), Some(InstData::Iconst(_)))
     }
 
     fn definition(&self, value: Value) -> Option<&InstData> {

@@ -82,7 +82,7 @@ impl Read<'_> {
     fn compare(&mut self, op: CompareOp, left: ExprId, right: ExprId, yes: Block, no: Block, unknown: Block) {
         let a = self.expr(left, unknown);
         let b = self.operand(right, unknown);
-        let a = self.open(op, a, b);
+        let (a, b) = self.open(op, a, b);
         self.b.branch(condition(op), a, b, yes, no);
     }
 
