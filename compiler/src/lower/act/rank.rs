@@ -608,11 +608,7 @@ impl Act<'_> {
 impl Act<'_> {
     pub(super) fn copy_name(&mut self, to: Value, unit: Unit, object: Value) {
         match unit {
-            Unit::Process => {
-                let from = self.member_addr(object, members::TASK_COMM);
-                let size = self.int(TASK_COMM_LEN as i64);
-                self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
-            }
+            Unit::Process => self.copy_comm(to, object),
             Unit::Cgroup => {
                 let cgroup = self.pointer(object, members::MEMCG_CGROUP);
                 let node = self.pointer(cgroup, members::CGROUP_NODE);

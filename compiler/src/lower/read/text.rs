@@ -290,13 +290,20 @@ impl Read<'_> {
             };
             let task = task.unwrap_or(self.oc);
             // The other side changes a comm under a lock that we cannot take: copy first, then compare.
-            let from = self.member_addr(task, members::TASK_COMM);
-            let (to, size) = (self.area_addr(text.area), self.int(TASK_COMM_LEN as i64));
-            let result = self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
-            return self.missing_if_negative(result, missing);
+            let to = self.area_addr(text.area);
+            return self.copy_comm(to, task);
         }
         let node = self.node(subject, missing);
         self.read_node_text(node, recipe, text, missing);
+    }
+
+    /// Copies a command name, word by word: the kernel fills it up with zeros.
+    pub(in crate::lower) fn copy_comm(&mut self, to: Value, task: Value) {
+        let from = self.member_addr(task, members::TASK_COMM);
+        for at in (0..TASK_COMM_LEN as i32).step_by(8) {
+            let word = self.load(Size::B8, from, at);
+            self.store_at(to, at, word);
+        }
     }
 
     fn read_node_text(&mut self, node: Value, recipe: Recipe, text: Text, missing: Block) {
