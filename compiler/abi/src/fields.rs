@@ -156,6 +156,12 @@ pub enum Recipe {
 }
 
 impl Recipe {
+    /// Whether it is an amount of memory of its owner's own: never negative, and far below the largest number.
+    #[must_use]
+    pub fn is_amount(&self) -> bool {
+        matches!(self, Self::Mm(_) | Self::Stat(_) | Self::UsageLess(_))
+    }
+
     /// The words that a field's text can be, if there are only these.
     #[must_use]
     pub fn words(&self) -> Option<Vec<&'static str>> {

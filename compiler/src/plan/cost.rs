@@ -5,7 +5,7 @@
 use oomc_abi::fields::{FieldId, Recipe, Unit as Measure};
 
 use super::{Rank, Ranking, Selector, Step};
-use crate::hir::{ExprId, ExprKind, Key, Policy, Selection, Subject, Unit};
+use crate::hir::{ArithOp, Direction, ExprId, ExprKind, Key, Policy, Selection, Subject, Unit};
 
 /// A class of cost, the cheap ones first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +69,7 @@ pub fn step(policy: &Policy, ranking: &Ranking, step: Step) -> Cost {
     };
     match step {
         Step::Member(_) | Step::Offer => Cost::Free,
+        Step::Bound(number) => expr(policy, number),
         Step::Lead => lead(policy, ranking),
         Step::Killable | Step::Living => Cost::Members,
         Step::Unprotected => nevers(ranking.unit),
@@ -85,6 +86,21 @@ pub fn step(policy: &Policy, ranking: &Ranking, step: Step) -> Cost {
 fn lead(policy: &Policy, ranking: &Ranking) -> Cost {
     let keys = ranking.ranks.iter().take(lead_of(ranking));
     keys.map(|rank| self::rank(policy, ranking, *rank)).max().unwrap_or_default()
+}
+
+/// A number that is cheaper than the first key and no smaller: what something that is never negative is taken from.
+#[must_use]
+pub fn bound(policy: &Policy, ranking: &Ranking) -> Option<ExprId> {
+    let Some(Rank::Key(first)) = ranking.ranks.first() else { return None };
+    let key = selection(policy, ranking.of)?.keys.get(*first)?;
+    let ExprKind::Arith(ArithOp::Sub, whole, part) = policy.exprs.get(key.expr)?.kind else { return None };
+    let is_amount = match &policy.exprs.get(part)?.kind {
+        ExprKind::Int(number) => *number >= 0,
+        ExprKind::Field(_, field) => field.row().recipe.is_amount(),
+        _ => false,
+    };
+    let pays = expr(policy, whole) < Cost::Calls && lead(policy, ranking) >= Cost::Calls;
+    (is_amount && pays && key.direction == Direction::Desc).then_some(whole)
 }
 
 /// How many keys of a ranking lead: the class, and the first behind it.

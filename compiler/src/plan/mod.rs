@@ -80,6 +80,8 @@ pub struct Track {
 pub enum Step {
     /// The cgroup competes in this place: it is a kill unit, a leaf, a child, as [`Place`] says of cgroups.
     Member(Place),
+    /// By this number, which is no smaller than the first key, it is not below the last one that is kept.
+    Bound(ExprId),
     /// It is not below the last one that is kept, as far as the leading key tells.
     Lead,
     /// It is a process that the kernel lets a policy kill: not pid 1, no kernel thread, `oom_score_adj` above −1000.

@@ -53,6 +53,7 @@ fn write_track(track: &Track, text: &mut String) -> fmt::Result {
     for step in &track.steps {
         match step {
             Step::Member(of) => write!(text, " member:{}", place(*of))?,
+            Step::Bound(expr) => write!(text, " bound:{expr}")?,
             other => write!(text, " {}", step_word(*other))?,
         }
     }
@@ -75,7 +76,7 @@ pub(super) const STEPS: &[(Step, &str)] = &[
 ];
 
 fn step_word(step: Step) -> &'static str {
-    STEPS.iter().find(|(of, _)| *of == step).map_or("member", |(_, word)| word)
+    STEPS.iter().find(|(of, _)| *of == step).map_or("?", |(_, word)| word)
 }
 
 /// The keys that are one word.

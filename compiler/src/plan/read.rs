@@ -74,9 +74,10 @@ fn rank(word: &str) -> Result<Rank, String> {
 }
 
 fn step(word: &str) -> Result<Step, String> {
-    match word.strip_prefix("member:") {
-        Some(of) => place(of).map(Step::Member),
-        None => known(STEPS, word),
+    match word.split_once(':') {
+        Some(("member", of)) => place(of).map(Step::Member),
+        Some(("bound", expr)) => number(expr, "expr").map(Step::Bound),
+        _ => known(STEPS, word),
     }
 }
 

@@ -10,7 +10,7 @@
 //! comparison.
 
 use oomc_abi::consts::TASK_COMM_LEN;
-use oomc_abi::fields::{self, FieldId, Owner, Recipe};
+use oomc_abi::fields::{self, FieldId, Owner};
 use oomc_abi::record::NAME_WORDS;
 use oomc_abi::{helpers, members};
 
@@ -237,6 +237,31 @@ impl Act<'_> {
         self.put_numbers(order, 0, &numbers);
     }
 
+    /// Leaves to `skip` if the first key of a candidate, which is at most this number, is below the floor.
+    pub(super) fn leave_below(&mut self, kept: &Kept, bound: ExprId, skip: Block) {
+        let order = &kept.order;
+        let above = self.b.create_block();
+        let two = order.ranks.first().is_some_and(|rank| self.is_two(order, rank));
+        let floor = match (two, kept.floor.as_slice()) {
+            (false, [value, ..]) => *value,
+            (true, [there, value, ..]) => {
+                // Below one whose value is missing, or below nobody yet, nothing can be.
+                let there = self.get(*there);
+                self.leave_if(Cond::Sle, there, imm(0), above);
+                *value
+            }
+            _ => {
+                self.broken("a ranking without a leading number");
+                self.b.jump(above, &[]);
+                return self.b.switch_to(above);
+            }
+        };
+        let most = self.expr(bound, above);
+        let floor = self.get(floor);
+        self.b.branch(Cond::Slt, most, Operand::Value(floor), skip, above);
+        self.b.switch_to(above);
+    }
+
     /// Computes the leading numbers of a candidate, which is bound, and gives them.
     pub(super) fn lead_numbers(&mut self, order: &Order, object: Value) -> Vec<Value> {
         let numbers = self.numbers(order, object, 0..order.lead);
@@ -424,9 +449,7 @@ impl Act<'_> {
         };
         let Some(expr) = key.and_then(|key| self.policy.exprs.get(key.expr)) else { return false };
         match &expr.kind {
-            ExprKind::Field(Subject::Candidate(_), field) => {
-                matches!(field.row().recipe, Recipe::Mm(_) | Recipe::Stat(_) | Recipe::UsageLess(_))
-            }
+            ExprKind::Field(Subject::Candidate(_), field) => field.row().recipe.is_amount(),
             _ => false,
         }
     }

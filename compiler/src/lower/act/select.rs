@@ -381,6 +381,7 @@ impl Act<'_> {
         let kept = &line.kept;
         match step {
             Step::Member(_) => {}
+            Step::Bound(bound) => self.leave_below(kept, bound, out),
             Step::Lead => {
                 let outer = self.b.set_span(line.selection.span);
                 self.lead(kept, object, out);

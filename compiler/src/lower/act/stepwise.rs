@@ -46,6 +46,8 @@ pub(super) struct Descent {
     unit: Cell,
     below: Cell,
     place: Cell,
+    /// The cgroup above the one that was visited last.
+    parent_of_last: Cell,
     /// Of a `kill`: how many units were tried, and their ids.
     tried: Option<(Cell, Cell)>,
 }
@@ -71,6 +73,7 @@ impl Act<'_> {
             unit: self.cell(),
             below: self.cell(),
             place: self.cell(),
+            parent_of_last: self.cell(),
             tried: kill.map(|_| (self.cell(), self.area(MAX_TRIES as u32 * 8))),
         };
         if let Some((count, _)) = descent.tried {
@@ -92,11 +95,12 @@ impl Act<'_> {
             s.b.jump(walk.next, &[]);
         });
         self.put_imm(descent.top, 0);
+        self.put_imm(descent.parent_of_last, 0);
         self.level_of_place(selection.place, descent.top);
         self.walk_place(selection.place, Grain::Each, Cut::Domain, None, &[], |s, walk| {
             let css = s.css_of(walk.item);
             s.skip_offline(css, walk.next);
-            s.units_of(descent, &walk);
+            s.units_of(selection.place, descent, &walk);
             s.bind(selection.binder, walk.item);
             if descent.tried.is_some() {
                 s.class_of_cgroup(walk.item);
@@ -128,14 +132,29 @@ impl Act<'_> {
 
     /// The level of a cgroup, and its units: itself, or what the level below has kept, which is taken from there.
     /// Goes on with the next if it has none.
-    fn units_of(&mut self, descent: &Descent, walk: &Walk) {
+    fn units_of(&mut self, place: Place, descent: &Descent, walk: &Walk) {
+        let (itself, inner, some) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let depth = self.read(walk.item, members::MEMCG_LEVEL);
         let top = self.get(descent.top);
         let level = self.bin(BinOp::Sub, depth, top);
         self.put(descent.level, level);
+        self.take_below(descent);
         self.put_imm(descent.unit, 0);
-        self.put_imm(descent.below, 0);
+        self.is_unit(place, descent.parent_of_last, walk, itself, inner);
+        self.b.switch_to(itself);
+        let id = self.read(walk.item, members::MEMCG_ID);
+        self.put(descent.unit, id);
+        self.b.jump(some, &[]);
+        self.b.switch_to(inner);
+        let below = self.get(descent.below);
+        self.b.branch(Cond::Ne, below, imm(0), some, walk.next);
+        self.b.switch_to(some);
+    }
+
+    /// Takes what the level below has kept.
+    fn take_below(&mut self, descent: &Descent) {
         let (kept, bottom) = (self.b.create_block(), self.b.create_block());
+        self.put_imm(descent.below, 0);
         let level = self.get(descent.level);
         let deeper = self.bin_imm(BinOp::Add, level, 1);
         self.b.branch(Cond::Ult, deeper, imm(i64::from(MAX_LEVELS)), kept, bottom);
@@ -147,17 +166,6 @@ impl Act<'_> {
         self.store_at(head, COUNT, none);
         self.b.jump(bottom, &[]);
         self.b.switch_to(bottom);
-
-        let (itself, inner, some) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        self.is_unit(walk.item, itself, inner);
-        self.b.switch_to(itself);
-        let id = self.read(walk.item, members::MEMCG_ID);
-        self.put(descent.unit, id);
-        self.b.jump(some, &[]);
-        self.b.switch_to(inner);
-        let below = self.get(descent.below);
-        self.b.branch(Cond::Ne, below, imm(0), some, walk.next);
-        self.b.switch_to(some);
     }
 
     /// Where a cgroup belongs in the row of its level; leaves to `skip` if there is no room for its units.
@@ -419,13 +427,31 @@ impl Act<'_> {
     }
 
     /// Whether a memcg is a kill unit: no online child, or `memory.oom.group`. The root is none. Ends the block.
-    fn is_unit(&mut self, memcg: Value, yes: Block, no: Block) {
-        let parent = self.pointer(memcg, members::MEMCG_PARENT);
-        self.leave_if(Cond::Eq, parent, imm(0), no);
-        let group = self.field(memcg, members::MEMCG_OOM_GROUP);
-        self.leave_if(Cond::Ne, group, imm(0), yes);
-        let leaf = self.is_leaf(memcg);
-        self.b.branch(Cond::Ne, leaf, imm(0), yes, no);
+    fn is_unit(&mut self, place: Place, parent_of_last: Cell, walk: &Walk, yes: Block, no: Block) {
+        let memcg = walk.item;
+        let (leaf, inner) = (self.b.create_block(), self.b.create_block());
+        match place {
+            Place::Subtree(_) | Place::Leaves(_) => {
+                let css = self.css_of(memcg);
+                self.leaf_or(css, parent_of_last, leaf, inner, walk.next);
+            }
+            // Not walked children before parents.
+            Place::Children(_) | Place::Cgroup(_) => {
+                let is_leaf = self.is_leaf(memcg);
+                self.b.branch(Cond::Ne, is_leaf, imm(0), leaf, inner);
+            }
+        }
+        for (block, group) in [(leaf, false), (inner, true)] {
+            self.b.switch_to(block);
+            let parent = self.pointer(memcg, members::MEMCG_PARENT);
+            self.leave_if(Cond::Eq, parent, imm(0), no);
+            if group {
+                let group = self.field(memcg, members::MEMCG_OOM_GROUP);
+                self.b.branch(Cond::Ne, group, imm(0), yes, no);
+            } else {
+                self.b.jump(yes, &[]);
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Puts what is cheap before what is dear, and the comparison with the last one that is kept before all that costs as
-//! much: most candidates cost one number, and nothing else is asked of them.
+//! much: most candidates cost one number, and nothing else is asked of them. Where the first key is a difference whose
+//! second part is dear, its first part alone is compared before.
 //!
 //! Safe because a step only says no: whoever passes all of them passes them in any order. The step that says which
 //! cgroups compete stays first, because it also follows the walk; the offer stays last.
@@ -21,6 +22,9 @@ pub fn run(policy: &Policy, plan: &mut Plan) {
 fn order(policy: &Policy, ranking: &Ranking, track: &mut Track) {
     if !track.steps.contains(&Step::Lead) {
         track.steps.push(Step::Lead);
+    }
+    if let Some(bound) = cost::bound(policy, ranking) {
+        track.steps.push(Step::Bound(bound));
     }
     track.steps.sort_by_key(|step| {
         let place = match step {
