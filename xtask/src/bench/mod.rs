@@ -38,6 +38,9 @@ const TWIN: &str = "tests/bench/headline.bpf.c";
 /// Runs of each, unless an argument says otherwise; the first of each is not counted.
 const RUNS: usize = 21;
 
+/// Bytes of the program, and milliseconds until it has said its version.
+const BYTES_GOAL: u64 = 8 << 20;
+const START_GOAL: f64 = 5.0;
 /// A build takes at most this part of clang's time.
 const TIME_GOAL: f64 = 1.0 / 30.0;
 /// Instructions and verifier's work are at most this many times those of the C.
@@ -100,6 +103,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     say("Building oomc, optimised …");
     build::loud(build::cargo("build").args(["--release", "-p", "oomc"]), "the build of oomc")?;
     let oomc = build::program("release", "oomc");
+    say(&start(&oomc, runs)?);
     let header = vmlinux_header(&kernel::ready()?.join("vmlinux.btf"), &folder)?;
 
     let (ours, theirs) = (folder.join("headline.o"), folder.join("headline-c.o"));
@@ -134,6 +138,20 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     say("\nRunning tests, reading machines …");
     say(&foresight::measure(&oomc, &folder)?);
     Ok(())
+}
+
+/// How large the program is, and how long it takes to start.
+fn start(oomc: &Path, runs: usize) -> Result<String, String> {
+    let bytes = fs::metadata(oomc).map_err(|error| format!("cannot read {}: {error}", oomc.display()))?.len();
+    let version = words(&[oomc, "--version".as_ref()]);
+    let costs: Vec<Cost> = (0..runs).map(|_| one(&version)).collect::<Result<_, _>>()?;
+    let milliseconds = median(&costs, |cost| cost.nanoseconds) / 1e6;
+    let verdict = |met: bool| if met { "met" } else { "NOT met" };
+    Ok(format!(
+        "the program: {bytes} bytes   ≤ {BYTES_GOAL}  {}\n`oomc --version`: {milliseconds:.2} ms   ≤ {START_GOAL}  {}",
+        verdict(bytes <= BYTES_GOAL),
+        verdict(milliseconds <= START_GOAL),
+    ))
 }
 
 fn foresight_alone() -> Result<(), String> {
