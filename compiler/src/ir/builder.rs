@@ -16,6 +16,7 @@ use crate::source::Span;
 pub struct Outer {
     func: Function,
     block: Option<Block>,
+    incoming: HashMap<Block, Vec<Inst>>,
 }
 
 /// Appends instructions to a function, block by block.
@@ -25,6 +26,8 @@ pub struct Builder<'f> {
     /// The function being built.
     pub func: &'f mut Function,
     block: Option<Block>,
+    /// The ends of blocks that go to each block, as far as they are built.
+    incoming: HashMap<Block, Vec<Inst>>,
     span: Span,
     fields: HashMap<Field, FieldRef>,
     enums: HashMap<Enumerator, EnumRef>,
@@ -39,6 +42,7 @@ impl<'f> Builder<'f> {
         Self {
             func,
             block: None,
+            incoming: HashMap::new(),
             span: Span::default(),
             fields: HashMap::new(),
             enums: HashMap::new(),
@@ -83,7 +87,11 @@ impl<'f> Builder<'f> {
         let result = ty.map(|ty| self.func.values.push(ty));
         if let Some(block) = self.block {
             let ends = data.is_terminator();
-            let inst = self.func.insts.push(data);
+            let inst = self.func.insts.next_key();
+            for to in data.targets() {
+                self.incoming.entry(to.block).or_default().push(inst);
+            }
+            self.func.insts.push(data);
             if let Some(result) = result {
                 self.func.set_result(inst, result);
             }
@@ -94,6 +102,14 @@ impl<'f> Builder<'f> {
             }
         }
         result
+    }
+
+    /// The ways into a block that are built already.
+    pub fn ways_to(&self, block: Block) -> impl Iterator<Item = &BlockCall> {
+        let ends = self.incoming.get(&block).into_iter().flatten();
+        ends.filter_map(|inst| self.func.insts.get(*inst))
+            .flat_map(InstData::targets)
+            .filter(move |call| call.block == block)
     }
 
     /// An instruction with a result.
@@ -111,7 +127,11 @@ impl<'f> Builder<'f> {
     pub fn begin(&mut self, name: &str, params: Vec<Param>) -> (Outer, Vec<Value>) {
         let mut inner = Function::with_params(name, params);
         inner.refs = core::mem::take(&mut self.func.refs);
-        let outer = Outer { func: core::mem::replace(self.func, inner), block: self.block.take() };
+        let outer = Outer {
+            func: core::mem::replace(self.func, inner),
+            block: self.block.take(),
+            incoming: core::mem::take(&mut self.incoming),
+        };
         let entry = self.create_block();
         self.switch_to(entry);
         let types: Vec<Type> = self.func.params.iter().map(Param::ty).collect();
@@ -123,6 +143,7 @@ impl<'f> Builder<'f> {
     pub fn end(&mut self, outer: Outer) -> Function {
         debug_assert!(self.block.is_none(), "the last block of the function has no terminator");
         self.block = outer.block;
+        self.incoming = outer.incoming;
         let mut inner = core::mem::replace(self.func, outer.func);
         self.func.refs = core::mem::take(&mut inner.refs);
         inner

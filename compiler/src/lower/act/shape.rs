@@ -4,13 +4,14 @@ use core::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
 use crate::hir::{ActionId, BinderId, ExprId, ExprKind, Kill, Place, Policy, Subject};
+use crate::lower::read::{Number, few_names};
 
 /// The shape of a search. Two are equal if their searches differ in numbers of the policy only.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
     text: String,
     /// Where the numbers stand, in the order in which the text names them.
-    numbers: Vec<ExprId>,
+    numbers: Vec<Number>,
 }
 
 impl PartialEq for Shape {
@@ -42,7 +43,7 @@ impl Shape {
     }
 
     /// The place of a number of the policy among those of the shape.
-    pub(super) fn place_of(&self, number: ExprId) -> Option<usize> {
+    pub(super) fn place_of(&self, number: Number) -> Option<usize> {
         self.numbers.iter().position(|of| *of == number)
     }
 }
@@ -74,6 +75,11 @@ impl Writer<'_> {
         }
     }
 
+    fn number(&mut self, number: Number, value: i64) {
+        self.shape.numbers.push(number);
+        self.values.push(value);
+    }
+
     fn place(&mut self, place: Place) {
         let word = match place {
             Place::Subtree(_) => "subtree",
@@ -100,8 +106,7 @@ impl Writer<'_> {
         match &expr.kind {
             ExprKind::Int(value) => {
                 self.word(expr.ty);
-                self.shape.numbers.push(id);
-                self.values.push(*value);
+                self.number((id, 0), *value);
             }
             ExprKind::Field(subject, field) => {
                 self.subject(*subject);
@@ -127,7 +132,14 @@ impl Writer<'_> {
             }
             ExprKind::Arith(op, ..) => self.word(op),
             ExprKind::Compare(op, ..) => self.word(op),
-            ExprKind::Matches(_, patterns) => self.word(patterns),
+            ExprKind::Matches(field, patterns) => match few_names(self.policy, *field, patterns) {
+                Some(names) => {
+                    self.word(names.len());
+                    let words = names.into_iter().flatten().enumerate();
+                    words.for_each(|(at, word)| self.number((*field, at), word));
+                }
+                None => self.word(patterns),
+            },
             ExprKind::Default(..)
             | ExprKind::Neg(_)
             | ExprKind::Not(_)

@@ -40,9 +40,23 @@ fn kills_that_differ_in_numbers_share_their_search() {
 }
 
 #[test]
-fn there_are_never_more_functions_than_the_kernel_allows() {
-    // Names are no numbers: each of these is another search.
+fn kills_by_command_name_share_their_search() {
     let text: String = (0..200).map(|at| format!("kill in subtree where comm == \"name{at}\"\n")).collect();
+    assert_eq!(functions(&text)[1], 1);
+    // As many names are as many numbers.
+    let text: String = (0..200)
+        .map(|at| {
+            let more = if at % 2 == 0 { "" } else { ", \"other\"" };
+            format!("kill in subtree where comm in [\"a{at}\", \"b{at}\"{more}]\n")
+        })
+        .collect();
+    assert_eq!(functions(&text)[1], 2);
+}
+
+#[test]
+fn there_are_never_more_functions_than_the_kernel_allows() {
+    // A pattern is no number: each of these is another search.
+    let text: String = (0..200).map(|at| format!("kill in subtree where comm == \"name{at}*\"\n")).collect();
     let [groups, searches, in_flight, places] = functions(&text);
     assert_eq!((searches, in_flight), (112, 1));
     assert!(groups + searches + in_flight + places <= crate::ir::verify::MAX_FUNCTIONS);

@@ -114,10 +114,8 @@ impl Emit<'_> {
 
     /// Of a block's parameter: what is known of all that is handed over, if something is of each.
     fn known_param(&self, value: Value, depth: u32) -> Option<Known> {
-        let func = &*self.b.func;
-        let Some(ValueDef::Param(block, at)) = func.def(value) else { return None };
-        let args = func.insts.values().flat_map(InstData::targets);
-        let mut args = args.filter(|call| call.block == block).filter_map(|call| call.args.get(at));
+        let Some(ValueDef::Param(block, at)) = self.b.func.def(value) else { return None };
+        let mut args = self.b.ways_to(block).filter_map(|call| call.args.get(at));
         let first = self.known(*args.next()?, depth)?;
         args.try_fold(first, |known, arg| Some(known.join(self.known(*arg, depth)?)))
     }

@@ -1,7 +1,7 @@
 //! Expressions as numbers. A missing value leaves to a block that the caller names.
 
-use super::Read;
 use super::field::Item;
+use super::{Number, Read};
 use crate::hir::{Anchor, ArithOp, Expr, ExprId, ExprKind, RawValue, Subject, Ty};
 use crate::ir::{Block, Cond, Type, Value};
 use crate::lower::emit::{Cell, imm};
@@ -69,7 +69,7 @@ impl Read<'_> {
         let Some(expr_data) = policy.exprs.get(expr) else { return self.int(0) };
         let outer = self.b.set_span(expr_data.span);
         let value = match &expr_data.kind {
-            ExprKind::Int(value) => self.number_of_policy(expr, *value),
+            ExprKind::Int(value) => self.number_of_policy((expr, 0), *value),
             ExprKind::Field(subject, field) => self.subject_item(*subject, Item::Field(*field), missing),
             ExprKind::Raw(subject, raw) => self.subject_item(*subject, Item::Raw(*raw), missing),
             ExprKind::Neg(inner) => {
@@ -193,13 +193,13 @@ impl Read<'_> {
     }
 
     /// A number of the policy: a constant, or what differs between searches that share their code.
-    pub(in crate::lower) fn number_of_policy(&mut self, expr: ExprId, number: i64) -> Value {
+    pub(in crate::lower) fn number_of_policy(&mut self, of: Number, number: i64) -> Value {
         if self.numbers.is_none() {
             return self.int(number);
         }
         let cell = self.cell();
         if let Some(numbers) = &mut self.numbers {
-            numbers.push((cell, expr));
+            numbers.push((cell, of));
         }
         self.get(cell)
     }

@@ -24,7 +24,11 @@ use crate::ir::{Function, Value};
 
 pub(in crate::lower) use field::Item;
 pub(in crate::lower) use place::{Cut, Grain, Places};
+pub(in crate::lower) use text::few_names;
 pub(in crate::lower) use trace::Tracer;
+
+/// A number of the policy: by the expression that it belongs to, and which one of it.
+pub(in crate::lower) type Number = (ExprId, usize);
 
 /// The policy, and where what it asks about is at hand.
 pub(in crate::lower) struct Read<'a> {
@@ -53,7 +57,7 @@ pub(in crate::lower) struct Read<'a> {
     /// Where a path is put together that is used before another one is read.
     path: Option<Cell>,
     /// Numbers of the policy that the function being lowered takes from cells.
-    pub(in crate::lower) numbers: Option<Vec<(Cell, ExprId)>>,
+    pub(in crate::lower) numbers: Option<Vec<(Cell, Number)>>,
 }
 
 impl<'a> Deref for Read<'a> {

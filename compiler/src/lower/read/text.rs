@@ -13,7 +13,7 @@ use super::Read;
 use super::field::Item;
 use crate::hir::automaton::{self, Automaton, Part};
 use crate::hir::glob::{self, Token};
-use crate::hir::{ExprId, ExprKind, Pattern, RawValue, Subject};
+use crate::hir::{ExprId, ExprKind, Pattern, Policy, RawValue, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, Fetched, Walks, imm};
 
@@ -28,6 +28,38 @@ const MAX_ROUNDS: i32 = 1 << 16;
 
 /// Names that are compared one by one.
 const FEW_NAMES: usize = 4;
+
+/// A command name. The kernel fills it up with zeros, so two comparisons of eight bytes decide.
+pub(in crate::lower) type Name = [i64; 2];
+
+/// None: no command has such a long name.
+fn words_of(name: &str) -> Option<Name> {
+    let mut bytes = [0; TASK_COMM_LEN];
+    bytes.get_mut(..name.len()).filter(|_| name.len() < TASK_COMM_LEN)?.copy_from_slice(name.as_bytes());
+    let mut words = [0; 2];
+    for (word, part) in words.iter_mut().zip(bytes.chunks(8)) {
+        *word = part.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)) as i64;
+    }
+    Some(words)
+}
+
+/// The names, if a command name is compared with a few that are given in full.
+pub(in crate::lower) fn few_names(policy: &Policy, field: ExprId, patterns: &[Pattern]) -> Option<Vec<Name>> {
+    let is_comm = match policy.exprs.get(field)?.kind {
+        ExprKind::Field(_, field) => field.row().recipe == Recipe::Comm,
+        _ => false,
+    };
+    let literals: Option<Vec<String>> = patterns
+        .iter()
+        .flat_map(glob::alternatives)
+        .map(|pattern| match pattern {
+            Pattern::Literal(literal) => Some(literal),
+            Pattern::Glob(_) => None,
+        })
+        .collect();
+    let literals = literals.filter(|literals| is_comm && literals.len() <= FEW_NAMES)?;
+    Some(literals.iter().filter_map(|literal| words_of(literal)).collect())
+}
 
 /// Where an automaton stands among the constants.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +108,10 @@ impl Read<'_> {
         let relative = |pattern: &Pattern| text.relative.is_some() && !pattern.text().starts_with('/');
         let (below, whole): (Vec<Pattern>, Vec<Pattern>) =
             patterns.iter().flat_map(glob::alternatives).partition(relative);
-        self.matches_one_of(text, None, &whole, yes);
+        match few_names(policy, field, patterns) {
+            Some(names) => self.equals_one_of(text, Some(field), &names, yes),
+            None => self.matches_one_of(text, None, &whole, yes),
+        }
         if let (Some(start), false) = (text.relative, below.is_empty()) {
             let from = self.get(start);
             self.leave_if(Cond::Slt, from, imm(0), no);
@@ -99,7 +134,8 @@ impl Read<'_> {
             .collect();
         match literals {
             Some(literals) if text.size == TASK_COMM_LEN as u32 && literals.len() <= FEW_NAMES => {
-                self.equals_words(text, &literals, yes);
+                let names: Vec<Name> = literals.into_iter().filter_map(words_of).collect();
+                self.equals_one_of(text, None, &names, yes);
             }
             _ => {
                 for part in automaton::divide(patterns) {
@@ -112,20 +148,17 @@ impl Read<'_> {
         }
     }
 
-    /// Leaves to `yes` if a command name is one of these. The kernel fills it up with zeros, so two comparisons of
-    /// eight bytes decide.
-    fn equals_words(&mut self, text: Text, literals: &[&str], yes: Block) {
+    /// Leaves to `yes` if a command name is one of these, which may be numbers of the policy.
+    fn equals_one_of(&mut self, text: Text, of: Option<ExprId>, names: &[Name], yes: Block) {
         let start = self.area_addr(text.area);
         let words = [0, 8].map(|offset| self.load(Size::B8, start, offset));
-        for literal in literals.iter().filter(|literal| literal.len() < TASK_COMM_LEN) {
-            let mut bytes = literal.as_bytes().to_vec();
-            bytes.resize(TASK_COMM_LEN, 0);
+        for (at, name) in names.iter().enumerate() {
             let next = self.b.create_block();
-            let wanted = bytes.chunks(8).map(|word| {
-                word.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)) as i64
-            });
-            for (word, wanted) in words.into_iter().zip(wanted) {
-                let wanted = self.int(wanted);
+            for (part, (word, wanted)) in words.into_iter().zip(*name).enumerate() {
+                let wanted = match of {
+                    Some(expr) => self.number_of_policy((expr, at * name.len() + part), wanted),
+                    None => self.int(wanted),
+                };
                 self.leave_if(Cond::Ne, word, Operand::Value(wanted), next);
             }
             self.b.jump(yes, &[]);
