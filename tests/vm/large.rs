@@ -54,6 +54,40 @@ kill largest cgroup in subtree
 #> expect small alive
 ";
 
+const KILLS_BY_NAME: &str = "
+kill largest in subtree where comm == \"other\" reason \"by its name\"
+#> cgroup /job max 60MiB
+#> task big in /job anon 30MiB
+#> task other in /job anon 10MiB
+#> task small in /job anon 2MiB
+#> load --cgroup /job
+#> expect whole /job
+#> grow small by 20MiB
+#> expect other killed
+#> expect big alive
+#> expect small alive
+#> expect log \"by its name\"
+";
+
+const DESCENDS: &str = "
+kill largest cgroup in subtree stepwise
+#> cgroup /job max 120MiB
+#> cgroup /job/many
+#> cgroup /job/many/a
+#> cgroup /job/many/b
+#> cgroup /job/one
+#> cgroup /job/one/c
+#> task a in /job/many/a anon 20MiB
+#> task b in /job/many/b anon 40MiB
+#> task c in /job/one/c anon 45MiB
+#> load --cgroup /job
+#> expect whole /job
+#> grow a by 20MiB
+#> expect b killed
+#> expect a alive
+#> expect c alive
+";
+
 const WAITS: &str = "
 kill largest in subtree
 #> cgroup /job max 70MiB
@@ -146,7 +180,12 @@ pub(crate) fn cases() -> Vec<(&'static str, String)> {
     let raises = format!("rule \"far\": {{\n{raises}}}\n");
     // More kinds of searches than functions: the last ones stand where they are called.
     let kinds: String =
-        (0..200).map(|at| format!("kill in subtree where comm == \"name{at}\" now\n")).collect();
+        (0..200).map(|at| format!("kill in subtree where comm == \"name{at}*\" now\n")).collect();
+    let names: String =
+        (0..MANY).map(|at| format!("kill in subtree where comm in [\"name{at}\"] now\n")).collect();
+    let steps: String = (0..MANY)
+        .map(|at| format!("kill largest cgroup in subtree stepwise where usage > {}MiB\n", 100_000 - at))
+        .collect();
     vec![
         (
             "large_of_many_kinds",
@@ -157,6 +196,8 @@ pub(crate) fn cases() -> Vec<(&'static str, String)> {
         ("large_kills_a_process", kills("#> load --cgroup /job\n#> expect whole /job\n")),
         ("large_by_libbpf", kills("#> libbpf --cgroup /job\n") + "#> release\n"),
         ("large_kills_a_cgroup", format!("{many}{KILLS_A_CGROUP}")),
+        ("large_kills_by_name", format!("{names}{KILLS_BY_NAME}")),
+        ("large_descends", format!("{steps}{DESCENDS}")),
         ("large_waits", format!("{many}{WAITS}")),
         ("large_knows_where_it_is", format!("{many}{KNOWS_WHERE_IT_IS}")),
         ("large_counts", format!("{many}{COUNTS}")),

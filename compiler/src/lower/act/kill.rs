@@ -24,7 +24,7 @@ pub(super) struct Taking {
     /// The place of the next candidate.
     pub(super) next: Cell,
     /// What the present one is called: process or cgroup id, and start time.
-    id: Cell,
+    pub(super) id: Cell,
     start: Cell,
     /// What its death is expected to free, in bytes.
     expected: Cell,
@@ -125,7 +125,7 @@ impl Act<'_> {
             Some(walk) => self.empty_all(walk),
             None => self.note_candidates(&kept),
         }
-        let next = self.next_of(kill, &kept, walk, taking);
+        let next = self.next_of(kill, |s, tries| s.next_candidate(&kept, walk, taking, None, tries));
         self.walk_numbers(MAX_TRIES, |s, tries| {
             match next {
                 Some(next) => s.call_next(next, tries.done),
@@ -379,8 +379,13 @@ impl Act<'_> {
         let descent = self.descent(&kill.selection, Some(kill));
         let until = self.until(kill);
         self.note_selection();
+        let next = self.next_of(kill, |s, tries| s.next_unit(&kill.selection, &descent, taking, tries));
         self.walk_numbers(MAX_TRIES, |s, tries| {
-            let id = s.next_unit(&kill.selection, &descent, taking, &tries);
+            match next {
+                Some(next) => s.call_next(next, tries.done),
+                None => s.next_unit(&kill.selection, &descent, taking, &tries),
+            }
+            let id = s.get(taking.id);
             let unit = s.memcg_by_id(id, tries.next);
             s.estimate(Unit::Cgroup, unit, taking.expected);
             s.strike(kill, unit, taking, tries.next);

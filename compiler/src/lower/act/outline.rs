@@ -13,9 +13,8 @@ use oomc_abi::members;
 use oomc_abi::record::End;
 
 use super::Act;
-use super::kill::Taking;
 use super::list::List;
-use super::rank::{Kept, Searched};
+use super::rank::Searched;
 use super::shape::Shape;
 use crate::hir::{BinderId, Kill, Policy, Rule, Unit};
 use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
@@ -289,13 +288,7 @@ impl Act<'_> {
     /// A function that finds the next candidate of a kill, for a large policy: one for all kills that differ only in
     /// numbers. Those are put into its cells here. None: there are as many such functions as there can be, or the
     /// policy is small.
-    pub(super) fn next_of(
-        &mut self,
-        kill: &Kill,
-        kept: &Kept,
-        walk: Option<WalkId>,
-        taking: Taking,
-    ) -> Option<FuncRef> {
+    pub(super) fn next_of(&mut self, kill: &Kill, next: impl FnOnce(&mut Self, &Walk)) -> Option<FuncRef> {
         if !self.outline.large {
             return None;
         }
@@ -307,7 +300,7 @@ impl Act<'_> {
         let search = match known {
             Some(search) => search,
             None if self.outline.count >= SEARCHES => return None,
-            None => self.search(shape, &numbers, kept, walk, taking),
+            None => self.search(shape, &numbers, next),
         };
         for (at, cell) in &search.cells {
             let number = numbers.get(*at).copied().unwrap_or_default();
@@ -319,19 +312,12 @@ impl Act<'_> {
     }
 
     /// Makes such a function.
-    fn search(
-        &mut self,
-        shape: Shape,
-        numbers: &[i64],
-        kept: &Kept,
-        walk: Option<WalkId>,
-        taking: Taking,
-    ) -> Search {
+    fn search(&mut self, shape: Shape, numbers: &[i64], next: impl FnOnce(&mut Self, &Walk)) -> Search {
         self.numbers = Some(Vec::new());
         let func = self.function(&[], |s, _| {
             let none = s.b.create_block();
             let tries = Walk { item: s.domain, carried: Vec::new(), next: none, done: none };
-            s.next_candidate(kept, walk, taking, None, &tries);
+            next(s, &tries);
             s.b.effect(InstData::Return(Operand::Imm(PROGRESS)));
             s.b.switch_to(none);
             s.b.effect(InstData::Return(Operand::Imm(NOTHING)));

@@ -322,15 +322,15 @@ impl Act<'_> {
         (count, self.load(Size::B8, entry, descent.id_offset()))
     }
 
-    /// The id of the next unit; ends the tries when there is no further one. Where all that were kept were refused and
-    /// there may be more, another walk finds them.
+    /// The id of the next unit, in its cell; ends the tries when there is no further one. Where all that were kept were
+    /// refused and there may be more, another walk finds them.
     pub(super) fn next_unit(
         &mut self,
         selection: &Selection,
         descent: &Descent,
         taking: Taking,
         tries: &Walk,
-    ) -> Value {
+    ) {
         let (have, over, again, run) =
             (self.b.create_block(), self.b.create_block(), self.b.create_block(), self.b.create_block());
         let next = self.get(taking.next);
@@ -357,7 +357,7 @@ impl Act<'_> {
         let (_, id) = self.descended(descent, next);
         self.bump(taking.next);
         self.remember_tried(descent, id);
-        id
+        self.put(taking.id, id);
     }
 
     /// Tells the record of the units that a descent has ended in.
