@@ -40,12 +40,17 @@ impl Read<'_> {
         self.put(remembered.value, value);
         self.put_imm(remembered.state, THERE);
         self.b.jump(known, &[]);
-        self.b.switch_to(absent);
-        self.put_imm(remembered.state, ABSENT);
-        self.b.jump(known, &[]);
-        self.b.switch_to(known);
-        let state = self.get(remembered.state);
-        self.leave_if(Cond::Eq, state, imm(i64::from(ABSENT)), missing);
+        // Where it is always there, nobody has placed `missing` either.
+        if self.may_be_missing(expr) {
+            self.b.switch_to(absent);
+            self.put_imm(remembered.state, ABSENT);
+            self.b.jump(known, &[]);
+            self.b.switch_to(known);
+            let state = self.get(remembered.state);
+            self.leave_if(Cond::Eq, state, imm(i64::from(ABSENT)), missing);
+        } else {
+            self.b.switch_to(known);
+        }
         self.get(remembered.value)
     }
 
