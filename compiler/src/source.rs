@@ -4,8 +4,6 @@
 
 use core::ops::Range;
 
-use crate::diag::{Diagnostic, codes};
-
 /// The longest policy, in bytes. A thousand rules need a tenth of it; line information in an object ends
 /// at four million lines.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -50,24 +48,6 @@ pub struct Source {
 }
 
 impl Source {
-    /// A policy as it was read from the outside.
-    ///
-    /// # Errors
-    /// When the bytes are no policy at all: too many of them, or not UTF-8.
-    pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Diagnostic> {
-        let name = name.into();
-        if bytes.len() > MAX_BYTES {
-            return Err(too_large(&name, bytes.len()));
-        }
-        match core::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self::new(name, text)),
-            Err(error) => {
-                let (good, bad) = bytes.split_at(error.valid_up_to());
-                Err(not_utf8(&name, good, bad.first().copied()))
-            }
-        }
-    }
-
     /// Indexes the lines of a text.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
@@ -104,23 +84,6 @@ impl Source {
     }
 }
 
-/// More bytes than a policy has.
-fn too_large(name: &str, bytes: usize) -> Diagnostic {
-    Diagnostic::new(codes::TOO_LARGE, format!("`{name}` has {bytes} bytes; a policy has at most {MAX_BYTES}"))
-        .help("give the file that holds the policy")
-}
-
-/// Bytes that are no text behind those that are; `bad` is the first of them.
-fn not_utf8(name: &str, good: &[u8], bad: Option<u8>) -> Diagnostic {
-    let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let bad = bad.map_or_else(String::new, |bad| format!("byte 0x{bad:02x} "));
-    Diagnostic::new(
-        codes::NOT_UTF8,
-        format!("`{name}` is not UTF-8: {bad}at offset {}, line {line}", good.len()),
-    )
-    .help("save the policy as UTF-8 text")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,15 +95,5 @@ mod tests {
         assert_eq!(source.line_column(6), (2, 2));
         assert_eq!(source.line_column(10), (4, 1));
         assert_eq!([1, 2, 3, 4, 5].map(|line| source.line(line)), ["one", "two", "", "four", ""]);
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_refused() {
-        let error = Source::from_bytes("a.oom", b"kill\n\xff\xfe").map(|source| source.text);
-        let error = error.map_err(|error| (error.code, error.message));
-        let message = "`a.oom` is not UTF-8: byte 0xff at offset 5, line 2";
-        assert_eq!(error, Err((codes::NOT_UTF8, message.to_owned())));
-        let error = Source::from_bytes("a.oom", &vec![b' '; MAX_BYTES + 1]).map(|source| source.text);
-        assert_eq!(error.map_err(|error| error.code), Err(codes::TOO_LARGE));
     }
 }

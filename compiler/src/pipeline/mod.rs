@@ -11,6 +11,8 @@
 //! build of it, its tests, what is wrong with it) asks the same [`Checked`] for each. Each step pushes what it has to
 //! say into a [`Sink`](crate::diag::Sink) and gives nothing if that is an error.
 
+mod bytes;
+
 mod parsed;
 
 mod checked;
