@@ -8,6 +8,7 @@ mod agreement;
 mod large;
 mod pairs;
 mod random;
+mod second;
 mod snapshot_check;
 
 use std::collections::HashMap;
@@ -51,8 +52,9 @@ fn main() -> ExitCode {
             .and_then(|text| script::parse(&name, &format!("{text}\n{script}")));
         (name, case)
     });
-    let large = large::cases().into_iter().map(|(name, text)| (name.to_owned(), script::parse(name, &text)));
-    for (name, case) in files.chain(large) {
+    let written = large::cases().into_iter().chain(second::cases());
+    let written = written.map(|(name, text)| (name.to_owned(), script::parse(name, &text)));
+    for (name, case) in files.chain(written) {
         match case {
             Ok(case) => {
                 let tells = case.steps.iter().any(|step| step.action == Action::Decisions);
