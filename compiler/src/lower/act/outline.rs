@@ -5,7 +5,7 @@
 //! function for all kills that differ only in numbers, the search for a victim in flight is one for the policy,
 //! and the rules stand in groups, which also keeps each function short. Such a function takes trusted pointers
 //! and gives a number; whom it found lies in the scratch value. A small policy stays one function, which is
-//! smaller and faster.
+//! smaller and faster; only loops that no iterator bounds are functions there, too.
 
 use std::collections::HashMap;
 
