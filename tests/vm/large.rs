@@ -184,7 +184,10 @@ pub(crate) fn cases() -> Vec<(&'static str, String)> {
     let names: String =
         (0..MANY).map(|at| format!("kill in subtree where comm in [\"name{at}\"] now\n")).collect();
     let steps: String = (0..MANY)
-        .map(|at| format!("kill largest cgroup in subtree stepwise where usage > {}MiB\n", 100_000 - at))
+        .map(|at| {
+            let until = if at % 2 == 0 { "" } else { " until freed 1GiB at most 15" };
+            format!("kill largest cgroup in subtree stepwise where usage > {}MiB{until}\n", 100_000 - at)
+        })
         .collect();
     vec![
         (

@@ -16,6 +16,7 @@ use super::Act;
 use super::list::List;
 use super::rank::Searched;
 use super::shape::Shape;
+use super::stepwise::Rows;
 use crate::hir::{BinderId, Kill, Policy, Rule, Unit};
 use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
 use crate::lower::emit::{Cell, Slots, Walk, Walks};
@@ -364,10 +365,10 @@ pub(super) enum Question {
 pub(super) enum Part {
     /// Finds the place of a candidate in a ranking.
     Place(Searched),
-    /// Finds the place of a cgroup in the row of its level; by where the rows lie.
-    Level(Cell),
+    /// Finds the place of a cgroup in the row of its level.
+    Level(Rows),
     /// Enters the units of a cgroup there.
-    Enter(Cell),
+    Enter(Rows),
 }
 
 impl Part {

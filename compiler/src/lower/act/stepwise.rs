@@ -27,6 +27,9 @@ const DIGITS: i32 = 0;
 const COUNT: i32 = 8;
 const HEAD_SHIFT: i32 = 4;
 
+/// Where rows begin, what they keep, and how many numbers each of it has.
+pub(super) type Rows = (Cell, u32, usize);
+
 /// Repeated descents of one selection.
 #[derive(Clone, Debug)]
 pub(super) struct Descent {
@@ -125,7 +128,7 @@ impl Act<'_> {
             s.note_one_more(at::BEYOND);
             s.b.jump(walk.next, &[]);
             s.b.switch_to(fits);
-            s.once_for(Part::Enter(descent.rows), |s| s.enter_row(descent));
+            s.once_for(Part::Enter(descent.rows()), |s| s.enter_row(descent));
             s.b.jump(walk.next, &[]);
         });
     }
@@ -193,7 +196,7 @@ impl Act<'_> {
         self.b.jump(rest, &[]);
         self.b.switch_to(rest);
         self.rest(order, true, memcg);
-        let place = self.once_for(Part::Level(descent.rows), |s| s.place_in_row(descent));
+        let place = self.once_for(Part::Level(descent.rows()), |s| s.place_in_row(descent));
         self.put(descent.place, place);
         self.leave_if(Cond::Uge, place, imm(i64::from(descent.capacity)), skip);
     }
@@ -456,6 +459,11 @@ impl Act<'_> {
 }
 
 impl Descent {
+    /// Where its rows lie, and how they are laid out: descents that agree in it agree in all their cells.
+    fn rows(&self) -> Rows {
+        (self.rows, self.capacity, self.order.len())
+    }
+
     /// Where the id lies in an entry.
     fn id_offset(&self) -> i32 {
         self.order.len() as i32 * 8

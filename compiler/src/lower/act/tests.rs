@@ -3,8 +3,8 @@
 use oomc_abi::resolve::KernelView;
 
 /// How many functions of each kind a policy becomes: groups of rules, searches, searches for one in flight, and those
-/// that find a place in a ranking.
-fn functions(text: &str) -> [usize; 4] {
+/// that find a place in a ranking, find one in a descent, and enter there.
+fn functions(text: &str) -> [usize; 6] {
     let view = KernelView::embedded();
     let policy = crate::check(&crate::Source::new("test.oom", text), &view).into_policy().expect("a policy");
     let plan = crate::plan::build(&policy);
@@ -13,14 +13,14 @@ fn functions(text: &str) -> [usize; 4] {
     if let Err(errors) = crate::ir::verify::module(&module) {
         panic!("{errors:?}");
     }
-    ["rules_", "search_", "in_flight_", "place_"]
+    ["rules_", "search_", "in_flight_", "place_", "level_", "enter_"]
         .map(|kind| module.functions.iter().filter(|func| func.name.starts_with(kind)).count())
 }
 
 #[test]
 fn a_small_policy_is_one_function_and_the_places() {
     let text: String = (0..20).map(|at| format!("kill in subtree where rss > {at}MiB\n")).collect();
-    assert_eq!(functions(&text), [0, 0, 0, 20]);
+    assert_eq!(functions(&text), [0, 0, 0, 20, 0, 0]);
 }
 
 #[test]
@@ -30,13 +30,13 @@ fn kills_that_differ_in_numbers_share_their_search() {
             format!("kill in subtree where rss > {at}MiB and age < {at}s or badness > {at} reason \"{at}\"\n")
         })
         .collect();
-    assert_eq!(functions(&text), [5, 1, 1, 1]);
+    assert_eq!(functions(&text), [5, 1, 1, 1, 0, 0]);
     let text: String = (0..40)
         .map(|at| {
             format!("kill in {} where rss > {at}MiB now\n", if at % 2 == 0 { "subtree" } else { "cgroup" })
         })
         .collect();
-    assert_eq!(functions(&text), [5, 2, 0, 1]);
+    assert_eq!(functions(&text), [5, 2, 0, 1, 0, 0]);
 }
 
 #[test]
@@ -54,10 +54,21 @@ fn kills_by_command_name_share_their_search() {
 }
 
 #[test]
+fn descents_that_keep_more_have_loops_of_their_own() {
+    let text: String = (0..40)
+        .map(|at| {
+            let until = if at % 2 == 0 { "" } else { " until freed 1GiB at most 15" };
+            format!("kill largest cgroup in subtree stepwise where usage > {at}MiB{until}\n")
+        })
+        .collect();
+    assert_eq!(functions(&text)[1..], [2, 1, 0, 2, 2]);
+}
+
+#[test]
 fn there_are_never_more_functions_than_the_kernel_allows() {
     // A pattern is no number: each of these is another search.
     let text: String = (0..200).map(|at| format!("kill in subtree where comm == \"name{at}*\"\n")).collect();
-    let [groups, searches, in_flight, places] = functions(&text);
+    let [groups, searches, in_flight, places, ..] = functions(&text);
     assert_eq!((searches, in_flight), (112, 1));
     assert!(groups + searches + in_flight + places <= crate::ir::verify::MAX_FUNCTIONS);
 }
