@@ -122,12 +122,18 @@ impl Act<'_> {
             return;
         }
         let answer = self.once(Question::NeverAbove, &[(members::MEMCG, memcg)], |s, about| {
-            let found = s.cell();
-            s.put_imm(found, 0);
-            about.iter().for_each(|memcg| s.with_rcu(|s| s.ask_above(*memcg, found)));
-            s.get(found)
+            s.found_about(about, Self::ask_above)
         });
         self.or_into(protected, answer);
+    }
+
+    /// Not 0 if a part sets its cell for the memcg that a question is about.
+    fn found_about(&mut self, about: &[Value], part: impl FnOnce(&mut Self, Value, Cell)) -> Value {
+        let memcg = self.only(about);
+        let found = self.cell();
+        self.put_imm(found, 0);
+        self.with_rcu(|s| part(s, memcg, found));
+        self.get(found)
     }
 
     /// Sets a cell if an answer is not 0.
@@ -166,10 +172,7 @@ impl Act<'_> {
             return;
         }
         let answer = self.once(Question::NeverInGroup, &[(members::MEMCG, memcg)], |s, about| {
-            let found = s.cell();
-            s.put_imm(found, 0);
-            about.iter().for_each(|memcg| s.with_rcu(|s| s.ask_group(*memcg, found)));
-            s.get(found)
+            s.found_about(about, Self::ask_group)
         });
         self.or_into(protected, answer);
     }
@@ -223,10 +226,11 @@ impl Act<'_> {
             return self.ask_members(unit, protected, alive);
         };
         let answer = self.once(Question::Members, &[(members::MEMCG, unit)], |s, about| {
+            let unit = s.only(about);
             let (found, living) = (s.cell(), s.cell());
             s.put_imm(found, 0);
             s.put_imm(living, 0);
-            about.iter().for_each(|unit| s.with_rcu(|s| s.ask_members(*unit, found, Some(living))));
+            s.with_rcu(|s| s.ask_members(unit, found, Some(living)));
             // One bit each.
             let (answer, join) = (s.b.create_block(), s.b.create_block());
             let protected = s.b.block_param(join, Type::I64);

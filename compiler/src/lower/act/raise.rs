@@ -23,25 +23,43 @@ impl Act<'_> {
         let mut asked = vec![by];
         asked.extend(up_to);
         self.prefetch(&asked);
-
-        // In a system-wide OOM there is no limit to raise, and an unlimited cgroup has none either.
         self.note_end(End::NoRoom);
+        let own = self.own_limit(on_nothing);
+        let wanted = self.wanted_limit(own, by, up_to, on_nothing);
+        let gain = self.worthwhile_gain(own, wanted, on_nothing);
+        let limit = self.bin_imm(BinOp::Shl, wanted, PAGE_SHIFT);
+        let gain = self.bin_imm(BinOp::Shl, gain, PAGE_SHIFT);
+        self.raise(limit, on_nothing);
+        self.note_action(Action::RaiseLimit);
+        self.note(at::RESULT, limit);
+        self.note(at::EXPECTED, gain);
+        self.b.jump(on_progress, &[]);
+    }
+
+    /// The limit of the OOM'ing cgroup, in pages; leaves to `none` if it has none.
+    fn own_limit(&mut self, none: Block) -> Value {
+        // In a system-wide OOM there is no limit to raise, and an unlimited cgroup has none either.
         let oc = self.oc;
         let memcg = self.pointer(oc, members::OC_MEMCG);
-        self.leave_if(Cond::Eq, memcg, imm(0), on_nothing);
+        self.leave_if(Cond::Eq, memcg, imm(0), none);
         let domain = self.domain;
         let own = self.field(domain, members::MEMCG_MAX);
         let unlimited = self.int(PAGE_COUNTER_MAX);
-        self.leave_if(Cond::Uge, own, Operand::Value(unlimited), on_nothing);
+        self.leave_if(Cond::Uge, own, Operand::Value(unlimited), none);
+        own
+    }
 
+    /// The limit that is asked for, in pages, as far as the ancestors and the machine can carry it; leaves to `none`
+    /// if nothing is asked for.
+    fn wanted_limit(&mut self, own: Value, by: ExprId, up_to: Option<ExprId>, none: Block) -> Value {
         // From here on in whole pages: an amount of bytes is at most 2^51 of them, so no sum leaves 64 bits.
-        let by = self.expr(by, on_nothing);
-        self.leave_if(Cond::Sle, by, imm(0), on_nothing);
+        let by = self.expr(by, none);
+        self.leave_if(Cond::Sle, by, imm(0), none);
         let by = self.bin_imm(BinOp::Ushr, by, PAGE_SHIFT);
         let mut wanted = self.bin(BinOp::Add, own, by);
         if let Some(up_to) = up_to {
             // A negative amount is 0.
-            let cap = self.expr(up_to, on_nothing);
+            let cap = self.expr(up_to, none);
             let cap = self.at_least_zero(cap);
             let cap = self.bin_imm(BinOp::Ushr, cap, PAGE_SHIFT);
             wanted = self.min(wanted, cap);
@@ -49,16 +67,21 @@ impl Act<'_> {
         let room = self.room_above();
         let carried = self.bin(BinOp::Add, own, room);
         wanted = self.min(wanted, carried);
-        wanted = self.at_most_the_machine(wanted);
+        self.at_most_the_machine(wanted)
+    }
 
-        // At least one hundredth, or an almost full parent would be asked for ever.
+    /// By how much the limit grows; leaves to `none` unless that is at least one hundredth, or an almost full parent
+    /// would be asked for ever.
+    fn worthwhile_gain(&mut self, own: Value, wanted: Value, none: Block) -> Value {
         let gain = self.bin(BinOp::Sub, wanted, own);
-        self.leave_if(Cond::Sle, gain, imm(0), on_nothing);
+        self.leave_if(Cond::Sle, gain, imm(0), none);
         let hundredfold = self.bin_imm(BinOp::Mul, gain, 100);
-        self.leave_if(Cond::Slt, hundredfold, Operand::Value(own), on_nothing);
-        let limit = self.bin_imm(BinOp::Shl, wanted, PAGE_SHIFT);
-        let gain = self.bin_imm(BinOp::Shl, gain, PAGE_SHIFT);
+        self.leave_if(Cond::Slt, hundredfold, Operand::Value(own), none);
+        gain
+    }
 
+    /// Raises the limit, unless in audit mode; leaves to `on_nothing` if the kernel refuses.
+    fn raise(&mut self, limit: Value, on_nothing: Block) {
         let (raised, assumed, refused) =
             (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.unless_audit(assumed);
@@ -73,10 +96,6 @@ impl Act<'_> {
         self.count("raises");
         self.b.jump(assumed, &[]);
         self.b.switch_to(assumed);
-        self.note_action(Action::RaiseLimit);
-        self.note(at::RESULT, limit);
-        self.note(at::EXPECTED, gain);
-        self.b.jump(on_progress, &[]);
     }
 
     /// Pages that the ancestors can still carry: at an ancestor's limit the next OOM would be the ancestor's, and this

@@ -55,7 +55,10 @@ impl Act<'_> {
 
     /// The candidates that follow are those of the present action.
     pub(super) fn note_selection(&mut self) {
-        let Some(number) = self.policy.kills().position(|(of, _)| of == self.action) else { return };
+        let Some(number) = self.policy.kills().position(|(of, _)| of == self.action) else {
+            self.broken("candidates belong to no kill");
+            return;
+        };
         self.note_imm(at::SELECTION, number as i32 + 1);
         self.note_imm(at::CANDIDATES, 0);
     }
@@ -183,7 +186,10 @@ impl Act<'_> {
 
     /// A message: its number, and its values as they are now.
     pub(super) fn note_message(&mut self, [word, values]: [u32; 2], message: &Message) {
-        let Some(number) = self.policy.messages().position(|(of, _)| of == self.action) else { return };
+        let Some(number) = self.policy.messages().position(|(of, _)| of == self.action) else {
+            self.broken("a message belongs to no action");
+            return;
+        };
         self.note_imm(word, number as i32 + 1);
         for (index, value) in (0_u32..).zip(message.values()) {
             self.note_value(values + index * NAME_WORDS, value);
@@ -192,8 +198,7 @@ impl Act<'_> {
 
     /// A number with a mark that it is there, or a name.
     fn note_value(&mut self, word: u32, value: ExprId) {
-        let policy = self.policy;
-        let Some(expr) = policy.exprs.get(value) else { return };
+        let Some(expr) = self.expression(value) else { return };
         let (missing, join) = (self.b.create_block(), self.b.create_block());
         for at in 0..NAME_WORDS {
             self.note_imm(word + at, 0);
@@ -219,7 +224,7 @@ impl Act<'_> {
                 let text = self.raw_text(*subject, *raw, missing);
                 self.area_addr(text.area)
             }
-            _ => return,
+            _ => self.broken("a text that is neither a field nor a member"),
         };
         let (to, size) = (self.record(word), self.int(NAME_BYTES as i64));
         self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
@@ -291,6 +296,13 @@ impl Act<'_> {
     /// Publishes the record with what the policy answers.
     pub(super) fn publish(&mut self, answer: Value) {
         self.note(at::ANSWER, answer);
+        let last = self.compare_with_last();
+        self.keep_record(&last);
+        self.send_record(&last);
+    }
+
+    /// Counts the record as one more of the decision before, or remembers it as a new one.
+    fn compare_with_last(&mut self) -> Last {
         let last = Last {
             number: self.cell(),
             first: self.cell(),
@@ -322,6 +334,11 @@ impl Act<'_> {
         self.b.jump(publish, &[]);
 
         self.b.switch_to(publish);
+        last
+    }
+
+    /// Writes the record into its slot of the last ones.
+    fn keep_record(&mut self, last: &Last) {
         let (number, count) = (self.get(last.number), self.get(last.count));
         self.note(at::NUMBER, number);
         self.note(at::NUMBER_AGAIN, number);
@@ -333,7 +350,10 @@ impl Act<'_> {
         let (map, key) = (self.map_addr(records), self.area_addr(slot));
         let (value, flags) = (self.record(0), self.int(0));
         self.helper(helpers::MAP_UPDATE_ELEM, &[map, key, value, flags]);
+    }
 
+    /// Sends the record into the ring buffer, if it is the first of its decision.
+    fn send_record(&mut self, last: &Last) {
         let (send, sent, lost) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let count = self.get(last.count);
         self.b.branch(Cond::Eq, count, imm(1), send, sent);

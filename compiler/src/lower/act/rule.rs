@@ -4,7 +4,7 @@ use oomc_abi::kfuncs;
 use oomc_abi::record::{Action, End, at};
 
 use super::Act;
-use crate::hir::{ActionId, ActionKind, Rule};
+use crate::hir::{ActionId, ActionKind, ExprId, Rule};
 use crate::ir::{Block, Cond, InstData, Type};
 use crate::lower::emit::imm;
 use crate::trace::PointKind;
@@ -24,28 +24,39 @@ impl Act<'_> {
         self.b.jump(progress, &[]);
         self.b.switch_to(next);
     }
+
     /// One action; leaves no open block.
-    fn action(&mut self, action: ActionId, on_progress: Block, on_nothing: Block) {
-        let policy = self.policy;
-        self.action = action;
-        let Some(action) = policy.actions.get(action) else { return };
+    fn action(&mut self, id: ActionId, on_progress: Block, on_nothing: Block) {
+        self.action = id;
+        let Some(action) = self.policy.actions.get(id) else {
+            self.broken("a policy lacks an action of its own");
+            return self.b.jump(on_nothing, &[]);
+        };
         let outer = self.b.set_span(action.span);
         if !matches!(action.kind, ActionKind::If { .. } | ActionKind::Block(_) | ActionKind::Or(..)) {
             self.point((PointKind::Action, action.span), None);
         }
-        // The author knows (W0503): on such a kernel the action makes no progress.
-        let needs = match &action.kind {
-            ActionKind::Kill(_) | ActionKind::Wait => Some(kfuncs::OOM_KILL_PROCESS),
-            ActionKind::RaiseLimit { .. } => Some(kfuncs::MEM_CGROUP_RAISE_MAX),
+        if self.available(&action.kind, on_nothing) {
+            self.perform(&action.kind, on_progress, on_nothing);
+        }
+        self.b.set_span(outer);
+    }
+
+    /// Goes on where the kernel has the function that an action needs, and to `on_nothing` elsewhere. False: the kernel
+    /// that the policy is built for lacks it, as the author knows (W0503), and the block is ended.
+    fn available(&mut self, action: &ActionKind, on_nothing: Block) -> bool {
+        let kfunc = match action {
+            ActionKind::Kill(_) | ActionKind::Wait => kfuncs::OOM_KILL_PROCESS,
+            ActionKind::RaiseLimit { .. } => kfuncs::MEM_CGROUP_RAISE_MAX,
             ActionKind::If { .. }
             | ActionKind::Block(_)
             | ActionKind::Or(..)
             | ActionKind::Defer
             | ActionKind::Notify(_)
-            | ActionKind::Count(_) => None,
+            | ActionKind::Count(_) => return true,
         };
         // One object serves kernels with and without such a function: the test is a constant on each.
-        if let Some(kfunc) = needs.filter(|kfunc| self.spared.contains(kfunc)) {
+        if self.spared.contains(&kfunc) {
             let (there, absent) = (self.b.create_block(), self.b.create_block());
             let address = self.b.value(InstData::KfuncAddr(kfunc), Type::Ptr);
             self.b.branch(Cond::Ne, address, imm(0), there, absent);
@@ -53,38 +64,20 @@ impl Act<'_> {
             self.note_end(End::Unavailable);
             self.b.jump(on_nothing, &[]);
             self.b.switch_to(there);
-        } else if needs.is_some_and(|kfunc| self.view.kfunc(kfunc).is_none()) {
+            return true;
+        }
+        let known = self.view.kfunc(kfunc).is_some();
+        if !known {
             self.note_end(End::Unavailable);
             self.b.jump(on_nothing, &[]);
-            self.b.set_span(outer);
-            return;
         }
-        match &action.kind {
+        known
+    }
+
+    fn perform(&mut self, action: &ActionKind, on_progress: Block, on_nothing: Block) {
+        match action {
             ActionKind::If { condition, then, otherwise } => {
-                let (then_block, else_block) = (self.b.create_block(), self.b.create_block());
-                let rejected = match otherwise {
-                    Some(_) => else_block,
-                    None => self.b.create_block(),
-                };
-                self.prefetch(&[*condition]);
-                self.guard(*condition, None, then_block, rejected, rejected);
-                self.b.switch_to(then_block);
-                self.branch_point(*condition, true);
-                self.action(*then, on_progress, else_block);
-                if otherwise.is_none() {
-                    self.b.switch_to(rejected);
-                    self.branch_point(*condition, false);
-                    self.note_end(End::NotTrue);
-                    self.b.jump(else_block, &[]);
-                }
-                self.b.switch_to(else_block);
-                match otherwise {
-                    Some(otherwise) => {
-                        self.branch_point(*condition, false);
-                        self.action(*otherwise, on_progress, on_nothing);
-                    }
-                    None => self.b.jump(on_nothing, &[]),
-                }
+                self.if_then(*condition, *then, *otherwise, on_progress, on_nothing);
             }
             ActionKind::Block(actions) => self.block(actions, on_progress, on_nothing),
             ActionKind::Or(first, second) => {
@@ -119,8 +112,43 @@ impl Act<'_> {
                 self.b.jump(on_nothing, &[]);
             }
         }
-        self.b.set_span(outer);
     }
+
+    /// `if`: one of two actions, or one and nothing. Where the first one makes no progress, the other one is tried.
+    fn if_then(
+        &mut self,
+        condition: ExprId,
+        then: ActionId,
+        otherwise: Option<ActionId>,
+        on_progress: Block,
+        on_nothing: Block,
+    ) {
+        let (then_block, else_block) = (self.b.create_block(), self.b.create_block());
+        let rejected = match otherwise {
+            Some(_) => else_block,
+            None => self.b.create_block(),
+        };
+        self.prefetch(&[condition]);
+        self.guard(condition, None, then_block, rejected, rejected);
+        self.b.switch_to(then_block);
+        self.branch_point(condition, true);
+        self.action(then, on_progress, else_block);
+        if otherwise.is_none() {
+            self.b.switch_to(rejected);
+            self.branch_point(condition, false);
+            self.note_end(End::NotTrue);
+            self.b.jump(else_block, &[]);
+        }
+        self.b.switch_to(else_block);
+        match otherwise {
+            Some(otherwise) => {
+                self.branch_point(condition, false);
+                self.action(otherwise, on_progress, on_nothing);
+            }
+            None => self.b.jump(on_nothing, &[]),
+        }
+    }
+
     /// Tells that an alternative is tried. One that is itself made of two has no point but theirs.
     fn alternative_point(&mut self, action: ActionId) {
         let action = self.policy.actions.get(action);

@@ -13,8 +13,7 @@ use crate::lower::emit::imm;
 impl Read<'_> {
     /// Evaluates a condition and ends the block.
     pub(in crate::lower) fn cond(&mut self, id: ExprId, yes: Block, no: Block, unknown: Block) {
-        let policy = self.policy;
-        let Some(expr) = policy.exprs.get(id) else { return };
+        let Some(expr) = self.expression(id) else { return self.b.jump(unknown, &[]) };
         let outer = self.b.set_span(expr.span);
         match &expr.kind {
             _ if self.per_cgroup.contains_key(&id) => {
@@ -24,36 +23,14 @@ impl Read<'_> {
             ExprKind::Int(value) => self.b.jump(if *value == 0 { no } else { yes }, &[]),
             ExprKind::Not(inner) => self.cond(*inner, no, yes, unknown),
             ExprKind::And(left, right) => {
-                let next = self.b.create_block();
-                // Unknown here: false if the other is false, otherwise unknown.
-                let unsure = match unknown {
-                    _ if unknown == no => no,
-                    _ if unknown == yes => next,
-                    _ => self.b.create_block(),
-                };
-                self.cond(*left, next, no, unsure);
-                self.b.switch_to(next);
-                self.cond(*right, yes, no, unknown);
-                if ![no, next].contains(&unsure) {
-                    self.b.switch_to(unsure);
-                    self.cond(*right, unknown, no, unknown);
-                }
+                self.connect(*left, *right, [no, yes, unknown], |s, operand, [decided, other, unknown]| {
+                    s.cond(operand, other, decided, unknown);
+                });
             }
             ExprKind::Or(left, right) => {
-                let next = self.b.create_block();
-                // Unknown here: true if the other is true, otherwise unknown.
-                let unsure = match unknown {
-                    _ if unknown == yes => yes,
-                    _ if unknown == no => next,
-                    _ => self.b.create_block(),
-                };
-                self.cond(*left, yes, next, unsure);
-                self.b.switch_to(next);
-                self.cond(*right, yes, no, unknown);
-                if ![yes, next].contains(&unsure) {
-                    self.b.switch_to(unsure);
-                    self.cond(*right, yes, unknown, unknown);
-                }
+                self.connect(*left, *right, [yes, no, unknown], |s, operand, [decided, other, unknown]| {
+                    s.cond(operand, decided, other, unknown);
+                });
             }
             ExprKind::Compare(op, left, right) => self.compare(*op, *left, *right, yes, no, unknown),
             ExprKind::Matches(field, literals) => self.matches(*field, literals, yes, no, unknown),
@@ -77,6 +54,31 @@ impl Read<'_> {
             }
         }
         self.b.set_span(outer);
+    }
+
+    /// Two operands of which one alone can decide the whole: a false one an `and`, a true one an `or`. `ask`
+    /// evaluates one of them.
+    fn connect(
+        &mut self,
+        left: ExprId,
+        right: ExprId,
+        [decided, other, unknown]: [Block; 3],
+        ask: impl Fn(&mut Self, ExprId, [Block; 3]),
+    ) {
+        let next = self.b.create_block();
+        // Where the first one is unknown, the whole is decided if the second one decides, and unknown otherwise.
+        let unsure = match unknown {
+            _ if unknown == decided => decided,
+            _ if unknown == other => next,
+            _ => self.b.create_block(),
+        };
+        ask(self, left, [decided, next, unsure]);
+        self.b.switch_to(next);
+        ask(self, right, [decided, other, unknown]);
+        if ![decided, next].contains(&unsure) {
+            self.b.switch_to(unsure);
+            ask(self, right, [decided, unknown, unknown]);
+        }
     }
 
     fn compare(&mut self, op: CompareOp, left: ExprId, right: ExprId, yes: Block, no: Block, unknown: Block) {

@@ -69,24 +69,23 @@ impl Read<'_> {
         }
     }
 
-    fn expr_here(&mut self, expr: ExprId, missing: Block) -> Value {
-        let policy = self.policy;
-        let Some(expr_data) = policy.exprs.get(expr) else { return self.int(0) };
-        let outer = self.b.set_span(expr_data.span);
-        let value = match &expr_data.kind {
-            ExprKind::Int(value) => self.number_of_policy((expr, 0), *value),
+    fn expr_here(&mut self, id: ExprId, missing: Block) -> Value {
+        let Some(expr) = self.expression(id) else { return self.int(0) };
+        let outer = self.b.set_span(expr.span);
+        let value = match &expr.kind {
+            ExprKind::Int(value) => self.number_of_policy((id, 0), *value),
             ExprKind::Field(subject, field) => self.subject_item(*subject, Item::Field(*field), missing),
             ExprKind::Raw(subject, raw) => self.subject_item(*subject, Item::Raw(*raw), missing),
             ExprKind::Neg(inner) => {
                 let inner = self.expr(*inner, missing);
                 self.neg_sat(inner)
             }
-            ExprKind::Arith(op, left, right) => self.arith(*op, expr_data, *left, *right, missing),
+            ExprKind::Arith(op, left, right) => self.arith(*op, expr, *left, *right, missing),
             ExprKind::Compare(..)
             | ExprKind::Matches(..)
             | ExprKind::Not(_)
             | ExprKind::And(..)
-            | ExprKind::Or(..) => self.bool_value(expr, missing),
+            | ExprKind::Or(..) => self.zero_or_one(|s, yes, no| s.cond(id, yes, no, missing)),
             ExprKind::Param(param) => self.param(*param),
             ExprKind::Label(subject, label) => self.subject_item(*subject, Item::Label(*label), missing),
             ExprKind::Counter(subject, state) => self.subject_item(*subject, Item::Counter(*state), missing),
@@ -112,8 +111,11 @@ impl Read<'_> {
                     self.scale(a, b)
                 }
             },
-            ArithOp::Div if expr.ty != Ty::Ratio && constant.is_some_and(|constant| constant != 0) => {
-                self.div_constant(a, constant.unwrap_or(1))
+            ArithOp::Div
+                if expr.ty != Ty::Ratio
+                    && let Some(divisor) = constant.filter(|n| *n != 0) =>
+            {
+                self.div_constant(a, divisor)
             }
             ArithOp::Div if expr.ty == Ty::Ratio => {
                 let b = self.expr(right, missing);
@@ -135,11 +137,11 @@ impl Read<'_> {
         }
     }
 
-    /// A condition as 0 or 1; unknown is missing.
-    fn bool_value(&mut self, expr: ExprId, missing: Block) -> Value {
+    /// 1 where a part goes to the first block, 0 where it goes to the second one.
+    pub(super) fn zero_or_one(&mut self, part: impl FnOnce(&mut Self, Block, Block)) -> Value {
         let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, Type::I64);
-        self.cond(expr, yes, no, missing);
+        part(self, yes, no);
         for (block, value) in [(yes, 1), (no, 0)] {
             self.b.switch_to(block);
             let value = self.int(value);
@@ -151,6 +153,7 @@ impl Read<'_> {
 
     /// Whether the value of an expression can be missing at all.
     pub(in crate::lower) fn may_be_missing(&self, expr: ExprId) -> bool {
+        // One that the policy lacks is found where it is evaluated.
         let Some(expr) = self.policy.exprs.get(expr) else { return false };
         match &expr.kind {
             ExprKind::Int(_)

@@ -14,9 +14,8 @@ use oomc_abi::record::at;
 use oomc_abi::{helpers, hooks, kfuncs};
 
 use super::state::Storage;
-use super::text::text_size;
-use super::{Read, raw};
-use crate::hir::{Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject};
+use super::{Read, raw, text};
+use crate::hir::{Anchor, BinderId, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 use crate::lower::emit::{Fetched, Order, Walks, imm};
 
@@ -68,13 +67,39 @@ impl Item {
     }
 }
 
+/// Where the pointers of a path lead.
+pub(super) struct PathEnd<'p> {
+    pub(super) object: Value,
+    pub(super) container: String,
+    /// The rest of the path: a member of the object.
+    pub(super) path: &'p str,
+}
+
 impl Read<'_> {
-    /// Bytes of a text.
+    /// Bytes of a text; None: the item is a number.
     fn item_text_size(&self, item: Item) -> Option<u32> {
         match item {
-            Item::Field(field) if field.row().unit == Unit::Text => Some(text_size(field.row().recipe)),
+            Item::Field(field) => text::text_size(field.row().recipe),
             Item::Raw(raw) => self.policy.raws.get(raw).and_then(|raw| raw::text_size(&raw.value)),
-            _ => None,
+            Item::Label(_) | Item::Counter(_) => None,
+        }
+    }
+
+    /// Bytes of an item that is a text.
+    pub(super) fn size_of_text(&mut self, item: Item) -> u32 {
+        self.item_text_size(item).unwrap_or_else(|| {
+            self.broken("a number is no text");
+            8
+        })
+    }
+
+    /// The object that a subject's item is read from; None where none is at hand.
+    pub(super) fn at_hand(&mut self, subject: Subject, item: Item) -> Option<Value> {
+        match subject {
+            Subject::Candidate(binder) => Some(self.object_of(binder)),
+            Subject::Home(binder) => self.homes.get(&binder).copied(),
+            Subject::Event => Some(self.oc),
+            Subject::Anchor(_) | Subject::Pick(_) => self.read_in_place(subject, item).then_some(self.domain),
         }
     }
 
@@ -82,7 +107,7 @@ impl Read<'_> {
     pub(in crate::lower) fn subject_item(&mut self, subject: Subject, item: Item, missing: Block) -> Value {
         match subject {
             Subject::Candidate(binder) => {
-                let object = self.candidates.get(&binder).copied().unwrap_or(self.domain);
+                let object = self.object_of(binder);
                 match item {
                     Item::Field(field) if self.may_be_root.contains(&binder) => {
                         self.read_anchor_field(object, field, missing)
@@ -98,50 +123,49 @@ impl Read<'_> {
                 Item::Raw(raw) => self.read_raw(self.oc, raw, missing),
                 Item::Label(_) | Item::Counter(_) => self.broken("an event is no cgroup"),
             },
-            Subject::Home(_) => self.home_item(subject, item, missing),
-            Subject::Anchor(_) | Subject::Pick(_) => {
-                if self.read_in_place(subject, item) {
-                    let domain = self.domain;
-                    return self.read_cgroup_item(subject, domain, item, missing);
+            Subject::Home(_) | Subject::Anchor(_) | Subject::Pick(_) => match self.at_hand(subject, item) {
+                Some(memcg) => self.read_cgroup_item(subject, memcg, item, missing),
+                None => {
+                    let fetched = self.fetched_item(subject, item, missing);
+                    self.get(fetched.value)
                 }
-                match self.prefetched.get(&(subject, item)).copied() {
-                    Some(fetched) => {
-                        if let Some(flag) = fetched.missing {
-                            let flag = self.get(flag);
-                            self.leave_if(Cond::Ne, flag, imm(0), missing);
-                        }
-                        self.get(fetched.value)
-                    }
-                    None => self.broken("an item was not read before the walk"),
-                }
-            }
+            },
         }
     }
 
-    /// An item of a process's own cgroup.
-    fn home_item(&mut self, home: Subject, item: Item, missing: Block) -> Value {
-        let Subject::Home(binder) = home else { return self.int(0) };
-        if let Some(memcg) = self.homes.get(&binder).copied() {
-            return self.read_cgroup_item(home, memcg, item, missing);
-        }
-        let fetched = self.fetch_from_home(home, item);
+    /// Where an item of a cgroup lies that is not at hand.
+    pub(super) fn fetched_item(&mut self, subject: Subject, item: Item, missing: Block) -> Fetched {
+        let fetched = match (subject, self.prefetched.get(&(subject, item))) {
+            (Subject::Home(binder), _) => self.fetch_from_home(binder, item),
+            (_, Some(fetched)) => *fetched,
+            (_, None) => {
+                self.broken("an item was not read before the walk");
+                Fetched { value: self.cell(), missing: None, relative: None }
+            }
+        };
         if let Some(flag) = fetched.missing {
             self.missing_if(flag, missing);
         }
-        self.get(fetched.value)
+        fetched
+    }
+
+    /// Notes whether an item is missing, if it can be.
+    fn note_missing(&mut self, fetched: Fetched, missing: bool) {
+        if let Some(flag) = fetched.missing {
+            self.put_imm(flag, i32::from(missing));
+        }
     }
 
     /// An item of a process's own cgroup that is not at hand: it is looked up, and given back before anything
     /// goes on.
-    pub(in crate::lower) fn fetch_from_home(&mut self, home: Subject, item: Item) -> Fetched {
+    fn fetch_from_home(&mut self, binder: BinderId, item: Item) -> Fetched {
+        let home = Subject::Home(binder);
         let size = self.item_text_size(item).unwrap_or(8);
         let value = self.area(size);
         let fetched = Fetched { value, missing: Some(self.cell()), relative: None };
         self.with_rcu(|s| {
             let (gone, done) = (s.b.create_block(), s.b.create_block());
-            if let Some(flag) = fetched.missing {
-                s.put_imm(flag, 1);
-            }
+            s.note_missing(fetched, true);
             let (memcg, owned) = s.subject_memcg(home, gone);
             s.fetch_item(home, memcg, item, fetched);
             if owned {
@@ -177,8 +201,8 @@ impl Read<'_> {
     }
 
     /// What an expression asks of cgroups that are the same for all candidates.
-    fn fixed_items(&self, expr: ExprId, wanted: &mut BTreeSet<(Subject, Item)>) {
-        let Some(expr) = self.policy.exprs.get(expr) else { return };
+    fn fixed_items(&mut self, expr: ExprId, wanted: &mut BTreeSet<(Subject, Item)>) {
+        let Some(expr) = self.expression(expr) else { return };
         let item = match &expr.kind {
             ExprKind::Field(subject, field) => Some((*subject, Item::Field(*field))),
             ExprKind::Raw(subject, raw) => Some((*subject, Item::Raw(*raw))),
@@ -201,9 +225,7 @@ impl Read<'_> {
         // Until it is read, each is missing: the cgroup may be gone.
         for item in items {
             let fetched = self.fetched(subject, *item);
-            if let Some(flag) = fetched.missing {
-                self.put_imm(flag, 1);
-            }
+            self.note_missing(fetched, true);
         }
         let (found, gone) = (self.b.create_block(), self.b.create_block());
         let (memcg, owned) = self.subject_memcg(subject, gone);
@@ -259,14 +281,10 @@ impl Read<'_> {
                 self.put(fetched.value, value);
             }
         }
-        if let Some(flag) = fetched.missing {
-            self.put_imm(flag, 0);
-        }
+        self.note_missing(fetched, false);
         self.b.jump(join, &[]);
         self.b.switch_to(missing);
-        if let Some(flag) = fetched.missing {
-            self.put_imm(flag, 1);
-        }
+        self.note_missing(fetched, true);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
     }
@@ -341,19 +359,40 @@ impl Read<'_> {
     }
 
     fn read_path(&mut self, object: Value, container: &str, path: &str) -> Value {
-        let (pointers, last) = match path.rsplit_once("->") {
-            Some((pointers, last)) => (Some(pointers), last),
-            None => (None, path),
-        };
-        let mut object = object;
-        let mut container = container.to_owned();
-        for step in pointers.into_iter().flat_map(|pointers| pointers.split("->")) {
-            let pointee = self.view.member(&container, step).and_then(|member| member.pointee);
-            object = self.pointer_at(object, &container, step);
-            // Whether the kernel has the path was checked with the policy.
-            container = pointee.unwrap_or_default();
+        let end = self.follow_pointers(object, container, path, None);
+        self.field_at(end.object, &end.container, end.path)
+    }
+
+    /// Follows the pointers on a path; leaves to `null`, if that is named, where one of them is null.
+    pub(super) fn follow_pointers<'p>(
+        &mut self,
+        object: Value,
+        container: &str,
+        path: &'p str,
+        null: Option<Block>,
+    ) -> PathEnd<'p> {
+        let mut end = PathEnd { object, container: container.to_owned(), path };
+        while let Some((step, rest)) = end.path.split_once("->") {
+            let object = self.pointer_at(end.object, &end.container, step);
+            if let Some(null) = null {
+                self.leave_if(Cond::Eq, object, imm(0), null);
+            }
+            end = PathEnd { object, container: self.pointee(&end.container, step), path: rest };
         }
-        self.field_at(object, &container, last)
+        end
+    }
+
+    /// The structure that a member points to.
+    fn pointee(&mut self, container: &str, member: &str) -> String {
+        match self.view.member(container, member).map(|member| member.pointee) {
+            Some(Some(pointee)) => pointee,
+            Some(None) => {
+                self.broken("a path leads through a member that is no pointer");
+                String::new()
+            }
+            // A kernel without the member: whoever writes the object tells which one it lacks.
+            None => String::new(),
+        }
     }
 
     /// An item of a cgroup that is no candidate, and may be the root.
@@ -376,10 +415,10 @@ impl Read<'_> {
         match field.row().recipe {
             Recipe::Usage(terms) => self.usage_of_any(memcg, terms),
             Recipe::UsageLess(less) => {
-                let Some(usage) = fields::find(Owner::Cgroup, "usage") else { return self.int(0) };
-                let usage = match usage.row().recipe {
-                    Recipe::Usage(terms) => self.usage_of_any(memcg, terms),
-                    _ => self.int(0),
+                let usage = fields::find(Owner::Cgroup, "usage").map(|usage| usage.row().recipe);
+                let usage = match usage {
+                    Some(Recipe::Usage(terms)) => self.usage_of_any(memcg, terms),
+                    _ => self.broken("the field `usage` is read otherwise than from a usage"),
                 };
                 let less = self.statistics(memcg, less, missing);
                 let rest = self.bin(BinOp::Sub, usage, less);
@@ -445,7 +484,7 @@ impl Read<'_> {
             Recipe::Limit => self.effective_limit(object, missing),
             Recipe::NrProcesses => self.nr_processes(object, missing),
             Recipe::IsLeaf => self.is_leaf(object),
-            Recipe::Dying => self.dying_value(object),
+            Recipe::Dying => self.zero_or_one(|s, yes, no| s.dying(object, yes, no)),
             Recipe::Age => {
                 let now = self.globals.now;
                 let now = self.get(now);
@@ -507,11 +546,10 @@ impl Read<'_> {
     fn sum_of_counters(&mut self, mm: Value, terms: &[MmTerm]) -> Value {
         let counters: Vec<(Scale, Value)> =
             terms.iter().map(|term| (term.scale, self.field_at(mm, members::MM, term.path))).collect();
+        let [(_, first), others @ ..] = counters.as_slice() else { return self.broken("a sum of nothing") };
         let (lagging, fine, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, Type::I64);
-        let mut all = counters.iter().map(|(_, counter)| *counter);
-        let Some(first) = all.next() else { return self.int(0) };
-        let signs = all.fold(first, |signs, counter| self.bin(BinOp::Or, signs, counter));
+        let signs = others.iter().fold(*first, |signs, (_, counter)| self.bin(BinOp::Or, signs, *counter));
         self.b.branch(Cond::Slt, signs, imm(0), lagging, fine);
         self.b.switch_to(lagging);
         let clamped: Vec<(Scale, Value)> =
@@ -539,7 +577,7 @@ impl Read<'_> {
         let pages = pages.map(|pages| self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT));
         match sum(self, Scale::One, pages) {
             Some(sum) => sum,
-            None => self.int(0),
+            None => self.broken("a sum of nothing"),
         }
     }
 
@@ -565,7 +603,7 @@ impl Read<'_> {
             // The counters are read one after the other: a difference can be short of 0 for a moment.
             Some(sum) if terms.iter().any(|term| term.negative) => self.at_least_zero(sum),
             Some(sum) => sum,
-            None => self.int(0),
+            None => self.broken("a sum of nothing"),
         }
     }
 
@@ -680,19 +718,6 @@ impl Read<'_> {
         self.get(leaf)
     }
 
-    fn dying_value(&mut self, task: Value) -> Value {
-        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let result = self.b.block_param(join, Type::I64);
-        self.dying(task, yes, no);
-        for (block, value) in [(yes, 1), (no, 0)] {
-            self.b.switch_to(block);
-            let value = self.int(value);
-            self.b.jump(join, &[value]);
-        }
-        self.b.switch_to(join);
-        result
-    }
-
     /// Chosen by an OOM killer, or exiting as a whole. Ends the block.
     pub(in crate::lower) fn dying(&mut self, task: Value, yes: Block, no: Block) {
         let signal = self.pointer(task, members::TASK_SIGNAL);
@@ -711,35 +736,18 @@ impl Read<'_> {
 
     /// Where the text of a field lies, in the kernel or in the scratch value: to be copied, not to be read.
     pub(in crate::lower) fn text_addr(&mut self, subject: Subject, field: FieldId, missing: Block) -> Value {
-        let object = match subject {
-            Subject::Candidate(binder) => self.candidates.get(&binder).copied(),
-            Subject::Home(binder) => self.homes.get(&binder).copied(),
-            _ if self.read_in_place(subject, Item::Field(field)) => Some(self.domain),
-            _ => None,
+        let item = Item::Field(field);
+        let node = match (self.at_hand(subject, item), subject, field.row().recipe) {
+            (Some(task), _, Recipe::Comm) => return self.member_addr(task, members::TASK_COMM),
+            // A process may be in a cgroup without the memory controller, below the one that it is charged to.
+            (_, Subject::Home(_), _) => self.node(subject),
+            (Some(memcg), _, Recipe::Name) => self.node_of_memcg(memcg),
+            (Some(_), ..) => return self.broken("a text that a record cannot tell"),
+            (None, ..) => {
+                let fetched = self.fetched_item(subject, item, missing);
+                return self.area_addr(fetched.value);
+            }
         };
-        let fetched = self.prefetched.get(&(subject, Item::Field(field))).copied();
-        match (object, fetched, field.row().recipe) {
-            (Some(task), _, Recipe::Comm) => self.member_addr(task, members::TASK_COMM),
-            (Some(memcg), ..) => {
-                let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
-                let node = self.pointer(cgroup, members::CGROUP_NODE);
-                self.pointer(node, members::NODE_NAME)
-            }
-            (None, Some(fetched), _) => {
-                if let Some(flag) = fetched.missing {
-                    let flag = self.get(flag);
-                    self.leave_if(Cond::Ne, flag, imm(0), missing);
-                }
-                self.area_addr(fetched.value)
-            }
-            // The cgroup of a process that was chosen: its node is at hand, its memcg is not.
-            (None, None, _) => match subject {
-                Subject::Home(_) => {
-                    let node = self.node(subject, missing);
-                    self.pointer(node, members::NODE_NAME)
-                }
-                _ => self.null(),
-            },
-        }
+        self.pointer(node, members::NODE_NAME)
     }
 }

@@ -6,6 +6,8 @@
 mod cond;
 mod expr;
 mod field;
+mod glob;
+mod path;
 mod place;
 mod quantifier;
 mod raw;
@@ -19,7 +21,7 @@ use std::collections::{HashMap, HashSet};
 use oomc_abi::resolve::KernelView;
 
 use super::emit::{Cell, Emit, Fetched, Walks};
-use crate::hir::{BinderId, ExprId, PickId, Policy, Selection, Subject};
+use crate::hir::{BinderId, Expr, ExprId, PickId, Policy, Selection, Subject};
 use crate::ir::{Function, Value};
 
 pub(in crate::lower) use field::Item;
@@ -128,6 +130,32 @@ impl<'a> Read<'a> {
             None => drop(self.homes.remove(&binder)),
         }
     }
+
+    /// The object that a binder stands for.
+    fn object_of(&mut self, binder: BinderId) -> Value {
+        match self.candidates.get(&binder) {
+            Some(object) => *object,
+            None => self.broken("a binder stands for nothing"),
+        }
+    }
+
+    /// An expression of the policy.
+    pub(in crate::lower) fn expression(&mut self, id: ExprId) -> Option<&'a Expr> {
+        let expr = self.policy.exprs.get(id);
+        if expr.is_none() {
+            self.broken("a policy lacks an expression of its own");
+        }
+        expr
+    }
+
+    /// The pointer of a list of one: a walk gives back as many as it was given, a function gets what it asks for.
+    pub(in crate::lower) fn only(&mut self, pointers: &[Value]) -> Value {
+        match pointers {
+            [pointer] => *pointer,
+            _ => self.broken("there is another number of pointers than one"),
+        }
+    }
+
     /// What a selection asks.
     pub(in crate::lower) fn asked_by_selection(&self, selection: &Selection) -> Vec<ExprId> {
         selection.filter.into_iter().chain(selection.keys.iter().map(|key| key.expr)).collect()

@@ -322,9 +322,7 @@ impl Read<'_> {
     pub(in crate::lower) fn subject_memcg(&mut self, subject: Subject, gone: Block) -> (Value, bool) {
         match subject {
             Subject::Anchor(Anchor::Cgroup) | Subject::Event => (self.domain, false),
-            Subject::Candidate(binder) => {
-                (self.candidates.get(&binder).copied().unwrap_or(self.domain), false)
-            }
+            Subject::Candidate(binder) => (self.object_of(binder), false),
             Subject::Anchor(anchor) => {
                 let id = self.anchor_id(anchor);
                 (self.memcg_by_id(id, gone), true)
@@ -337,7 +335,7 @@ impl Read<'_> {
             Subject::Home(binder) => match self.homes.get(&binder) {
                 Some(home) => (*home, false),
                 None => {
-                    let task = self.candidates.get(&binder).copied().unwrap_or(self.oc);
+                    let task = self.object_of(binder);
                     (self.home_of(task, gone), true)
                 }
             },
@@ -365,7 +363,7 @@ impl Read<'_> {
             })
         });
         self.call(kfuncs::CGROUP_RELEASE, &[cgroup]);
-        let memcg = found.first().copied().unwrap_or(none);
+        let memcg = self.only(&found);
         self.leave_if(Cond::Eq, memcg, imm(0), gone);
         memcg
     }
@@ -374,7 +372,7 @@ impl Read<'_> {
     pub(in crate::lower) fn picked(&mut self, pick: PickId) -> Value {
         match self.picks.get(&pick).copied() {
             Some(cell) => self.get(cell),
-            None => self.int(0),
+            None => self.broken("a pick was not chosen before it is used"),
         }
     }
 }

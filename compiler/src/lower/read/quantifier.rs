@@ -5,8 +5,8 @@
 
 use super::Read;
 use super::place::{Cut, Grain, Places};
-use crate::hir::{Quant, Quantifier, Unit};
-use crate::ir::{Block, Cond, Operand, Value};
+use crate::hir::{ExprId, Quant, Quantifier, Unit};
+use crate::ir::{Block, Cond, Type, Value};
 use crate::lower::emit::{Cell, Tasks, Walk, Walks, imm};
 
 /// What a quantifier comes to.
@@ -59,10 +59,7 @@ impl Read<'_> {
                 self.b.branch(Cond::Ne, unknown, imm(0), missing, sure);
                 self.b.switch_to(sure);
             }
-            Quant::Count | Quant::Sum => {
-                let unknown = self.get(result.unknown);
-                self.leave_if(Cond::Ne, unknown, imm(0), missing);
-            }
+            Quant::Count | Quant::Sum => self.missing_if(result.unknown, missing),
         }
         self.get(result.value)
     }
@@ -85,7 +82,7 @@ impl Read<'_> {
             Quant::Sum => {
                 let more = match quantifier.value {
                     Some(value) => self.expr(value, unsure),
-                    None => self.int(0),
+                    None => self.broken("a sum of nothing"),
                 };
                 let so_far = self.get(result.value);
                 let sum = self.add_sat(so_far, more);
@@ -110,18 +107,13 @@ impl Read<'_> {
     }
 
     /// The value of a default where the first one is missing.
-    pub(in crate::lower) fn otherwise(
-        &mut self,
-        value: crate::hir::ExprId,
-        otherwise: crate::hir::ExprId,
-        missing: Block,
-    ) -> Value {
+    pub(in crate::lower) fn otherwise(&mut self, value: ExprId, otherwise: ExprId, missing: Block) -> Value {
         // A default that is never needed may still be missing, and then nobody waits for that.
         if !self.may_be_missing(value) {
             return self.expr(value, missing);
         }
         let (absent, join) = (self.b.create_block(), self.b.create_block());
-        let result = self.b.block_param(join, crate::ir::Type::I64);
+        let result = self.b.block_param(join, Type::I64);
         let found = self.expr(value, absent);
         self.b.jump(join, &[found]);
         self.b.switch_to(absent);
@@ -134,6 +126,6 @@ impl Read<'_> {
     /// Leaves to `missing` where a flag is set.
     pub(in crate::lower) fn missing_if(&mut self, flag: Cell, missing: Block) {
         let flag = self.get(flag);
-        self.leave_if(Cond::Ne, flag, Operand::Imm(0), missing);
+        self.leave_if(Cond::Ne, flag, imm(0), missing);
     }
 }

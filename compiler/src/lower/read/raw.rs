@@ -7,43 +7,35 @@
 use oomc_abi::helpers;
 
 use super::Read;
-use super::field::Item;
+use super::field::{Item, PathEnd};
 use super::text::{NAME_SIZE, Text};
-use crate::hir::{Pattern, RawId, RawValue, Subject};
+use crate::hir::{Pattern, Raw, RawId, RawValue, Subject};
 use crate::ir::{BinOp, Block, Cond, FieldFact, InstData, Operand, Type, Value};
 use crate::lower::emit::{Cell, imm};
 
-/// Where a member is found once all pointers are followed.
-struct Place {
-    object: Value,
-    container: String,
-    path: String,
-}
-
-impl Read<'_> {
-    /// Follows the pointers on a member's path.
-    fn raw_place(&mut self, object: Value, raw: RawId, missing: Block) -> Place {
-        let policy = self.policy;
-        let Some(raw) = policy.raws.get(raw) else {
-            return Place { object, container: String::new(), path: String::new() };
-        };
-        let mut place = Place { object, container: raw.container.to_owned(), path: raw.path.clone() };
-        while let Some((step, rest)) = place.path.split_once("->") {
-            let pointee = self.view.member(&place.container, step).and_then(|member| member.pointee);
-            let next = self.pointer_at(place.object, &place.container, step);
-            self.leave_if(Cond::Eq, next, imm(0), missing);
-            place = Place { object: next, container: pointee.unwrap_or_default(), path: rest.to_owned() };
+impl<'a> Read<'a> {
+    /// A member that the policy names.
+    fn member(&mut self, raw: RawId) -> Option<&'a Raw> {
+        let member = self.policy.raws.get(raw);
+        if member.is_none() {
+            self.broken("a policy lacks a member of its own");
         }
-        place
+        member
+    }
+
+    /// Follows the pointers on a member's path.
+    fn end_of_member(&mut self, object: Value, raw: &'a Raw, missing: Block) -> PathEnd<'a> {
+        self.follow_pointers(object, raw.container, &raw.path, Some(missing))
     }
 
     /// A number, a truth value or an enum of an object.
     pub(in crate::lower) fn read_raw(&mut self, object: Value, raw: RawId, missing: Block) -> Value {
-        let place = self.raw_place(object, raw, missing);
-        match self.policy.raws.get(raw).map(|raw| &raw.value) {
-            Some(RawValue::Bits { signed, .. }) => self.bits(&place, *signed, missing),
-            Some(RawValue::Number { large: true }) => {
-                let number = self.field_at(place.object, &place.container, &place.path);
+        let Some(raw) = self.member(raw) else { return self.int(0) };
+        let end = self.end_of_member(object, raw, missing);
+        match raw.value {
+            RawValue::Bits { signed, .. } => self.bits(&end, signed, missing),
+            RawValue::Number { large: true } => {
+                let number = self.field_at(end.object, &end.container, end.path);
                 // Its highest bit is no sign.
                 let over = self.bin_imm(BinOp::Sshr, number, 63);
                 let max = self.int(i64::MAX);
@@ -51,18 +43,21 @@ impl Read<'_> {
                 let change = self.bin(BinOp::And, change, over);
                 self.bin(BinOp::Xor, number, change)
             }
-            _ => self.field_at(place.object, &place.container, &place.path),
+            RawValue::Number { large: false } | RawValue::Enum { .. } | RawValue::Bool => {
+                self.field_at(end.object, &end.container, end.path)
+            }
+            RawValue::Chars(_) | RawValue::Text => self.broken("a text is no number"),
         }
     }
 
     /// A bit-field: the number around it, shifted up and down. The target may have it elsewhere and in a wider
     /// number, so it is copied.
-    fn bits(&mut self, place: &Place, signed: bool, missing: Block) -> Value {
-        let field = self.b.field(&place.container, &place.path);
+    fn bits(&mut self, end: &PathEnd<'_>, signed: bool, missing: Block) -> Value {
+        let field = self.b.field(&end.container, end.path);
         let fact = |s: &mut Self, fact| s.b.value(InstData::FieldFact(fact, field), Type::I64);
         let cell = self.cell();
         self.put_imm(cell, 0);
-        let from = self.b.value(InstData::FieldAddr { ptr: place.object, field }, Type::Ptr);
+        let from = self.b.value(InstData::FieldAddr { ptr: end.object, field }, Type::Ptr);
         let (to, size) = (self.area_addr(cell), fact(self, FieldFact::Size));
         let result = self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from]);
         self.missing_if_negative(result, missing);
@@ -78,19 +73,24 @@ impl Read<'_> {
 
     /// Copies a text of an object.
     pub(in crate::lower) fn copy_raw(&mut self, object: Value, raw: RawId, to: Cell, missing: Block) {
-        let place = self.raw_place(object, raw, missing);
-        let result = if let Some(RawValue::Chars(len)) = self.policy.raws.get(raw).map(|raw| &raw.value) {
-            // What is behind it in the scratch value stays 0: an end, if it has none itself.
-            let size = self.int(i64::from(*len));
-            let field = self.b.field(&place.container, &place.path);
-            let from = self.b.value(InstData::FieldAddr { ptr: place.object, field }, Type::Ptr);
-            let to = self.area_addr(to);
-            self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from])
-        } else {
-            let from = self.pointer_at(place.object, &place.container, &place.path);
-            self.leave_if(Cond::Eq, from, imm(0), missing);
-            let (to, size) = (self.area_addr(to), self.int(i64::from(NAME_SIZE)));
-            self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from])
+        let Some(raw) = self.member(raw) else { return };
+        let end = self.end_of_member(object, raw, missing);
+        let result = match raw.value {
+            RawValue::Chars(len) => {
+                // What is behind it in the scratch value stays 0: an end, if it has none itself.
+                let size = self.int(i64::from(len));
+                let field = self.b.field(&end.container, end.path);
+                let from = self.b.value(InstData::FieldAddr { ptr: end.object, field }, Type::Ptr);
+                let to = self.area_addr(to);
+                self.helper(helpers::PROBE_READ_KERNEL, &[to, size, from])
+            }
+            RawValue::Text => {
+                let from = self.pointer_at(end.object, &end.container, end.path);
+                self.leave_if(Cond::Eq, from, imm(0), missing);
+                let (to, size) = (self.area_addr(to), self.int(i64::from(NAME_SIZE)));
+                self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from])
+            }
+            _ => self.broken("a number is no text"),
         };
         self.missing_if_negative(result, missing);
     }
@@ -98,26 +98,16 @@ impl Read<'_> {
     /// A text, in the scratch value.
     pub(in crate::lower) fn raw_text(&mut self, subject: Subject, raw: RawId, missing: Block) -> Text {
         let item = Item::Raw(raw);
-        let size = self.policy.raws.get(raw).and_then(|raw| text_size(&raw.value)).unwrap_or(8);
-        let object = match subject {
-            Subject::Candidate(binder) => self.candidates.get(&binder).copied(),
-            Subject::Home(binder) => self.homes.get(&binder).copied(),
-            Subject::Event => Some(self.oc),
-            Subject::Anchor(_) | Subject::Pick(_) => self.read_in_place(subject, item).then_some(self.domain),
+        let size = self.size_of_text(item);
+        let area = match self.at_hand(subject, item) {
+            Some(object) => {
+                let area = self.area(size);
+                self.copy_raw(object, raw, area, missing);
+                area
+            }
+            None => self.fetched_item(subject, item, missing).value,
         };
-        if let Some(object) = object {
-            let area = self.area(size);
-            self.copy_raw(object, raw, area, missing);
-            return Text { area, size, relative: None };
-        }
-        let fetched = match self.prefetched.get(&(subject, item)) {
-            Some(fetched) => *fetched,
-            None => self.fetch_from_home(subject, item),
-        };
-        if let Some(flag) = fetched.missing {
-            self.missing_if(flag, missing);
-        }
-        Text { area: fetched.value, size, relative: None }
+        Text { area, size, relative: None }
     }
 
     /// Whether an enum is one of the constants named. Ends the block.

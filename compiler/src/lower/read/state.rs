@@ -11,7 +11,7 @@ use oomc_abi::maps::{self, Tally};
 use super::Read;
 use crate::hir::{LabelId, Policy, StateId};
 use crate::ir::{BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Value};
-use crate::lower::emit::{Cell, EPOCH, Fetched, Order, Walks, imm};
+use crate::lower::emit::{Cell, EPOCH, Order, Walks, imm};
 
 /// Most labels on cgroups of the machine, of one policy.
 const MAX_LABELS: u32 = 65_536;
@@ -72,11 +72,12 @@ pub(in crate::lower) enum Storage {
 impl Read<'_> {
     /// A label of a referenced memcg, inherited from the nearest ancestor that has one.
     pub(in crate::lower) fn label_of(&mut self, memcg: Value, label: LabelId) -> Value {
-        let default = self.policy.labels.get(label).map_or(0, |label| label.default);
+        let (Some(map), Some(declared)) = (self.state.labels, self.policy.labels.get(label)) else {
+            return self.broken("a label was not declared");
+        };
         let (found, key) = (self.cell(), self.area(16));
-        let default = self.int(default);
+        let default = self.int(declared.default);
         self.put(found, default);
-        let Some(map) = self.state.labels else { return default };
         let number = self.int(i64::from(label.as_u32()));
         self.put(key.word(1), number);
         self.with_rcu(|s| {
@@ -103,11 +104,11 @@ impl Read<'_> {
         storage: Storage,
         missing: Block,
     ) -> Value {
-        let fetched = Fetched { value: self.cell(), missing: Some(self.cell()), relative: None };
-        self.put_imm(fetched.value, 0);
-        self.mark(fetched, true);
+        let (found, lost) = (self.cell(), self.cell());
+        self.put_imm(found, 0);
+        self.put_imm(lost, 1);
         self.with_storage(memcg, storage, |s, value, done| {
-            s.mark(fetched, false);
+            s.put_imm(lost, 0);
             if let Some(value) = value {
                 let (audit, fresh, real) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
                 let mode = s.audit();
@@ -120,24 +121,15 @@ impl Read<'_> {
                     let at = s.counter_at(state, copy);
                     s.within_window(value, at, state, done);
                     let count = s.load(Size::B8, value, (at + COUNT) * 8);
-                    s.put(fetched.value, count);
+                    s.put(found, count);
                     s.b.jump(done, &[]);
                 }
             } else {
                 s.b.jump(done, &[]);
             }
         });
-        if let Some(flag) = fetched.missing {
-            let flag = self.get(flag);
-            self.leave_if(Cond::Ne, flag, imm(0), missing);
-        }
-        self.get(fetched.value)
-    }
-
-    fn mark(&mut self, fetched: Fetched, missing: bool) {
-        if let Some(flag) = fetched.missing {
-            self.put_imm(flag, i32::from(missing));
-        }
+        self.missing_if(lost, missing);
+        self.get(found)
     }
 
     /// One more in a counter of the OOM'ing cgroup; nothing where it cannot have a counter.
@@ -196,7 +188,11 @@ impl Read<'_> {
 
     /// Leaves to `over` if the counter's window is over.
     fn within_window(&mut self, value: Value, at: i32, state: StateId, over: Block) {
-        let Some(window) = self.policy.states.get(state).and_then(|state| state.resets) else { return };
+        let Some(state) = self.policy.states.get(state) else {
+            self.broken("a counter was not declared");
+            return;
+        };
+        let Some(window) = state.resets else { return };
         let since = self.load(Size::B8, value, (at + SINCE) * 8);
         let now = self.globals.now;
         let now = self.get(now);
@@ -215,7 +211,10 @@ impl Read<'_> {
         storage: Storage,
         part: impl Fn(&mut Self, Option<Value>, Block),
     ) {
-        let Some(map) = self.state.counters else { return };
+        let Some(map) = self.state.counters else {
+            self.broken("a policy without counters asks for one");
+            return;
+        };
         let id = self.read(memcg, oomc_abi::members::MEMCG_ID);
         let gone = self.b.create_block();
         let cgroup = self.call_ptr(kfuncs::CGROUP_FROM_ID, &[id]);

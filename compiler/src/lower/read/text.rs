@@ -1,31 +1,23 @@
 //! Text: command names, cgroup names and paths, compared with literals and globs.
 //!
-//! The other side may change a name while it is read, so each is copied into the scratch value first. A path is
-//! put together there, from the root down: names and ids are collected on the way up, because a node knows its
-//! parent only. A glob is matched by one loop over both texts with two places to go back to, the last `*` and
-//! the last `**`.
+//! The other side may change a name while it is read, so each is copied into the scratch value first.
 
 use oomc_abi::consts::{NAME_MAX, TASK_COMM_LEN};
-use oomc_abi::fields::{FieldId, Recipe};
+use oomc_abi::fields::{FieldId, Recipe, SCOPES};
 use oomc_abi::{helpers, members};
 
 use super::Read;
 use super::field::Item;
 use crate::hir::automaton::{self, Automaton, Part};
-use crate::hir::glob::{self, Token};
-use crate::hir::{ExprId, ExprKind, Pattern, Policy, RawValue, Subject};
+use crate::hir::glob;
+use crate::hir::{Anchor, ExprId, ExprKind, Pattern, Policy, RawValue, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, Fetched, Walks, imm};
 
 /// Bytes kept of a cgroup's name: `NAME_MAX` and the NUL.
 pub(in crate::lower) const NAME_SIZE: u32 = NAME_MAX as u32 + 1;
 /// Bytes kept of a path; a longer one is missing. A power of two, because indices are masked.
-const PATH_SIZE: u32 = 4096;
-/// Levels of the tree that a path can have; a deeper one is missing.
-const MAX_LEVELS: i32 = 64;
-/// Rounds of one match. Texts end long before, but the verifier wants a bound.
-const MAX_ROUNDS: i32 = 1 << 16;
-
+pub(super) const PATH_SIZE: u32 = 4096;
 /// Names that are compared one by one.
 const FEW_NAMES: usize = 4;
 
@@ -91,24 +83,26 @@ impl Read<'_> {
         no: Block,
         unknown: Block,
     ) {
-        let policy = self.policy;
-        let text = match policy.exprs.get(field).map(|field| &field.kind) {
-            Some(ExprKind::Field(_, field)) if let Some(words) = field.row().recipe.words() => {
-                return self.matches_words(*field, &words, patterns, yes, no);
+        let text = match self.expression(field).map(|field| &field.kind) {
+            Some(ExprKind::Field(_, field)) if field.row().recipe.words().is_some() => {
+                return self.matches_words(*field, patterns, yes, no);
             }
             Some(ExprKind::Field(subject, field)) => self.text(*subject, *field, unknown),
             Some(ExprKind::Raw(subject, raw)) => {
-                if let Some(RawValue::Enum { tag }) = policy.raws.get(*raw).map(|raw| &raw.value) {
+                if let Some(RawValue::Enum { tag }) = self.policy.raws.get(*raw).map(|raw| &raw.value) {
                     return self.matches_constants(*subject, *raw, tag, patterns, [yes, no, unknown]);
                 }
                 self.raw_text(*subject, *raw, unknown)
             }
-            _ => return self.b.jump(unknown, &[]),
+            _ => {
+                self.broken("patterns are compared with something that is no text");
+                return self.b.jump(unknown, &[]);
+            }
         };
         let relative = |pattern: &Pattern| text.relative.is_some() && !pattern.text().starts_with('/');
         let (below, whole): (Vec<Pattern>, Vec<Pattern>) =
             patterns.iter().flat_map(glob::alternatives).partition(relative);
-        match few_names(policy, field, patterns) {
+        match few_names(self.policy, field, patterns) {
             Some(names) => self.equals_one_of(text, Some(field), &names, yes),
             None => self.matches_one_of(text, None, &whole, yes),
         }
@@ -248,43 +242,37 @@ impl Read<'_> {
     }
 
     /// A field that is one of a few words: their numbers are compared.
-    fn matches_words(&mut self, field: FieldId, words: &[&str], patterns: &[Pattern], yes: Block, no: Block) {
-        let wanted: Vec<usize> = (0..words.len())
-            .filter(|at| {
-                words.get(*at).is_some_and(|word| patterns.iter().any(|pattern| glob::matches(pattern, word)))
-            })
-            .collect();
+    fn matches_words(&mut self, field: FieldId, patterns: &[Pattern], yes: Block, no: Block) {
+        let wanted = |word: &str| patterns.iter().any(|pattern| glob::matches(pattern, word));
+        let oc = self.oc;
         match field.row().recipe {
             Recipe::Word { path, enumeration, words } => {
-                let oc = self.oc;
                 let found = self.field_at(oc, members::EVENT, path);
-                for (name, _) in wanted.iter().filter_map(|at| words.get(*at)) {
+                for (name, _) in words.iter().filter(|(_, word)| wanted(word)) {
                     let value = self.enumerator_at(enumeration, name);
                     self.leave_if(Cond::Eq, found, Operand::Value(value), yes);
                 }
                 self.b.jump(no, &[]);
             }
             // A memcg, or none: the whole machine.
-            _ => {
-                let oc = self.oc;
+            Recipe::Scope => {
                 let memcg = self.pointer(oc, members::OC_MEMCG);
-                let target = |index: usize| if wanted.contains(&index) { yes } else { no };
-                self.b.branch(Cond::Ne, memcg, imm(0), target(0), target(1));
+                let [limit, machine] = SCOPES.map(|word| if wanted(word) { yes } else { no });
+                self.b.branch(Cond::Ne, memcg, imm(0), limit, machine);
+            }
+            _ => {
+                self.broken("a field has words and no way to tell which");
+                self.b.jump(no, &[]);
             }
         }
     }
 
     /// Copies a text, if it is not in the scratch value already.
     fn text(&mut self, subject: Subject, field: FieldId, missing: Block) -> Text {
-        let recipe = field.row().recipe;
-        let size = text_size(recipe);
-        if let Subject::Anchor(_) | Subject::Pick(_) = subject
-            && !self.read_in_place(subject, Item::Field(field))
-            && let Some(fetched) = self.prefetched.get(&(subject, Item::Field(field))).copied()
-        {
-            if let Some(flag) = fetched.missing {
-                self.missing_if(flag, missing);
-            }
+        let (recipe, item) = (field.row().recipe, Item::Field(field));
+        let size = self.size_of_text(item);
+        if matches!(subject, Subject::Anchor(_) | Subject::Pick(_)) && !self.read_in_place(subject, item) {
+            let fetched = self.fetched_item(subject, item, missing);
             return Text { area: fetched.value, size, relative: fetched.relative };
         }
         let relative = (recipe == Recipe::Path).then(|| self.cell());
@@ -310,7 +298,8 @@ impl Read<'_> {
         missing: Block,
     ) {
         let recipe = field.row().recipe;
-        let text = Text { area: fetched.value, size: text_size(recipe), relative: fetched.relative };
+        let size = self.size_of_text(Item::Field(field));
+        let text = Text { area: fetched.value, size, relative: fetched.relative };
         let node = self.node_of_memcg(memcg);
         self.read_node_text(node, recipe, text, missing);
     }
@@ -318,15 +307,14 @@ impl Read<'_> {
     fn read_text(&mut self, subject: Subject, recipe: Recipe, text: Text, missing: Block) {
         if recipe == Recipe::Comm {
             let task = match subject {
-                Subject::Candidate(binder) => self.candidates.get(&binder).copied(),
-                _ => None,
+                Subject::Candidate(binder) => self.object_of(binder),
+                _ => self.broken("a cgroup has no command name"),
             };
-            let task = task.unwrap_or(self.oc);
             // The other side changes a comm under a lock that we cannot take: copy first, then compare.
             let to = self.area_addr(text.area);
             return self.copy_comm(to, task);
         }
-        let node = self.node(subject, missing);
+        let node = self.node(subject);
         self.read_node_text(node, recipe, text, missing);
     }
 
@@ -351,163 +339,44 @@ impl Read<'_> {
     }
 
     /// The cgroupfs node of a subject that is a cgroup and at hand.
-    pub(in crate::lower) fn node(&mut self, subject: Subject, missing: Block) -> Value {
+    pub(super) fn node(&mut self, subject: Subject) -> Value {
         match subject {
             // A process may be in a cgroup without the memory controller, below the one that it is charged to.
             Subject::Home(binder) => {
-                let task = self.candidates.get(&binder).copied().unwrap_or(self.oc);
+                let task = self.object_of(binder);
                 let cgroups = self.pointer(task, members::TASK_CGROUPS);
                 let cgroup = self.pointer(cgroups, members::CSS_SET_CGROUP);
                 self.pointer(cgroup, members::CGROUP_NODE)
             }
             Subject::Candidate(binder) => {
-                let memcg = self.candidates.get(&binder).copied().unwrap_or(self.domain);
+                let memcg = self.object_of(binder);
                 self.node_of_memcg(memcg)
             }
-            _ if subject == Subject::Anchor(crate::hir::Anchor::Cgroup) => {
+            Subject::Anchor(Anchor::Cgroup) => {
                 let domain = self.domain;
                 self.node_of_memcg(domain)
             }
-            _ => {
-                self.broken("a text was not read before the walk");
-                self.b.jump(missing, &[]);
-                self.null()
+            Subject::Anchor(_) | Subject::Pick(_) | Subject::Event => {
+                self.broken("a text is read of something that is no cgroup at hand")
             }
         }
     }
 
-    fn node_of_memcg(&mut self, memcg: Value) -> Value {
+    pub(super) fn node_of_memcg(&mut self, memcg: Value) -> Value {
         let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
         self.pointer(cgroup, members::CGROUP_NODE)
     }
 
-    /// Puts a path together: `/a/b`, or `/` for the root.
-    fn compose_path(&mut self, node: Value, text: Text, missing: Block) {
-        let (levels, at) = (self.cell(), self.cell());
-        let (names, ids) = (self.area(MAX_LEVELS as u32 * 8), self.area(MAX_LEVELS as u32 * 8));
-        let reached_root = self.cell();
-        self.put_imm(levels, 0);
-        self.put_imm(reached_root, 0);
-        self.walk_numbers_with(MAX_LEVELS, &[node], |s, walk| {
-            let node = walk.carried.first().copied().unwrap_or(node);
-            let (root, below) = (s.b.create_block(), s.b.create_block());
-            let parent = s.pointer(node, members::NODE_PARENT);
-            s.b.branch(Cond::Eq, parent, imm(0), root, below);
-            s.b.switch_to(root);
-            s.put_imm(reached_root, 1);
-            s.b.jump(walk.done, &[node]);
-            s.b.switch_to(below);
-            // An index comes from memory, is compared with a constant, and is used at once.
-            let over = s.b.create_block();
-            let index = s.get(levels);
-            s.leave_if(Cond::Uge, index, imm(i64::from(MAX_LEVELS)), over);
-            let offset = s.bin_imm(BinOp::Shl, index, 3);
-            let name = s.pointer(node, members::NODE_NAME);
-            let id = s.field(node, members::NODE_ID);
-            for (area, value) in [(names, name), (ids, id)] {
-                let area = s.area_addr(area);
-                let slot = s.b.value(InstData::PtrAdd(area, offset), Type::Ptr);
-                let value = Operand::Value(value);
-                s.b.effect(InstData::Store { size: Size::B8, ptr: slot, offset: 0, value });
-            }
-            s.bump(levels);
-            s.b.jump(walk.next, &[parent]);
-            s.b.switch_to(over);
-            s.b.jump(walk.done, &[node]);
-        });
-        let reached = self.get(reached_root);
-        self.leave_if(Cond::Eq, reached, imm(0), missing);
-
-        // The attached cgroup may be the root, of which every path is relative.
-        let attached = self.noted(oomc_abi::record::at::ATTACHED);
-        let relative = text.relative;
-        if let Some(relative) = relative {
-            self.put_imm(relative, -1);
-            let (is_root, below) = (self.b.create_block(), self.b.create_block());
-            self.b.branch(Cond::Eq, attached, imm(ROOT_ID), is_root, below);
-            self.b.switch_to(is_root);
-            self.put_imm(relative, 1);
-            self.b.jump(below, &[]);
-            self.b.switch_to(below);
-        }
-        self.put_imm(at, 0);
-        let slash = Operand::Imm(i32::from(b'/'));
-        let start = self.area_addr(text.area);
-        self.b.effect(InstData::Store { size: Size::B1, ptr: start, offset: 0, value: slash });
-        self.b.effect(InstData::Store { size: Size::B1, ptr: start, offset: 1, value: Operand::Imm(0) });
-        let failed = self.cell();
-        self.put_imm(failed, 0);
-        self.walk_numbers(MAX_LEVELS, |s, walk| {
-            let left = s.get(levels);
-            s.leave_if(Cond::Eq, left, imm(0), walk.done);
-            let left = s.bin_imm(BinOp::Sub, left, 1);
-            s.put(levels, left);
-            let lost = s.b.create_block();
-            let index = s.get(levels);
-            s.leave_if(Cond::Uge, index, imm(i64::from(MAX_LEVELS)), lost);
-            let offset = s.bin_imm(BinOp::Shl, index, 3);
-            let slot = |s: &mut Self, area| {
-                let area = s.area_addr(area);
-                s.b.value(InstData::PtrAdd(area, offset), Type::Ptr)
-            };
-            let name = slot(s, names);
-            let name = s.b.value(InstData::Load { size: Size::B8, ptr: name, offset: 0 }, Type::Ptr);
-            let id = slot(s, ids);
-            let id = s.load(Size::B8, id, 0);
-            // Room for the `/`, the longest name and its end.
-            let here = s.get(at);
-            let room = i64::from(PATH_SIZE - NAME_SIZE - 2);
-            s.leave_if(Cond::Ugt, here, imm(room), lost);
-            let area = s.area_addr(text.area);
-            let to = s.b.value(InstData::PtrAdd(area, here), Type::Ptr);
-            s.b.effect(InstData::Store { size: Size::B1, ptr: to, offset: 0, value: slash });
-            let here = s.get(at);
-            let here = s.bin_imm(BinOp::Add, here, 1);
-            s.put(at, here);
-            let here = s.get(at);
-            s.leave_if(Cond::Ugt, here, imm(room + 1), lost);
-            let area = s.area_addr(text.area);
-            let to = s.b.value(InstData::PtrAdd(area, here), Type::Ptr);
-            let size = s.int(i64::from(NAME_SIZE));
-            let copied = s.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, name]);
-            s.leave_if(Cond::Sle, copied, imm(0), lost);
-            let here = s.get(at);
-            let here = s.bin(BinOp::Add, here, copied);
-            // Its end is overwritten by the next `/`.
-            let here = s.bin_imm(BinOp::Sub, here, 1);
-            s.put(at, here);
-            if let Some(relative) = relative {
-                let (found, go_on) = (s.b.create_block(), s.b.create_block());
-                let attached = s.noted(oomc_abi::record::at::ATTACHED);
-                s.b.branch(Cond::Eq, id, Operand::Value(attached), found, go_on);
-                s.b.switch_to(found);
-                // Behind the `/` that follows; of the attached cgroup itself, the empty text at its end.
-                let here = s.get(at);
-                let last = s.get(levels);
-                let (own, below) = (s.b.create_block(), s.b.create_block());
-                s.b.branch(Cond::Eq, last, imm(0), own, below);
-                s.b.switch_to(own);
-                s.put(relative, here);
-                s.b.jump(go_on, &[]);
-                s.b.switch_to(below);
-                let behind = s.bin_imm(BinOp::Add, here, 1);
-                s.put(relative, behind);
-                s.b.jump(go_on, &[]);
-                s.b.switch_to(go_on);
-            }
-            s.b.jump(walk.next, &[]);
-            s.b.switch_to(lost);
-            s.put_imm(failed, 1);
-            s.b.jump(walk.done, &[]);
-        });
-        self.missing_if(failed, missing);
+    /// An address inside of scratch bytes.
+    pub(super) fn inside(&mut self, area: Cell, offset: Value) -> Value {
+        let area = self.area_addr(area);
+        self.b.value(InstData::PtrAdd(area, offset), Type::Ptr)
     }
 
     /// The address of a byte of a text; the index is masked just before.
-    fn byte(&mut self, text: Text, index: Value) -> Value {
+    pub(super) fn byte(&mut self, text: Text, index: Value) -> Value {
         let index = self.bin_imm(BinOp::And, index, text.size as i32 - 1);
-        let area = self.area_addr(text.area);
-        let at = self.b.value(InstData::PtrAdd(area, index), Type::Ptr);
+        let at = self.inside(text.area, index);
         self.load(Size::B1, at, 0)
     }
 
@@ -526,119 +395,21 @@ impl Read<'_> {
         let other = self.b.create_block();
         let start = self.get(start);
         self.leave_if(Cond::Ugt, start, imm(i64::from(text.size - longest)), other);
-        let area = self.area_addr(text.area);
-        let at = self.b.value(InstData::PtrAdd(area, start), Type::Ptr);
+        let at = self.inside(text.area, start);
         let (bytes, literal) = (self.int(i64::from(longest)), self.string(literal));
         let order = self.helper(helpers::STRNCMP, &[at, bytes, literal]);
         self.leave_if(Cond::Eq, order, imm(0), yes);
         self.b.jump(other, &[]);
         self.b.switch_to(other);
     }
-
-    /// Leaves to `yes` if the text, from its start, matches.
-    fn matches_glob(&mut self, text: Text, start: Option<Cell>, pattern: &str, yes: Block) {
-        let code = glob::encode(pattern);
-        let mask = (code.len() + 1).next_power_of_two() as i32 - 1;
-        let code = self.bytes_constant(&code, mask as u32 + 1);
-        let (at, in_pattern, found) = (self.cell(), self.cell(), self.cell());
-        // Where to go on behind the last `*` and the last `**`: in the pattern, 0 if there was none, and in the text.
-        let (star, star_text, deep, deep_text) = (self.cell(), self.cell(), self.cell(), self.cell());
-        match start {
-            Some(start) => {
-                let start = self.get(start);
-                self.put(at, start);
-            }
-            None => self.put_imm(at, 0),
-        }
-        for cell in [in_pattern, found, star, deep] {
-            self.put_imm(cell, 0);
-        }
-        self.walk_numbers(MAX_ROUNDS, |s, walk| {
-            let index = s.get(in_pattern);
-            let index = s.bin_imm(BinOp::And, index, mask);
-            let base = s.bytes_address(code);
-            let token = s.b.value(InstData::PtrAdd(base, index), Type::Ptr);
-            let token = s.load(Size::B1, token, 0);
-            let place = s.get(at);
-            let byte = s.byte(text, place);
-            let (one, any, literal) = (s.b.create_block(), s.b.create_block(), s.b.create_block());
-            let (advance, retry) = (s.b.create_block(), s.b.create_block());
-            let (single, double) = (s.b.create_block(), s.b.create_block());
-            s.leave_if(Cond::Eq, token, imm(Token::Star.code()), single);
-            s.leave_if(Cond::Eq, token, imm(Token::DoubleStar.code()), double);
-            s.b.branch(Cond::Eq, token, imm(Token::One.code()), one, literal);
-
-            s.b.switch_to(literal);
-            s.b.branch(Cond::Eq, token, Operand::Value(byte), any, retry);
-            s.b.switch_to(any);
-            // Both ended together.
-            let ended = s.b.create_block();
-            s.b.branch(Cond::Eq, byte, imm(0), ended, advance);
-            s.b.switch_to(ended);
-            s.put_imm(found, 1);
-            s.b.jump(walk.done, &[]);
-            s.b.switch_to(one);
-            s.leave_if(Cond::Eq, byte, imm(0), retry);
-            s.b.branch(Cond::Eq, byte, imm(i64::from(b'/')), retry, advance);
-            s.b.switch_to(advance);
-            s.bump(at);
-            s.bump(in_pattern);
-            s.b.jump(walk.next, &[]);
-
-            for (block, pattern_cell, text_cell) in [(single, star, star_text), (double, deep, deep_text)] {
-                s.b.switch_to(block);
-                s.bump(in_pattern);
-                let (behind, here) = (s.get(in_pattern), s.get(at));
-                s.put(pattern_cell, behind);
-                s.put(text_cell, here);
-                if pattern_cell == deep {
-                    s.put_imm(star, 0);
-                }
-                s.b.jump(walk.next, &[]);
-            }
-
-            // The last star takes one byte more.
-            s.b.switch_to(retry);
-            let (wider, deeper) = (s.b.create_block(), s.b.create_block());
-            let behind = s.get(star);
-            s.leave_if(Cond::Eq, behind, imm(0), deeper);
-            let place = s.get(star_text);
-            let byte = s.byte(text, place);
-            s.leave_if(Cond::Eq, byte, imm(0), deeper);
-            s.b.branch(Cond::Eq, byte, imm(i64::from(b'/')), deeper, wider);
-            s.b.switch_to(wider);
-            s.retry(star, star_text, in_pattern, at);
-            s.b.jump(walk.next, &[]);
-            s.b.switch_to(deeper);
-            let behind = s.get(deep);
-            s.leave_if(Cond::Eq, behind, imm(0), walk.done);
-            let place = s.get(deep_text);
-            let byte = s.byte(text, place);
-            s.leave_if(Cond::Eq, byte, imm(0), walk.done);
-            s.put_imm(star, 0);
-            s.retry(deep, deep_text, in_pattern, at);
-            s.b.jump(walk.next, &[]);
-        });
-        let found = self.get(found);
-        self.leave_if(Cond::Ne, found, imm(0), yes);
-    }
-
-    fn retry(&mut self, pattern_cell: Cell, text_cell: Cell, in_pattern: Cell, at: Cell) {
-        self.bump(text_cell);
-        let (behind, here) = (self.get(pattern_cell), self.get(text_cell));
-        self.put(in_pattern, behind);
-        self.put(at, here);
-    }
 }
 
-/// Id of the root cgroup: the inode number of the mount (`kernfs_create_root()`, fs/kernfs/dir.c, 6.12).
-const ROOT_ID: i64 = 1;
-
-/// Bytes kept of a text: a power of two.
-pub(in crate::lower) fn text_size(recipe: Recipe) -> u32 {
+/// Bytes kept of a text, a power of two; None: the field is none.
+pub(super) fn text_size(recipe: Recipe) -> Option<u32> {
     match recipe {
-        Recipe::Comm => TASK_COMM_LEN as u32,
-        Recipe::Path => PATH_SIZE,
-        _ => NAME_SIZE,
+        Recipe::Comm => Some(TASK_COMM_LEN as u32),
+        Recipe::Path => Some(PATH_SIZE),
+        Recipe::Name => Some(NAME_SIZE),
+        _ => None,
     }
 }
