@@ -26,6 +26,8 @@ pub mod format;
 
 pub mod plan;
 
+mod parallel;
+
 pub mod ir;
 pub mod lower;
 pub mod passes;

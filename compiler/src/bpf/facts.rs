@@ -3,7 +3,7 @@
 //! A large policy reads a member thousands of times, and a look-up searches the kernel's types: each is looked up
 //! once, when it is first asked for.
 
-use core::cell::OnceCell;
+use std::sync::OnceLock;
 
 use cranelift_entity::PrimaryMap;
 use oomc_abi::resolve::{BitField, KernelView, Member};
@@ -16,9 +16,9 @@ use crate::ir::{EnumRef, FieldRef, Refs};
 pub struct Facts<'a> {
     refs: &'a Refs,
     view: &'a KernelView,
-    members: PrimaryMap<FieldRef, OnceCell<Option<Member>>>,
-    bit_fields: PrimaryMap<FieldRef, OnceCell<Option<BitField>>>,
-    enumerators: PrimaryMap<EnumRef, OnceCell<Option<i64>>>,
+    members: PrimaryMap<FieldRef, OnceLock<Option<Member>>>,
+    bit_fields: PrimaryMap<FieldRef, OnceLock<Option<BitField>>>,
+    enumerators: PrimaryMap<EnumRef, OnceLock<Option<i64>>>,
 }
 
 impl<'a> Facts<'a> {
@@ -28,9 +28,9 @@ impl<'a> Facts<'a> {
         Self {
             refs,
             view,
-            members: refs.fields.keys().map(|_| OnceCell::new()).collect(),
-            bit_fields: refs.fields.keys().map(|_| OnceCell::new()).collect(),
-            enumerators: refs.enums.keys().map(|_| OnceCell::new()).collect(),
+            members: refs.fields.keys().map(|_| OnceLock::new()).collect(),
+            bit_fields: refs.fields.keys().map(|_| OnceLock::new()).collect(),
+            enumerators: refs.enums.keys().map(|_| OnceLock::new()).collect(),
         }
     }
 

@@ -41,6 +41,7 @@ pub use limits::Error;
 use regalloc::Allocator;
 
 use crate::ir;
+use crate::parallel::in_parts;
 use crate::source::Source;
 
 /// Compiles a verified module: one program per function, in their order.
@@ -52,11 +53,12 @@ pub fn compile_all(module: &ir::Module, source: &Source, view: &KernelView) -> R
     limits::check_instructions(least)?;
     let refs = module.refs();
     let facts = Facts::new(&refs, view);
-    let mut allocator = Allocator::default();
-    let mut programs = Vec::with_capacity(module.functions.len());
-    for func in &module.functions {
-        programs.push(function(func, source, &facts, &mut allocator)?);
-    }
+    let mut functions: Vec<&ir::Function> = module.functions.iter().collect();
+    let parts = in_parts(&mut functions, |part| {
+        let mut allocator = Allocator::default();
+        part.iter().map(|func| function(func, source, &facts, &mut allocator)).collect::<Result<Vec<_>, _>>()
+    });
+    let programs: Vec<Program> = parts.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
     limits::check_instructions(programs.iter().map(|program| program.code.len()).sum())?;
     match depth(module, &programs) {
         bytes if bytes > limits::STACK => Err(Error::Chain { bytes }),

@@ -18,6 +18,7 @@ pub mod drop_uncalled;
 use cranelift_entity::SecondaryMap;
 
 use crate::ir::{Block, Function, Inst, InstData, Module, Value};
+use crate::parallel::in_parts;
 
 /// A pass.
 #[derive(Clone, Copy)]
@@ -49,7 +50,7 @@ const ROUNDS: usize = 16;
 /// # Panics
 /// As [`run`].
 pub fn run_all(module: &mut Module) {
-    module.functions.iter_mut().for_each(run);
+    in_parts(&mut module.functions, |part| part.iter_mut().for_each(run));
     drop_uncalled::run(module);
 }
 
