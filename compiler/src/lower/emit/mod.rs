@@ -43,6 +43,8 @@ pub(in crate::lower) struct Emit<'a> {
     pub(in crate::lower) in_rcu: bool,
     /// In a function that may be called in an RCU section of its caller: nothing in it may sleep.
     pub(in crate::lower) under_rcu: bool,
+    /// What the verifier knows of members, as far as it was asked.
+    known: narrow::Members,
     /// What should be impossible, and was found: a bug of the compiler.
     fault: Option<&'static str>,
 }
@@ -67,6 +69,7 @@ impl<'a> Emit<'a> {
             link,
             in_rcu: false,
             under_rcu: false,
+            known: narrow::Members::default(),
             fault: None,
         }
     }

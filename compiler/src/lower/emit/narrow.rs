@@ -5,16 +5,22 @@
 //! have the member in a wider type, and one object serves both. So such a number takes a way through the scratch
 //! value, of whose contents the verifier knows nothing.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use super::Emit;
 use crate::hir::CompareOp;
-use crate::ir::{InstData, Operand, Size, Value, ValueDef};
+use crate::ir::{FieldRef, InstData, Operand, Size, Value, ValueDef};
+
+/// What is known of members, each looked up once: a policy of thousands of comparisons reads a few.
+pub(super) type Members = RefCell<HashMap<FieldRef, Option<Known>>>;
 
 /// How far a value is followed back to the loads that it is made of.
 const DEPTH: u32 = 8;
 
 /// What the verifier may know of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
+pub(super) enum Known {
     /// It lies between these two.
     Within(i64, i64),
     /// Something: it was computed from what is known.
@@ -85,14 +91,7 @@ impl Emit<'_> {
         match self.definition(value) {
             Some(InstData::Iconst(imm)) => Some(Known::Within(*imm, *imm)),
             Some(InstData::LoadField { field, .. }) => {
-                let field = self.b.func.refs.fields.get(*field)?;
-                let member = self.view.member(&field.container, &field.path)?;
-                let bits = 8 * member.size;
-                match (bits, member.signed) {
-                    (8..=32, true) => Some(Known::Within(-1 << (bits - 1), (1 << (bits - 1)) - 1)),
-                    (8..=32, false) => Some(Known::Within(0, (1 << bits) - 1)),
-                    _ => None,
-                }
+                *self.known.borrow_mut().entry(*field).or_insert_with(|| self.known_member(*field))
             }
             Some(InstData::SignExtend(Size::B8, a)) => self.known(*a, depth),
             Some(InstData::SignExtend(..)) => Some(Known::Something),
@@ -109,6 +108,18 @@ impl Emit<'_> {
             }
             Some(_) => None,
             None => self.known_param(value, depth),
+        }
+    }
+
+    /// What a member's width tells.
+    fn known_member(&self, field: FieldRef) -> Option<Known> {
+        let field = self.b.func.refs.fields.get(field)?;
+        let member = self.view.member(&field.container, &field.path)?;
+        let bits = 8 * member.size;
+        match (bits, member.signed) {
+            (8..=32, true) => Some(Known::Within(-1 << (bits - 1), (1 << (bits - 1)) - 1)),
+            (8..=32, false) => Some(Known::Within(0, (1 << bits) - 1)),
+            _ => None,
         }
     }
 
