@@ -76,6 +76,49 @@ fn bytes_and_oracle_decide_alike() {
     }
 }
 
+/// Two leaves share a process's memory, and one of them lies in a group: who is killed first decides whether the group dies
+/// too, and `all` promises no order.
+#[test]
+fn whom_one_of_all_takes_along_depends_on_the_order() {
+    use oomc_sim::machine::{Amounts, Cgroup, Process};
+    let kernel = kernel();
+    let cgroup = |name: &str, parent, serial, group| Cgroup {
+        name: name.to_owned(),
+        parent: Some(parent),
+        id: serial,
+        serial,
+        group,
+        own: Amounts { charged: 300, ..Amounts::default() },
+        ..Cgroup::default()
+    };
+    let process = |cgroup, pid, shares_with| Process {
+        cgroup,
+        pid,
+        shares_with,
+        anon: 100,
+        threads: 1,
+        start: 1,
+        ..Process::default()
+    };
+    let machine = Machine {
+        memory: 1 << 18,
+        now: 1_000_000_000,
+        cgroups: vec![
+            Cgroup { id: 1, serial: 1, ..Cgroup::default() },
+            cgroup("a", 0, 2, false),
+            cgroup("job", 0, 5, false),
+            cgroup("group", 1, 3, true),
+            cgroup("leaf", 3, 4, false),
+        ],
+        processes: vec![process(2, 15, None), process(4, 25, Some(0)), process(3, 40, None)],
+    };
+    let event = Event { cgroup: None, attached: 0, total: 1 << 18, ..Event::default() };
+    let scene = Scene { machine, event, audit: None };
+    let all = both("kill all cgroup in leaves of cgroup", &kernel).expect("it is small");
+    let decision = agree(&all, &kernel, &scene).expect("both are right");
+    assert!(decision.in_any_order);
+}
+
 /// What is compared would tell: the bytes of one policy against the meaning of another.
 #[test]
 fn a_wrong_program_is_found() {
