@@ -358,9 +358,9 @@ fn job() -> Target {
     Target::Cgroup("/job".to_owned())
 }
 
-const PINS: [&str; 13] = [
-    "config", "draft", "events", "link", "meta", "ops", "prog", "records", "rodata", "scratch", "source",
-    "stats", "units",
+const PINS: [&str; 12] = [
+    "config", "events", "link", "meta", "ops", "prog", "records", "rodata", "scratch", "source", "stats",
+    "units",
 ];
 
 /// Pins of the headline; which globals it has is the compiler's business.

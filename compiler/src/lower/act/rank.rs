@@ -348,17 +348,22 @@ impl Act<'_> {
         self.leave_if(Cond::Uge, at, imm(i64::from(capacity)), found);
         let entry = entry(self, at);
         let below = self.b.create_block();
-        for (index, number) in (0..).zip(&numbers) {
-            let other = self.load(Size::B8, entry, index * 8);
-            self.leave_if(Cond::Sgt, *number, Operand::Value(other), found);
-            self.leave_if(Cond::Slt, *number, Operand::Value(other), below);
-        }
+        self.compare(&numbers, entry, found, below);
         self.b.jump(below, &[]);
         self.b.switch_to(below);
         let next = self.bin_imm(BinOp::Add, at, 1);
         self.b.jump(head, &[next]);
         self.b.switch_to(found);
         at
+    }
+
+    /// Leaves to `above` or `below` if some numbers of the present candidate differ from those that an entry begins with.
+    pub(super) fn compare(&mut self, numbers: &[Value], entry: Value, above: Block, below: Block) {
+        for (index, number) in (0..).zip(numbers) {
+            let other = self.load(Size::B8, entry, index * 8);
+            self.leave_if(Cond::Sgt, *number, Operand::Value(other), above);
+            self.leave_if(Cond::Slt, *number, Operand::Value(other), below);
+        }
     }
 
     /// The entry at a place of the order.

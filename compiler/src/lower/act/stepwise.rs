@@ -188,11 +188,7 @@ impl Act<'_> {
         let level = self.get(descent.level);
         self.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), rest);
         let last = self.row_entry(descent, level, last);
-        for (at, number) in (0..).zip(&lead) {
-            let floor = self.load(Size::B8, last, at * 8);
-            self.leave_if(Cond::Slt, *number, Operand::Value(floor), skip);
-            self.leave_if(Cond::Sgt, *number, Operand::Value(floor), rest);
-        }
+        self.compare(&lead, last, rest, skip);
         self.b.jump(rest, &[]);
         self.b.switch_to(rest);
         self.rest(order, true, memcg);
