@@ -58,6 +58,8 @@ members! {
     CSS_CGROUP_ID = "cgroup_subsys_state", "cgroup->kn->id";
     /// The cgroup that a css belongs to (`include/linux/cgroup-defs.h`, 6.12).
     CSS_CGROUP = "cgroup_subsys_state", "cgroup";
+    /// How far from the root the cgroup of a css is.
+    CSS_LEVEL = "cgroup_subsys_state", "cgroup->level";
     /// Bits such as `CSS_ONLINE` (`include/linux/cgroup-defs.h`, 6.12).
     CSS_FLAGS = "cgroup_subsys_state", "flags";
     /// The css above; null at the root (`include/linux/cgroup-defs.h`, 6.12).

@@ -167,6 +167,7 @@ codes! {
     E0407 PICK Error "0.1" "A `pick` of something else than one cgroup."
     E0408 QUANTIFIERS Error "0.1" "A quantifier that asks nothing, or too deep."
     E0409 SCENARIO Error "0.1" "A test of something that cannot be."
+    E0410 DEFINITIONS Error "0.1" "More uses of definitions than a policy may have."
     E0501 KFUNC_MISSING Error "0.1" "The kernel lacks a function."
     E0502 FIELD_MISSING Error "0.1" "The kernel lacks a member or a statistic."
     W0503 ACTION_WITHOUT_KFUNC Warning "0.1" "The kernel lacks a function, and an alternative is there."

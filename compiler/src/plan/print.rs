@@ -115,6 +115,9 @@ pub(super) const PLACES: &[(MakePlace, &str)] = &[
 ];
 
 fn place(place: Place) -> String {
+    if let Place::Matching(pattern) = place {
+        return format!("matching:{pattern}");
+    }
     let of = place.of();
     let word = PLACES.iter().find(|(make, _)| make(of) == place).map_or("?", |(_, word)| word);
     format!("{word}:{}", subject(of))

@@ -113,6 +113,9 @@ fn read_unit(word: &str) -> Result<Unit, String> {
 
 fn place(text: &str) -> Result<Place, String> {
     let (word, of) = text.split_once(':').ok_or_else(|| format!("`{text}` is no place"))?;
+    if word == "matching" {
+        return number(of, "pattern").map(Place::Matching);
+    }
     let make = known(PLACES, word)?;
     subject(of).map(make)
 }

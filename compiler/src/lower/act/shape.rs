@@ -86,6 +86,7 @@ impl Writer<'_> {
             Place::Children(_) => "children",
             Place::Leaves(_) => "leaves",
             Place::Cgroup(_) => "only",
+            Place::Matching(pattern) => return self.word(self.policy.patterns.get(pattern)),
         };
         self.word(word);
         self.subject(place.of());
@@ -140,7 +141,10 @@ impl Writer<'_> {
                 }
                 None => self.word(patterns),
             },
+            ExprKind::HasBits(_, bits) => self.word(bits),
             ExprKind::Default(..)
+            | ExprKind::Choice(..)
+            | ExprKind::SameText(..)
             | ExprKind::Neg(_)
             | ExprKind::Not(_)
             | ExprKind::And(..)

@@ -45,7 +45,7 @@ impl Hoist<'_> {
             return;
         }
         // What stands in a quantifier is about its own elements.
-        if !matches!(expr.kind, ExprKind::Quantifier(_) | ExprKind::Matches(..)) {
+        if !matches!(expr.kind, ExprKind::Quantifier(_) | ExprKind::Matches(..) | ExprKind::SameText(..)) {
             expr.kind.operands().into_iter().for_each(|operand| self.expr(operand));
         }
     }
