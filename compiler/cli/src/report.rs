@@ -229,7 +229,7 @@ fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
 }
 
 /// To standard error. When that fails too there is nobody left to tell.
-fn complain(text: &str) {
+pub(crate) fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -179,6 +179,8 @@ codes! {
     W0605 CONSTANT_CONDITION Warning "0.1" "A condition that never changes."
     W0606 NO_RISE Warning "0.1" "A rise that is too small."
     W0607 UNUSED_CANDIDATE Warning "0.1" "A candidate's name that nothing uses."
+    W0640 NOT_IN_THE_MODEL Warning "0.1" "A member that only a running kernel knows."
+    W0641 ABOVE_LINEAR Warning "0.1" "A decision whose cost grows with products."
     E0701 PROGRAM_TOO_LARGE Error "0.1" "A policy that the kernel has no room for."
     W0702 RULES_NOT_TOLD Warning "0.1" "More rules than a record tells of."
     E0901 IR_INVALID Error "0.1" "The IR broke its own rules."

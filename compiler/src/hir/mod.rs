@@ -25,10 +25,12 @@ mod errors;
 
 pub mod automaton;
 pub mod check;
+pub mod complexity;
 pub mod consteval;
 pub mod coverage;
 pub mod glob;
 pub mod kernel;
+pub mod modelled;
 pub mod print;
 mod used;
 
