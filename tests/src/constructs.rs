@@ -18,7 +18,7 @@ const SIGNS: [&str; 17] =
 /// What [`of`] finds besides fields.
 const CONSTRUCTS: &str = "if block or kill raise wait defer notify count; place subtree, place children, place leaves, \
     place cgroup, place matching; of anchor, of candidate, of pick; param, label, counter, default, neg, arith, compare, matches, same text, \
-    has, choice, not, and, or, raw; literal, glob, wild; subject anchor, subject candidate, subject home, subject pick, subject event; \
+    has, choice, not, and, or, raw; literal, glob, wild; subject anchor, subject candidate, subject home, subject parent, subject pick, subject event; \
     any, every, count elements, sum, max, min; quantifiers 2, quantifiers 3; text, value; stepwise, all, filter, until; keys 2";
 
 /// The words and signs of a policy's text.
@@ -201,6 +201,7 @@ fn subject(subject: Subject) -> String {
         Subject::Anchor(_) => "anchor",
         Subject::Candidate(_) => "candidate",
         Subject::Home(_) => "home",
+        Subject::Parent(_) => "parent",
         Subject::Pick(_) => "pick",
         Subject::Event => "event",
     };

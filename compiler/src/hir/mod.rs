@@ -680,6 +680,9 @@ pub enum Subject {
     Candidate(BinderId),
     /// The cgroup of a candidate that is a process.
     Home(BinderId),
+    /// The parent of a candidate: of a process the one that made it, or that it was left to; of a cgroup the one above,
+    /// of the root itself.
+    Parent(BinderId),
     /// What a pick chose. Missing if it chose nothing.
     Pick(PickId),
     /// The event itself.

@@ -255,6 +255,7 @@ fn subject(subject: Subject) -> String {
         Subject::Anchor(cgroup) => anchor(cgroup).to_owned(),
         Subject::Candidate(binder) => binder.to_string(),
         Subject::Home(binder) => format!("{binder}.home"),
+        Subject::Parent(binder) => format!("{binder}.parent"),
         Subject::Pick(pick) => pick.to_string(),
         Subject::Event => "oom".to_owned(),
     }

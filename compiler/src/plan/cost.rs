@@ -44,7 +44,7 @@ pub fn expr(policy: &Policy, id: ExprId) -> Cost {
 fn subject_cost(subject: Subject) -> Cost {
     match subject {
         Subject::Candidate(_) | Subject::Event => Cost::Free,
-        Subject::Home(_) => Cost::Members,
+        Subject::Home(_) | Subject::Parent(_) => Cost::Members,
         Subject::Anchor(_) | Subject::Pick(_) => Cost::Free,
     }
 }

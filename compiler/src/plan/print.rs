@@ -130,6 +130,7 @@ fn subject(subject: Subject) -> String {
         Subject::Anchor(Anchor::Attached) => "attached".to_owned(),
         Subject::Candidate(binder) => binder.to_string(),
         Subject::Home(binder) => format!("home:{binder}"),
+        Subject::Parent(binder) => format!("parent:{binder}"),
         Subject::Pick(pick) => pick.to_string(),
         Subject::Event => "oom".to_owned(),
     }

@@ -128,6 +128,9 @@ fn subject(text: &str) -> Result<Subject, String> {
         "oom" => Subject::Event,
         other => match other.strip_prefix("home:") {
             Some(binder) => Subject::Home(number(binder, "candidate")?),
+            None if other.starts_with("parent:") => {
+                Subject::Parent(number(other.trim_start_matches("parent:"), "candidate")?)
+            }
             None if other.starts_with("pick") => Subject::Pick(number(other, "pick")?),
             None => Subject::Candidate(number(other, "candidate")?),
         },

@@ -389,10 +389,17 @@ impl Scope {
         }
         if let Some((unit, binder)) = it {
             return match (unit, rest) {
-                (Unit::Cgroup, _) => self.of_cgroup(Subject::Candidate(binder), path, rest, &head.text),
+                (Unit::Cgroup, [parent, rest @ ..]) if parent.text == "parent" && !rest.is_empty() => {
+                    self.of_cgroup(Subject::Parent(binder), path, rest, &format!("{}.parent", head.text))
+                }
+                (Unit::Process, [parent, rest @ ..]) if parent.text == "parent" && !rest.is_empty() => {
+                    let field = find(Owner::Process, path, rest, Some(&format!("{}.parent", head.text)))?;
+                    Ok(Resolved::Field(Subject::Parent(binder), field))
+                }
                 (Unit::Process, [home, rest @ ..]) if home.text == "home" && !rest.is_empty() => {
                     self.of_cgroup(Subject::Home(binder), path, rest, &format!("{}.home", head.text))
                 }
+                (Unit::Cgroup, _) => self.of_cgroup(Subject::Candidate(binder), path, rest, &head.text),
                 (Unit::Process, [name]) if self.belongs_to_cgroups(&name.text) => {
                     // The declaration is meant, whatever is wrong with its use.
                     if let Some(declared) = self.declared.get_mut(&name.text) {

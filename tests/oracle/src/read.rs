@@ -93,6 +93,8 @@ impl Oracle<'_> {
             }
             "oom_score_adj" => Some(process.adj),
             "pid" => Some(process.pid),
+            "ppid" => Some(self.machine.process(self.machine.parent(index)).pid),
+            "ns_pid" => Some(self.machine.ns_pid(index)),
             "uid" => Some(process.uid),
             "age" => Some(self.machine.now - process.start),
             "nr_threads" => Some(process.threads),

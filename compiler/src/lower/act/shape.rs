@@ -97,6 +97,7 @@ impl Writer<'_> {
         match subject {
             Subject::Candidate(binder) => self.word(("candidate", place(&self.binders, binder))),
             Subject::Home(binder) => self.word(("home", place(&self.binders, binder))),
+            Subject::Parent(binder) => self.word(("parent", place(&self.binders, binder))),
             other => self.word(other),
         }
     }

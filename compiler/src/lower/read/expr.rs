@@ -182,7 +182,10 @@ impl Read<'_> {
             ExprKind::Default(a, b) => self.may_be_missing(*a) && self.may_be_missing(*b),
             // The parent, or the cgroup of the policy, may be gone.
             ExprKind::Field(
-                Subject::Anchor(Anchor::Parent | Anchor::Attached) | Subject::Home(_) | Subject::Pick(_),
+                Subject::Anchor(Anchor::Parent | Anchor::Attached)
+                | Subject::Home(_)
+                | Subject::Parent(_)
+                | Subject::Pick(_),
                 _,
             ) => true,
             ExprKind::Field(_, field) => !field.row().missing.is_empty(),

@@ -360,6 +360,11 @@ impl Read<'_> {
         match subject {
             Subject::Anchor(Anchor::Cgroup) | Subject::Event => (self.domain, false),
             Subject::Candidate(binder) => (self.object_of(binder), false),
+            Subject::Parent(binder) => {
+                let memcg = self.object_of(binder);
+                let id = self.parent_id(memcg);
+                (self.memcg_by_id(id, gone), true)
+            }
             Subject::Anchor(anchor) => {
                 let id = self.anchor_id(anchor);
                 (self.memcg_by_id(id, gone), true)

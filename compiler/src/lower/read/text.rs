@@ -356,7 +356,7 @@ impl Read<'_> {
         let relative = (recipe == Recipe::Path).then(|| self.cell());
         let area = if recipe == Recipe::Path { self.path_area() } else { self.area(size) };
         let text = Text { area, size, relative };
-        self.read_text(subject, recipe, text, missing);
+        self.read_text(subject, field, text, missing);
         text
     }
 
@@ -386,11 +386,16 @@ impl Read<'_> {
         self.read_node_text(node, recipe, text, missing);
     }
 
-    fn read_text(&mut self, subject: Subject, recipe: Recipe, text: Text, missing: Block) {
+    fn read_text(&mut self, subject: Subject, field: FieldId, text: Text, missing: Block) {
+        let (recipe, item) = (field.row().recipe, Item::Field(field));
         if recipe == Recipe::Comm {
             let task = match subject {
-                Subject::Candidate(binder) => self.object_of(binder),
-                _ => self.broken("a cgroup has no command name"),
+                Subject::Candidate(_) | Subject::Parent(_) => self.at_hand(subject, item),
+                _ => None,
+            };
+            let task = match task {
+                Some(task) => task,
+                None => self.broken("a cgroup has no command name"),
             };
             // The other side changes a comm under a lock that we cannot take: copy first, then compare.
             let to = self.area_addr(text.area);
@@ -434,6 +439,10 @@ impl Read<'_> {
                 let memcg = self.object_of(binder);
                 self.node_of_memcg(memcg)
             }
+            Subject::Parent(binder) => {
+                let memcg = self.object_of(binder);
+                self.parent_node(memcg)
+            }
             Subject::Anchor(Anchor::Cgroup) => {
                 let domain = self.domain;
                 self.node_of_memcg(domain)
@@ -442,6 +451,23 @@ impl Read<'_> {
                 self.broken("a text is read of something that is no cgroup at hand")
             }
         }
+    }
+
+    /// The node of the cgroup above a memcg; of the root, its own.
+    fn parent_node(&mut self, memcg: Value) -> Value {
+        let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let node = self.b.block_param(join, Type::Ptr);
+        let parent = self.pointer(memcg, members::MEMCG_PARENT);
+        self.b.branch(Cond::Eq, parent, imm(0), root, below);
+        self.b.switch_to(root);
+        let own = self.node_of_memcg(memcg);
+        self.b.jump(join, &[own]);
+        self.b.switch_to(below);
+        let cgroup = self.pointer(parent, members::CSS_CGROUP);
+        let above = self.pointer(cgroup, members::CGROUP_NODE);
+        self.b.jump(join, &[above]);
+        self.b.switch_to(join);
+        node
     }
 
     pub(super) fn node_of_memcg(&mut self, memcg: Value) -> Value {
