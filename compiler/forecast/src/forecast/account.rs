@@ -102,7 +102,7 @@ fn swap_left(machine: &Machine, domain: CgroupIndex) -> i64 {
 
 /// The record with who dies and what comes free as they would be: the policy knows whom it chose, and the kernel takes
 /// others with them.
-fn as_it_would_be(record: &Record, decision: &Decision, deaths: &Deaths) -> Record {
+pub(crate) fn as_it_would_be(record: &Record, decision: &Decision, deaths: &Deaths) -> Record {
     let action = Action::from_code(record.action);
     let mut record = record.clone();
     let by_the_policy = match action {
