@@ -350,7 +350,7 @@ mod tests {
                 "    postgres (0)",
                 "    postgres (1)",
                 "    postgres (2)",
-                "    4,997 more processes, 4.8GiB together, protected",
+                "    4,997 more processes, 4.9GiB together, protected",
             ]
         );
     }
@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(cgroups(&rows).0 + cgroups(&rows).1, forecast.tree.len());
         assert_eq!(
             picture(&rows)[8..],
-            ["    5,001 more cgroups, 2.4GiB together, 5,000 protected"],
+            ["    5,001 more cgroups, 2.5GiB together, 5,000 protected"],
             "a row for one cgroup would be no shorter than the cgroup's"
         );
     }

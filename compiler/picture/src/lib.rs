@@ -115,7 +115,7 @@ mod tests {
         for class in ["oomc wide", "oomc narrow"] {
             let drawing = page.with("class", class).unwrap();
             assert!(drawing.having("data-kind").len() < 20, "{class}");
-            assert!(drawing.text().contains("4,401 more cgroups, 33.9MiB together"), "{}", drawing.text());
+            assert!(drawing.text().contains("4,401 more cgroups, 34MiB together"), "{}", drawing.text());
         }
     }
 

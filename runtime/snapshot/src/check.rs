@@ -172,7 +172,8 @@ fn lineage(snapshot: &Snapshot, places: &HashMap<i64, usize>) -> Result<(), Erro
                 return content(format!("processes[{at}].parent"), "it is a child of its own children");
             }
             chain.push(here);
-            let parent = snapshot.processes.get(here).and_then(|one| one.parent);
+            // Nobody is above init, whatever the file says of it.
+            let parent = snapshot.processes.get(here).filter(|one| one.pid != 1).and_then(|one| one.parent);
             up = parent.and_then(|parent| places.get(&parent).copied());
         }
         for here in chain {

@@ -148,18 +148,9 @@ pub fn read(
     if leads_out(&top) {
         return Err(ReadError::Outside(top));
     }
-    let mut reader = Reader {
-        roots,
-        cgroups: Vec::new(),
-        on: HashSet::new(),
-        counts: false,
-        gone: 0,
-        odd: 0,
-        outside: 0,
-        progress,
-    };
+    let mut reader =
+        Reader { roots, cgroups: Vec::new(), on: HashSet::new(), gone: 0, odd: 0, outside: 0, progress };
     reader.cgroups_of(&top)?;
-    reader.has_memory_controller(&top)?;
     let processes = reader.processes(&top)?;
     let mut remarks = Vec::new();
     if reader.gone > 0 {
@@ -209,8 +200,6 @@ struct Reader<'a> {
     cgroups: Vec<Cgroup>,
     /// Those of them in which the memory controller is on.
     on: HashSet<String>,
-    /// A cgroup has the memory controller's files.
-    counts: bool,
     /// Cgroups and processes that went away.
     gone: usize,
     /// Names that are not UTF-8.
@@ -253,25 +242,6 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Refuses what no memory controller of cgroup v2 counts: there, nobody runs out of memory but the machine.
-    fn has_memory_controller(&self, top: &str) -> Result<(), ReadError> {
-        let mount = &self.roots.cgroups;
-        let refuse = |path: &Path, why| Err(ReadError::NoMemoryController { path: path.to_owned(), why });
-        match fs::read_to_string(mount.join("cgroup.controllers")) {
-            Ok(list) if !list.split_whitespace().any(|name| name == "memory") => {
-                return refuse(mount, NO_MEMORY);
-            }
-            Ok(_) => {}
-            // The root of every cgroup v2 has this file. A copy of a tree may lack it, and shows what it is in others.
-            Err(_) if !self.counts => return refuse(mount, NO_V2),
-            Err(_) => {}
-        }
-        if top != "/" && !self.on.contains(top) {
-            return refuse(&self.place(top), SWITCHED_OFF);
-        }
-        Ok(())
-    }
-
     fn place(&self, path: &str) -> PathBuf {
         self.roots.cgroups.join(path.trim_start_matches('/'))
     }
@@ -305,7 +275,6 @@ impl Reader<'_> {
         let read = fs::read_to_string(place.join("memory.current"));
         // What may not be read is there all the same.
         let there = !matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound);
-        self.counts |= there;
         let current = read.ok().and_then(|text| text.trim().parse().ok());
         let protection = |name: &str| match file(name)?.trim() {
             "max" => Some(MOST),
@@ -374,6 +343,30 @@ impl Reader<'_> {
         }
         Ok(found)
     }
+}
+
+/// Refuses a machine whose cgroups no memory controller of v2 counts: there, nobody runs out of memory but the machine.
+///
+/// # Errors
+/// [`ReadError::NoMemoryController`].
+pub fn has_memory_controller(roots: &Roots, snapshot: &Snapshot) -> Result<(), ReadError> {
+    let (mount, top) = (&roots.cgroups, snapshot.top.as_str());
+    let refuse = |path: &Path, why| Err(ReadError::NoMemoryController { path: path.to_owned(), why });
+    let counts = || snapshot.cgroups.iter().any(|one| one.current.is_some()) || has_counting_child(mount);
+    match fs::read_to_string(mount.join("cgroup.controllers")) {
+        Ok(list) if !list.split_whitespace().any(|name| name == "memory") => return refuse(mount, NO_MEMORY),
+        // The root of every cgroup v2 has this file. A copy of a tree may lack it, and shows what it is in others.
+        Err(_) if !counts() => return refuse(mount, NO_V2),
+        Ok(_) | Err(_) => {}
+    }
+    let off = snapshot.cgroups.iter().any(|one| one.path == top && !one.controller);
+    if off { refuse(&mount.join(top.trim_start_matches('/')), SWITCHED_OFF) } else { Ok(()) }
+}
+
+/// Whether the memory controller of v2 counts in a cgroup right below the mount.
+fn has_counting_child(mount: &Path) -> bool {
+    let children = fs::read_dir(mount).into_iter().flatten().flatten();
+    children.map(|child| child.path().join("memory.current")).any(|file| file.exists())
 }
 
 /// Whether a path is another one, or below it.

@@ -96,7 +96,10 @@ pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result
     };
     let reading = oomc_snapshot::read(&roots, only.as_deref(), &mut tell);
     bar.finish_and_clear();
-    let mut reading = reading.map_err(|error| match &error {
+    let counted = reading.and_then(|reading| {
+        oomc_snapshot::has_memory_controller(&roots, &reading.snapshot).map(|()| reading)
+    });
+    let mut reading = counted.map_err(|error| match &error {
         ReadError::NoCgroup(_) | ReadError::Outside(_) => {
             Failure::refused(error.to_string()).help("`--cgroup` is a path from the cgroup2 mount")
         }
