@@ -52,7 +52,7 @@ pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
 }
 
 /// What is said of a file: of a policy, or of tests, which are read with the policy that they belong to.
-fn check(path: &Path, source: &Source, view: &KernelView) -> Result<Vec<Diagnostic>, Failure> {
+pub(crate) fn check(path: &Path, source: &Source, view: &KernelView) -> Result<Vec<Diagnostic>, Failure> {
     if path.extension().is_none_or(|extension| extension != "oomt") {
         return Ok(oomc_compiler::compile(source, view).diagnostics);
     }
