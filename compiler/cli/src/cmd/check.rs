@@ -64,7 +64,7 @@ pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
 
 /// What is said of a file: of a policy with how its work grows, or of tests, which are read with the policy that they
 /// belong to.
-fn check(
+pub(crate) fn check(
     path: &Path,
     source: &Source,
     view: &KernelView,
