@@ -34,9 +34,7 @@ pub(crate) fn run(report: &Report, args: &Plan) -> Outcome {
     let mut trial = Trial::new(&kernel, suite, inputs, attached, &settings);
     let (mut forecast, answer) = trial.ask((domain != ROOT).then_some(domain))?;
     forecast.remarks.extend(reading.remarks);
-    for line in forecast.lines(args.trace) {
-        report.line(line);
-    }
+    report.answer(forecast.lines(args.trace));
     draw(&args.pictures, &forecast)?;
     report.result("plan", Exit::Ok, told(&trial, &forecast, &answer)?);
     Ok(Exit::Ok)

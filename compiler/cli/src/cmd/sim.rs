@@ -45,9 +45,7 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
         if args.times > 1 {
             report.line(format_args!("event {number}"));
         }
-        for line in forecast.lines(args.trace) {
-            report.line(line);
-        }
+        report.answer(forecast.lines(args.trace));
         if number == 1 {
             draw(&args.pictures, &forecast)?;
         }
