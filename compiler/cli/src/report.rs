@@ -15,7 +15,7 @@ use crate::args::{Args, Format};
 use crate::draw::{draw, place, word};
 use crate::exit::{Exit, Failure};
 use crate::sarif;
-use crate::screen::{Screen, harmless};
+use crate::screen::{Screen, harmless, harmless_json};
 
 /// Version of the JSON that is printed. It grows when a field changes its meaning or goes.
 pub(crate) const SCHEMA: u32 = 1;
@@ -169,7 +169,7 @@ impl Report {
     /// The result, for programs. Does nothing for people.
     pub(crate) fn result(&self, command: &str, exit: Exit, mut result: Value) {
         if self.format == Format::Sarif {
-            return self.write(&format!("{}\n", self.sarif.borrow_mut().document()));
+            return self.write_document(&self.sarif.borrow_mut().document());
         }
         if !self.json() {
             return;
@@ -179,16 +179,16 @@ impl Report {
             fields.insert("command".to_owned(), json!(command));
             fields.insert("exit".to_owned(), json!(exit.name()));
         }
-        self.write(&format!("{result}\n"));
+        self.write_document(&result);
     }
 
     /// What ended a command.
     pub(crate) fn failure(&self, failure: &Failure) {
         match self.format {
-            Format::Json => self.write(&format!("{}\n", failure_json(self.command, failure))),
+            Format::Json => self.write_document(&failure_json(self.command, failure)),
             Format::Sarif => {
                 self.unreadable(failure);
-                self.write(&format!("{}\n", self.sarif.borrow_mut().document()));
+                self.write_document(&self.sarif.borrow_mut().document());
             }
             Format::Human | Format::Github => self.say(failure),
         }
@@ -240,6 +240,10 @@ impl Report {
             }
         }
         to_stderr(&all);
+    }
+
+    fn write_document(&self, document: &Value) {
+        self.write(&format!("{}\n", harmless_json(document)));
     }
 
     fn write(&self, text: &str) {

@@ -124,6 +124,19 @@ pub(crate) fn harmless(text: &str, lines: bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// A document in JSON whose strings cannot steer a terminal either: JSON has an escape for each such letter.
+pub(crate) fn harmless_json(document: &serde_json::Value) -> String {
+    let mut safe = String::new();
+    for letter in document.to_string().chars() {
+        if hides(letter) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
 /// Text for a terminal that knows ASCII only.
 fn in_ascii(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -148,6 +161,14 @@ mod tests {
         assert_eq!(harmless("a\u{1b}[31mb\n", true), "a\\u{1b}[31mb\n");
         assert_eq!(harmless("a\r\nb", false), "a\\u{d}\\u{a}b");
         assert_eq!(harmless("\u{202e}x\u{9b}\u{feff}", false), "\\u{202e}x\\u{9b}\\u{feff}");
+    }
+
+    #[test]
+    fn nor_does_json() {
+        let document = serde_json::json!({ "a\u{9b}": "\u{1b}\u{7f}\u{202e}é" });
+        let text = harmless_json(&document);
+        assert_eq!(text, "{\"a\\u009b\":\"\\u001b\\u007f\\u202eé\"}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("JSON"), document);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use oomc_compiler::KernelView;
 use crate::args::Args;
 use crate::exit::{Exit, Failure};
 use crate::report::{SCHEMA, failure_json, to_stderr, to_stdout};
-use crate::screen::harmless;
+use crate::screen::{harmless, harmless_json};
 
 /// The kernel whose types are carried; `compiler/abi/btf/README.md` says how they were taken.
 const KERNEL: &str = "Linux 6.12.117 with the BPF OOM series";
@@ -34,7 +34,7 @@ pub(crate) fn end(error: &clap::Error) -> Exit {
         }
         _ if wants_json(&words) => {
             let failure = failure(error);
-            to_stdout(&format!("{}\n", failure_json(command(&words), &failure)));
+            to_stdout(&format!("{}\n", harmless_json(&failure_json(command(&words), &failure))));
             Exit::Usage
         }
         _ => {
