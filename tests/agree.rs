@@ -111,6 +111,7 @@ fn whom_one_of_all_takes_along_depends_on_the_order() {
             cgroup("leaf", 3, 4, false),
         ],
         processes: vec![process(2, 15, None), process(4, 25, Some(0)), process(3, 40, None)],
+        ..Machine::default()
     };
     let event = Event { cgroup: None, attached: 0, total: 1 << 18, ..Event::default() };
     let scene = Scene { machine, event, audit: None };
@@ -132,6 +133,7 @@ fn a_wrong_program_is_found() {
         now: 1_000_000_000,
         cgroups: vec![Cgroup { id: 1, serial: 1, ..Cgroup::default() }, cgroup],
         processes: vec![process(10, 100), process(11, 200)],
+        ..Machine::default()
     };
     let event = Event { cgroup: Some(1), attached: 1, total: 1 << 18, ..Event::default() };
     let scene = Scene { machine, event, audit: None };

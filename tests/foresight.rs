@@ -299,8 +299,8 @@ fn what_is_no_snapshot_is_refused_with_the_place() {
     let whole = fs::read_to_string(folder.join("s.json")).unwrap();
     for (text, expected) in [
         (
-            whole.replace("\"schema\": 1", "\"schema\": 7"),
-            "the snapshot is of schema 7; this version of oomc reads schema 1",
+            whole.replace("\"schema\": 2", "\"schema\": 7"),
+            "the snapshot is of schema 7; this version of oomc reads schema 1 to 2",
         ),
         (
             whole.replace("\"parent\": \"/job\"", "\"parent\": \"/jo\""),

@@ -184,3 +184,44 @@ fn the_machine_that_runs_this_is_read() {
     assert_eq!(machine.cgroups.len(), snapshot.cgroups.len());
     assert_eq!(machine.processes.len(), snapshot.processes.len());
 }
+
+/// What it holds is read, and a file of schema 1, which said nothing of it, is read as one that does not know.
+#[test]
+fn swap_parents_and_pid_namespaces() {
+    let tree = Tree::new("second");
+    tree.file("proc/meminfo", "MemTotal: 8388608 kB\nSwapTotal: 1048576 kB\nSwapFree: 4096 kB\n");
+    tree.file("proc/sys/vm/swappiness", "0\n");
+    tree.process(200, "/elsewhere", "shim", 0);
+    tree.file("proc/100/stat", "100 (worker) S 200 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 250 0 0\n");
+    tree.file("proc/100/status", "Uid:\t0\t0\t0\t0\nNSpid:\t100\t40\t1\n");
+    let (exit, _, stderr) = tree.oomc(&["-o", "s.json", "--cgroup", "/job/a"]);
+    assert_eq!(exit, 0, "{stderr}");
+    let snapshot = tree.written("s.json");
+    assert_eq!((snapshot.swap, snapshot.swap_free, snapshot.no_swapping), (1 << 30, 4 << 20, true));
+    let pids: Vec<i64> = snapshot.processes.iter().map(|one| one.pid).collect();
+    assert_eq!(pids, [100, 200], "with whom it descends from, wherever that is");
+    let machine = snapshot.machine();
+    assert_eq!((machine.process(machine.parent(0)).comm.as_str(), machine.ns_pid(0)), ("shim", 1));
+    assert_eq!(machine.process(machine.parent(1)).comm, "init", "which this tree does not have");
+    assert_eq!(machine.processes[1].cgroup, 0, "its cgroup is left out: what is above has it");
+    let old = Snapshot { schema: 1, ..snapshot };
+    let machine = parse(serde_json::to_string(&old).unwrap().as_bytes()).unwrap().machine();
+    assert!(machine.unknown.swap && machine.unknown.parents);
+}
+
+#[test]
+fn where_no_memory_controller_of_v2_counts_nothing_is_read() {
+    let tree = Tree::new("v1");
+    let refused = |args: &[&str]| {
+        let (exit, _, stderr) = tree.oomc(&[&["-o", "s.json"], args].concat());
+        assert_eq!(exit, 4, "{stderr}");
+        stderr
+    };
+    assert!(refused(&["--cgroup", "/bare"]).contains("bare: the memory controller is off in this cgroup"));
+    tree.file("cgroup/cgroup.controllers", "cpu io pids\n");
+    assert!(refused(&[]).contains("this cgroup v2 has no memory controller"));
+    fs::remove_dir_all(tree.folder.join("cgroup")).unwrap();
+    tree.file("cgroup/memory/job/memory.limit_in_bytes", "1073741824\n");
+    tree.file("cgroup/memory/job/tasks", "");
+    assert!(refused(&[]).contains("this is no cgroup v2"), "{}", refused(&[]));
+}

@@ -56,6 +56,7 @@ fn machine() -> Machine {
             process("large", 3, 11, 40),
             process("small", 3, 12, 1),
         ],
+        ..Machine::default()
     }
 }
 

@@ -65,6 +65,9 @@ const HARD: &[&str] = &[
     "default", "test", "import",
 ];
 
+/// A word that begins a clause only where a name and `=` follow: elsewhere it may be a name itself.
+const NAMING: &[&str] = &["define"];
+
 /// Words that begin a clause, or an action inside of one.
 const SOFT: &[&str] =
     &["if", "kill", "raise_limit", "wait", "defer", "notify", "count", "reclaim", "on", "cooldown", "budget"];
@@ -72,12 +75,13 @@ const SOFT: &[&str] =
 /// Words that something must follow: a clause does not end here.
 const OPEN: &[&str] = &[
     "if", "then", "else", "or", "and", "not", "where", "by", "in", "of", "to", "never", "default", "reason",
-    "rule", "const", "policy", "mode", "param", "label", "state", "avoid", "prefer", "pick", "test", "until",
+    "rule", "const", "define", "policy", "mode", "param", "label", "state", "avoid", "prefer", "pick",
+    "test", "until",
 ];
 
 /// Words with which a clause can begin, for a suggestion.
 pub fn clause_words() -> impl Iterator<Item = &'static str> {
-    HARD.iter().chain(SOFT).copied()
+    HARD.iter().chain(NAMING).chain(SOFT).copied()
 }
 
 /// Splits a text.
@@ -104,6 +108,8 @@ enum Last<'a> {
 
 struct Frame {
     close: char,
+    /// A value by condition: `(if … then … else …)`.
+    chooses: bool,
     /// `if`s that each stand inside the one before.
     ifs: usize,
 }
@@ -140,7 +146,8 @@ impl<'a> Scan<'a> {
             '"' => self.string(at, rest),
             'a'..='z' | 'A'..='Z' | '_' => {
                 let length = until(|c| !c.is_ascii_alphanumeric() && c != '_');
-                self.word(at, rest.get(..length).unwrap_or(rest));
+                let (word, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
+                self.word(at, word, behind);
                 length
             }
             '0'..='9' => {
@@ -171,16 +178,11 @@ impl<'a> Scan<'a> {
         length
     }
 
-    fn word(&mut self, at: usize, word: &'a str) {
+    fn word(&mut self, at: usize, word: &'a str, behind: &str) {
         let member = self.last == Last::Sign('.');
         if !member {
-            // What begins an action cannot stand in parentheses: they were not closed.
-            if matches!(word, "then" | "else" | "if" | "kill" | "raise_limit" | "wait" | "defer") {
-                while self.frames.last().is_some_and(|frame| frame.close != '}') {
-                    self.pop();
-                }
-            }
-            if self.begins(word) {
+            self.close_parentheses(word);
+            if self.begins(word) || (NAMING.contains(&word) && names(behind)) {
                 self.begin(at, word);
             }
             // The colon was forgotten: what comes next may begin a clause again.
@@ -214,7 +216,7 @@ impl<'a> Scan<'a> {
                 self.problem(ProblemKind::Later(later), range.clone());
             }
         }
-        if matches!(self.last, Last::Word("const" | "param" | "label" | "state" | "pick"))
+        if matches!(self.last, Last::Word("const" | "define" | "param" | "label" | "state" | "pick"))
             && let Some(item) = self.items.last_mut()
             && item.declares.is_none()
         {
@@ -223,6 +225,25 @@ impl<'a> Scan<'a> {
         self.prefixes = if word == "not" { self.prefixes + 1 } else { 0 };
         self.last = Last::Word(word);
         self.depth(range);
+    }
+
+    /// What begins an action cannot stand in parentheses: they were not closed. A value by condition has the words of
+    /// `if`, but none of an action.
+    fn close_parentheses(&mut self, word: &str) {
+        if !matches!(word, "then" | "else" | "if" | "kill" | "raise_limit" | "wait" | "defer") {
+            return;
+        }
+        if word == "if"
+            && self.last == Last::Sign('(')
+            && let Some(frame) = self.frames.last_mut()
+        {
+            frame.chooses = true;
+            return;
+        }
+        let stays = |frame: &Frame| frame.close == '}' || (frame.chooses && matches!(word, "then" | "else"));
+        while self.frames.last().is_some_and(|frame| !stays(frame)) {
+            self.pop();
+        }
     }
 
     /// Whether a word begins a new item here.
@@ -321,7 +342,7 @@ impl<'a> Scan<'a> {
                     _ => '}',
                 };
                 self.outer_ifs += self.ifs;
-                self.frames.push(Frame { close, ifs: self.ifs });
+                self.frames.push(Frame { close, chooses: false, ifs: self.ifs });
                 self.ifs = 0;
                 self.last = Last::Sign(first);
                 self.depth(range);
@@ -339,6 +360,11 @@ impl<'a> Scan<'a> {
                 self.extend(at, 2);
                 self.last = Last::Sign('?');
                 2
+            }
+            '|' if !rest.starts_with("||") => {
+                self.extend(at, 1);
+                self.last = Last::Sign('|');
+                1
             }
             '.' | ',' | ':' | '=' | '<' | '>' | '+' | '*' | '/' | '%' => {
                 self.extend(at, 1);
@@ -391,6 +417,26 @@ impl<'a> Scan<'a> {
             self.problem(ProblemKind::Depth, range);
         }
     }
+}
+
+/// Whether a name and a `=` follow.
+fn names(behind: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = next_token(behind);
+    let rest = name.trim_start_matches(is_letter);
+    let assigned = next_token(rest).strip_prefix('=');
+    name.len() < behind.len()
+        && rest.len() < name.len()
+        && assigned.is_some_and(|rest| !rest.starts_with('='))
+}
+
+/// The text from its next token on.
+fn next_token(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while let Some(comment) = rest.strip_prefix('#') {
+        rest = comment.split_once('\n').map_or("", |(_, rest)| rest).trim_start();
+    }
+    rest
 }
 
 /// Length of a number with its unit: the same characters as the grammar's rule.

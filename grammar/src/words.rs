@@ -48,7 +48,7 @@ pub fn all() -> Vec<&'static str> {
 /// These rules stand together in the grammar, so that this is a comparison.
 #[must_use]
 pub fn only_leads(rule: Rule) -> bool {
-    (Rule::equals..=Rule::kw_sum).contains(&rule)
+    (Rule::equals..=Rule::kw_define).contains(&rule)
 }
 
 /// Each rule with what stands between its braces.

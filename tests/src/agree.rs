@@ -373,9 +373,9 @@ fn compare_records(found: &mut Differences, both: &Both, decision: &Decision, re
     }
 }
 
-/// A name has its place in a record, and is cut there.
+/// A name has its place in a record, and is cut there. One without a letter is told like one that is missing.
 fn cut(value: &Option<String>) -> Option<String> {
-    let text = value.as_ref()?;
+    let text = value.as_ref().filter(|text| !text.is_empty())?;
     let end = (0..NAME_BYTES).rev().find(|at| text.is_char_boundary(*at) && *at <= text.len())?;
     text.get(..end).map(str::to_owned)
 }
@@ -387,7 +387,7 @@ fn values(both: &Both, message: &Message) -> Vec<Option<String>> {
         Part::Text(_) => None,
     });
     let values = units.zip(&message.values).map(|(unit, value)| match (unit, value.number) {
-        (Measure::Text, _) => Some(value.name.clone()),
+        (Measure::Text, _) => Some(value.name.clone()).filter(|name| !name.is_empty()),
         (_, number) => number.map(|number| number.to_string()),
     });
     values.collect()

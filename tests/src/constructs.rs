@@ -17,9 +17,9 @@ const SIGNS: [&str; 17] =
 
 /// What [`of`] finds besides fields.
 const CONSTRUCTS: &str = "if block or kill raise wait defer notify count; place subtree, place children, place leaves, \
-    place cgroup; of anchor, of candidate, of pick; param, label, counter, default, neg, arith, compare, matches, not, \
-    and, or, raw; literal, glob; subject anchor, subject candidate, subject home, subject pick, subject event; \
-    any, every, count elements, sum; quantifiers 2, quantifiers 3; text, value; stepwise, all, filter, until; keys 2";
+    place cgroup, place matching; of anchor, of candidate, of pick; param, label, counter, default, neg, arith, compare, matches, same text, \
+    has, choice, not, and, or, raw; literal, glob, wild; subject anchor, subject candidate, subject home, subject parent, subject pick, subject event; \
+    any, every, count elements, sum, max, min; quantifiers 2, quantifiers 3; text, value; stepwise, all, filter, until; keys 2";
 
 /// The words and signs of a policy's text.
 #[must_use]
@@ -148,6 +148,8 @@ pub fn of(policy: &Policy) -> Vec<String> {
                     Quant::Every => "every",
                     Quant::Count => "count elements",
                     Quant::Sum => "sum",
+                    Quant::Max => "max",
+                    Quant::Min => "min",
                 };
                 let [at, of] = place(quantifier.place);
                 vec![name.to_owned(), format!("quantifiers {}", nesting(policy, id)), at, of]
@@ -160,9 +162,13 @@ pub fn of(policy: &Policy) -> Vec<String> {
                 .map(|pattern| match pattern {
                     Pattern::Literal(_) => "literal".to_owned(),
                     Pattern::Glob(_) => "glob".to_owned(),
+                    Pattern::Wild(_) => "wild".to_owned(),
                 })
                 .chain(["matches".to_owned()])
                 .collect(),
+            ExprKind::SameText(..) => vec!["same text".to_owned()],
+            ExprKind::HasBits(..) => vec!["has".to_owned()],
+            ExprKind::Choice(..) => vec!["choice".to_owned()],
             ExprKind::Not(_) => vec!["not".to_owned()],
             ExprKind::And(..) => vec!["and".to_owned()],
             ExprKind::Or(..) => vec!["or".to_owned()],
@@ -184,6 +190,7 @@ fn place(place: Place) -> [String; 2] {
         Place::Children(_) => "children",
         Place::Leaves(_) => "leaves",
         Place::Cgroup(_) => "cgroup",
+        Place::Matching(_) => "matching",
     };
     let of = subject(place.of());
     [format!("place {name}"), of.replace("subject", "of")]
@@ -194,6 +201,7 @@ fn subject(subject: Subject) -> String {
         Subject::Anchor(_) => "anchor",
         Subject::Candidate(_) => "candidate",
         Subject::Home(_) => "home",
+        Subject::Parent(_) => "parent",
         Subject::Pick(_) => "pick",
         Subject::Event => "event",
     };

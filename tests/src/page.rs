@@ -276,6 +276,7 @@ fn role(differences: &mut Differences, what: &str, row: &Element, one: &Value, v
     let word = match (flag(one, "victim"), flag(one, "protected"), place.is_some()) {
         (true, _, _) => Some(victim),
         (_, true, _) => Some("protected"),
+        (_, _, true) if one["class"] == "avoided" => Some("avoided"),
         (_, _, true) => Some("candidate"),
         _ => None,
     };
@@ -329,6 +330,7 @@ fn numbers(differences: &mut Differences, page: &Element, forecast: &Value) {
 fn role_words(one: &Value, inside: bool) -> String {
     let mut words = Vec::new();
     words.extend(one["candidate"].as_u64().map(|place| format!("candidate {place}")));
+    words.extend((one["class"] == "avoided").then(|| "avoided".to_owned()));
     if flag(one, "victim") {
         words.push(if inside { "victim inside" } else { "victim" }.to_owned());
     }

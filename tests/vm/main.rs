@@ -5,6 +5,7 @@
 //! read, so that a wrong script fails, and count as ignored.
 
 mod agreement;
+mod forecasts;
 mod large;
 mod pairs;
 mod random;
@@ -95,6 +96,12 @@ fn main() -> ExitCode {
     }
     let judge = Arc::clone(&board);
     let trial = Trial::test(pairs::NAME, move || pairs::judge(|name| judge.report(name)));
+    trials.push(trial.with_ignored_flag(tools.is_none()));
+    if selected(&arguments, forecasts::NAME) && tools.is_some() {
+        wanted.extend(forecasts::cases());
+    }
+    let judge = Arc::clone(&board);
+    let trial = Trial::test(forecasts::NAME, move || forecasts::judge(|name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
     trials.push(Trial::test(pairs::COMPARED, pairs::wrong_records_are_found));
     let boots = !arguments.list && !wanted.is_empty();

@@ -5,7 +5,7 @@
 //! the processes themselves. Sizes of a tree are 30 % apart, and a pair counts only if the oracle decides the same
 //! when each size is a little off: what the plan cannot know exactly never matters.
 
-mod plan;
+pub(crate) mod plan;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -55,12 +55,12 @@ const LEAST: [(Action, usize); 4] =
     [(Action::KillProcess, 20), (Action::KillCgroup, 15), (Action::KillAll, 1), (Action::RaiseLimit, 5)];
 
 /// A policy, a tree, and what is to happen.
-struct Pair {
-    name: String,
-    text: String,
-    plan: Plan,
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) plan: Plan,
     checked: hir::Policy,
-    object: Vec<u8>,
+    pub(crate) object: Vec<u8>,
     decision: Decision,
     /// Between which numbers each key of each candidate is, whatever the sizes are exactly.
     ranges: Vec<Vec<Range>>,
@@ -73,12 +73,13 @@ fn pairs() -> &'static [Result<Pair, String>] {
         let view = KernelView::embedded();
         let mut dice = Dice::new(number("OOMC_SEED", SEED));
         let count = number("OOMC_PAIRS", COUNT as u64) as usize;
-        (0..count).map(|at| pair(&view, at, &mut dice)).collect()
+        (0..count).map(|at| pair(&view, "p", at, &mut dice)).collect()
     })
 }
 
-fn pair(view: &KernelView, at: usize, dice: &mut Dice) -> Result<Pair, String> {
-    let name = format!("p{at:03}");
+/// The pair of this number, whose decision depends only on what is known.
+pub(crate) fn pair(view: &KernelView, prefix: &str, at: usize, dice: &mut Dice) -> Result<Pair, String> {
+    let name = format!("{prefix}{at:03}");
     for _ in 0..TRIES {
         let plan = Plan::draw(&name, dice);
         let text = policy::policy(at % policy::KINDS, &plan, dice);
@@ -315,7 +316,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// The first record that `oomc events` told.
-fn first_record(steps: &[String]) -> Option<Value> {
+pub(crate) fn first_record(steps: &[String]) -> Option<Value> {
     let lines: Vec<&str> = steps.iter().filter_map(|step| step.trim_start().strip_prefix("| ")).collect();
     let from = lines.iter().position(|line| line.starts_with('{'))?;
     let text = lines.get(from..)?.join("\n");

@@ -43,11 +43,12 @@ pub fn short(unit: Measure, value: i64) -> String {
     let (sign, size) = (sign(value), value.unsigned_abs());
     match unit {
         Measure::Bytes => {
-            let fits = |(_, scale): &&(&str, u64)| size >= *scale;
+            // What rounds up to a thousand and twenty-four of a unit is one of the next.
+            let fits = |(_, scale): &&(&str, u64)| rounded(size, *scale, 1) >= u128::from(*scale);
             let (name, scale) = BYTES.iter().find(fits).copied().unwrap_or(("B", 1));
-            format!("{sign}{}{name}", decimal(size, scale, 1))
+            format!("{sign}{}{name}", about(size, scale, 1))
         }
-        Measure::Ratio => format!("{sign}{}%", decimal(size, PERCENT, 2)),
+        Measure::Ratio => format!("{sign}{}%", about(size, PERCENT, 2)),
         Measure::Duration => format!("{sign}{}", parts(size, 2)),
         Measure::Bool | Measure::Count | Measure::Text => exact(unit, value),
     }
@@ -61,6 +62,24 @@ fn sign(value: i64) -> &'static str {
 fn whole_unit(size: u64) -> (&'static str, u64) {
     let fits = |(_, scale): &&(&str, u64)| size >= *scale && size.is_multiple_of(*scale);
     BYTES.iter().find(fits).copied().unwrap_or(("B", 1))
+}
+
+/// A number, rounded to a whole number of the last digit that is shown of it.
+fn rounded(size: u64, scale: u64, digits: usize) -> u128 {
+    let (size, scale, power) = (u128::from(size), u128::from(scale), 10_u128.pow(digits as u32));
+    let shown = (size * power + scale / 2) / scale;
+    (shown * scale).div_ceil(power)
+}
+
+/// A quotient with at most so many digits behind the point, rounded.
+fn about(size: u64, scale: u64, digits: usize) -> String {
+    let power = 10_u128.pow(digits as u32);
+    let shown = (u128::from(size) * power + u128::from(scale) / 2) / u128::from(scale);
+    let fraction = format!("{:0digits$}", shown % power);
+    match fraction.trim_end_matches('0') {
+        "" => (shown / power).to_string(),
+        fraction => format!("{}.{fraction}", shown / power),
+    }
 }
 
 /// A quotient with at most so many digits behind the point; what is beyond is cut off.
@@ -119,8 +138,13 @@ mod tests {
         let texts = [
             (Measure::Bytes, (207 << 20) + (314 << 10), "207.3MiB"),
             (Measure::Bytes, 512, "512B"),
+            (Measure::Bytes, 107_374_182, "102.4MiB"),
+            (Measure::Bytes, (8 << 30) + (790 << 20), "8.8GiB"),
+            (Measure::Bytes, (1 << 30) - 4096, "1GiB"),
+            (Measure::Bytes, (1 << 20) - 1, "1MiB"),
+            (Measure::Bytes, 1023, "1KiB"),
             (Measure::Bytes, i64::MIN, "-8388608TiB"),
-            (Measure::Ratio, 125_099, "12.5%"),
+            (Measure::Ratio, 125_099, "12.51%"),
             (Measure::Duration, 3_723_004_000_000, "1h2m"),
             (Measure::Duration, 86_400_000_000_000, "1d"),
         ];

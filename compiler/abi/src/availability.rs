@@ -68,6 +68,7 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
             members::SIGNAL_FLAGS,
             members::SIGNAL_LIVE,
         ]),
+        Recipe::NsPid => all(&[members::TASK_THREAD_PID, members::PID_LEVEL, members::PID_NUMBERS]),
         Recipe::Age => all(&[members::TASK_START]),
         Recipe::Comm => all(&[members::TASK_COMM]),
         Recipe::Name => all(&[members::MEMCG_CGROUP, members::CGROUP_NODE, members::NODE_NAME]),

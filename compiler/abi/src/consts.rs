@@ -30,3 +30,6 @@ pub const OOM_NAME_MAX: usize = 64;
 pub const TASK_COMM_LEN: usize = 16;
 /// `NAME_MAX`: the longest cgroup name.
 pub const NAME_MAX: usize = 255;
+
+/// Bytes of `struct upid`, a process's number in one PID namespace (include/linux/pid.h, 6.12): a number and a pointer.
+pub const UPID_SIZE: u32 = 16;

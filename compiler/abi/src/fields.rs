@@ -136,6 +136,8 @@ pub enum Recipe {
     Dying,
     /// Boot clock minus `start_boottime`.
     Age,
+    /// The process's number in its innermost PID namespace.
+    NsPid,
     /// `task_struct.comm`.
     Comm,
     /// The cgroup's last path component.
@@ -380,6 +382,26 @@ const OTHERS: &[Field] = &[
         recipe: Recipe::Member { path: "tgid", scale: Scale::One },
         doc: "the process id, seen from the initial PID namespace",
         source: "struct task_struct, include/linux/sched.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "ppid",
+        unit: Measure::Count,
+        base: None,
+        missing: "",
+        recipe: Recipe::Member { path: "real_parent->tgid", scale: Scale::One },
+        doc: "the process id of the process that made this one, or that it was left to: short for `parent.pid`",
+        source: "task_struct.real_parent, include/linux/sched.h",
+    },
+    Field {
+        owner: Owner::Process,
+        name: "ns_pid",
+        unit: Measure::Count,
+        base: None,
+        missing: "the process's leader was waited for",
+        recipe: Recipe::NsPid,
+        doc: "the process id, seen from its innermost PID namespace: a container's init has 1",
+        source: "pid_nr_ns(), kernel/pid.c",
     },
     Field {
         owner: Owner::Process,

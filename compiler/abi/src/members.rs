@@ -58,6 +58,8 @@ members! {
     CSS_CGROUP_ID = "cgroup_subsys_state", "cgroup->kn->id";
     /// The cgroup that a css belongs to (`include/linux/cgroup-defs.h`, 6.12).
     CSS_CGROUP = "cgroup_subsys_state", "cgroup";
+    /// How far from the root the cgroup of a css is.
+    CSS_LEVEL = "cgroup_subsys_state", "cgroup->level";
     /// Bits such as `CSS_ONLINE` (`include/linux/cgroup-defs.h`, 6.12).
     CSS_FLAGS = "cgroup_subsys_state", "flags";
     /// The css above; null at the root (`include/linux/cgroup-defs.h`, 6.12).
@@ -133,6 +135,15 @@ members! {
     /// The process id, in the initial namespace (`include/linux/sched.h`, 6.12).
     TASK_PID = "task_struct", "tgid";
     /// The number of the thread, in the initial namespace (`include/linux/sched.h`, 6.12).
+    TASK_REAL_PARENT = "task_struct", "real_parent";
+    /// The leader of a thread's process.
+    TASK_LEADER = "task_struct", "group_leader";
+    /// Its numbers in the PID namespaces; null once it was waited for (`include/linux/sched.h`, 6.12).
+    TASK_THREAD_PID = "task_struct", "thread_pid";
+    /// How many namespaces lie around the innermost one (`include/linux/pid.h`, 6.12).
+    PID_LEVEL = "pid", "level";
+    /// One number for each namespace, the outermost first.
+    PID_NUMBERS = "pid", "numbers";
     TASK_THREAD_ID = "task_struct", "pid";
 }
 

@@ -5,6 +5,7 @@
 //! says where it lies); what nobody fills is 0.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::members;
 use crate::resolve::KernelView;
@@ -20,6 +21,8 @@ pub enum Class {
     Mm,
     /// Who a process is.
     Cred,
+    /// The numbers of a thread in the pid namespaces that it is in.
+    Pid,
     /// The cgroups of a process.
     CssSet,
     /// A memory cgroup.
@@ -47,6 +50,7 @@ impl Class {
         Self::Signal,
         Self::Mm,
         Self::Cred,
+        Self::Pid,
         Self::CssSet,
         Self::Memcg,
         Self::Cgroup,
@@ -58,6 +62,13 @@ impl Class {
         Self::Link,
     ];
 
+    /// What belongs to one process each.
+    pub const OF_A_PROCESS: &[Self] =
+        &[Self::Task, Self::Signal, Self::Mm, Self::Cred, Self::Pid, Self::CssSet];
+
+    /// What belongs to one cgroup each.
+    pub const OF_A_CGROUP: &[Self] = &[Self::Memcg, Self::Cgroup, Self::Node, Self::Psi];
+
     /// The structure's tag.
     #[must_use]
     pub fn tag(self) -> &'static str {
@@ -66,6 +77,7 @@ impl Class {
             Self::Signal => "signal_struct",
             Self::Mm => members::MM,
             Self::Cred => "cred",
+            Self::Pid => "pid",
             Self::CssSet => "css_set",
             Self::Memcg => members::MEMCG,
             Self::Cgroup => "cgroup",
@@ -87,10 +99,16 @@ pub enum Holds {
     To(Class),
     /// The address of the one above of the same class, or null.
     Above,
+    /// The address of the leader of the process whose child this one is.
+    Parent,
     /// The address of a text.
     NameText,
     Pid,
     ThreadId,
+    /// How many pid namespaces lie around the one that a thread is in.
+    PidLevel,
+    /// Its number in the pid namespace of this level, the machine's own being 0: none where it is not in so many.
+    PidAt(usize),
     Comm,
     TaskFlags,
     Start,
@@ -168,6 +186,52 @@ impl Slot {
     }
 }
 
+/// The numbers of a thread, one for each pid namespace that it is in: an array without a length at the end of `pid`
+/// (`include/linux/pid.h`, 6.12).
+#[derive(Clone, Copy, Debug)]
+pub struct PidNumbers {
+    /// The array in `pid`.
+    pub path: &'static str,
+    /// The tag of an element.
+    pub element: &'static str,
+    /// The number in an element.
+    pub number: &'static str,
+}
+
+/// The row.
+pub const PID_NUMBERS: PidNumbers = PidNumbers { path: "numbers", element: "upid", number: "nr" };
+
+/// Most levels of pid namespaces, the machine's own included (`MAX_PID_NS_LEVEL`, `include/linux/pid_namespace.h`,
+/// 6.12).
+pub const PID_LEVELS: usize = 33;
+
+/// Where one of these numbers lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PidNumber {
+    /// Of which level.
+    pub level: usize,
+    /// From the start of `pid`.
+    pub offset: u32,
+    /// In bytes.
+    pub size: u32,
+}
+
+impl PidNumbers {
+    /// Where each lies in a kernel whose elements are so large; none if it lacks them.
+    #[must_use]
+    pub fn rows(&self, view: &KernelView, element: u32) -> Vec<PidNumber> {
+        let array = view.lookup(Class::Pid.tag(), self.path);
+        let number = view.lookup(self.element, self.number);
+        let (Ok(array), Ok(number)) = (array, number) else { return Vec::new() };
+        let row = |(level, times): (usize, u32)| PidNumber {
+            level,
+            offset: array.offset + times * element + number.offset,
+            size: number.size,
+        };
+        (0..PID_LEVELS).zip(0..).map(row).collect()
+    }
+}
+
 const fn slot(class: Class, path: &'static str, holds: Holds) -> Slot {
     Slot { class, path, holds, raw: false }
 }
@@ -187,6 +251,11 @@ pub static SLOTS: &[Slot] = &[
     raw(Class::Task, "group_leader", Holds::To(Class::Task)),
     slot(Class::Task, "cgroups", Holds::To(Class::CssSet)),
     slot(Class::Task, "real_cred", Holds::To(Class::Cred)),
+    raw(Class::Task, "cred", Holds::To(Class::Cred)),
+    raw(Class::Task, "real_parent", Holds::Parent),
+    raw(Class::Task, "parent", Holds::Parent),
+    raw(Class::Task, "thread_pid", Holds::To(Class::Pid)),
+    raw(Class::Pid, "level", Holds::PidLevel),
     slot(Class::Task, "start_boottime", Holds::Start),
     slot(Class::Signal, "oom_score_adj", Holds::Adj),
     slot(Class::Signal, "live.counter", Holds::LiveThreads),
@@ -245,3 +314,125 @@ pub static SLOTS: &[Slot] = &[
     slot(Class::Event, "constraint", Holds::Constraint),
     slot(Class::Link, "cgroup", Holds::To(Class::Cgroup)),
 ];
+
+/// Where a path leads in the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The structure that it ends in.
+    pub class: Class,
+    /// The rest of the path, inside of that.
+    pub inside: String,
+    /// It belongs to the object that the path begins with, not to another of its kind.
+    pub own: bool,
+    /// The model says what is there. What is behind a pointer that is always null is known, too: nothing.
+    pub filled: bool,
+}
+
+/// Why a path leads nowhere in the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// It goes through a pointer of which the model does not know where it leads.
+    Unknown {
+        /// The structure and the pointer in it.
+        pointer: String,
+    },
+    /// It leads to another object of its kind.
+    Another {
+        /// The structure and the pointer in it.
+        pointer: String,
+        /// What is there.
+        class: Class,
+    },
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { pointer } => write!(f, "the model does not know where `{pointer}` leads"),
+            Self::Another { pointer, class } => {
+                write!(f, "`{pointer}` leads to another `{}`", class.tag())
+            }
+        }
+    }
+}
+
+/// Follows a C path with its pointers, from an object of a class.
+///
+/// # Errors
+/// [`Stray::Unknown`].
+pub fn place(view: &KernelView, from: Class, path: &str) -> Result<Place, Stray> {
+    let (mut class, mut own) = (from, true);
+    // What a pointer points into may begin inside of a structure: a css is the first member of a memcg.
+    let mut prefix = "";
+    let mut parts = path.split("->").peekable();
+    while let Some(part) = parts.next() {
+        let inside = format!("{prefix}{part}");
+        let at = |slot: &&Slot| slot.class == class && slot.path_in(view).is_some_and(|path| path == inside);
+        let found = SLOTS.iter().find(at);
+        if parts.peek().is_none() {
+            let filled = found.is_some();
+            return Ok(Place { class, inside, own, filled });
+        }
+        let stray = || Stray::Unknown { pointer: format!("{}.{inside}", class.tag()) };
+        match found.map(|slot| slot.holds) {
+            Some(Holds::To(to)) => (class, prefix) = (to, ""),
+            Some(Holds::VictimMm) => (class, prefix) = (Class::Mm, ""),
+            Some(Holds::Parent) => (class, prefix, own) = (Class::Task, "", false),
+            Some(Holds::Above) if class == Class::Memcg => (prefix, own) = ("css.", false),
+            Some(Holds::Above) => (prefix, own) = ("", false),
+            Some(Holds::Nothing) => return Ok(Place { class, inside, own: false, filled: true }),
+            _ => return Err(stray()),
+        }
+    }
+    Err(Stray::Unknown { pointer: from.tag().to_owned() })
+}
+
+/// As [`place`], of what belongs to the object itself: who says something of one object says nothing of another.
+///
+/// # Errors
+/// [`Stray`].
+pub fn own_place(view: &KernelView, from: Class, path: &str) -> Result<Place, Stray> {
+    let place = place(view, from, path)?;
+    if place.own {
+        return Ok(place);
+    }
+    let pointer = path.rsplit_once("->").map_or(path, |(before, _)| before);
+    Err(Stray::Another {
+        pointer: format!("{}.{}", from.tag(), pointer.replace("->", ".")),
+        class: place.class,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_what_belongs_to_an_object_or_to_another() {
+        let view = KernelView::embedded();
+        let of = |class, path| place(&view, class, path).map(|at| (at.class, at.inside, at.own, at.filled));
+        let found = |class, inside: &str, own, filled| Ok((class, inside.to_owned(), own, filled));
+        let (task, memcg) = (Class::Task, Class::Memcg);
+        assert_eq!(of(task, "comm"), found(task, "comm", true, true));
+        assert_eq!(of(task, "group_leader->pid"), found(task, "pid", true, true));
+        assert_eq!(of(task, "cred->euid.val"), found(Class::Cred, "euid.val", true, false));
+        assert_eq!(of(task, "real_parent->real_parent->comm"), found(task, "comm", false, true));
+        assert_eq!(of(task, "real_parent->cred->uid.val"), found(Class::Cred, "uid.val", false, true));
+        assert_eq!(of(memcg, "css.parent->serial_nr"), found(memcg, "css.serial_nr", false, true));
+        assert_eq!(of(memcg, "css.cgroup->kn->parent->id"), found(Class::Node, "id", false, true));
+        assert!(matches!(of(task, "mm->owner->pid"), Err(Stray::Unknown { .. })));
+        let another = own_place(&view, task, "real_parent->signal->oom_score_adj").expect_err("another");
+        assert_eq!(another.to_string(), "`task_struct.real_parent.signal` leads to another `signal_struct`");
+    }
+
+    #[test]
+    fn numbers_in_pid_namespaces_lie_behind_the_structure() {
+        let rows = PID_NUMBERS.rows(&KernelView::embedded(), 16);
+        assert_eq!(rows.len(), PID_LEVELS);
+        let offsets: Vec<u32> = rows.iter().map(|row| row.offset).collect();
+        assert!(
+            offsets.iter().zip(offsets.iter().skip(1)).all(|(one, next)| next - one == 16),
+            "{offsets:?}"
+        );
+    }
+}

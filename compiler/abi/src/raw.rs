@@ -22,6 +22,8 @@ pub enum Value {
     Number {
         /// It can be larger than a signed number of 64 bits.
         large: bool,
+        /// It can be below 0.
+        signed: bool,
     },
     /// A truth value.
     Bool,
@@ -118,7 +120,7 @@ fn value(btf: &Btf, member: &Member) -> Option<Value> {
     match ty.kind {
         Kind::Int { encoding, size, .. } if matches!(size, 1 | 2 | 4 | 8) => {
             Some(match encoding & INT_BOOL {
-                0 => Value::Number { large: size == 8 && !member.signed },
+                0 => Value::Number { large: size == 8 && !member.signed, signed: member.signed },
                 _ => Value::Bool,
             })
         }
@@ -159,7 +161,7 @@ mod tests {
     #[test]
     fn values_of_every_kind() {
         let found = |container, path| of(container, path).map(|raw| (raw.path, raw.value));
-        let number = |large| Value::Number { large };
+        let number = |large| Value::Number { large, signed: !large };
         let path = |text: &str, value| Ok((text.to_owned(), value));
         assert_eq!(found("task_struct", "signal.nr_threads"), path("signal->nr_threads", number(false)));
         assert_eq!(found("mem_cgroup", "css.serial_nr"), path("css.serial_nr", number(true)));

@@ -172,6 +172,18 @@ pub const EXTRAS: &[Extra] = &[
         doc: "The process whose memory it has, too: `\"/job#100\"`.",
     },
     Extra {
+        owner: Owner::Process,
+        name: "parent",
+        unit: Measure::Text,
+        doc: "The process whose child it is: `\"/job#100\"`. Without it: pid 1, which is called `init`.",
+    },
+    Extra {
+        owner: Owner::Process,
+        name: "ns_pid",
+        unit: Measure::Count,
+        doc: "Its number in the pid namespace that it is in: 1 is a container's init.",
+    },
+    Extra {
         owner: Owner::Event,
         name: "trigger",
         unit: Measure::Text,
@@ -196,6 +208,15 @@ const FOLLOW: &[(Owner, &str, &str)] = &[
     ),
     (Owner::Event, "scope", "it follows from `on oom in` or `on system oom`"),
 ];
+
+/// What a test gives by the name of a process.
+const NAMES_A_PROCESS: &[&str] = &["trigger", "shares_memory_with", "parent"];
+
+/// Whether the value of a property is the name of a process.
+#[must_use]
+pub fn names_a_process(name: &str) -> bool {
+    NAMES_A_PROCESS.contains(&name)
+}
 
 /// Why a field cannot be given; none if it can.
 #[must_use]

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oomc_compiler::diag::Diagnostic;
+use oomc_compiler::diag::{Code, Diagnostic, codes};
 use oomc_compiler::{Checked, KernelView, Parsed, Source};
 use oomc_forecast::Suite;
 use oomc_sim::Kernel;
@@ -61,7 +61,7 @@ pub(crate) fn compile<'k>(
     view: &'k KernelView,
 ) -> Result<Ready<'k>, Unready> {
     let source = text(report, path, bytes)?;
-    compiled(report, Parsed::new(source).check(view))
+    compiled(report, Parsed::new(source).check(view), &[])
 }
 
 /// Reads a policy, with its tests if they are wanted, and makes it ready to be simulated.
@@ -102,15 +102,16 @@ fn checked<'k>(report: &Report, checked: Checked<'k>) -> Result<Ready<'k>, Unrea
         }
         diagnostics = of_tests.diagnostics;
     }
-    compiled(report, checked).map_err(|unready| {
+    compiled(report, checked, &[codes::NEVER_IS_OURS]).map_err(|unready| {
         diagnostics.extend(unready.diagnostics);
         Unready { diagnostics, ..unready }
     })
 }
 
-/// Compiles a policy, and tells what is to be said of it.
-fn compiled<'k>(report: &Report, checked: Checked<'k>) -> Result<Ready<'k>, Unready> {
-    let compiled = checked.compile();
+/// Compiles a policy, and tells what is to be said of it; some codes only `check` and `load` tell.
+fn compiled<'k>(report: &Report, checked: Checked<'k>, untold: &[Code]) -> Result<Ready<'k>, Unready> {
+    let mut compiled = checked.compile();
+    compiled.diagnostics.retain(|one| !untold.contains(&one.code));
     let told = unready(report, checked.source(), &compiled.diagnostics);
     match compiled.object {
         Some(object) => Ok(Ready { checked, object, diagnostics: told.diagnostics }),

@@ -110,9 +110,20 @@ impl<'a> Told<'a> {
 #[must_use]
 pub fn told_of_kernel(decision: &Decision) -> Option<String> {
     let who = |at| Entity::process(&decision.before, at).text();
+    if kernels_choice_is_unknown(decision) {
+        let text = "whom the kernel's own killer would take is not known: the snapshot does not say how much swap the \
+                    machine has";
+        return Some(text.to_owned());
+    }
     Some(match decision.kernel.as_ref()? {
         KernelsOwn::Killed(at) => format!("the kernel's own killer would take {}", who(*at)),
         KernelsOwn::Waits(at) => format!("the kernel would wait for {}", who(*at)),
         KernelsOwn::Nobody => "the kernel's own killer would find nobody".to_owned(),
     })
+}
+
+/// The kernel's own killer would have chosen by scores that nobody can know.
+#[must_use]
+pub(crate) fn kernels_choice_is_unknown(decision: &Decision) -> bool {
+    matches!(decision.kernel, Some(KernelsOwn::Killed(_))) && decision.before.scores_are_unknown()
 }

@@ -17,8 +17,10 @@ pub mod decision;
 pub mod inputs;
 pub mod suite;
 
+pub mod asked;
 pub mod event;
 pub mod trial;
+mod unknown;
 
 pub mod forecast;
 

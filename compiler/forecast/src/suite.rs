@@ -6,9 +6,10 @@ use oomc_abi::scenario::Test;
 use oomc_compiler::trace::Point;
 use oomc_compiler::{Checked, KernelView, Source};
 use oomc_object::Object;
+use oomc_sim::machine::Machine;
 use oomc_sim::{Kernel, Policy};
 
-use crate::Error;
+use crate::{Error, unknown};
 
 /// A policy and its tests.
 #[derive(Debug)]
@@ -66,6 +67,19 @@ impl<'k> Suite<'k> {
     #[must_use]
     pub fn source(&self) -> &Source {
         self.checked.source()
+    }
+
+    /// What it means; none if it has an error.
+    #[must_use]
+    pub fn meaning(&self) -> Option<&oomc_compiler::hir::Policy> {
+        self.checked.policy()
+    }
+
+    /// What of all that decisions have read nobody knows, each once, in words.
+    #[must_use]
+    pub(crate) fn unknown(&self, machine: &Machine, read: &[unknown::Place]) -> Vec<String> {
+        let meaning = self.meaning();
+        meaning.map_or_else(Vec::new, |policy| unknown::in_words(policy, self.checked.view(), machine, read))
     }
 
     /// The same policy with marks in it.

@@ -15,7 +15,7 @@ use oomc_sim::scenario::{self, Decision, Mistake, Order, Played};
 use crate::coverage::{self, Coverage};
 use crate::decision::{Told, told_of_kernel};
 use crate::suite::TestOf;
-use crate::{Suite, Traced};
+use crate::{Suite, Traced, unknown};
 
 /// A test that ran.
 #[derive(Debug)]
@@ -143,6 +143,11 @@ fn run_one(
     let began = Instant::now();
     let mut result = scenario::play(kernel, &suite.policy, &test.test, order);
     let time = began.elapsed();
+    if let Ok(played) = &result
+        && let Some(mistake) = not_known(kernel, suite, played)
+    {
+        return Ran { at, result: Err(mistake), time, passed: BTreeSet::new() };
+    }
     let mut passed = BTreeSet::new();
     if let (Ok(played), Some(traced)) = (&result, traced) {
         match scenario::play(kernel, &traced.policy, &test.test, order) {
@@ -154,6 +159,18 @@ fn run_one(
         }
     }
     Ran { at, result, time, passed }
+}
+
+/// A test of a decision that depends on what the test does not say, and nothing else does.
+fn not_known(kernel: &Kernel, suite: &Suite<'_>, played: &Played) -> Option<Mistake> {
+    played.decisions.iter().find_map(|decision| {
+        // Of a field, a test that does not give it means 0.
+        let is_field = |place: &(&'static str, u64)| unknown::is_field(kernel.view(), *place);
+        let read: Vec<_> = decision.unknown.iter().copied().filter(|place| !is_field(place)).collect();
+        let names = suite.unknown(&decision.before, &read);
+        let text = format!("not known: the policy asks for {}; no test gave it", names.join(", "));
+        (!names.is_empty()).then_some(Mistake { line: decision.line, text })
+    })
 }
 
 /// What the tests of each policy reach together.

@@ -93,7 +93,8 @@ impl<'k> Trial<'k> {
             }
             None => Vec::new(),
         };
-        let mut forecast = account::of(&self.suite.policy, &answer, protections);
+        let unknown = self.suite.unknown(machine, &answer.decision.unknown);
+        let mut forecast = account::of(&self.suite.policy, &answer, protections, unknown);
         if self.traced.is_none() {
             let text = "the policy is too large to tell whom its clauses protect";
             forecast.remarks.push(text.to_owned());

@@ -8,7 +8,9 @@ use crate::layout::{NARROW, WIDE};
 use crate::markup::Markup;
 use crate::words::{Role, count, percent, process, shortage, size, who};
 use crate::{svg, tree};
-use oomc_forecast::forecast::{AUDIT, Candidate, Ended, Entity, Forecast, KeyValue, Kind, Node, Protection};
+use oomc_forecast::forecast::{
+    AUDIT, Candidate, Ended, Entity, Forecast, KeyValue, Kind, Node, Protection, Then,
+};
 
 /// Objects of a list that are shown; more can be unfolded.
 const SHOWN: usize = 12;
@@ -25,6 +27,7 @@ pub(crate) fn page(forecast: &Forecast) -> String {
     tree(&mut out, forecast);
     candidates(&mut out, forecast);
     dies(&mut out, forecast);
+    then(&mut out, forecast);
     protections(&mut out, forecast);
     rules(&mut out, forecast);
     remarks(&mut out, forecast);
@@ -129,6 +132,9 @@ fn title(out: &mut Markup, forecast: &Forecast) {
     out.say(" would do");
     out.close();
     out.leaf("p", &[("class", &"summary"), ("data-fact", &"summary")], summary);
+    if let Some(why) = &forecast.nobody_asks {
+        out.leaf("p", &[("class", &"summary"), ("data-fact", &"nobody-asks")], why);
+    }
     out.open("dl", &[]);
     fact(out, "Memory runs out in", |out| {
         if *system {
@@ -297,7 +303,7 @@ fn candidates(out: &mut Markup, forecast: &Forecast) {
 }
 
 fn candidate(out: &mut Markup, candidate: &Candidate, keys: &[&str], victim: bool) {
-    let Candidate { place, entity: who, class, keys: values, processes } = candidate;
+    let Candidate { place, entity: who, class, keys: values, processes, tie, .. } = candidate;
     out.line();
     let row = if victim { "chosen" } else { "other" };
     out.open("tr", &[("role", &"row"), ("class", &row), ("data-candidate", place)]);
@@ -312,6 +318,9 @@ fn candidate(out: &mut Markup, candidate: &Candidate, keys: &[&str], victim: boo
         out.close();
     }
     out.close();
+    if let Some(tie) = tie {
+        out.leaf("small", &[("class", &"quiet"), ("data-tie", place)], format_args!(" {tie}"));
+    }
     for key in keys {
         let value = values.iter().find(|value| value.key == *key);
         out.open("td", &[("role", &"cell"), ("class", &"number")]);
@@ -346,6 +355,30 @@ fn dies(out: &mut Markup, forecast: &Forecast) {
     out.close();
 }
 
+/// What the next events would bring.
+fn then(out: &mut Markup, forecast: &Forecast) {
+    if forecast.then.is_empty() {
+        return;
+    }
+    begin(out, "then", "When memory runs out again");
+    out.open("ol", &[("class", &"rules"), ("role", &"list"), ("start", &2)]);
+    for Then { event, summary, rule, dies } in &forecast.then {
+        out.line();
+        out.open("li", &[("data-event", event)]);
+        out.leaf("span", &[("data-says", &"summary")], summary);
+        if let Some(rule) = rule {
+            out.say(", by the rule ");
+            out.leaf("bdi", &[("class", &"name")], rule);
+        }
+        if !dies.is_empty() {
+            objects(out, "data-dies-then", dies);
+        }
+        out.close();
+    }
+    out.close();
+    out.close();
+}
+
 fn protections(out: &mut Markup, forecast: &Forecast) {
     begin(out, "protected", "Protected");
     if forecast.protections.is_empty() {
@@ -362,7 +395,7 @@ fn protections(out: &mut Markup, forecast: &Forecast) {
 }
 
 fn clause(out: &mut Markup, protection: &Protection) {
-    let Protection { clause, line, objects: protected } = protection;
+    let Protection { clause, line, objects: protected, .. } = protection;
     out.line();
     out.open("li", &[("data-clause", clause)]);
     out.leaf("code", &[("data-says", &"clause")], clause);
@@ -370,7 +403,7 @@ fn clause(out: &mut Markup, protection: &Protection) {
     out.say(" ");
     out.leaf("span", &[("class", &"quiet"), ("data-says", &"line")], line);
     if protected.is_empty() {
-        out.leaf("p", &[("class", &"quiet")], "protects nobody here");
+        out.leaf("p", &[("class", &"quiet")], protection.nobody());
     } else {
         objects(out, "data-protected", protected);
     }

@@ -1,6 +1,8 @@
 //! Forecasts to draw in tests.
 
-use oomc_forecast::forecast::{Candidate, Ended, Entity, Forecast, KeyValue, Kind, Marked, Node, Protection};
+use oomc_forecast::forecast::{
+    Asked, Candidate, Ended, Entity, Forecast, KeyValue, Kind, Marked, Node, Protection,
+};
 
 const MIB: i64 = 1 << 20;
 
@@ -14,6 +16,7 @@ fn node(path: &str, depth: usize, usage: i64, own_limit: Option<i64>, limit: i64
         limit: limit * MIB,
         processes: 1,
         candidate: None,
+        class: None,
         victim: false,
         protected: false,
         marked: Vec::new(),
@@ -22,7 +25,8 @@ fn node(path: &str, depth: usize, usage: i64, own_limit: Option<i64>, limit: i64
 
 fn process(pid: i64, name: &str, footprint: i64) -> Marked {
     let name = name.to_owned();
-    Marked { pid, name, footprint: footprint * MIB, candidate: None, victim: false, protected: false }
+    let footprint = footprint * MIB;
+    Marked { pid, name, footprint, candidate: None, class: None, victim: false, protected: false }
 }
 
 fn process_in(pid: i64, name: &str, cgroup: &str) -> Entity {
@@ -39,7 +43,7 @@ fn candidate(place: u32, entity: Entity, mib: i64, age: Option<i64>) -> Candidat
             age.map_or("missing".to_owned(), |age| format!("{age}s")),
         ),
     ];
-    Candidate { place, entity, class: "normal", keys, processes: 1 }
+    Candidate { place, entity, class: "normal", keys, processes: 1, frees: mib << 20, tie: None }
 }
 
 /// A cgroup of 200MiB in which a process of 96MiB would die, and a database is protected.
@@ -59,7 +63,7 @@ pub(crate) fn small() -> Forecast {
     tree[3].marked = vec![
         Marked { candidate: Some(1), victim: true, ..process(812, "worker", 96) },
         Marked { candidate: Some(2), ..process(813, "worker", 18) },
-        Marked { candidate: Some(3), ..process(801, "sh", 1) },
+        Marked { candidate: Some(3), class: Some("avoided"), ..process(801, "sh", 1) },
     ];
     Forecast {
         policy: "job".to_owned(),
@@ -68,27 +72,37 @@ pub(crate) fn small() -> Forecast {
         domain: "/job".to_owned(),
         system: false,
         summary: "kills worker (812), about 96MiB, by rule \"largest\"".to_owned(),
+        nobody_asks: None,
         rule: Some("largest".to_owned()),
         victim: Some(process_in(812, "worker", api)),
         by_the_kernel: false,
         dies: vec![process_in(812, "worker", api)],
+        frees: 96 << 20,
+        unknown: Vec::new(),
         candidates: vec![
             candidate(1, process_in(812, "worker", api), 96, Some(5400)),
             candidate(2, process_in(813, "worker", api), 18, Some(62)),
-            candidate(3, process_in(801, "sh", api), 1, None),
+            Candidate { class: "avoided", ..candidate(3, process_in(801, "sh", api), 1, None) },
         ],
         protections: vec![
             Protection {
                 clause: "never process where comm == \"postgres\"".to_owned(),
                 line: Some(4),
                 objects: vec![process_in(700, "postgres", "/job/db")],
+                asked: Asked::Everybody,
             },
             Protection {
                 clause: "never cgroup where name == \"db\"".to_owned(),
                 line: Some(5),
                 objects: vec![Entity { kind: Kind::Cgroup, ..process_in(4711, "db", "/job/db") }],
+                asked: Asked::Everybody,
             },
-            Protection { clause: "oom_score_adj -1000".to_owned(), line: None, objects: Vec::new() },
+            Protection {
+                clause: "oom_score_adj -1000".to_owned(),
+                line: None,
+                objects: Vec::new(),
+                asked: Asked::Everybody,
+            },
         ],
         rules: vec![
             Ended { rule: "grow".to_owned(), end: "its condition was not true".to_owned() },
@@ -96,6 +110,7 @@ pub(crate) fn small() -> Forecast {
         ],
         remarks: vec!["the age of sh (801) is not in the snapshot".to_owned()],
         tree,
+        then: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::markup::{Attribute, Markup};
 use crate::symbols::{cross, label, legend_height, rank, shield};
 use crate::tree::{draw, frame};
 use crate::words::{count, cut, shortage, who, wrap};
-use oomc_forecast::forecast::{AUDIT, Candidate, Forecast, Kind, Protection};
+use oomc_forecast::forecast::{AUDIT, Candidate, Forecast, Kind, Protection, Then};
 
 /// Fonts that a machine has; names are in one of fixed width, so that their length is known.
 pub(crate) const FONTS: &str = ".oomc{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",\"DejaVu Sans\",sans-serif;\
@@ -28,6 +28,7 @@ pub(crate) fn document(forecast: &Forecast) -> String {
     y += layout.height + legend_height(&WIDE);
     y = candidates(&mut body, forecast, y);
     y = protections(&mut body, forecast, y);
+    y = then(&mut body, forecast, y);
     let body = body.finish();
 
     let mut out = Markup::default();
@@ -48,7 +49,8 @@ fn head(out: &mut Markup, forecast: &Forecast) -> i64 {
     let title = format!("What {} would do", forecast.policy);
     out.leaf("text", &[("class", &"title ink"), ("x", &16), ("y", &40)], cut(&title, 66));
     let mut y = 66;
-    for line in wrap(&forecast.summary, 110) {
+    let summary = [Some(&forecast.summary), forecast.nobody_asks.as_ref()];
+    for line in summary.into_iter().flatten().flat_map(|text| wrap(text, 110)) {
         out.leaf("text", &[("class", &"lead ink"), ("x", &16), ("y", &y)], line);
         y += 21;
     }
@@ -91,6 +93,7 @@ fn candidates(out: &mut Markup, forecast: &Forecast, y: i64) -> i64 {
         }
         facts.extend((*class != "normal").then(|| (*class).to_owned()));
         facts.push(count(*processes, "process", "processes"));
+        facts.extend(candidate.tie.clone());
         label(out, 336, &line, "ink", &cut(&facts.join(", "), 50));
         if entity.kind == Kind::Process {
             label(out, 752, &line, "name quiet", &cut(&entity.cgroup, 29));
@@ -105,7 +108,8 @@ fn protections(out: &mut Markup, forecast: &Forecast, y: i64) -> i64 {
         return y;
     }
     let mut y = section(out, y, "Protected");
-    for Protection { clause, line, objects } in &forecast.protections {
+    for protection in &forecast.protections {
+        let Protection { clause, line, objects, .. } = protection;
         let room = Area { x: 16, y, width: 0, height: 20 };
         if !objects.is_empty() {
             shield(out, 25, room.middle());
@@ -116,7 +120,7 @@ fn protections(out: &mut Markup, forecast: &Forecast, y: i64) -> i64 {
         let names: Vec<String> = objects.iter().take(5).map(who).collect();
         let more = objects.len().saturating_sub(names.len());
         let names = match (names.is_empty(), more) {
-            (true, _) => "nobody here".to_owned(),
+            (true, _) => cut(protection.nobody(), 50),
             (false, 0) => cut(&names.join(", "), 50),
             (false, more) => {
                 let more = format!(" and {} more", crate::words::thousands(more));
@@ -125,6 +129,24 @@ fn protections(out: &mut Markup, forecast: &Forecast, y: i64) -> i64 {
         };
         label(out, 576, &room, "ink", &names);
         y += 26;
+    }
+    y
+}
+
+/// What the next events would bring.
+fn then(out: &mut Markup, forecast: &Forecast, y: i64) -> i64 {
+    if forecast.then.is_empty() {
+        return y;
+    }
+    let mut y = section(out, y, "Then");
+    for Then { event, summary, dies, .. } in &forecast.then {
+        let who: Vec<String> = dies.iter().map(who).collect();
+        let who = if who.is_empty() { String::new() } else { format!(": {}", who.join(", ")) };
+        for line in wrap(&format!("{event}. {summary}{who}"), 120) {
+            let room = Area { x: 16, y, width: 0, height: 20 };
+            label(out, 16, &room, "ink", &line);
+            y += 22;
+        }
     }
     y
 }

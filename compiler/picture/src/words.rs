@@ -59,6 +59,8 @@ pub(crate) fn shortage(forecast: &Forecast) -> String {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Role {
     pub(crate) candidate: Option<u32>,
+    /// As a candidate it comes after all others.
+    pub(crate) avoided: bool,
     pub(crate) victim: bool,
     /// It is a cgroup, and the victim a process in it.
     pub(crate) inside: bool,
@@ -68,12 +70,13 @@ pub(crate) struct Role {
 impl Role {
     pub(crate) fn of_cgroup(node: &Node) -> Self {
         let inside = node.victim && node.marked.iter().any(|process| process.victim);
-        Self { candidate: node.candidate, victim: node.victim, inside, protected: node.protected }
+        let (candidate, avoided) = (node.candidate, node.class == Some("avoided"));
+        Self { candidate, avoided, victim: node.victim, inside, protected: node.protected }
     }
 
     pub(crate) fn of_process(process: &Marked) -> Self {
-        let Marked { candidate, victim, protected, .. } = *process;
-        Self { candidate, victim, inside: false, protected }
+        let Marked { candidate, class, victim, protected, .. } = *process;
+        Self { candidate, avoided: class == Some("avoided"), victim, inside: false, protected }
     }
 
     /// In a word or two; empty for those who have none.
@@ -82,6 +85,7 @@ impl Role {
             Self { victim: true, inside: true, .. } => "victim inside",
             Self { victim: true, .. } => "victim",
             Self { protected: true, .. } => "protected",
+            Self { candidate: Some(_), avoided: true, .. } => "avoided",
             Self { candidate: Some(_), .. } => "candidate",
             _ => "",
         }
@@ -101,6 +105,7 @@ impl Role {
     pub(crate) fn facts(self) -> Vec<String> {
         let mut facts = Vec::new();
         facts.extend(self.candidate.map(|place| format!("candidate {place}")));
+        facts.extend(self.avoided.then(|| "avoided".to_owned()));
         if self.victim {
             facts.push(if self.inside { "victim inside" } else { "victim" }.to_owned());
         }

@@ -63,13 +63,7 @@ impl Automaton {
     /// The automaton that matches what one of the patterns matches as a whole; none if it is too large.
     #[must_use]
     pub fn new(patterns: &[Pattern]) -> Option<Self> {
-        let parts: Vec<Vec<Token>> = patterns
-            .iter()
-            .map(|pattern| match pattern {
-                Pattern::Literal(text) => text.bytes().map(Token::Byte).collect(),
-                Pattern::Glob(text) => tokens(text),
-            })
-            .collect();
+        let parts: Vec<Vec<Token>> = patterns.iter().map(tokens).collect();
         let (classes, examples) = classes(&parts);
         let mut builder = Builder { parts: &parts, numbers: HashMap::new(), sets: Vec::new() };
         builder.number((0..parts.len()).map(|pattern| (pattern, 0)).collect());

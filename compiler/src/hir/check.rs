@@ -8,7 +8,7 @@ use oomc_abi::fields::{self, Owner};
 
 use super::errors;
 use super::lower::Checker;
-use super::{ArithOp, CompareOp, Expr, ExprId, ExprKind, Pattern, Subject, Ty, consteval};
+use super::{ArithOp, Bits, CompareOp, Expr, ExprId, ExprKind, Pattern, RawValue, Subject, Ty, consteval};
 use crate::diag::Diagnostic;
 use crate::diag::suggest::nearest;
 use crate::source::Span;
@@ -231,6 +231,8 @@ impl Checker<'_> {
                 return None;
             }
             ast::ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, span)?,
+            ast::ExprKind::Choice(parts) => self.choice(parts, span)?,
+            ast::ExprKind::Has(member, bits) => self.has_bits(member, bits, span)?,
         };
         Some(Operand::Expr(id))
     }
@@ -240,6 +242,11 @@ impl Checker<'_> {
         let id = match self.scope.resolve(path) {
             Ok(Resolved::Constant(Constant::Int(ty, value))) => self.push(ExprKind::Int(value), ty, span),
             Ok(Resolved::Constant(Constant::Text(text))) => return Some(Operand::Text(text)),
+            Ok(Resolved::Constant(Constant::List(_))) => {
+                self.sink.push(errors::expr::list_alone(span));
+                return None;
+            }
+            Ok(Resolved::Definition(definition, binder)) => self.definition(definition, binder, span)?,
             Ok(Resolved::Field(subject, field)) => {
                 let ty = ty_of(field.row().unit);
                 self.push(ExprKind::Field(subject, field), ty, span)
@@ -453,7 +460,8 @@ impl Checker<'_> {
             return None;
         }
         self.text_literal(field, &text, text_span)?;
-        let id = self.push(ExprKind::Matches(field, vec![Pattern::new(&text)]), Ty::Bool, span);
+        let pattern = self.pattern(field, &text);
+        let id = self.push(ExprKind::Matches(field, vec![pattern]), Ty::Bool, span);
         Some(if op == CompareOp::Ne { self.not(id, span) } else { id })
     }
 
@@ -496,10 +504,7 @@ impl Checker<'_> {
     fn compare(&mut self, op: CompareOp, left: ExprId, right: ExprId, span: Span) -> Option<ExprId> {
         let (l, r) = (self.ty(left), self.ty(right));
         match (l, r) {
-            (Ty::Text, Ty::Text) => {
-                self.sink.push(errors::expr::compares_two_texts(span));
-                return None;
-            }
+            (Ty::Text, Ty::Text) => return self.same_text(op, left, right, span),
             (Ty::Bool, Ty::Bool) if !matches!(op, CompareOp::Eq | CompareOp::Ne) => {
                 self.sink.push(errors::expr::orders_truth_values(span));
                 return None;
@@ -536,6 +541,101 @@ impl Checker<'_> {
         None
     }
 
+    /// `q.comm == p.comm`
+    fn same_text(&mut self, op: CompareOp, left: ExprId, right: ExprId, span: Span) -> Option<ExprId> {
+        if !matches!(op, CompareOp::Eq | CompareOp::Ne) {
+            self.sink.push(errors::expr::orders_text(span));
+            return None;
+        }
+        for side in [left, right] {
+            if let Some(ExprKind::Field(_, field)) = self.policy.exprs.get(side).map(|expr| &expr.kind)
+                && field.row().recipe.words().is_some()
+            {
+                let called = self.called(side);
+                self.sink.push(errors::expr::compares_a_word(&called, span));
+                return None;
+            }
+        }
+        let id = self.push(ExprKind::SameText(left, right), Ty::Bool, span);
+        Some(if op == CompareOp::Ne { self.not(id, span) } else { id })
+    }
+
+    /// `(if a then b else c)`
+    fn choice(&mut self, parts: &[ast::Expr; 3], span: Span) -> Option<ExprId> {
+        let [condition, then, otherwise] = parts;
+        let condition = self.condition(condition, "`if`");
+        let (then, otherwise) = (self.value(then), self.value(otherwise));
+        let (condition, then, otherwise) = (condition?, then?, otherwise?);
+        let (first, second) = (self.ty(then), self.ty(otherwise));
+        if first != second {
+            let missing = self.unit_missing("combine", then, otherwise);
+            let diagnostic = missing.or_else(|| self.unit_missing("combine", otherwise, then));
+            let diagnostic = diagnostic.unwrap_or_else(|| {
+                let called = [then, otherwise].map(|side| self.called(side));
+                errors::expr::choice_of_two_types((&called[0], first), (&called[1], second), span)
+            });
+            self.sink.push(diagnostic);
+            return None;
+        }
+        match self.constant(condition) {
+            Some(0) => Some(otherwise),
+            Some(_) => Some(then),
+            None => Some(self.push(ExprKind::Choice(condition, then, otherwise), first, span)),
+        }
+    }
+
+    /// `oom.oc.gfp_mask has 0x400`
+    fn has_bits(&mut self, member: &ast::Path, bits: &[ast::Name], span: Span) -> Option<ExprId> {
+        let Operand::Expr(value) = self.named(member, member.span)? else {
+            self.sink.push(errors::expr::bits_of_no_member(member.span));
+            return None;
+        };
+        let raw = match self.policy.exprs.get(value).map(|expr| &expr.kind) {
+            Some(ExprKind::Raw(_, raw)) => self.policy.raws.get_mut(*raw),
+            _ => None,
+        };
+        let tag = match raw.map(|raw| &mut raw.value) {
+            Some(RawValue::Number { large, signed: false }) => {
+                // All of its bits are meant, and not the number that they are.
+                *large = false;
+                None
+            }
+            Some(RawValue::Enum { tag }) => Some(tag.clone()),
+            _ => {
+                self.sink.push(errors::expr::bits_of_no_member(member.span));
+                return None;
+            }
+        };
+        let mut asked = Vec::new();
+        for word in bits {
+            asked.push(self.bits(word, tag.as_deref())?);
+        }
+        Some(self.push(ExprKind::HasBits(value, asked), Ty::Bool, span))
+    }
+
+    /// A number of bits, or the name of a constant of the member's enum.
+    fn bits(&mut self, word: &ast::Name, tag: Option<&str>) -> Option<Bits> {
+        let text = word.text.as_str();
+        if text.starts_with(|c: char| c.is_ascii_digit()) {
+            let number = match text.strip_prefix("0x") {
+                Some(digits) => u64::from_str_radix(digits, 16),
+                None => text.parse(),
+            };
+            let number = number.ok().filter(|number| *number != 0);
+            if number.is_none() {
+                self.sink.push(errors::expr::no_bits(text, word.span));
+            }
+            return number.map(Bits::Number);
+        }
+        let names = tag.map(|tag| self.view.enumerators(tag)).unwrap_or_default();
+        if names.iter().any(|name| name == text) {
+            return Some(Bits::Constant(text.to_owned()));
+        }
+        let near = nearest(text, names.iter().map(String::as_str)).map(str::to_owned);
+        self.sink.push(errors::expr::unknown_bits(text, near.as_deref(), word.span));
+        None
+    }
+
     /// A bare percent beside `value`, as bytes: its base is the field that `value` names.
     fn based(&mut self, value: ExprId, percent: ExprId) -> Option<ExprId> {
         let (called, share) = (self.called(value), self.called(percent));
@@ -553,14 +653,7 @@ impl Checker<'_> {
     /// `x in [a, b]`
     fn within(&mut self, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<ExprId> {
         let value = self.operand(left);
-        let ast::ExprKind::List(items) = &right.kind else {
-            self.sink.push(errors::expr::no_list(right.span));
-            return None;
-        };
-        if items.is_empty() {
-            self.sink.push(errors::expr::empty_list(right.span));
-            return None;
-        }
+        let items = self.list_items(right)?;
         let value = match value? {
             Operand::Expr(value) => value,
             Operand::Text(_) => {
@@ -568,27 +661,77 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let (mut texts, mut tests, mut good) = (Vec::new(), Vec::new(), true);
-        for item in items {
-            match self.operand(item) {
-                None => good = false,
-                Some(Operand::Text(text)) => match self.text_literal(value, &text, item.span) {
-                    Some(()) => texts.push(Pattern::new(&text)),
-                    None => good = false,
-                },
-                Some(Operand::Expr(other)) => match self.compare(CompareOp::Eq, value, other, item.span) {
-                    Some(test) => tests.push(test),
-                    None => good = false,
-                },
+        let (mut texts, mut tests, mut wrong) = (Vec::new(), Vec::new(), None);
+        for (item, item_span) in items {
+            // The values of a constant all stand where it is named, and one mistake is told there.
+            if wrong == Some(item_span) {
+                break;
+            }
+            let good = match item {
+                None => None,
+                Some(Operand::Text(text)) => self
+                    .text_literal(value, &text, item_span)
+                    .map(|()| texts.push(self.pattern(value, &text))),
+                Some(Operand::Expr(other)) => {
+                    self.compare(CompareOp::Eq, value, other, item_span).map(|test| tests.push(test))
+                }
+            };
+            if good.is_none() {
+                wrong = Some(item_span);
             }
         }
-        if !good {
+        if wrong.is_some() {
             return None;
         }
         if !texts.is_empty() {
             return Some(self.push(ExprKind::Matches(value, texts), Ty::Bool, span));
         }
         self.any_of(tests, span)
+    }
+
+    /// What stands in a list, or in a constant that is one; a value with a mistake is none.
+    fn list_items(&mut self, list: &ast::Expr) -> Option<Vec<(Option<Operand>, Span)>> {
+        match &list.kind {
+            ast::ExprKind::List(items) if items.is_empty() => {
+                self.sink.push(errors::expr::empty_list(list.span));
+                None
+            }
+            ast::ExprKind::List(items) => {
+                Some(items.iter().map(|item| (self.operand(item), item.span)).collect())
+            }
+            ast::ExprKind::Path(path) => match self.scope.resolve(path) {
+                Ok(Resolved::Constant(Constant::List(values))) => {
+                    let operands = values.into_iter().map(|value| match value {
+                        Constant::Int(ty, value) => {
+                            Some(Operand::Expr(self.push(ExprKind::Int(value), ty, list.span)))
+                        }
+                        Constant::Text(text) => Some(Operand::Text(text)),
+                        Constant::List(_) => None,
+                    });
+                    Some(operands.map(|operand| (operand, list.span)).collect())
+                }
+                Ok(Resolved::Reported) => None,
+                Ok(_) => {
+                    self.sink.push(errors::expr::no_list(list.span));
+                    None
+                }
+                Err(diagnostic) => {
+                    self.sink.push(diagnostic);
+                    None
+                }
+            },
+            _ => {
+                self.sink.push(errors::expr::no_list(list.span));
+                None
+            }
+        }
+    }
+
+    /// What a string means beside a text: a command name is no path, and so a star there stands for any character.
+    fn pattern(&self, value: ExprId, text: &str) -> Pattern {
+        let is_comm = matches!(self.policy.exprs.get(value).map(|expr| &expr.kind),
+            Some(ExprKind::Field(_, field)) if field.row().recipe == fields::Recipe::Comm);
+        if is_comm { Pattern::of_name(text) } else { Pattern::new(text) }
     }
 
     /// Whether one of the tests holds, as a balanced tree: a long list must not make a deep one.

@@ -13,9 +13,9 @@ use crate::resolve::{Candidate, Declared, What};
 use crate::source::Span;
 use crate::syntax::ast::{self, ClauseKind};
 
-impl Checker<'_> {
-    /// Params, labels and states, which expressions name; then picks, in the order written.
-    pub(super) fn declarations(&mut self, file: &ast::File) {
+impl<'a> Checker<'a> {
+    /// Params, labels and states, which expressions name; then definitions, then picks, in the order written.
+    pub(super) fn declarations(&mut self, file: &'a ast::File) {
         for clause in &file.clauses {
             if self.sink.is_full() {
                 break;
@@ -41,6 +41,7 @@ impl Checker<'_> {
             };
             self.declare(name, what);
         }
+        self.define(file);
         for clause in &file.clauses {
             if self.sink.is_full() {
                 break;

@@ -1,6 +1,7 @@
 //! What a pattern matches.
 //!
 //! `*` is any bytes but `/`, `**` any bytes, `?` one byte but `/`. `P/**` is `P` and everything below it. There
+//! In a pattern for a command name, which is no path, `*` is any bytes, too, and `P/**` nothing else than it says. There
 //! is no way to write one of these as itself: names with them are rare, and a policy that meant one would read as
 //! if it meant many.
 
@@ -34,16 +35,21 @@ impl Token {
 
 /// The parts of a pattern.
 #[must_use]
-pub fn tokens(pattern: &str) -> Vec<Token> {
+pub fn tokens(pattern: &Pattern) -> Vec<Token> {
+    let (text, star) = match pattern {
+        Pattern::Literal(text) => return text.bytes().map(Token::Byte).collect(),
+        Pattern::Glob(text) => (text, Token::Star),
+        Pattern::Wild(text) => (text, Token::DoubleStar),
+    };
     let mut tokens = Vec::new();
-    let mut bytes = pattern.bytes().peekable();
+    let mut bytes = text.bytes().peekable();
     while let Some(byte) = bytes.next() {
         tokens.push(match byte {
             b'*' if bytes.next_if_eq(&b'*').is_some() => {
                 while bytes.next_if_eq(&b'*').is_some() {}
                 Token::DoubleStar
             }
-            b'*' => Token::Star,
+            b'*' => star,
             b'?' => Token::One,
             _ => Token::Byte(byte),
         });
@@ -53,14 +59,15 @@ pub fn tokens(pattern: &str) -> Vec<Token> {
 
 /// A pattern as bytes, for the program.
 #[must_use]
-pub fn encode(pattern: &str) -> Vec<u8> {
+pub fn encode(pattern: &Pattern) -> Vec<u8> {
     tokens(pattern).into_iter().map(|token| token.code() as u8).collect()
 }
 
 /// The patterns of which one must match: `P/**` is two.
 #[must_use]
 pub fn alternatives(pattern: &Pattern) -> Vec<Pattern> {
-    match pattern.text().strip_suffix("/**") {
+    let Pattern::Glob(text) = pattern else { return vec![pattern.clone()] };
+    match text.strip_suffix("/**") {
         Some("") => vec![Pattern::Glob("/**".to_owned())],
         Some(above) => vec![Pattern::new(above), pattern.clone()],
         None => vec![pattern.clone()],
@@ -72,7 +79,7 @@ pub fn alternatives(pattern: &Pattern) -> Vec<Pattern> {
 pub fn matches(pattern: &Pattern, text: &str) -> bool {
     alternatives(pattern).iter().any(|pattern| match pattern {
         Pattern::Literal(literal) => literal == text,
-        Pattern::Glob(glob) => matches_tokens(&tokens(glob), text.as_bytes()),
+        Pattern::Glob(_) | Pattern::Wild(_) => matches_tokens(&tokens(pattern), text.as_bytes()),
     })
 }
 
@@ -91,6 +98,15 @@ fn matches_tokens(tokens: &[Token], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_star_in_a_command_name_is_any_character() {
+        let matches = |pattern: &str, text: &str| matches(&Pattern::of_name(pattern), text);
+        assert!(matches("kworker*", "kworker/0:1"));
+        assert!(matches("kworker/*", "kworker/0:1"));
+        assert!(!matches("kworker/**", "kworker"));
+        assert!(!matches("kworker?0*", "kworker/0:1"));
+    }
 
     #[test]
     fn stars_and_question_marks() {

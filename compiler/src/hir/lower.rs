@@ -9,6 +9,7 @@ use oomc_abi::fields::{self, FieldId, Owner};
 use oomc_abi::resolve::KernelView;
 
 use super::check::Operand;
+use super::define::Definitions;
 use super::errors;
 use super::{
     Action, ActionId, ActionKind, Anchor, ArithOp, ExprKind, Kill, MAX_VICTIMS, Mode, Policy, RATIO_ONE,
@@ -30,6 +31,7 @@ pub(super) struct Checker<'a> {
     pub(super) quantifiers: usize,
     /// How many conditions that ask a counter enclose it.
     counted: usize,
+    pub(super) definitions: Definitions<'a>,
 }
 
 /// A file of tests for a policy, and where its mistakes go.
@@ -44,11 +46,11 @@ pub struct Tests<'a> {
 }
 
 /// Lowers a file, with the tests of another one. What has mistakes is missing from the result.
-pub fn lower(
-    file: &ast::File,
-    source: &Source,
-    view: &KernelView,
-    sink: &mut Sink,
+pub fn lower<'a>(
+    file: &'a ast::File,
+    source: &'a Source,
+    view: &'a KernelView,
+    sink: &'a mut Sink,
     tests: Option<Tests<'_>>,
 ) -> Policy {
     let mut checker = Checker {
@@ -59,6 +61,7 @@ pub fn lower(
         scope: Scope::default(),
         quantifiers: 0,
         counted: 0,
+        definitions: Definitions::default(),
     };
     checker.header(file);
     checker.constants(file);
@@ -69,8 +72,9 @@ pub fn lower(
     checker.unused();
     let Checker { policy, scope, .. } = checker;
     let Some(tests) = tests else { return policy };
-    let mut checker =
-        Checker { policy, source: tests.source, view, sink: tests.sink, scope, quantifiers: 0, counted: 0 };
+    let definitions = Definitions::default();
+    let (source, sink) = (tests.source, tests.sink);
+    let mut checker = Checker { policy, source, view, sink, scope, quantifiers: 0, counted: 0, definitions };
     checker.only_tests(tests.file);
     let own = std::mem::take(&mut checker.policy.tests);
     checker.scenarios(tests.file, tests.source);
@@ -190,19 +194,35 @@ impl Checker<'_> {
                 break;
             }
             let Some((name, value)) = declared.get(at) else { continue };
-            let value = match self.operand(value) {
-                Some(Operand::Text(text)) => Some(Constant::Text(text)),
-                Some(Operand::Expr(id)) => self.policy.exprs.get(id).and_then(|expr| match expr.kind {
-                    ExprKind::Int(value) => Some(Constant::Int(expr.ty, value)),
-                    _ => None,
-                }),
-                None => None,
+            let value = match &value.kind {
+                ast::ExprKind::List(items) => self.constant_list(items, value.span),
+                _ => self.constant_value(value),
             };
             if let Some(declared) = self.scope.declared.get_mut(&name.text) {
                 declared.what = What::Constant(value);
             }
         }
         self.scope.constant_only = false;
+    }
+
+    fn constant_value(&mut self, value: &ast::Expr) -> Option<Constant> {
+        match self.operand(value)? {
+            Operand::Text(text) => Some(Constant::Text(text)),
+            Operand::Expr(id) => self.policy.exprs.get(id).and_then(|expr| match expr.kind {
+                ExprKind::Int(value) => Some(Constant::Int(expr.ty, value)),
+                _ => None,
+            }),
+        }
+    }
+
+    /// The values of a list; one of its mistakes is enough.
+    fn constant_list(&mut self, items: &[ast::Expr], span: Span) -> Option<Constant> {
+        if items.is_empty() {
+            self.sink.push(errors::expr::empty_list(span));
+            return None;
+        }
+        let values: Vec<Option<Constant>> = items.iter().map(|item| self.constant_value(item)).collect();
+        values.into_iter().collect::<Option<Vec<Constant>>>().map(Constant::List)
     }
 
     /// A name of the author's that the language has already.
@@ -491,7 +511,9 @@ fn references(expr: &ast::Expr, index: &HashMap<&str, usize>) -> Vec<usize> {
                 walk(right, index, found);
             }
             // What it asks is no constant, wherever it stands.
+            ast::ExprKind::Choice(parts) => parts.iter().for_each(|part| walk(part, index, found)),
             ast::ExprKind::Quantifier(_)
+            | ast::ExprKind::Has(..)
             | ast::ExprKind::Number(_)
             | ast::ExprKind::Text(_)
             | ast::ExprKind::Bool(_)

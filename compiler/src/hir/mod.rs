@@ -15,6 +15,7 @@
 pub mod lower;
 
 mod declare;
+mod define;
 mod message;
 mod raw;
 mod scenario;
@@ -24,10 +25,12 @@ mod errors;
 
 pub mod automaton;
 pub mod check;
+pub mod complexity;
 pub mod consteval;
 pub mod coverage;
 pub mod glob;
 pub mod kernel;
+pub mod modelled;
 pub mod print;
 mod used;
 
@@ -68,6 +71,11 @@ entity_impl!(StateId, "state");
 pub struct PickId(u32);
 entity_impl!(PickId, "pick");
 
+/// A pattern of paths that is a place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PatternId(u32);
+entity_impl!(PatternId, "pattern");
+
 /// A member of a kernel structure that a policy names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RawId(u32);
@@ -93,6 +101,8 @@ pub struct Policy {
     pub states: PrimaryMap<StateId, State>,
     /// Cgroups chosen once per event; one may use those before it.
     pub picks: PrimaryMap<PickId, Pick>,
+    /// Patterns of paths that are places.
+    pub patterns: PrimaryMap<PatternId, Pattern>,
     /// Members of kernel structures.
     pub raws: PrimaryMap<RawId, Raw>,
     /// `never` clauses in the order written.
@@ -425,6 +435,9 @@ pub enum Place {
     Leaves(Subject),
     /// The cgroup alone.
     Cgroup(Subject),
+    /// The online cgroups of the OOM domain whose path matches and which lie below no other such. The root is never one.
+    /// As processes, those of each match and of everything below it.
+    Matching(PatternId),
 }
 
 impl Place {
@@ -436,6 +449,7 @@ impl Place {
     pub fn of(self) -> Subject {
         match self {
             Self::Subtree(of) | Self::Children(of) | Self::Leaves(of) | Self::Cgroup(of) => of,
+            Self::Matching(_) => Subject::Anchor(Anchor::Cgroup),
         }
     }
 }
@@ -532,6 +546,13 @@ pub enum ExprKind {
     Compare(CompareOp, ExprId, ExprId),
     /// A text field matches one of the patterns.
     Matches(ExprId, Vec<Pattern>),
+    /// Two text fields hold the same bytes.
+    SameText(ExprId, ExprId),
+    /// A member of a kernel structure has all of these bits.
+    HasBits(ExprId, Vec<Bits>),
+    /// The second where the condition is true, the third where it is false; missing where it is unknown. Two numbers
+    /// or bools of one type.
+    Choice(ExprId, ExprId, ExprId),
     /// Kleene logic.
     Not(ExprId),
     /// Kleene logic.
@@ -551,12 +572,14 @@ impl ExprKind {
             | Self::Param(_)
             | Self::Label(..)
             | Self::Counter(..) => Vec::new(),
-            Self::Neg(a) | Self::Not(a) | Self::Matches(a, _) => vec![*a],
+            Self::Neg(a) | Self::Not(a) | Self::Matches(a, _) | Self::HasBits(a, _) => vec![*a],
             Self::Arith(_, a, b)
             | Self::Compare(_, a, b)
             | Self::And(a, b)
             | Self::Or(a, b)
+            | Self::SameText(a, b)
             | Self::Default(a, b) => vec![*a, *b],
+            Self::Choice(a, b, c) => vec![*a, *b, *c],
             Self::Quantifier(quantifier) => quantifier.filter.into_iter().chain(quantifier.value).collect(),
         }
     }
@@ -565,8 +588,8 @@ impl ExprKind {
 /// `any process in it where …`. Sees every process and cgroup of its place, inside of the OOM domain or not.
 ///
 /// Where a walk could not start, it is missing; bools follow Kleene's logic: `any` of nothing is false, `every`
-/// of nothing true; `count` and `sum` are missing if the condition is unknown, or the value missing, for one
-/// element (a value counts only where the condition is true).
+/// of nothing true; `count`, `sum`, `max` and `min` are missing if the condition is unknown, or the value missing, for one
+/// element (a value counts only where the condition is true); `max` and `min` of nothing are missing, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantifier {
     /// Which.
@@ -579,7 +602,7 @@ pub struct Quantifier {
     pub place: Place,
     /// Bool. Always there for `every`.
     pub filter: Option<ExprId>,
-    /// What a `sum` adds up, saturating: a field of the element, bytes, count or duration.
+    /// What a `sum` adds up, saturating, or a `max` or `min` compares: a field of the element.
     pub value: Option<ExprId>,
 }
 
@@ -594,10 +617,23 @@ pub enum Quant {
     Count,
     /// The type of its value.
     Sum,
+    /// The type of its value.
+    Max,
+    /// The type of its value.
+    Min,
 }
 
 /// Quantifiers that may stand inside each other.
 pub const MAX_QUANTIFIERS: usize = 3;
+
+/// Bits that a member is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Bits {
+    /// As a number.
+    Number(u64),
+    /// The value of a constant of the member's enum, as the kernel has it.
+    Constant(String),
+}
 
 /// What a text field is compared with. The whole text must match.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -606,6 +642,8 @@ pub enum Pattern {
     Literal(String),
     /// `*` any bytes but `/`, `**` any bytes, `?` one byte but `/`; `P/**` matches P too.
     Glob(String),
+    /// As a glob, but of a text that is no path: `*` any bytes.
+    Wild(String),
 }
 
 impl Pattern {
@@ -615,11 +653,20 @@ impl Pattern {
         if text.contains(['*', '?']) { Self::Glob(text.to_owned()) } else { Self::Literal(text.to_owned()) }
     }
 
+    /// What a string means beside a command name, which is no path.
+    #[must_use]
+    pub fn of_name(text: &str) -> Self {
+        match Self::new(text) {
+            Self::Glob(text) => Self::Wild(text),
+            other => other,
+        }
+    }
+
     /// As written.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
-            Self::Literal(text) | Self::Glob(text) => text,
+            Self::Literal(text) | Self::Glob(text) | Self::Wild(text) => text,
         }
     }
 }
@@ -633,6 +680,9 @@ pub enum Subject {
     Candidate(BinderId),
     /// The cgroup of a candidate that is a process.
     Home(BinderId),
+    /// The parent of a candidate: of a process the one that made it, or that it was left to; of a cgroup the one above,
+    /// of the root itself.
+    Parent(BinderId),
     /// What a pick chose. Missing if it chose nothing.
     Pick(PickId),
     /// The event itself.

@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use super::{
-    ActionId, ActionKind, Anchor, ArithOp, CompareOp, Direction, ExprId, ExprKind, Message, Mode, Part,
+    ActionId, ActionKind, Anchor, ArithOp, Bits, CompareOp, Direction, ExprId, ExprKind, Message, Mode, Part,
     Pattern, Place, Policy, Quant, Selection, Subject, Ty, Unit,
 };
 
@@ -123,7 +123,7 @@ impl Printer<'_> {
     }
 
     fn selection(&mut self, depth: usize, selection: &Selection) {
-        let place = place(selection.place);
+        let place = self.place(selection.place);
         let all = if selection.all { "all " } else { "" };
         let stepwise = if selection.stepwise { " stepwise" } else { "" };
         self.line(
@@ -141,6 +141,20 @@ impl Printer<'_> {
             };
             let value = self.expr(key.expr);
             self.line(depth, format_args!("by {value} {direction}"));
+        }
+    }
+
+    fn place(&self, place: Place) -> String {
+        match place {
+            Place::DOMAIN => "subtree".to_owned(),
+            Place::Subtree(of) => format!("subtree of {}", subject(of)),
+            Place::Children(of) => format!("children of {}", subject(of)),
+            Place::Leaves(of) => format!("leaves of {}", subject(of)),
+            Place::Cgroup(of) => subject(of),
+            Place::Matching(id) => match self.policy.patterns.get(id) {
+                Some(pattern) => format!("{:?}", pattern.text()),
+                None => "?".to_owned(),
+            },
         }
     }
 
@@ -173,11 +187,13 @@ impl Printer<'_> {
                     Quant::Every => "every",
                     Quant::Count => "count",
                     Quant::Sum => "sum",
+                    Quant::Max => "max",
+                    Quant::Min => "min",
                 };
                 let value = q.value.map(|value| format!(" {} of", self.expr(value))).unwrap_or_default();
                 let filter =
                     q.filter.map(|filter| format!(" where {}", self.expr(filter))).unwrap_or_default();
-                format!("({quant}{value} {} {} in {}{filter})", unit(q.unit), q.binder, place(q.place))
+                format!("({quant}{value} {} {} in {}{filter})", unit(q.unit), q.binder, self.place(q.place))
             }
             ExprKind::Neg(inner) => format!("(- {})", self.expr(*inner)),
             ExprKind::Arith(op, left, right) => {
@@ -204,6 +220,18 @@ impl Printer<'_> {
                 let texts: Vec<&str> = patterns.iter().map(Pattern::text).collect();
                 format!("({} in {texts:?})", self.expr(*field))
             }
+            ExprKind::SameText(left, right) => format!("({} is {})", self.expr(*left), self.expr(*right)),
+            ExprKind::HasBits(member, bits) => {
+                let bits = bits.iter().map(|bits| match bits {
+                    Bits::Number(number) => format!("{number:#x}"),
+                    Bits::Constant(name) => name.clone(),
+                });
+                format!("({} has {})", self.expr(*member), bits.collect::<Vec<_>>().join(" | "))
+            }
+            ExprKind::Choice(condition, then, otherwise) => {
+                let [condition, then, otherwise] = [condition, then, otherwise].map(|part| self.expr(*part));
+                format!("(if {condition} then {then} else {otherwise})")
+            }
             ExprKind::Not(inner) => format!("(not {})", self.expr(*inner)),
             ExprKind::And(left, right) => format!("({} and {})", self.expr(*left), self.expr(*right)),
             ExprKind::Or(left, right) => format!("({} or {})", self.expr(*left), self.expr(*right)),
@@ -222,21 +250,12 @@ fn number(ty: Ty, value: i64) -> String {
     }
 }
 
-fn place(place: Place) -> String {
-    match place {
-        Place::DOMAIN => "subtree".to_owned(),
-        Place::Subtree(of) => format!("subtree of {}", subject(of)),
-        Place::Children(of) => format!("children of {}", subject(of)),
-        Place::Leaves(of) => format!("leaves of {}", subject(of)),
-        Place::Cgroup(of) => subject(of),
-    }
-}
-
 fn subject(subject: Subject) -> String {
     match subject {
         Subject::Anchor(cgroup) => anchor(cgroup).to_owned(),
         Subject::Candidate(binder) => binder.to_string(),
         Subject::Home(binder) => format!("{binder}.home"),
+        Subject::Parent(binder) => format!("{binder}.parent"),
         Subject::Pick(pick) => pick.to_string(),
         Subject::Event => "oom".to_owned(),
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use oomc_abi::fields::Owner;
-use oomc_abi::members;
+use oomc_abi::model::{self, Class, Stray};
 use oomc_abi::raw;
 use oomc_abi::scenario::{self, Expected, Named, StepKind, Value};
 
@@ -26,6 +26,8 @@ struct Described {
     processes: HashSet<String>,
     /// Those of which something was said since the last event.
     fresh: HashSet<String>,
+    /// Processes of which something is said further down in the same `given`.
+    announced: HashSet<String>,
 }
 
 impl Described {
@@ -76,6 +78,7 @@ impl Checker<'_> {
             };
             match &step.kind {
                 ast::StepKind::Given(objects) => {
+                    described.announced = processes_in(objects);
                     for given in objects {
                         match given {
                             GivenKind::Param(name, value) => add(name.span, self.setting(name, value)),
@@ -85,8 +88,13 @@ impl Checker<'_> {
                         }
                     }
                 }
-                ast::StepKind::Event { cgroup, properties, .. } => {
+                ast::StepKind::Event { system, cgroup, properties } => {
                     events = true;
+                    if let (true, Some(cgroup)) = (*system, cgroup)
+                        && cgroup.text != "/"
+                    {
+                        self.sink.push(errors::scenario::system_in_a_cgroup(cgroup));
+                    }
                     add(step.span, Some(self.event(cgroup.as_ref(), properties, &mut described)));
                 }
                 ast::StepKind::After(time) => {
@@ -121,6 +129,8 @@ impl Checker<'_> {
             self.described(cgroup, Some(ast::Unit::Cgroup), described);
         }
         let properties = self.properties(Owner::Event, properties, described);
+        // The root has no limit: when memory runs out there, the machine is short of it.
+        let cgroup = cgroup.filter(|cgroup| cgroup.text != "/");
         StepKind::Event { cgroup: cgroup.map(|cgroup| cgroup.text.clone()), properties }
     }
 
@@ -295,10 +305,11 @@ impl Checker<'_> {
                 return None;
             }
         };
-        // Two of the extras name a process.
+        // Some of the extras name a process.
         if let (Named::Field(field), Value::Text(other), Some(span)) =
             (&name, &value, property.value.as_ref().map(|value| value.span))
-            && ["trigger", "shares_memory_with"].contains(&field.as_str())
+            && scenario::names_a_process(field)
+            && !described.announced.contains(other)
         {
             self.described(&ast::Text { text: other.clone(), span }, Some(ast::Unit::Process), described);
         }
@@ -327,8 +338,13 @@ impl Checker<'_> {
         if self.scope.lost.contains(&text) {
             return None;
         }
-        if let Some(member) = self.member(owner, name) {
-            return Some((Named::Member(member), Ty::Count));
+        match self.member(owner, name) {
+            Some(Ok(member)) => return Some((Named::Member(member), Ty::Count)),
+            Some(Err(stray)) => {
+                self.sink.push(errors::scenario::member_of_another(&text, &stray, name.span));
+                return None;
+            }
+            None => {}
         }
         let what = match owner {
             Owner::Process => "a process",
@@ -343,11 +359,11 @@ impl Checker<'_> {
         None
     }
 
-    /// A number of a kernel structure: `task.signal.nr_threads`, `memcg.css.serial_nr`.
-    fn member(&self, owner: Owner, name: &ast::Path) -> Option<String> {
-        let (word, container) = match owner {
-            Owner::Process => ("task", members::TASK),
-            Owner::Cgroup => ("memcg", members::MEMCG),
+    /// A number of a kernel structure: `task.signal.nr_threads`, `memcg.css.serial_nr`. None: there is no such one.
+    fn member(&self, owner: Owner, name: &ast::Path) -> Option<Result<String, Stray>> {
+        let (word, class) = match owner {
+            Owner::Process => ("task", Class::Task),
+            Owner::Cgroup => ("memcg", Class::Memcg),
             Owner::Event => return None,
         };
         let (first, rest) = name.segments.split_first()?;
@@ -359,9 +375,10 @@ impl Checker<'_> {
             indices.fold(part.text.clone(), |text, (_, index)| format!("{text}[{}]", index.value))
         };
         let parts: Vec<String> = rest.iter().enumerate().map(part).collect();
-        let found = raw::find(self.view, container, &parts).ok()?;
+        let found = raw::find(self.view, class.tag(), &parts).ok()?;
         let number = !matches!(found.value, raw::Value::Chars(_) | raw::Value::Text);
-        number.then_some(found.path)
+        // What is said of one object is never written into another one.
+        number.then(|| model::own_place(self.view, class, &found.path).map(|_| found.path))
     }
 
     fn given_number(&mut self, value: &ast::Expr, wanted: Ty) -> Option<i64> {
@@ -386,6 +403,15 @@ impl Checker<'_> {
         self.sink.push(errors::scenario::given_as_another_type(wanted, found, value.span));
         None
     }
+}
+
+/// The names of the processes in a `given`.
+fn processes_in(objects: &[GivenKind]) -> HashSet<String> {
+    let names = objects.iter().filter_map(|object| match object {
+        GivenKind::Object(object) => Some(object.path.text.clone()),
+        GivenKind::Param(..) => None,
+    });
+    names.filter(|name| matches!(scenario::split(name), Some((_, Some(_))))).collect()
 }
 
 /// What can be said of an object, in a sentence.

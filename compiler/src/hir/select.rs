@@ -4,8 +4,8 @@ use super::check::ty_of;
 use super::errors;
 use super::lower::{Checker, owner, unit};
 use super::{
-    BinderId, Direction, ExprId, ExprKind, Key, MAX_QUANTIFIERS, Place, Quant, Quantifier, Selection,
-    Subject, Ty, Unit,
+    BinderId, Direction, ExprId, ExprKind, Key, MAX_QUANTIFIERS, Pattern, Place, Quant, Quantifier,
+    Selection, Subject, Ty, Unit,
 };
 use crate::diag::suggest::nearest;
 use crate::resolve::{Candidate, Declared, PlaceName, What};
@@ -104,6 +104,13 @@ impl Checker<'_> {
             ast::Place::Children(_, of) => Place::Children(self.place_cgroup(of)?),
             ast::Place::Leaves(_, of) => Place::Leaves(self.place_cgroup(of)?),
             ast::Place::Cgroup(of) => Place::Cgroup(self.place_cgroup(of)?),
+            ast::Place::Matching(pattern) => {
+                if pattern.text.is_empty() {
+                    self.sink.push(errors::select::empty_pattern(pattern.span));
+                    return None;
+                }
+                Place::Matching(self.policy.patterns.push(Pattern::new(&pattern.text)))
+            }
         })
     }
 
@@ -210,7 +217,8 @@ impl Checker<'_> {
             let filter = quantifier.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
             let value = match &quantifier.quant {
                 ast::Quant::Sum(path) => Some(lower.summand(path)),
-                _ => None,
+                ast::Quant::Max(path) | ast::Quant::Min(path) => Some(lower.compared(path)),
+                ast::Quant::Any | ast::Quant::Every | ast::Quant::Count => None,
             };
             (filter, value)
         });
@@ -228,7 +236,9 @@ impl Checker<'_> {
             (ast::Quant::Every, _) => (Quant::Every, Ty::Bool),
             (ast::Quant::Count, _) => (Quant::Count, Ty::Count),
             (ast::Quant::Sum(_), Some(value)) => (Quant::Sum, self.ty(value)),
-            (ast::Quant::Sum(_), None) => {
+            (ast::Quant::Max(_), Some(value)) => (Quant::Max, self.ty(value)),
+            (ast::Quant::Min(_), Some(value)) => (Quant::Min, self.ty(value)),
+            (ast::Quant::Sum(_) | ast::Quant::Max(_) | ast::Quant::Min(_), None) => {
                 self.contradiction("a sum has nothing to add up");
                 return None;
             }
@@ -237,10 +247,14 @@ impl Checker<'_> {
         Some(self.push(ExprKind::Quantifier(quantifier), ty, span))
     }
 
+    /// The field whose largest or smallest value is looked for.
+    fn compared(&mut self, path: &ast::Path) -> Option<ExprId> {
+        self.number(&ast::Expr { kind: ast::ExprKind::Path(path.clone()), span: path.span })
+    }
+
     /// The field that a `sum` adds up.
     fn summand(&mut self, path: &ast::Path) -> Option<ExprId> {
-        let field = ast::Expr { kind: ast::ExprKind::Path(path.clone()), span: path.span };
-        let id = self.number(&field)?;
+        let id = self.compared(path)?;
         if self.ty(id) == Ty::Ratio {
             self.sink.push(errors::select::sums_percents(path.span));
             return None;

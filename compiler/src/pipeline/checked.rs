@@ -43,6 +43,8 @@ impl<'k> Checked<'k> {
         }
         hir::coverage::check(&policy, &mut sink);
         hir::kernel::check(&policy, view, &mut sink);
+        hir::modelled::check(&policy, view, &mut sink);
+        hir::complexity::check(&policy, &mut sink);
         let policy = (!sink.has_errors()).then_some(policy);
         let beside = tests.map(|own| Beside { source: own.source, diagnostics: own.sink.into_diagnostics() });
         Self { source, view, policy, sink, beside }

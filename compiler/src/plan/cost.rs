@@ -33,7 +33,7 @@ pub fn expr(policy: &Policy, id: ExprId) -> Cost {
         ExprKind::Label(..) => Cost::Up,
         ExprKind::Counter(..) => Cost::Calls,
         ExprKind::Quantifier(_) => Cost::Walk,
-        ExprKind::Matches(..) => Cost::Calls,
+        ExprKind::Matches(..) | ExprKind::SameText(..) => Cost::Calls,
         _ => Cost::Free,
     };
     let operands = expr_data.kind.operands().into_iter().map(|operand| expr(policy, operand));
@@ -44,7 +44,7 @@ pub fn expr(policy: &Policy, id: ExprId) -> Cost {
 fn subject_cost(subject: Subject) -> Cost {
     match subject {
         Subject::Candidate(_) | Subject::Event => Cost::Free,
-        Subject::Home(_) => Cost::Members,
+        Subject::Home(_) | Subject::Parent(_) => Cost::Members,
         Subject::Anchor(_) | Subject::Pick(_) => Cost::Free,
     }
 }

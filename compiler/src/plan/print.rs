@@ -115,6 +115,9 @@ pub(super) const PLACES: &[(MakePlace, &str)] = &[
 ];
 
 fn place(place: Place) -> String {
+    if let Place::Matching(pattern) = place {
+        return format!("matching:{pattern}");
+    }
     let of = place.of();
     let word = PLACES.iter().find(|(make, _)| make(of) == place).map_or("?", |(_, word)| word);
     format!("{word}:{}", subject(of))
@@ -127,6 +130,7 @@ fn subject(subject: Subject) -> String {
         Subject::Anchor(Anchor::Attached) => "attached".to_owned(),
         Subject::Candidate(binder) => binder.to_string(),
         Subject::Home(binder) => format!("home:{binder}"),
+        Subject::Parent(binder) => format!("parent:{binder}"),
         Subject::Pick(pick) => pick.to_string(),
         Subject::Event => "oom".to_owned(),
     }

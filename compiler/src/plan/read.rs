@@ -113,6 +113,9 @@ fn read_unit(word: &str) -> Result<Unit, String> {
 
 fn place(text: &str) -> Result<Place, String> {
     let (word, of) = text.split_once(':').ok_or_else(|| format!("`{text}` is no place"))?;
+    if word == "matching" {
+        return number(of, "pattern").map(Place::Matching);
+    }
     let make = known(PLACES, word)?;
     subject(of).map(make)
 }
@@ -125,6 +128,9 @@ fn subject(text: &str) -> Result<Subject, String> {
         "oom" => Subject::Event,
         other => match other.strip_prefix("home:") {
             Some(binder) => Subject::Home(number(binder, "candidate")?),
+            None if other.starts_with("parent:") => {
+                Subject::Parent(number(other.trim_start_matches("parent:"), "candidate")?)
+            }
             None if other.starts_with("pick") => Subject::Pick(number(other, "pick")?),
             None => Subject::Candidate(number(other, "candidate")?),
         },

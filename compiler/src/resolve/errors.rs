@@ -8,6 +8,7 @@ use oomc_abi::fields::Owner;
 use super::{names, plural, singular};
 use crate::diag::suggest::nearest;
 use crate::diag::{Diagnostic, codes};
+use crate::hir::Unit;
 use crate::source::Span;
 use crate::syntax::ast::{Name, Path};
 
@@ -112,4 +113,26 @@ fn fields_of(owner: Owner) -> String {
 
 pub(super) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A definition of processes where a cgroup is asked, or the other way round, or where nobody is asked.
+pub(super) fn defined_for_others(
+    name: &str,
+    unit: Option<Unit>,
+    asked: Option<Unit>,
+    span: Span,
+) -> Diagnostic {
+    let (of, word) = match unit {
+        Some(Unit::Cgroup) => ("cgroups", "cgroup"),
+        _ => ("processes", "process"),
+    };
+    if asked.is_none() {
+        return no_candidate(name, span, format!("`{name}` is about {of}: use it in `where` of a selection"));
+    }
+    Diagnostic::new(codes::WRONG_OWNER, format!("`{name}` is defined for {of}"))
+        .label(span, format!("the candidate here is no {word}"))
+        .help(match unit {
+            Some(Unit::Cgroup) => "ask it in a clause about cgroups".to_owned(),
+            _ => "ask it in a clause about processes".to_owned(),
+        })
 }

@@ -23,6 +23,8 @@ pub(crate) enum Constant {
     Int(Ty, i64),
     /// A string.
     Text(String),
+    /// Values of one kind, for `in`.
+    List(Vec<Constant>),
 }
 
 /// A name that a clause declares.
@@ -45,6 +47,8 @@ pub(crate) enum What {
     Label(LabelId),
     State(StateId),
     Pick(PickId),
+    /// A condition on a unit, by its place among the file's definitions.
+    Definition(usize),
 }
 
 impl What {
@@ -56,6 +60,7 @@ impl What {
             Self::Label(_) => "label",
             Self::State(_) => "counter",
             Self::Pick(_) => "pick",
+            Self::Definition(_) => "definition",
         }
     }
 }
@@ -95,6 +100,8 @@ pub(crate) enum Resolved {
         /// How many segments of the path stand before its kernel names.
         head: usize,
     },
+    /// A definition, of this candidate.
+    Definition(usize, BinderId),
     /// Something that was reported where it is declared.
     Reported,
 }
@@ -122,6 +129,8 @@ pub(crate) struct Scope {
     pub(crate) lost: HashSet<String>,
     /// The innermost last.
     pub(crate) candidates: Vec<Candidate>,
+    /// The units of the file's definitions.
+    pub(crate) definitions: Vec<Unit>,
     /// Nothing of an event may be named: the value must be known when the policy is built.
     pub(crate) constant_only: bool,
 }
@@ -219,6 +228,10 @@ impl Scope {
                     Ok(Resolved::Counter(cgroup, state))
                 }
                 What::Pick(_) => Err(self.whole(path, &head.text)),
+                What::Definition(definition) => {
+                    let it = self.candidates.last().map(|it| (it.unit, it.binder));
+                    self.defined(path, head, definition, it)
+                }
             });
         }
         if self.lost.contains(&head.text) {
@@ -230,6 +243,21 @@ impl Scope {
             || home
             || anchor(&head.text).is_some();
         object.then(|| Err(self.whole(path, &head.text)))
+    }
+
+    /// A definition, of a candidate.
+    fn defined(
+        &self,
+        path: &Path,
+        name: &Name,
+        definition: usize,
+        of: Option<(Unit, BinderId)>,
+    ) -> Result<Resolved, Diagnostic> {
+        let unit = self.definitions.get(definition).copied();
+        match of {
+            Some((of, binder)) if Some(of) == unit => Ok(Resolved::Definition(definition, binder)),
+            of => Err(errors::defined_for_others(&name.text, unit, of.map(|(unit, _)| unit), path.span)),
+        }
     }
 
     /// A whole object where a value is needed.
@@ -351,12 +379,27 @@ impl Scope {
         let named = self.candidate(&head.text).map(|it| (it.unit, it.binder));
         let innermost = self.candidates.last().map(|it| (it.unit, it.binder));
         let it = named.or(innermost.filter(|_| head.text == "it"));
+        if let (Some((unit, binder)), [name]) = (it, rest)
+            && let Some(Declared { what: What::Definition(definition), used, .. }) =
+                self.declared.get_mut(&name.text)
+        {
+            *used = true;
+            let definition = *definition;
+            return self.defined(path, name, definition, Some((unit, binder)));
+        }
         if let Some((unit, binder)) = it {
             return match (unit, rest) {
-                (Unit::Cgroup, _) => self.of_cgroup(Subject::Candidate(binder), path, rest, &head.text),
+                (Unit::Cgroup, [parent, rest @ ..]) if parent.text == "parent" && !rest.is_empty() => {
+                    self.of_cgroup(Subject::Parent(binder), path, rest, &format!("{}.parent", head.text))
+                }
+                (Unit::Process, [parent, rest @ ..]) if parent.text == "parent" && !rest.is_empty() => {
+                    let field = find(Owner::Process, path, rest, Some(&format!("{}.parent", head.text)))?;
+                    Ok(Resolved::Field(Subject::Parent(binder), field))
+                }
                 (Unit::Process, [home, rest @ ..]) if home.text == "home" && !rest.is_empty() => {
                     self.of_cgroup(Subject::Home(binder), path, rest, &format!("{}.home", head.text))
                 }
+                (Unit::Cgroup, _) => self.of_cgroup(Subject::Candidate(binder), path, rest, &head.text),
                 (Unit::Process, [name]) if self.belongs_to_cgroups(&name.text) => {
                     // The declaration is meant, whatever is wrong with its use.
                     if let Some(declared) = self.declared.get_mut(&name.text) {

@@ -53,6 +53,15 @@ pub enum ClauseKind {
         /// What it stands for.
         value: Expr,
     },
+    /// `define name = unit where condition`
+    Define {
+        /// What it is called.
+        name: Name,
+        /// Of what.
+        unit: Unit,
+        /// When it holds.
+        condition: Expr,
+    },
     /// `param name = value range low .. high`
     Param {
         /// What it is called.
@@ -333,6 +342,8 @@ pub enum Place {
     Leaves(Span, Path),
     /// A cgroup's name.
     Cgroup(Path),
+    /// A pattern of paths.
+    Matching(Text),
 }
 
 impl Place {
@@ -342,6 +353,7 @@ impl Place {
         match self {
             Self::Subtree(span, _) | Self::Children(span, _) | Self::Leaves(span, _) => *span,
             Self::Cgroup(path) => path.span,
+            Self::Matching(text) => text.span,
         }
     }
 }
@@ -398,6 +410,10 @@ pub enum ExprKind {
     Binary(Binary, Box<Expr>, Box<Expr>),
     /// `any process in it where …`
     Quantifier(Box<Quantifier>),
+    /// `(if a then b else c)`
+    Choice(Box<[Expr; 3]>),
+    /// `task.flags has 0x200000`
+    Has(Path, Vec<Name>),
     /// A mistake that was reported where it stands.
     Broken,
 }
@@ -426,9 +442,22 @@ pub enum Quant {
     Count,
     /// With the field that is summed.
     Sum(Path),
+    /// With the field whose largest value is meant.
+    Max(Path),
+    /// With the field whose smallest value is meant.
+    Min(Path),
 }
 
 impl Quant {
+    /// The field that is summed or compared.
+    #[must_use]
+    pub fn field(&self) -> Option<&Path> {
+        match self {
+            Self::Any | Self::Every | Self::Count => None,
+            Self::Sum(field) | Self::Max(field) | Self::Min(field) => Some(field),
+        }
+    }
+
     /// As written.
     #[must_use]
     pub fn spelling(&self) -> &'static str {
@@ -437,6 +466,8 @@ impl Quant {
             Self::Every => "every",
             Self::Count => "count",
             Self::Sum(_) => "sum",
+            Self::Max(_) => "max",
+            Self::Min(_) => "min",
         }
     }
 }

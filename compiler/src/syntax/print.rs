@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use super::ast::{
     Action, ActionKind, ClauseKind, Expr, ExprKind, File, GivenKind, Outcome, Path, Place, Property,
-    Protection, Quant, Selection, StepKind, Test, Text,
+    Protection, Selection, StepKind, Test, Text,
 };
 
 /// Prints a file.
@@ -17,6 +17,10 @@ pub fn print(file: &File) -> String {
             ClauseKind::Mode(name) => out.line(0, format_args!("mode {}", name.text)),
             ClauseKind::Const { name, value } => {
                 out.line(0, format_args!("const {} = {}", name.text, expr(value)));
+            }
+            ClauseKind::Define { name, unit, condition } => {
+                out.line(0, format_args!("define {} = {}", name.text, unit.spelling()));
+                out.line(1, format_args!("where {}", expr(condition)));
             }
             ClauseKind::Param { name, value, range } => {
                 out.line(0, format_args!("param {} = {}", name.text, expr(value)));
@@ -207,7 +211,7 @@ fn expr(e: &Expr) -> String {
         ExprKind::Binary(op, left, right) => format!("({} {} {})", expr(left), op.spelling(), expr(right)),
         ExprKind::Quantifier(quantifier) => {
             let mut text = quantifier.quant.spelling().to_owned();
-            if let Quant::Sum(field) = &quantifier.quant {
+            if let Some(field) = quantifier.quant.field() {
                 text += &format!(" {} of", path(field));
             }
             text += &format!(" {}", quantifier.unit.spelling());
@@ -215,6 +219,14 @@ fn expr(e: &Expr) -> String {
             text += &format!(" in {}", place(&quantifier.place));
             text.extend(quantifier.filter.iter().map(|filter| format!(" where {}", expr(filter))));
             format!("({text})")
+        }
+        ExprKind::Choice(parts) => {
+            let [condition, then, otherwise] = parts.as_ref().each_ref().map(expr);
+            format!("(if {condition} then {then} else {otherwise})")
+        }
+        ExprKind::Has(field, bits) => {
+            let bits: Vec<&str> = bits.iter().map(|bit| bit.text.as_str()).collect();
+            format!("({} has {})", path(field), bits.join(" | "))
         }
         ExprKind::Broken => "?".to_owned(),
     }
@@ -227,6 +239,7 @@ fn place(place: &Place) -> String {
         Place::Children(_, of) => format!("children of {}", path(of)),
         Place::Leaves(_, of) => format!("leaves of {}", path(of)),
         Place::Cgroup(name) => path(name),
+        Place::Matching(pattern) => format!("{:?}", pattern.text),
     }
 }
 

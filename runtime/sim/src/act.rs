@@ -98,6 +98,26 @@ pub(crate) fn oom_kill_process(
     changed
 }
 
+/// Who dies when the kernel kills these processes one after the other: those themselves, and whoever it takes with
+/// them. `domain` is the cgroup that ran out of memory; none: the machine.
+#[must_use]
+pub fn dies_with(
+    machine: &Machine,
+    domain: Option<CgroupIndex>,
+    victims: &[ProcessIndex],
+) -> Vec<ProcessIndex> {
+    let tree = Tree::new(machine);
+    let mut after = machine.clone();
+    for victim in victims {
+        if after.process(*victim).life == Life::Lives {
+            oom_kill_process(&mut after, &tree, domain.unwrap_or(ROOT), *victim);
+        }
+    }
+    let lives = machine.processes.iter().zip(&after.processes).enumerate();
+    let dies = lives.filter(|(_, (was, now))| was.life == Life::Lives && now.life != Life::Lives);
+    dies.map(|(at, _)| at).collect()
+}
+
 /// `mem_cgroup_get_oom_group()`: the highest cgroup with `memory.oom.group` from a process's own up to the domain.
 fn group_of(machine: &Machine, tree: &Tree, domain: CgroupIndex, index: ProcessIndex) -> Option<CgroupIndex> {
     let here = machine.process(index).cgroup;

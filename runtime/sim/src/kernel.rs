@@ -6,7 +6,7 @@ use std::fmt;
 
 use oomc_abi::amounts::{Amount, enumerators};
 use oomc_abi::members;
-use oomc_abi::model::{Class, Holds, SLOTS};
+use oomc_abi::model::{Class, Holds, PID_NUMBERS, PidNumber, SLOTS};
 use oomc_abi::resolve::{KernelView, Missing};
 
 /// A member that is filled.
@@ -70,10 +70,24 @@ impl Kernel {
             };
             filled.push(Filled { class: slot.class, offset, size, holds: slot.holds });
         }
-        let size = |class: &Class| {
+        let size_of = |tag: &str| {
             let btf = view.btf();
-            btf.composite(class.tag()).and_then(|id| btf.size_of(id)).unwrap_or(0)
+            btf.composite(tag).and_then(|id| btf.size_of(id)).unwrap_or(0)
         };
+        let numbers = PID_NUMBERS.rows(&view, size_of(PID_NUMBERS.element));
+        // The array has no length in the structure: what it holds lies behind it.
+        let behind = numbers.last().map(|last| last.offset + size_of(PID_NUMBERS.element));
+        let size = |class: &Class| match class {
+            Class::Pid => size_of(class.tag()).max(behind.unwrap_or(0)),
+            class => size_of(class.tag()),
+        };
+        let of_pid = |row: &PidNumber| Filled {
+            class: Class::Pid,
+            offset: row.offset,
+            size: row.size,
+            holds: Holds::PidAt(row.level),
+        };
+        filled.extend(numbers.iter().map(of_pid));
         let order = |row: &members::Enumerator| {
             let lacks = || Lacking(format!("it has no {}", row.name));
             view.enumerator(row.enumeration, row.name).map(|value| value as u64).ok_or_else(lacks)

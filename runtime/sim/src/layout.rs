@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use oomc_abi::consts::{
     CSS_ONLINE, MMF_OOM_SKIP, PAGE_COUNTER_MAX, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, TASK_COMM_LEN,
 };
-use oomc_abi::members;
-use oomc_abi::model::{Class, Holds};
+use oomc_abi::model::{self, Class, Holds, Place};
 
 use crate::kernel::{Filled, Kernel, Lacking};
 use crate::machine::{CgroupIndex, Event, Life, Machine, Process, ProcessIndex};
@@ -27,6 +26,10 @@ pub(crate) struct Layout {
     pub(crate) threads: Vec<usize>,
     /// All threads.
     tasks: usize,
+    /// The process whose child each is; behind them those of the two that every machine has.
+    parents: Vec<ProcessIndex>,
+    /// How deep the deepest pid namespace of a process is.
+    pid_levels: usize,
     /// Of each text of a cgroup, where it lies.
     names: Vec<u64>,
     /// Processes whose address space is another's: that one first.
@@ -90,7 +93,7 @@ impl Layout {
         let extra = extra(kernel, machine)?;
         let mut memory = Memory::default();
         for class in Class::ALL {
-            let filled = kernel.filled.iter().filter(|row| row.class == *class);
+            let filled = kernel.filled.iter().filter(|row| row.class == *class && known(machine, row));
             let named = extra.iter().filter(|row| row.class == *class);
             let members = filled.map(|row| (row.offset, row.size));
             let members = members.chain(named.map(|row| (row.offset, row.size)));
@@ -106,8 +109,8 @@ impl Layout {
         }
         for class in Class::ALL {
             let count = match class {
-                Class::Task => tasks,
-                Class::Signal | Class::Mm | Class::Cred | Class::CssSet => processes,
+                Class::Task | Class::Pid => tasks + Machine::OUTSIDE,
+                Class::Signal | Class::Mm | Class::Cred | Class::CssSet => processes + Machine::OUTSIDE,
                 Class::Memcg | Class::Cgroup | Class::Node | Class::Psi => cgroups,
                 Class::Css | Class::Subsys | Class::Event | Class::Link => 1,
             };
@@ -135,11 +138,14 @@ impl Layout {
         let has_exited = |one: &Process| one.leader_gone || matches!(one.life, Life::Gone { .. });
         let exited = (0..processes).filter(|at| has_exited(machine.process(*at)));
         let exited = exited.map(|at| (machine.home(at), at)).collect();
-        let mut layout = Self { memory, threads, tasks, names, sharers, extra, sets, exited };
+        let parents = parents(machine);
+        let pid_levels = pid_levels(machine);
+        let mut layout =
+            Self { memory, threads, tasks, parents, pid_levels, names, sharers, extra, sets, exited };
         for index in 0..cgroups {
             layout.fill_cgroup(kernel, machine, tree, index);
         }
-        for index in 0..processes {
+        for index in 0..processes + Machine::OUTSIDE {
             layout.fill_process(kernel, machine, index);
         }
         for row in kernel.filled.iter().filter(|row| matches!(row.class, Class::Css | Class::Subsys)) {
@@ -153,12 +159,14 @@ impl Layout {
         let no_tree = Tree::default();
         let event = Event::default();
         for row in &kernel.filled {
+            if matches!(row.holds, Holds::PidAt(level) if level > self.pid_levels) {
+                continue;
+            }
             match row.class {
-                Class::Task => {
+                Class::Task | Class::Pid => {
                     let others = (machine.process(index).threads.max(1) - 1) as usize;
-                    let first = self.threads.get(index).copied().unwrap_or(index);
                     for thread in 0..=others {
-                        let object = if thread == 0 { index } else { first + thread - 1 };
+                        let object = self.task(index, thread);
                         let subject = Object::Thread(index, thread);
                         self.fill(row, object, value(self, machine, &no_tree, row, subject, &event));
                     }
@@ -172,10 +180,8 @@ impl Layout {
                 _ => {}
             }
         }
-        self.fill_extra(|class| {
-            matches!(class, Class::Task | Class::Signal | Class::Mm | Class::Cred | Class::CssSet)
-                .then_some(index)
-        });
+        // Of a thread's objects, the leader's: it has the number of the process.
+        self.fill_extra(|class| Class::OF_A_PROCESS.contains(&class).then_some(index));
     }
 
     /// Writes down how a cgroup is now.
@@ -192,9 +198,7 @@ impl Layout {
                 self.fill(row, index, value(self, machine, tree, row, subject, &Event::default()));
             }
         }
-        self.fill_extra(|class| {
-            matches!(class, Class::Memcg | Class::Cgroup | Class::Node | Class::Psi).then_some(index)
-        });
+        self.fill_extra(|class| Class::OF_A_CGROUP.contains(&class).then_some(index));
     }
 
     /// Writes down what happens.
@@ -233,6 +237,15 @@ impl Layout {
         }
     }
 
+    /// The number of a thread's task: 0 is the leader.
+    pub(crate) fn task(&self, process: ProcessIndex, thread: usize) -> usize {
+        match self.threads.get(process) {
+            None => self.tasks + (process - self.threads.len()),
+            Some(_) if thread == 0 => process,
+            Some(first) => first + thread - 1,
+        }
+    }
+
     /// The address of an object.
     pub(crate) fn address(&self, class: Class, object: usize) -> u64 {
         self.memory.address(RegionId::of_class(class), object, 0)
@@ -249,9 +262,38 @@ impl Layout {
         if task < self.threads.len() {
             return task;
         }
+        if task >= self.tasks {
+            return self.threads.len() + (task - self.tasks);
+        }
         // Threads lie in the order of their processes; of several that begin here, the last one has it.
         self.threads.partition_point(|first| *first <= task).saturating_sub(1)
     }
+}
+
+/// Whether the machine says what a member holds.
+fn known(machine: &Machine, row: &Filled) -> bool {
+    match row.holds {
+        Holds::Parent | Holds::To(Class::Pid) | Holds::PidLevel => !machine.unknown.parents,
+        // Without an `oom_score_adj` a score does not depend on it.
+        Holds::TotalPages => !machine.scores_are_unknown(),
+        Holds::PidAt(level) => !machine.unknown.parents && level <= pid_levels(machine),
+        _ => true,
+    }
+}
+
+/// How deep the deepest pid namespace of a process is: 0 is the machine's own.
+fn pid_levels(machine: &Machine) -> usize {
+    machine.processes.iter().map(|one| one.ns_pids.len()).max().unwrap_or(0)
+}
+
+/// The process whose child each is.
+fn parents(machine: &Machine) -> Vec<ProcessIndex> {
+    let count = machine.processes.len() + Machine::OUTSIDE;
+    // Of two with one id, the first: as the machine itself looks for it.
+    let places: HashMap<i64, ProcessIndex> =
+        (0..count).rev().map(|at| (machine.process(at).pid, at)).collect();
+    let place = |pid: i64| places.get(&pid).copied();
+    (0..count).map(|at| machine.parent_among(at, &place)).collect()
 }
 
 /// Members that the machine names itself.
@@ -259,36 +301,28 @@ fn extra(kernel: &Kernel, machine: &Machine) -> Result<Vec<Extra>, Lacking> {
     let mut found = Vec::new();
     for (object, process) in machine.processes.iter().enumerate() {
         for (path, value) in &process.members {
-            found.push(named(kernel, members::TASK, path, object, *value)?);
+            found.push(named(kernel, Class::Task, path, object, *value)?);
         }
     }
     for (object, cgroup) in machine.cgroups.iter().enumerate() {
         for (path, value) in &cgroup.members {
-            found.push(named(kernel, members::MEMCG, path, object, *value)?);
+            found.push(named(kernel, Class::Memcg, path, object, *value)?);
         }
     }
     Ok(found)
 }
 
-fn named(kernel: &Kernel, from: &str, path: &str, object: usize, value: i64) -> Result<Extra, Lacking> {
+fn named(kernel: &Kernel, from: Class, path: &str, object: usize, value: i64) -> Result<Extra, Lacking> {
     let view = kernel.view();
-    let (container, inside) = match path.rsplit_once("->") {
-        Some((before, inside)) => {
-            let steps = view.path_steps(from, before)?;
-            let to = steps.last().and_then(|step| step.member.pointee.clone());
-            (to.unwrap_or_default(), inside)
-        }
-        None => (from.to_owned(), path),
-    };
-    let class = Class::ALL.iter().copied().find(|class| class.tag() == container);
-    let class = class.ok_or_else(|| Lacking(format!("it has no `{container}`, in which `{path}` ends")))?;
-    if let Some(bits) = view.bit_field(&container, inside) {
+    let Place { class, inside, .. } =
+        model::own_place(view, from, path).map_err(|stray| Lacking(stray.to_string()))?;
+    if let Some(bits) = view.bit_field(class.tag(), &inside) {
         let width = 64 - bits.right;
         let shift = bits.right - bits.left;
         let (offset, size) = (bits.offset, bits.size);
         return Ok(Extra { class, object, offset, size, bits: Some((shift, width)), value });
     }
-    let member = view.lookup(&container, inside)?;
+    let member = view.lookup(class.tag(), &inside)?;
     Ok(Extra { class, object, offset: member.offset, size: member.size, bits: None, value })
 }
 
@@ -343,6 +377,20 @@ fn of_thread(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessInd
             flags as u64
         }
         Holds::Start => process.start as u64,
+        Holds::PidLevel => process.ns_pids.len() as u64,
+        Holds::PidAt(0) => of_thread(layout, machine, Holds::ThreadId, index, thread),
+        // What number another thread than the leader has in there, nobody says: as in the machine's own.
+        Holds::PidAt(level) => match process.ns_pids.get(level - 1) {
+            Some(number) if thread == 0 => *number as u64,
+            Some(_) => of_thread(layout, machine, Holds::ThreadId, index, thread),
+            None => 0,
+        },
+        Holds::Parent => {
+            let parent = layout.parents.get(index).copied().unwrap_or(index);
+            layout.address(Class::Task, layout.task(parent, 0))
+        }
+        Holds::To(Class::Pid) => layout.address(Class::Pid, layout.task(index, thread)),
+        Holds::To(Class::Task) => layout.address(Class::Task, layout.task(index, 0)),
         Holds::To(Class::Mm) if !has_memory(process) || left => 0,
         Holds::To(Class::Mm) => layout.address(Class::Mm, process.shares_with.unwrap_or(index)),
         Holds::To(class) => layout.address(class, index),

@@ -36,7 +36,7 @@ pub mod scenario;
 #[cfg(test)]
 mod tests;
 
-pub use act::Killer;
+pub use act::{Killer, dies_with};
 pub use exec::Refusal;
 pub use kernel::{Kernel, Lacking};
 pub use oom::{Asked, Outcome, Run, Simulation};

@@ -3,6 +3,8 @@
 //! What the kernel adds up itself (usage, statistics, events) is given here as each cgroup's own share. Knows
 //! nothing of policies.
 
+use std::sync::LazyLock;
+
 use oomc_abi::amounts::Amount;
 
 /// Bytes of a page.
@@ -22,12 +24,29 @@ pub const ROOT: CgroupIndex = 0;
 pub struct Machine {
     /// Pages of memory.
     pub memory: i64,
+    /// Pages of swap.
+    pub swap: i64,
+    /// Pages of swap that are free.
+    pub swap_free: i64,
+    /// `vm.swappiness` is 0: a cgroup's OOM does not count swap.
+    pub no_swapping: bool,
+    /// What is not said of this machine, so that what stands in its place means nothing.
+    pub unknown: Unknown,
     /// The boot clock, in nanoseconds.
     pub now: i64,
     /// The root first, each behind its parent.
     pub cgroups: Vec<Cgroup>,
     /// In no order.
     pub processes: Vec<Process>,
+}
+
+/// What whoever described a machine did not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// How much swap the machine has, and `vm.swappiness`.
+    pub swap: bool,
+    /// Who is whose parent, and the numbers in pid namespaces.
+    pub parents: bool,
 }
 
 /// A cgroup.
@@ -183,6 +202,10 @@ pub struct Process {
     pub life: Life,
     /// A process that has the same memory.
     pub shares_with: Option<ProcessIndex>,
+    /// Id of the process whose child it is; none: of init. A parent that is gone has left its children to init.
+    pub parent: Option<i64>,
+    /// Its numbers in the pid namespaces below the machine's own, the outermost first; none: it is in no other.
+    pub ns_pids: Vec<i64>,
     /// Members of the kernel's structures that nothing else here says, by their C paths from `task_struct`.
     pub members: Vec<(String, i64)>,
 }
@@ -231,7 +254,22 @@ pub struct Event {
 /// What may have kept an allocation from other memory, in the order of the kernel's enum.
 pub const CONSTRAINTS: [&str; 4] = ["none", "cpuset", "memory_policy", "memcg"];
 
+/// Whom every machine has and no walk comes to unless the machine names it: init, and the idle task, whose child it
+/// is (`init_task`, init/init_task.c, 6.12).
+static OUTSIDE: LazyLock<[Process; 2]> = LazyLock::new(|| {
+    let named =
+        |pid: i64, comm: &str| Process { pid, comm: comm.to_owned(), threads: 1, ..Process::default() };
+    [named(INIT, "init"), Process { kernel: true, ..named(IDLE, "swapper/0") }]
+});
+
+/// Process id of init, and of the idle task.
+pub const INIT: i64 = 1;
+const IDLE: i64 = 0;
+
 impl Machine {
+    /// Processes that others lead to and that stand behind those of the machine, in places of their own.
+    pub(crate) const OUTSIDE: usize = 2;
+
     /// A cgroup.
     #[must_use]
     pub fn cgroup(&self, index: CgroupIndex) -> &Cgroup {
@@ -239,11 +277,43 @@ impl Machine {
         &self.cgroups[index]
     }
 
-    /// A process.
+    /// A process, or one of the two that every machine has.
     #[must_use]
     pub fn process(&self, index: ProcessIndex) -> &Process {
         #[expect(clippy::indexing_slicing, reason = "an index of another machine is a mistake of the test")]
-        &self.processes[index]
+        self.processes.get(index).unwrap_or_else(|| &OUTSIDE[index - self.processes.len()])
+    }
+
+    /// The place of the process with an id.
+    #[must_use]
+    pub fn process_of_pid(&self, pid: i64) -> Option<ProcessIndex> {
+        let count = self.processes.len();
+        (0..count + Self::OUTSIDE).find(|at| self.process(*at).pid == pid)
+    }
+
+    /// The process whose child a process is.
+    #[must_use]
+    pub fn parent(&self, index: ProcessIndex) -> ProcessIndex {
+        self.parent_among(index, &|pid| self.process_of_pid(pid))
+    }
+
+    /// As [`parent`](Self::parent), where who has which id is known already.
+    pub(crate) fn parent_among(
+        &self,
+        index: ProcessIndex,
+        place: &dyn Fn(i64) -> Option<ProcessIndex>,
+    ) -> ProcessIndex {
+        let one = self.process(index);
+        let parent = if one.pid <= INIT { IDLE } else { one.parent.unwrap_or(INIT) };
+        // Who is gone has left its children to init (`forget_original_parent()`, kernel/exit.c, 6.12).
+        place(parent).or_else(|| place(INIT)).unwrap_or(index)
+    }
+
+    /// The number of a process in its innermost pid namespace.
+    #[must_use]
+    pub fn ns_pid(&self, index: ProcessIndex) -> i64 {
+        let one = self.process(index);
+        one.ns_pids.last().copied().unwrap_or(one.pid)
     }
 
     /// A cgroup and all above it, from below.
@@ -305,9 +375,28 @@ impl Machine {
             cgroup,
             attached,
             constraint: CONSTRAINTS.iter().position(|known| *known == constraint).unwrap_or(0),
-            total: self.limit(cgroup.unwrap_or(ROOT)),
+            total: self.total(cgroup),
             ..Event::default()
         }
+    }
+
+    /// Pages that the kernel scores against (`constrained_alloc()` and `mem_cgroup_get_max()`, mm, 6.12): memory and
+    /// swap of the machine; of a cgroup its own limit, and what it may have of the machine's swap.
+    #[must_use]
+    pub fn total(&self, cgroup: Option<CgroupIndex>) -> i64 {
+        let Some(at) = cgroup else { return self.memory.saturating_add(self.swap) };
+        let one = self.cgroup(at);
+        let swap = one.swap_max.map_or(self.swap, |most| most.min(self.swap));
+        let swap = if self.no_swapping { 0 } else { swap };
+        one.max.unwrap_or_else(|| self.limit(at)).saturating_add(swap)
+    }
+
+    /// The kernel's scores cannot be known: they are moved by thousandths of memory and swap, and nobody said how much
+    /// swap there is.
+    #[must_use]
+    pub fn scores_are_unknown(&self) -> bool {
+        let moved = |one: &Process| !matches!(one.adj, 0 | -1000) && one.life == Life::Lives;
+        self.unknown.swap && self.processes.iter().any(moved)
     }
 
     /// The own share of a cgroup when it has just run out of memory: what is missing to its `memory.max` is charged

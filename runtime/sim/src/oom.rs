@@ -172,9 +172,6 @@ impl<'k> Simulation<'k> {
     /// Bytes that the model of all processes takes besides the machine itself.
     #[must_use]
     pub fn bytes_of_processes(&self) -> usize {
-        [Class::Task, Class::Signal, Class::Mm, Class::Cred, Class::CssSet]
-            .into_iter()
-            .map(|class| self.layout.memory.bytes_of(class))
-            .sum()
+        Class::OF_A_PROCESS.iter().map(|class| self.layout.memory.bytes_of(*class)).sum()
     }
 }

@@ -310,7 +310,7 @@ fn the_root_is_no_unit_of_a_descent() {
     let mut simulation = Simulation::new(&kernel, machine).unwrap();
     let event = Event { cgroup: None, attached: 0, constraint: 0, ..event() };
     for text in ["pick p = cgroup in subtree stepwise", "pick p = cgroup in subtree"] {
-        let text = format!("{text} rule \"kill\": kill largest in subtree where p.depth == 0");
+        let text = format!("{text} rule \"kill\": kill largest in subtree of p");
         let mut policy = Attached::new(&policy(&kernel, &text), simulation.machine(), 0);
         let run = simulation.ask(&mut policy, &event).unwrap();
         assert_eq!((run.answer, run.calls.as_slice()), (0, [].as_slice()), "{text}");

@@ -199,8 +199,7 @@ impl<'m> Model<'m> {
 
     /// The address of a thread: 0 is the leader.
     fn thread(&self, process: ProcessIndex, thread: usize) -> u64 {
-        let first = get(&self.layout.threads, process);
-        self.layout.address(Class::Task, if thread == 0 { process } else { first + thread - 1 })
+        self.layout.address(Class::Task, self.layout.task(process, thread))
     }
 
     fn threads_of(&self, process: ProcessIndex) -> usize {

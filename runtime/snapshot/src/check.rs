@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use oomc_abi::amounts::File;
+use oomc_abi::model::PID_LEVELS;
 
 use crate::bounded::Head;
 use crate::read::COMM;
-use crate::schema::{Cgroup, Process, SCHEMA, Snapshot};
+use crate::schema::{Cgroup, OLDEST, Process, SCHEMA, Snapshot};
 
 /// Bytes or counts that no machine has: such a number would only overflow sums.
 pub(crate) const MOST: i64 = 1 << 52;
@@ -44,7 +45,10 @@ impl fmt::Display for Error {
         match self {
             Self::Json { line, column, text } => write!(f, "line {line}, column {column}: {}", shown(text)),
             Self::Schema(version) => {
-                write!(f, "the snapshot is of schema {version}; this version of oomc reads schema {SCHEMA}")
+                write!(
+                    f,
+                    "the snapshot is of schema {version}; this version of oomc reads schema {OLDEST} to {SCHEMA}"
+                )
             }
             Self::Content { place, text } => write!(f, "{place}: {}", shown(text)),
         }
@@ -81,7 +85,7 @@ pub fn parse(bytes: &[u8]) -> Result<Snapshot, Error> {
     // Before anything is kept: a file of another schema may have other fields, and one of too many processes shall not
     // cost the memory to hold them.
     let head: Head = serde_json::from_str(text).map_err(|error| json(&error))?;
-    if head.schema != u64::from(SCHEMA) {
+    if !(u64::from(OLDEST)..=u64::from(SCHEMA)).contains(&head.schema) {
         return Err(Error::Schema(head.schema));
     }
     let snapshot: Snapshot = serde_json::from_str(text).map_err(|error| json(&error))?;
@@ -106,6 +110,11 @@ fn content<T>(place: impl Into<String>, text: impl Into<String>) -> Result<T, Er
 
 fn check(snapshot: &Snapshot) -> Result<(), Error> {
     amount("memory", snapshot.memory)?;
+    amount("swap", snapshot.swap)?;
+    amount("swap_free", snapshot.swap_free)?;
+    if snapshot.swap_free > snapshot.swap {
+        return content("swap_free", "more is free than there is");
+    }
     if snapshot.now < 0 {
         return content("now", "a clock is not negative");
     }
@@ -148,6 +157,29 @@ fn check(snapshot: &Snapshot) -> Result<(), Error> {
             return content(format!("processes[{at}].cgroup"), format!("there is no cgroup {}", one.cgroup));
         }
         process(at, one)?;
+    }
+    lineage(snapshot, &pids)
+}
+
+/// Nobody is his own child, nor that of his children.
+fn lineage(snapshot: &Snapshot, places: &HashMap<i64, usize>) -> Result<(), Error> {
+    // Of each: found to lead to somebody who is not here, or not looked at yet.
+    let mut fine = vec![false; snapshot.processes.len()];
+    for at in 0..snapshot.processes.len() {
+        let (mut chain, mut up) = (vec![], Some(at));
+        while let Some(here) = up.filter(|here| fine.get(*here) == Some(&false)) {
+            if chain.contains(&here) {
+                return content(format!("processes[{at}].parent"), "it is a child of its own children");
+            }
+            chain.push(here);
+            let parent = snapshot.processes.get(here).and_then(|one| one.parent);
+            up = parent.and_then(|parent| places.get(&parent).copied());
+        }
+        for here in chain {
+            if let Some(fine) = fine.get_mut(here) {
+                *fine = true;
+            }
+        }
     }
     Ok(())
 }
@@ -279,6 +311,13 @@ fn process(at: usize, one: &Process) -> Result<(), Error> {
         content(place(name), format!("{value} is not from {least} to {most}"))
     };
     within("pid", one.pid, 1, crate::bounded::PROCESSES as i64)?;
+    within("parent", one.parent.unwrap_or(0), 0, crate::bounded::PROCESSES as i64)?;
+    for number in &one.ns_pids {
+        within("ns_pids", *number, 1, crate::bounded::PROCESSES as i64)?;
+    }
+    if one.ns_pids.len() >= PID_LEVELS {
+        return content(place("ns_pids"), format!("pid namespaces are at most {PID_LEVELS} deep"));
+    }
     within("uid", one.uid, 0, i64::from(u32::MAX))?;
     within("oom_score_adj", one.oom_score_adj, -1000, 1000)?;
     within("threads", one.threads, 0, crate::bounded::PROCESSES as i64)?;

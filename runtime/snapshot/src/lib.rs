@@ -23,4 +23,4 @@ mod tests;
 
 pub use check::{Error, parse};
 pub use read::{Progress, ReadError, Reading, Roots, read};
-pub use schema::{Cgroup, Events, Pressure, Process, SCHEMA, Snapshot, Statistics, Windows};
+pub use schema::{Cgroup, Events, OLDEST, Pressure, Process, SCHEMA, Snapshot, Statistics, Windows};

@@ -5,9 +5,12 @@
 
 use std::collections::HashMap;
 
-use oomc_sim::machine::{self, Amounts, Life, Machine, PAGE};
+use oomc_sim::machine::{self, Amounts, Life, Machine, PAGE, Unknown};
 
 use crate::schema::{Cgroup, Pressure, Process, Snapshot, Windows};
+
+/// The schema that first told of the machine's swap, of parents and of pid namespaces.
+const SINCE_SWAP: u32 = 2;
 
 impl Snapshot {
     /// The machine.
@@ -27,6 +30,10 @@ impl Snapshot {
         let cgroups = self.cgroups.iter().zip(serials);
         let mut machine = Machine {
             memory: self.memory / PAGE,
+            swap: self.swap / PAGE,
+            swap_free: self.swap_free / PAGE,
+            no_swapping: self.no_swapping,
+            unknown: Unknown { swap: self.schema < SINCE_SWAP, parents: self.schema < SINCE_SWAP },
             now: self.now,
             cgroups: cgroups
                 .map(|(one, serial)| cgroup(one, one.parent.as_deref().and_then(place), serial))
@@ -112,6 +119,8 @@ fn process(one: &Process, cgroup: usize) -> machine::Process {
         kernel: one.kernel_thread,
         // With threads left, only its leader is gone.
         leader_gone: one.exiting && one.threads > 1,
+        parent: one.parent,
+        ns_pids: one.ns_pids.clone(),
         // Who chose a victim stands in no file.
         life: match (one.exiting && one.threads <= 1, one.killed) {
             (true, _) => Life::Gone { chosen: false, reaped: true },

@@ -3,7 +3,7 @@
 //! A machine goes on while it is read. A cgroup or process that is gone by then is left out and counted; a value
 //! that cannot be read is absent. Files as of Linux 6.12: `Documentation/admin-guide/cgroup-v2.rst`, proc(5).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -30,6 +30,14 @@ const TICKS: i64 = 100;
 
 /// Nanoseconds.
 const SECOND: i64 = 1_000_000_000;
+
+/// Why nothing can be said of a tree of cgroups.
+const NO_V2: &str = "this is no cgroup v2 (it has no `cgroup.controllers`): policies are attached to cgroups of v2, and \
+                     in v1 the kernel asks none";
+const NO_MEMORY: &str = "this cgroup v2 has no memory controller (`cgroup.controllers` does not name it): it is mounted \
+                         as v1, or the kernel was started with `cgroup_disable=memory`";
+const SWITCHED_OFF: &str = "the memory controller is off in this cgroup, so it never runs out of memory: write \
+                            `+memory` to `cgroup.subtree_control` of the cgroup above";
 
 /// The directories that a machine is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +86,13 @@ pub enum ReadError {
         /// What is missing in it.
         lacks: &'static str,
     },
+    /// There is no cgroup v2, or it has no memory controller.
+    NoMemoryController {
+        /// Where it was looked for, or which cgroup.
+        path: PathBuf,
+        /// How it can be seen, and what to do.
+        why: &'static str,
+    },
     /// There is no such cgroup.
     NoCgroup(String),
     /// The path leads out of the mount.
@@ -89,6 +104,7 @@ impl std::fmt::Display for ReadError {
         match self {
             Self::File { path, source } => write!(f, "cannot read {}: {source}", path.display()),
             Self::Strange { path, lacks } => write!(f, "{} does not say {lacks}", path.display()),
+            Self::NoMemoryController { path, why } => write!(f, "{}: {why}", path.display()),
             Self::NoCgroup(path) => write!(f, "there is no cgroup {path}"),
             Self::Outside(path) => write!(f, "{path}: a path below the cgroup mount has no `..`"),
         }
@@ -99,7 +115,9 @@ impl std::error::Error for ReadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File { source, .. } => Some(source),
-            Self::Strange { .. } | Self::NoCgroup(_) | Self::Outside(_) => None,
+            Self::Strange { .. } | Self::NoMemoryController { .. } | Self::NoCgroup(_) | Self::Outside(_) => {
+                None
+            }
         }
     }
 }
@@ -115,7 +133,12 @@ pub fn read(
 ) -> Result<Reading, ReadError> {
     let text = |path: PathBuf| fs::read_to_string(&path).map_err(|source| ReadError::File { path, source });
     let path = roots.proc.join("meminfo");
-    let memory = kib(&text(path.clone())?, "MemTotal");
+    let meminfo = text(path.clone())?;
+    let memory = kib(&meminfo, "MemTotal");
+    // A kernel without swap has no such lines.
+    let swap = |key: &str| kib(&meminfo, key).unwrap_or(0);
+    let (swap, swap_free) = (swap("SwapTotal"), swap("SwapFree"));
+    let swappiness = fs::read_to_string(roots.proc.join("sys/vm/swappiness")).ok();
     let memory = memory.ok_or(ReadError::Strange { path, lacks: "how much memory there is" })?;
     let path = roots.proc.join("uptime");
     let now = seconds(text(path.clone())?.split(' ').next().unwrap_or_default());
@@ -125,9 +148,18 @@ pub fn read(
     if leads_out(&top) {
         return Err(ReadError::Outside(top));
     }
-    let mut reader =
-        Reader { roots, cgroups: Vec::new(), on: HashSet::new(), gone: 0, odd: 0, outside: 0, progress };
+    let mut reader = Reader {
+        roots,
+        cgroups: Vec::new(),
+        on: HashSet::new(),
+        counts: false,
+        gone: 0,
+        odd: 0,
+        outside: 0,
+        progress,
+    };
     reader.cgroups_of(&top)?;
+    reader.has_memory_controller(&top)?;
     let processes = reader.processes(&top)?;
     let mut remarks = Vec::new();
     if reader.gone > 0 {
@@ -151,6 +183,9 @@ pub fn read(
         top,
         kernel: release.map(|release| release.trim().to_owned()),
         memory,
+        swap,
+        swap_free: swap_free.min(swap),
+        no_swapping: swappiness.is_some_and(|text| text.trim() == "0"),
         now,
         cgroups: reader.cgroups,
         processes,
@@ -174,6 +209,8 @@ struct Reader<'a> {
     cgroups: Vec<Cgroup>,
     /// Those of them in which the memory controller is on.
     on: HashSet<String>,
+    /// A cgroup has the memory controller's files.
+    counts: bool,
     /// Cgroups and processes that went away.
     gone: usize,
     /// Names that are not UTF-8.
@@ -216,6 +253,25 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Refuses what no memory controller of cgroup v2 counts: there, nobody runs out of memory but the machine.
+    fn has_memory_controller(&self, top: &str) -> Result<(), ReadError> {
+        let mount = &self.roots.cgroups;
+        let refuse = |path: &Path, why| Err(ReadError::NoMemoryController { path: path.to_owned(), why });
+        match fs::read_to_string(mount.join("cgroup.controllers")) {
+            Ok(list) if !list.split_whitespace().any(|name| name == "memory") => {
+                return refuse(mount, NO_MEMORY);
+            }
+            Ok(_) => {}
+            // The root of every cgroup v2 has this file. A copy of a tree may lack it, and shows what it is in others.
+            Err(_) if !self.counts => return refuse(mount, NO_V2),
+            Err(_) => {}
+        }
+        if top != "/" && !self.on.contains(top) {
+            return refuse(&self.place(top), SWITCHED_OFF);
+        }
+        Ok(())
+    }
+
     fn place(&self, path: &str) -> PathBuf {
         self.roots.cgroups.join(path.trim_start_matches('/'))
     }
@@ -249,6 +305,7 @@ impl Reader<'_> {
         let read = fs::read_to_string(place.join("memory.current"));
         // What may not be read is there all the same.
         let there = !matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        self.counts |= there;
         let current = read.ok().and_then(|text| text.trim().parse().ok());
         let protection = |name: &str| match file(name)?.trim() {
             "max" => Some(MOST),
@@ -297,29 +354,44 @@ impl Reader<'_> {
         pids.sort_unstable();
         let known: HashSet<String> = self.cgroups.iter().map(|one| one.path.clone()).collect();
         let (of, cgroups) = (pids.len(), self.cgroups.len());
-        let mut found = Vec::new();
+        let (mut found, mut others) = (Vec::new(), HashMap::new());
         for (number, pid) in (1..).zip(pids) {
             match process(&self.roots.proc.join(pid.to_string()), pid, &mut self.odd) {
                 None => self.gone += 1,
                 Some(one) if leads_out(&one.cgroup) => self.outside += 1,
-                Some(mut one) => {
-                    let inside = top == "/"
-                        || one.cgroup == top
-                        || one.cgroup.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'));
-                    if inside {
-                        // Its cgroup is younger than the list, or gone: what is above has it, too.
-                        while !known.contains(&one.cgroup) {
-                            let above = one.cgroup.rsplit_once('/').map_or("", |(above, _)| above);
-                            one.cgroup = if above.is_empty() { "/" } else { above }.to_owned();
-                        }
-                        found.push(one);
-                    }
-                }
+                Some(one) if is_within(&one.cgroup, top) => found.push(one),
+                Some(one) => drop(others.insert(one.pid, one)),
             }
             (self.progress)(Progress { cgroups, processes: number, of });
         }
+        found.extend(ancestors(&found, others));
+        for one in &mut found {
+            // Its cgroup is younger than the list, gone, or left out: what is above has it, too.
+            while !known.contains(&one.cgroup) {
+                let above = one.cgroup.rsplit_once('/').map_or("", |(above, _)| above);
+                one.cgroup = if above.is_empty() { "/" } else { above }.to_owned();
+            }
+        }
         Ok(found)
     }
+}
+
+/// Whether a path is another one, or below it.
+fn is_within(path: &str, top: &str) -> bool {
+    top == "/" || path == top || path.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Those of the others whose children or children's children are among the processes.
+fn ancestors(processes: &[Process], mut others: HashMap<i64, Process>) -> Vec<Process> {
+    let mut found = Vec::new();
+    for one in processes {
+        let mut up = one.parent;
+        while let Some(above) = up.and_then(|pid| others.remove(&pid)) {
+            up = above.parent;
+            found.push(above);
+        }
+    }
+    found
 }
 
 /// A file of lines `KEY VALUE`.
@@ -419,6 +491,8 @@ fn process(place: &Path, pid: i64, odd: &mut usize) -> Option<Process> {
     // A main thread that has exited has no memory any more; the others still have what they share.
     let living = if exited && threads > 1 { other_status(place, pid) } else { None };
     let living = living.as_ref().unwrap_or(&status);
+    let ns_pids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let ns_pids = ns_pids.split_whitespace().skip(1).filter_map(|number| number.parse().ok()).collect();
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let size = |key: &str| kib(living, key).unwrap_or(0);
     Some(Process {
@@ -434,6 +508,8 @@ fn process(place: &Path, pid: i64, odd: &mut usize) -> Option<Process> {
         page_tables: size("VmPTE"),
         threads,
         start: field(22)?.parse::<i64>().ok()?.saturating_mul(SECOND / TICKS),
+        parent: field(4)?.parse().ok(),
+        ns_pids,
         kernel_thread: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
         exiting: exited,
         killed: ["SigPnd", "ShdPnd"].into_iter().any(|key| signals(living, key) & KILL != 0),

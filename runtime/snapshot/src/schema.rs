@@ -7,14 +7,17 @@ use std::collections::BTreeMap;
 use oomc_abi::amounts::{Amount, ROWS, Row};
 use serde::{Deserialize, Serialize};
 
-/// The version of the schema that is written and read.
-pub const SCHEMA: u32 = 1;
+/// The version of the schema that is written.
+pub const SCHEMA: u32 = 2;
+
+/// The oldest version that is read. Schema 1 said nothing of the machine's swap, of parents and of pid namespaces.
+pub const OLDEST: u32 = 1;
 
 /// A machine at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// Version of the schema: 1.
+    /// Version of the schema: 2. Files of schema 1 are read, too: they do not say what came later.
     pub schema: u32,
     /// The cgroup to which the snapshot is restricted: cgroups above it are there, too, others are not. `/`: the
     /// whole machine.
@@ -24,11 +27,21 @@ pub struct Snapshot {
     pub kernel: Option<String>,
     /// Memory of the machine, in bytes (`MemTotal`).
     pub memory: i64,
+    /// Swap of the machine, in bytes (`SwapTotal`). Absent: none; in schema 1, not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub swap: i64,
+    /// How much of it is free, in bytes (`SwapFree`). Absent: nothing; in schema 1, not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub swap_free: i64,
+    /// `vm.swappiness` is 0: the OOM of a cgroup does not count swap. Absent: false; in schema 1, not known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub no_swapping: bool,
     /// The boot clock, in nanoseconds (`/proc/uptime`).
     pub now: i64,
     /// Cgroups, each behind its parent; the first one is the root. At most 1,000,000.
     pub cgroups: Vec<Cgroup>,
-    /// Processes. At most 4,194,304, as many as the kernel can number.
+    /// Processes, and those whose children or children's children they are, wherever these are. At most 4,194,304, as
+    /// many as the kernel can number.
     pub processes: Vec<Process>,
 }
 
@@ -220,6 +233,13 @@ pub struct Process {
     pub threads: i64,
     /// When it started, by the boot clock, in nanoseconds.
     pub start: i64,
+    /// Process id of its parent (`PPid`). Absent: 1; in schema 1, not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<i64>,
+    /// Its numbers in the pid namespaces below the machine's own, the outermost first (`NSpid`). Absent: it is in none;
+    /// in schema 1, not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ns_pids: Vec<i64>,
     /// It is a thread of the kernel. Absent: false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub kernel_thread: bool,

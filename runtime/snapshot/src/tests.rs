@@ -311,7 +311,7 @@ fn a_mistake_is_told_with_its_place() {
         (("/memory", (-1).into()), "memory: -1 is negative"),
         (("/now", (-1).into()), "now: a clock is not negative"),
         (("/top", "/none".into()), "top: there is no cgroup /none"),
-        (("/schema", 2.into()), "the snapshot is of schema 2; this version of oomc reads schema 1"),
+        (("/schema", 3.into()), "the snapshot is of schema 3; this version of oomc reads schema 1 to 2"),
         (("/processes/1/pid", 2.into()), "processes[1].pid: processes[0] is number 2, too"),
         (("/processes/1/pid", 0.into()), "processes[1].pid: 0 is not from 1 to 4194304"),
         (("/processes/1/cgroup", "/x".into()), "processes[1].cgroup: there is no cgroup /x"),

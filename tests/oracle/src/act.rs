@@ -20,7 +20,7 @@ type Outcome = Result<bool, Deferred>;
 const TRIES: usize = 32;
 
 impl Oracle<'_> {
-    /// A rule makes no progress if a pick that it uses has chosen nothing.
+    /// A rule, and the picks that it uses.
     pub(crate) fn rule(&mut self, rule: &Rule) -> Outcome {
         let picks = self.picks_of(&self.subjects_of_rule(rule.action));
         for pick in &picks {
@@ -28,10 +28,6 @@ impl Oracle<'_> {
                 let chosen = self.choose(*pick);
                 self.picks.insert(*pick, chosen);
             }
-        }
-        if picks.iter().any(|pick| self.picks.get(pick).copied().flatten().is_none()) {
-            self.end(End::NothingPicked);
-            return Ok(false);
         }
         self.act(rule.action)
     }
@@ -119,11 +115,17 @@ impl Oracle<'_> {
     }
 
     fn kill(&mut self, kill: &Kill) -> Outcome {
+        let selection = &kill.selection;
+        if let Subject::Pick(pick) = selection.place.of()
+            && self.picks.get(&pick).copied().flatten().is_none()
+        {
+            self.end(End::NothingPicked);
+            return Ok(false);
+        }
         if !kill.now && self.wait()? {
             return Ok(true);
         }
         self.end(End::NoCandidate);
-        let selection = &kill.selection;
         let enough = kill.until.map(|until| self.value(None, until.freed));
         let most = match kill.until {
             _ if selection.all => usize::MAX,

@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use oomc_compiler::hir::{Direction, PickId, Place, Selection, Subject, Unit};
+use oomc_compiler::hir::{Direction, PatternId, PickId, Place, Selection, Subject, Unit};
 
 use crate::Oracle;
 use crate::kernel;
@@ -85,6 +85,18 @@ impl Oracle<'_> {
         self.machine.children(cgroup).next().is_none()
     }
 
+    /// The online cgroups of the domain whose path matches, the outermost ones.
+    fn matching(&self, pattern: PatternId) -> Vec<CgroupIndex> {
+        let Some(pattern) = self.policy.patterns.get(pattern) else { return Vec::new() };
+        let fits = |at: CgroupIndex| at != ROOT && self.is_online(at) && self.path_of(at).fits(pattern);
+        let above = |at: CgroupIndex| self.machine.ancestors(at).skip(1);
+        self.machine
+            .subtree(self.domain())
+            .filter(|at| fits(*at))
+            .filter(|at| !above(*at).any(|above| self.machine.is_within(above, self.domain()) && fits(above)))
+            .collect()
+    }
+
     /// The cgroups that a place is made of; none if what it begins at is not there.
     fn cgroups(&self, scope: Option<&Scope<'_>>, place: Place, unit: Unit) -> Option<Vec<CgroupIndex>> {
         let of = self.cgroup_of(scope, place.of())?;
@@ -93,6 +105,11 @@ impl Oracle<'_> {
             (Place::Children(_), _) => self.machine.children(of).collect(),
             (Place::Leaves(_), _) => {
                 self.machine.subtree(of).filter(|at| self.is_online(*at) && self.is_leaf(*at)).collect()
+            }
+            (Place::Matching(pattern), Unit::Cgroup) => self.matching(pattern),
+            (Place::Matching(pattern), Unit::Process) => {
+                let top = self.matching(pattern);
+                top.into_iter().flat_map(|at| self.machine.subtree(at)).collect()
             }
             (Place::Subtree(_), Unit::Cgroup) => self.units(of),
             (Place::Subtree(_), Unit::Process) => self.machine.subtree(of).collect(),

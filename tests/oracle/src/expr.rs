@@ -1,11 +1,11 @@
 //! Expressions.
 
-use oomc_compiler::hir::{ArithOp, CompareOp, ExprId, ExprKind, Pattern, Quant, Quantifier, RATIO_ONE, Ty};
+use oomc_compiler::hir::{ArithOp, Bits, CompareOp, ExprId, ExprKind, Quant, Quantifier, RATIO_ONE, Ty};
 
 use crate::Oracle;
 use crate::read::Text;
 use crate::scope::Scope;
-use crate::value::{Value, and, both, clamp, matches, not, or};
+use crate::value::{Value, and, both, clamp, not, or};
 
 impl Oracle<'_> {
     /// What an expression is worth for the candidates around it.
@@ -48,14 +48,26 @@ impl Oracle<'_> {
             }
             ExprKind::Matches(of, patterns) => {
                 let text = self.text(scope, *of)?;
-                let fits = |pattern: &Pattern| {
-                    text.against(pattern.text()).is_some_and(|text| match pattern {
-                        Pattern::Literal(literal) => text == literal,
-                        Pattern::Glob(glob) => matches(glob.as_bytes(), text.as_bytes()),
-                    })
-                };
-                Some(i64::from(patterns.iter().any(fits)))
+                Some(i64::from(patterns.iter().any(|pattern| text.fits(pattern))))
             }
+            ExprKind::SameText(a, b) => {
+                let (a, b) = (self.text(scope, *a)?, self.text(scope, *b)?);
+                Some(i64::from(a.whole() == b.whole()))
+            }
+            ExprKind::HasBits(member, bits) => {
+                let number = value(member)? as u64;
+                let all = bits.iter().fold(0, |all, bits| {
+                    all | match bits {
+                        Bits::Number(number) => *number,
+                        Bits::Constant(name) => self.constant(name),
+                    }
+                });
+                Some(i64::from(number & all == all))
+            }
+            ExprKind::Choice(condition, then, otherwise) => match value(condition)? {
+                0 => value(otherwise),
+                _ => value(then),
+            },
             ExprKind::Not(a) => not(value(a)),
             ExprKind::And(a, b) => and(value(a), value(b)),
             ExprKind::Or(a, b) => or(value(a), value(b)),
@@ -95,7 +107,21 @@ impl Oracle<'_> {
         let answers = elements.objects.iter().map(|object| ask(*object));
         // A walk that could not start is an element of which nothing is known.
         let answers = answers.chain(elements.incomplete.then_some((None, None)));
+        let extreme = |pick: fn(i64, i64) -> i64| {
+            let mut found = None;
+            for (counts, adds) in answers.clone() {
+                match (counts, adds) {
+                    (Some(0), _) => {}
+                    (Some(_), Some(adds)) => found = Some(found.map_or(adds, |found| pick(found, adds))),
+                    // Of one nothing is known: it could be the one.
+                    (None, _) | (_, None) => return None,
+                }
+            }
+            found
+        };
         match quantifier.quant {
+            Quant::Max => extreme(i64::max),
+            Quant::Min => extreme(i64::min),
             Quant::Any => {
                 let mut one = Some(0);
                 answers.for_each(|(is, _)| one = or(one, is));

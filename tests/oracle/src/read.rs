@@ -5,12 +5,12 @@
 
 use oomc_abi::amounts::Amount;
 use oomc_abi::fields::{self, FieldId, Owner, Recipe, Scale};
-use oomc_compiler::hir::{LabelId, RawId, StateId, Subject};
+use oomc_compiler::hir::{LabelId, Pattern, RawId, StateId, Subject};
 
 use crate::Oracle;
 use crate::machine::{Amounts, CONSTRAINTS, CgroupIndex, Life, PAGE, Process, ProcessIndex, ROOT};
 use crate::scope::{Object, Scope};
-use crate::value::{Value, clamp};
+use crate::value::{Value, clamp, matches};
 
 /// A limit that is not set, in bytes: the kernel's largest number of pages.
 const UNLIMITED: i64 = i64::MAX / PAGE * PAGE;
@@ -30,6 +30,21 @@ enum Relative {
 impl Text {
     fn plain(text: &str) -> Self {
         Self { whole: text.to_owned(), relative: None }
+    }
+
+    /// All of it.
+    pub(crate) fn whole(&self) -> &str {
+        &self.whole
+    }
+
+    /// Whether all of it matches a pattern.
+    pub(crate) fn fits(&self, pattern: &Pattern) -> bool {
+        self.against(pattern.text()).is_some_and(|text| match pattern {
+            Pattern::Literal(literal) => text == literal,
+            Pattern::Glob(glob) => matches(glob.as_bytes(), text.as_bytes()),
+            // In what is no path, any character is like any other.
+            Pattern::Wild(glob) => matches(glob.replace('*', "***").as_bytes(), text.as_bytes()),
+        })
     }
 
     /// What a pattern is compared with; none if it cannot match.
@@ -78,6 +93,8 @@ impl Oracle<'_> {
             }
             "oom_score_adj" => Some(process.adj),
             "pid" => Some(process.pid),
+            "ppid" => Some(self.machine.process(self.machine.parent(index)).pid),
+            "ns_pid" => Some(self.machine.ns_pid(index)),
             "uid" => Some(process.uid),
             "age" => Some(self.machine.now - process.start),
             "nr_threads" => Some(process.threads),
@@ -182,24 +199,27 @@ impl Oracle<'_> {
             ("name", Object::Cgroup(cgroup)) => {
                 Text::plain(&machine.cgroup(self.where_it_is(scope, subject, cgroup)).name)
             }
-            ("path", Object::Cgroup(cgroup)) => {
-                let cgroup = self.where_it_is(scope, subject, cgroup);
-                let whole = machine.path(cgroup);
-                let attached = machine.path(self.event.attached);
-                let relative = if machine.is_within(cgroup, self.event.attached) {
-                    let rest = whole.strip_prefix(&attached).unwrap_or_default();
-                    Relative::Below(rest.trim_start_matches('/').to_owned())
-                } else {
-                    Relative::Outside
-                };
-                Text { whole, relative: Some(relative) }
-            }
+            ("path", Object::Cgroup(cgroup)) => self.path_of(self.where_it_is(scope, subject, cgroup)),
             ("scope", Object::Event) => {
                 Text::plain(if self.event.cgroup.is_some() { "memcg" } else { "system" })
             }
             ("constraint", Object::Event) => Text::plain(CONSTRAINTS.get(self.event.constraint)?),
             (name, object) => panic!("the oracle does not know `{name}` of {object:?}"),
         })
+    }
+
+    /// The path of a cgroup.
+    pub(crate) fn path_of(&self, cgroup: CgroupIndex) -> Text {
+        let machine = &self.machine;
+        let whole = machine.path(cgroup);
+        let attached = machine.path(self.event.attached);
+        let relative = if machine.is_within(cgroup, self.event.attached) {
+            let rest = whole.strip_prefix(&attached).unwrap_or_default();
+            Relative::Below(rest.trim_start_matches('/').to_owned())
+        } else {
+            Relative::Outside
+        };
+        Text { whole, relative: Some(relative) }
     }
 
     /// The cgroup that a name is asked of: of a process, the one that it is in, with or without a memory controller.
@@ -238,9 +258,9 @@ impl Oracle<'_> {
                 other => panic!("the oracle's cgroups have no `{other}`"),
             },
             (Object::Event, "gfp_mask") => Some(self.event.gfp_mask),
+            (Object::Event, "constraint") => i64::try_from(self.event.constraint).ok(),
             // Nobody is chosen yet.
             (Object::Event, "chosen->pid") => None,
-            (Object::Event, "constraint") => Some(self.event.constraint as i64),
             (Object::Event, other) => panic!("the oracle's events have no `{other}`"),
         }
     }
@@ -260,6 +280,15 @@ impl Oracle<'_> {
             }
             (object, path) => panic!("the oracle has no text `{path}` of {object:?}"),
         })
+    }
+
+    /// The number of a constant of a member's enum.
+    pub(crate) fn constant(&self, name: &str) -> u64 {
+        let is_it = |word: &&str| format!("CONSTRAINT_{}", word.to_uppercase()) == name;
+        match CONSTRAINTS.iter().position(is_it) {
+            Some(number) => number as u64,
+            None => panic!("the oracle has no constant `{name}`"),
+        }
     }
 
     fn raw_path(&self, raw: RawId) -> &str {

@@ -36,6 +36,13 @@ impl Oracle<'_> {
             }
             Subject::Pick(pick) => Object::Cgroup(self.picks.get(&pick).copied().flatten()?),
             Subject::Candidate(binder) => candidate(scope, binder)?,
+            Subject::Parent(binder) => match candidate(scope, binder)? {
+                Object::Process(process) => Object::Process(self.machine.parent(process)),
+                Object::Cgroup(cgroup) => {
+                    Object::Cgroup(self.machine.cgroup(cgroup).parent.unwrap_or(cgroup))
+                }
+                Object::Event => panic!("the event has no parent"),
+            },
             Subject::Home(binder) => match candidate(scope, binder)? {
                 Object::Process(process) => Object::Cgroup(self.machine.home(process)),
                 other => panic!("{other:?} has no home"),

@@ -94,7 +94,13 @@ pub(super) fn number(scope: &Scope, unit: Measure, depth: u32) -> Text {
     options.push(option(2, move || {
         (missing(), simple(&default, unit)).prop_map(|(a, b)| format!("({a} ?? {b})")).boxed()
     }));
-    if scope.quantifiers > 0 && unit != Measure::Ratio {
+    let (chosen, condition_scope) = (same(), scope.clone());
+    options.push(option(1, move || {
+        (condition(&condition_scope, 0), chosen(), simple(&condition_scope, unit))
+            .prop_map(|(asked, a, b)| format!("(if {asked} then {a} else {b})"))
+            .boxed()
+    }));
+    if scope.quantifiers > 0 {
         let scope = scope.clone();
         options.push(option(2, move || adding(&scope, unit, depth - 1)));
     }
@@ -117,6 +123,8 @@ pub(super) fn place(scope: &Scope) -> Text {
         1 => of.clone().prop_map(|of| format!("children of {of}")),
         1 => of.clone().prop_map(|of| format!("leaves of {of}")),
         1 => of,
+        1 => words(&["/a", "b", "/t/*", "*", "**", "/**", "*x*", "/job/**", "/system.slice/**/*", "?"])
+            .prop_map(|pattern| format!("\"{pattern}\"")),
     ]
     .boxed()
 }
@@ -146,21 +154,30 @@ pub(super) fn filter(inner: &Scope, name: Option<&'static str>, owner: Owner, de
         .boxed()
 }
 
-/// `count …`, `sum …`, in parentheses.
+/// `count …`, `sum …`, `max …`, `min …`, in parentheses.
 fn adding(scope: &Scope, unit: Measure, depth: u32) -> Text {
     let outer = scope.clone();
     (owners(), own_name(scope), any::<bool>())
         .prop_flat_map(move |(owner, name, filtered)| {
-            let mut heads: Vec<String> =
-                Scope::summands(owner, unit).iter().map(|field| format!("sum {field} of")).collect();
+            let folds = |owner| -> Vec<String> {
+                let folds =
+                    ["sum", "max", "min"].into_iter().filter(|fold| *fold != "sum" || unit != Measure::Ratio);
+                folds
+                    .flat_map(|fold| {
+                        let fields = Scope::summands(owner, unit).into_iter();
+                        fields.map(move |field| format!("{fold} {field} of")).collect::<Vec<_>>()
+                    })
+                    .collect()
+            };
+            let mut heads = folds(owner);
             let mut owner = owner;
             if unit == Measure::Count {
                 heads.extend(heads.iter().map(|_| "count".to_owned()).collect::<Vec<_>>());
                 heads.push("count".to_owned());
             } else if heads.is_empty() {
-                // Of times only processes have some.
-                owner = Owner::Process;
-                heads = Scope::summands(owner, unit).iter().map(|field| format!("sum {field} of")).collect();
+                // Of times only processes have some, of shares only cgroups.
+                owner = if unit == Measure::Ratio { Owner::Cgroup } else { Owner::Process };
+                heads = folds(owner);
             }
             let mut inner = outer.inside(owner, name);
             inner.quantifiers -= 1;
@@ -227,6 +244,10 @@ pub(super) fn condition(scope: &Scope, depth: u32) -> Text {
     options.push(option(1, with(truth)));
     options.push(option(2, with(texts)));
     options.push(option(1, with(numbers_in_list)));
+    let of_unit = |(_, owner): &&(&'static str, Owner)| scope.unit() == Some(*owner);
+    for (name, _) in scope.declared.definitions.iter().filter(of_unit).copied() {
+        options.push(option(1, move || word(name)));
+    }
     if depth > 0 {
         let same = || {
             let scope = scope.clone();
@@ -285,7 +306,10 @@ fn truth(scope: &Scope) -> Text {
     let flag = || simple(scope, Measure::Bool);
     let equal = (flag(), words(&["==", "!="]), flag()).prop_map(|(a, sign, b)| format!("{a} {sign} {b}"));
     let default = (flag(), flag()).prop_map(|(a, b)| format!("({a} ?? {b})"));
-    prop_oneof![equal, default].boxed()
+    let choice = (flag(), flag(), flag()).prop_map(|(asked, a, b)| format!("(if {asked} then {a} else {b})"));
+    let bits = (words(&["oom.oc.gfp_mask"]), words(&["0x1", "0x400 | 0x800", "0xc00", "64"]))
+        .prop_map(|(member, bits)| format!("{member} has {bits}"));
+    prop_oneof![2 => equal, 2 => default, 1 => choice, 1 => bits].boxed()
 }
 
 /// A text and one or more patterns or words.
@@ -310,15 +334,25 @@ fn texts(scope: &Scope) -> Text {
     };
     let patterns = prop_oneof![
         2 => equal(one_of(names.clone()), quoted.clone()),
-        1 => within(one_of(names), quoted),
+        1 => within(one_of(names.clone()), quoted),
     ];
+    let patterns = match scope.declared.list {
+        Some(list) => {
+            let within_list = one_of(names.clone()).prop_map(move |name| format!("{name} in {list}"));
+            prop_oneof![3 => patterns, 1 => within_list].boxed()
+        }
+        None => patterns.boxed(),
+    };
+    let same = (one_of(names.clone()), words(&["==", "!="]), one_of(names));
+    let same = same.prop_map(|(a, sign, b)| format!("{a} {sign} {b}")).boxed();
+
     let of_words = prop::sample::select(of_words)
         .prop_flat_map(move |(name, known)| {
             let known = one_of(known).prop_map(|text| format!("\"{text}\"")).boxed();
             prop_oneof![equal(Just(name.clone()).boxed(), known.clone()), within(Just(name).boxed(), known)]
         })
         .boxed();
-    prop_oneof![4 => patterns, 1 => of_words].boxed()
+    prop_oneof![4 => patterns, 1 => of_words, 2 => same].boxed()
 }
 
 /// A number, and those that it may be.

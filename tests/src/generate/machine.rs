@@ -108,7 +108,13 @@ const NAMES: [&str; 12] =
 const COMMS: [&str; 8] = ["sshd", "b", "worker-7", "abc", "a-2db", "fifteen-letters", "", "x"];
 
 fn scene_of(cgroups: &[Choices], processes: &[Choices], event: &Choices) -> Scene {
-    let mut machine = Machine { memory: 1024 * MIB, now: 10_000_000_000_000, ..Machine::default() };
+    let mut machine = Machine {
+        memory: 1024 * MIB,
+        swap: 512 * MIB,
+        swap_free: 100 * MIB,
+        now: 10_000_000_000_000,
+        ..Machine::default()
+    };
     machine.cgroups.push(Cgroup { id: 1, serial: 1, ..Cgroup::default() });
     for choices in cgroups {
         let cgroup = cgroup(&machine, &mut Taker(choices.iter()));
@@ -248,6 +254,9 @@ fn process(machine: &Machine, take: &mut Taker<'_>) -> Process {
         leader_gone: threads > 1 && !matches!(life, Life::Gone { .. }) && take.rarely(8),
         life,
         shares_with: None,
+        // Somebody who is there, or was.
+        parent: take.one(&[None, None, Some(0), Some(1), Some(10), Some(15), Some(20), Some(25), Some(30)]),
+        ns_pids: take.one::<&[i64]>(&[&[], &[], &[1], &[7], &[40, 1], &[9, 9]]).to_vec(),
         members: Vec::new(),
     };
     process.members.push(("sched_reset_on_fork".to_owned(), take.one(&[0, 1])));

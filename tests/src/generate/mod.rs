@@ -147,9 +147,38 @@ fn declarations() -> BoxedStrategy<(Vec<String>, Declared)> {
             }
             (clauses, Just(declared))
         })
-        .prop_map(|(mut clauses, declared)| {
+        .prop_flat_map(|(mut clauses, declared)| {
             clauses.retain(|clause| !clause.is_empty());
+            let definitions = vec(definition(&declared), 0..=DEFINITIONS.len());
+            (Just(clauses), Just(declared), definitions, prop::bool::weighted(0.2))
+        })
+        .prop_map(|(mut clauses, mut declared, definitions, listed)| {
+            for (name, (owner, condition)) in DEFINITIONS.into_iter().zip(definitions) {
+                clauses.push(format!("define {name} = {} where {condition}", expr::unit_word(owner)));
+                declared.definitions.push((name, owner));
+            }
+            if listed {
+                clauses.push(format!("const {LIST} = [\"sshd\", \"worker-*\", \"b\"]"));
+                declared.list = Some(LIST);
+            }
             (clauses, declared)
+        })
+        .boxed()
+}
+
+/// Names of definitions.
+const DEFINITIONS: [&str; 2] = ["idle", "busy"];
+
+/// The name of a list of texts.
+const LIST: &str = "daemons";
+
+/// The unit and the condition of a definition. Quantifiers are left to who uses it: they would stand inside each other.
+fn definition(declared: &Declared) -> BoxedStrategy<(oomc_abi::fields::Owner, String)> {
+    let scope = Scope::new(declared.clone(), 0);
+    expr::owners()
+        .prop_flat_map(move |owner| {
+            let inner = scope.inside(owner, None);
+            expr::condition(&inner, 1).prop_map(move |condition| (owner, condition))
         })
         .boxed()
 }

@@ -41,6 +41,10 @@ pub(super) struct Declared {
     pub(super) values: Vec<(&'static str, Kind, Measure)>,
     /// Those that are cgroups.
     pub(super) picks: Vec<&'static str>,
+    /// Those that are conditions on a process or a cgroup.
+    pub(super) definitions: Vec<(&'static str, Owner)>,
+    /// One that is a list of texts.
+    pub(super) list: Option<&'static str>,
 }
 
 /// What an expression may name.

@@ -199,8 +199,24 @@ impl Plan {
         if index == self.grower { "grower".to_owned() } else { format!("t{index}") }
     }
 
+    /// By how much the task that grows has grown when the limit is hit, and how much more it wants.
+    pub(crate) fn grows(&self) -> i64 {
+        self.machine.process(self.grower).anon * PAGE - FIRST
+    }
+
+    pub(crate) fn excess(&self) -> i64 {
+        EXCESS
+    }
+
     /// The steps that build the tree, load the policy and hit the limit.
     pub(crate) fn steps(&self) -> String {
+        let more = self.grows() + EXCESS;
+        let load = format!("#> load --cgroup {}\n", self.machine.path(self.attached));
+        self.tree_steps() + &load + &format!("#> grow grower by {}MiB\n", more / MIB)
+    }
+
+    /// The steps that build the tree.
+    pub(crate) fn tree_steps(&self) -> String {
         let machine = &self.machine;
         let mut text = String::new();
         for (index, cgroup) in machine.cgroups.iter().enumerate().skip(1) {
@@ -230,9 +246,7 @@ impl Plan {
             }
             text += "\n";
         }
-        let more = machine.process(self.grower).anon * PAGE - FIRST + EXCESS;
-        text += &format!("#> load --cgroup {}\n", machine.path(self.attached));
-        text + &format!("#> grow grower by {}MiB\n", more / MIB)
+        text
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use oomc_compiler::diag::Diagnostic;
+use oomc_compiler::diag::{Diagnostic, codes};
+use oomc_compiler::hir::complexity;
 use oomc_compiler::{KernelView, Parsed, Source};
 use serde_json::{Value, json};
 
@@ -21,6 +22,9 @@ struct Found {
     exit: Exit,
     diagnostics: Vec<Value>,
     unreadable: Vec<String>,
+    costs: Vec<Value>,
+    /// That `never` binds this policy only was said: it is the same sentence for each policy.
+    never_told: bool,
 }
 
 pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
@@ -28,7 +32,8 @@ pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
         return super::verify::run(report, &files::expand(&args.files, &["oom"])?);
     }
     let view = view(&args.kernel)?;
-    let mut found = Found { exit: Exit::Ok, diagnostics: Vec::new(), unreadable: Vec::new() };
+    let (diagnostics, unreadable, costs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut found = Found { exit: Exit::Ok, diagnostics, unreadable, costs, never_told: false };
     for named in &args.files {
         // A file that cannot be read does not keep the others from being checked.
         match files::expand(std::slice::from_ref(named), &ENDINGS) {
@@ -36,8 +41,9 @@ pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
             Err(failure) => found.unreadable(report, failure),
         }
     }
-    let Found { exit, diagnostics, unreadable } = found;
-    report.result("check", exit, json!({ "diagnostics": diagnostics, "unreadable": unreadable }));
+    let Found { exit, diagnostics, unreadable, costs, .. } = found;
+    let result = json!({ "diagnostics": diagnostics, "unreadable": unreadable, "costs": costs });
+    report.result("check", exit, result);
     Ok(exit)
 }
 
@@ -51,30 +57,43 @@ impl Found {
 
 /// Looks at one file.
 fn look(report: &Report, path: &Path, view: &KernelView, found: &mut Found) {
-    let (source, diagnostics) = match policy::source(path) {
+    let (source, mut diagnostics, cost) = match policy::source(path) {
         Ok(Ok(source)) => match check(path, &source, view) {
-            Ok(diagnostics) => (source, diagnostics),
+            Ok((diagnostics, cost)) => (source, diagnostics, cost),
             Err(failure) => return found.unreadable(report, failure),
         },
-        Ok(Err((source, diagnostic))) => (source, vec![diagnostic]),
+        Ok(Err((source, diagnostic))) => (source, vec![diagnostic], None),
         Err(failure) => return found.unreadable(report, failure),
     };
+    diagnostics.retain(|one| !(found.never_told && one.code == codes::NEVER_IS_OURS));
+    found.never_told |= diagnostics.iter().any(|one| one.code == codes::NEVER_IS_OURS);
     found.diagnostics.extend(tell(report, &source, &diagnostics));
     found.exit = found.exit.max(exit_of(&diagnostics));
     let verdict = if diagnostics.is_empty() { "ok".to_owned() } else { count(&diagnostics) };
     report.remark(format_args!("{}: {verdict}", files::name(path)));
+    if let Some(cost) = cost {
+        report.remark(format_args!("    cost of a decision: {cost}"));
+        found.costs.push(json!({ "file": files::name(path), "cost": cost }));
+    }
 }
 
-/// What is said of a file: of a policy, or of tests, which are read with the policy that they belong to.
-fn check(path: &Path, source: &Source, view: &KernelView) -> Result<Vec<Diagnostic>, Failure> {
+/// What is said of a file: of a policy with how its work grows, or of tests, which are read with the policy that they
+/// belong to.
+pub(crate) fn check(
+    path: &Path,
+    source: &Source,
+    view: &KernelView,
+) -> Result<(Vec<Diagnostic>, Option<String>), Failure> {
     if path.extension().is_none_or(|extension| extension != "oomt") {
         // The whole compiler, not the front end alone: a policy that does not fit is found here too.
-        return Ok(oomc_compiler::compile(source, view).diagnostics);
+        let checked = Parsed::new(source.clone()).check(view);
+        let cost = checked.policy().map(|policy| complexity::class(policy).text());
+        return Ok((checked.compile().diagnostics, cost));
     }
     let policy = match policy::source(&path.with_extension("oom"))? {
         Ok(policy) => policy,
         Err((policy, _)) => return Err(Failure::refused(format!("{} is no text", policy.name))),
     };
     let checked = Parsed::new(policy).with_tests(source.clone()).check(view);
-    Ok(checked.beside().map_or_else(Vec::new, |beside| beside.diagnostics.clone()))
+    Ok((checked.beside().map_or_else(Vec::new, |beside| beside.diagnostics.clone()), None))
 }

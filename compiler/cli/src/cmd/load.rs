@@ -1,16 +1,16 @@
 //! `oomc load FILE --cgroup PATH`
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oomc_compiler::Source;
 use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
 use oomc_compiler::value;
 use oomc_runtime::verifier_log::Refusal;
-use oomc_runtime::{Error, Loaded, Object, Settings, System, preflight};
+use oomc_runtime::{Error, Loaded, Object, Settings, System, cgroup, preflight};
 use serde_json::json;
 
 use crate::args::Load;
@@ -41,11 +41,31 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     match oomc_runtime::load_with(&system, &object, &args.one.target(), &settings) {
         Ok(loaded) => {
             tell_loaded(report, &loaded);
+            let place = cgroup::mount(&system)?.join(loaded.cgroup.trim_start_matches('/'));
+            if loaded.memory && loaded.cgroup != "/" && !can_run_out(&place) {
+                report.warn(format_args!(
+                    "neither {0} nor a cgroup below it has a memory.max: nobody asks this policy until one has",
+                    loaded.cgroup
+                ));
+            }
             Ok(Exit::Ok)
         }
         Err(Error::Verifier(refusal)) => Ok(tell_refusal(report, &object, &refusal)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a cgroup or one below it has a limit that can be met: only then the kernel asks a policy that is attached
+/// there.
+fn can_run_out(place: &Path) -> bool {
+    let limit = fs::read_to_string(place.join("memory.max"));
+    if limit.is_ok_and(|limit| limit.trim() != "max") {
+        return true;
+    }
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .any(|entry| can_run_out(&entry.path()))
 }
 
 /// Compiles for the running kernel.

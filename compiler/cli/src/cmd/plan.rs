@@ -1,11 +1,12 @@
 //! `oomc plan FILE --cgroup PATH|--system [--oom PATH] [--set P=V] [--mode M] [--trace] [--svg F] [--html F]`
 
+use oomc_compiler::hir::complexity;
 use oomc_forecast::{Inputs, Trial};
 use oomc_sim::machine::ROOT;
 use serde_json::json;
 
 use crate::args::Plan;
-use crate::cmd::sim::{draw, told};
+use crate::cmd::sim::{draw, patiently, told};
 use crate::cmd::{settings, snapshot, view};
 use crate::exit::{Exit, Outcome};
 use crate::policy;
@@ -30,9 +31,11 @@ pub(crate) fn run(report: &Report, args: &Plan) -> Outcome {
         Some(path) => inputs.find(path)?,
         None => attached,
     };
+    let cost = suite.meaning().map(|policy| complexity::class(policy).text()).unwrap_or_default();
     let settings = settings(&suite.policy.declared, &args.settings.set, args.settings.mode)?;
     let mut trial = Trial::new(&kernel, suite, inputs, attached, &settings);
-    let (mut forecast, answer) = trial.ask((domain != ROOT).then_some(domain))?;
+    let domain = (domain != ROOT).then_some(domain);
+    let (mut forecast, answer) = patiently(report, &cost, || trial.ask(domain))?;
     forecast.remarks.extend(reading.remarks);
     report.answer(forecast.lines(args.trace));
     draw(&args.pictures, &forecast)?;

@@ -1,7 +1,13 @@
 //! `oomc sim FILE --snapshot S.json [--oom PATH|--system] [--cgroup PATH] [--set P=V] [--mode M] [--trace] [--times N]`
 
+use std::io::{IsTerminal as _, stderr};
 use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
+use oomc_compiler::hir::complexity;
 use oomc_forecast::decision::Told;
 use oomc_forecast::event::Answer;
 use oomc_forecast::{Forecast, Trial};
@@ -12,7 +18,7 @@ use crate::args::{Pictures, Sim};
 use crate::cmd::{settings, snapshot, view, write};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::policy;
-use crate::report::Report;
+use crate::report::{Report, to_stderr};
 
 pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
     let inputs = snapshot::recorded(&args.snapshot)?;
@@ -37,20 +43,23 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
             return Ok(unready.exit);
         }
     };
+    let cost = suite.meaning().map(|policy| complexity::class(policy).text()).unwrap_or_default();
     let settings = settings(&suite.policy.declared, &args.settings.set, args.settings.mode)?;
     let mut trial = Trial::new(&kernel, suite, inputs, attached, &settings);
     let mut events = Vec::new();
+    let mut first: Option<Forecast> = None;
     for number in 1..=args.times {
-        let (forecast, answer) = trial.ask(domain)?;
+        let (forecast, answer) = patiently(report, &cost, || trial.ask(domain))?;
         if args.times > 1 {
             report.line(format_args!("event {number}"));
         }
         report.answer(forecast.lines(args.trace));
-        if number == 1 {
-            draw(&args.pictures, &forecast)?;
-        }
         let done = forecast.victim.is_none() && answer.decision.before == answer.decision.after;
         events.push(told(&trial, &forecast, &answer)?);
+        match &mut first {
+            None => first = Some(forecast),
+            Some(first) => first.then.push(forecast.as_then(number)),
+        }
         if done && args.times > number {
             report.line("nothing would change from here on");
             break;
@@ -59,11 +68,48 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
             trial.go_on(&answer);
         }
     }
+    if let Some(first) = &first {
+        draw(&args.pictures, first)?;
+    }
     let of_first = |key: &str| events.first().and_then(|first| first.get(key)).cloned();
     let result =
         json!({ "forecast": of_first("forecast"), "decision": of_first("decision"), "events": events });
     report.result("sim", Exit::Ok, result);
     Ok(Exit::Ok)
+}
+
+/// A decision that is made sooner needs no sign of life.
+const LONG: Duration = Duration::from_secs(3);
+
+/// Lets a decision be made; where that takes long, says so on standard error: a sign of life on a terminal, one line
+/// elsewhere.
+pub(crate) fn patiently<T>(report: &Report, cost: &str, decide: impl FnOnce() -> T) -> T {
+    let watched = stderr().is_terminal() && !report.is_quiet();
+    let text = format!("deciding; the cost of this policy is {cost}");
+    let (done, waits) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            if waits.recv_timeout(LONG) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            if !watched {
+                to_stderr(&format!("still {text}\n"));
+                return;
+            }
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {msg}, {elapsed}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar.set_message(text);
+            bar.enable_steady_tick(Duration::from_millis(200));
+            _ = waits.recv();
+            bar.finish_and_clear();
+        });
+        let decided = decide();
+        drop(done);
+        decided
+    })
 }
 
 /// Draws what was asked for.

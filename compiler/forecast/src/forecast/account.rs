@@ -2,18 +2,25 @@
 
 use oomc_abi::amount::short;
 use oomc_abi::fields::{Owner, Unit};
-use oomc_abi::record::{End, Record};
+use oomc_abi::record::{Action, End, Record};
 use oomc_sim::Policy;
-use oomc_sim::machine::{CgroupIndex, Life, Process, ROOT};
+use oomc_sim::machine::ROOT;
 use oomc_sim::scenario::{Decision, KernelsOwn};
 
-use super::tree::{living, tree};
+use super::deaths::{Deaths, footprint};
+use super::tree::tree;
 use super::{Candidate, Ended, Entity, Forecast, KeyValue, Protection};
-use crate::decision::{Told, told_of_kernel};
+use crate::asked::nobody_asks;
+use crate::decision::{Told, kernels_choice_is_unknown, told_of_kernel};
 use crate::event::Answer;
 
 /// The forecast of a decision.
-pub(crate) fn of(policy: &Policy, answer: &Answer, protections: Vec<Protection>) -> Forecast {
+pub(crate) fn of(
+    policy: &Policy,
+    answer: &Answer,
+    protections: Vec<Protection>,
+    unknown: Vec<String>,
+) -> Forecast {
     let decision = &answer.decision;
     let (before, event) = (&decision.before, &decision.event);
     let domain = event.cgroup.unwrap_or(ROOT);
@@ -33,8 +40,17 @@ pub(crate) fn of(policy: &Policy, answer: &Answer, protections: Vec<Protection>)
             short(Unit::Bytes, answer.filled)
         ));
     }
+    forecast.nobody_asks = nobody_asks(before, event.attached, event.cgroup);
+    if !unknown.is_empty() {
+        return not_known(forecast, unknown, decision);
+    }
+    let mut deaths = Deaths::of(decision);
+    if kernels_choice_is_unknown(decision) {
+        deaths = Deaths::by_the_policy(decision);
+    }
     match &decision.record {
         Some(record) => {
+            let record = &as_it_would_be(record, decision, &deaths);
             let told = Told { record, declared, cgroup: &path };
             forecast.audit = record.audit;
             forecast.summary = told.would();
@@ -51,13 +67,15 @@ pub(crate) fn of(policy: &Policy, answer: &Answer, protections: Vec<Protection>)
     }
     let victim = decision.victim(declared).and_then(|(owner, id)| entity(decision, owner, id));
     let kernels = match &decision.kernel {
+        Some(KernelsOwn::Killed(_)) if kernels_choice_is_unknown(decision) => None,
         Some(KernelsOwn::Killed(at) | KernelsOwn::Waits(at)) => Some(Entity::process(before, *at)),
         Some(KernelsOwn::Nobody) | None => None,
     };
     if let Some(text) = told_of_kernel(decision) {
         forecast.remarks.insert(0, text);
     }
-    forecast.dies = who_dies(decision);
+    forecast.dies = deaths.processes.iter().map(|at| Entity::process(before, *at)).collect();
+    forecast.frees = forecast.frees.max(deaths.frees);
     // In audit mode the policy says one thing, and the kernel does another.
     forecast.by_the_kernel = victim.is_none() && kernels.is_some();
     forecast.victim = victim.or(kernels);
@@ -65,13 +83,32 @@ pub(crate) fn of(policy: &Policy, answer: &Answer, protections: Vec<Protection>)
     forecast
 }
 
-/// Who lived, and is killed.
-fn who_dies(decision: &Decision) -> Vec<Entity> {
-    let lives = decision.before.processes.iter().zip(&decision.after.processes);
-    let dies = |(_, (before, after)): &(usize, (&Process, &Process))| {
-        before.life == Life::Lives && after.life != Life::Lives
+/// The record with who dies and what comes free as they would be: the policy knows whom it chose, and the kernel takes
+/// others with them.
+fn as_it_would_be(record: &Record, decision: &Decision, deaths: &Deaths) -> Record {
+    let action = Action::from_code(record.action);
+    let mut record = record.clone();
+    let by_the_policy = match action {
+        Some(Action::KillProcess) if record.audit && record.killed <= 1 => {
+            Deaths::with(decision, Owner::Process, record.victim)
+        }
+        Some(Action::KillProcess | Action::KillCgroup | Action::KillAll) if !record.audit => deaths.clone(),
+        _ => return record,
     };
-    lives.enumerate().filter(dies).map(|(at, _)| Entity::process(&decision.before, at)).collect()
+    let by_the_policy = by_the_policy.expecting(action, record.expected);
+    record.killed = by_the_policy.processes.len() as u64;
+    record.expected = by_the_policy.frees;
+    record
+}
+
+/// A decision that depends on what nobody knows: nothing is claimed of it.
+fn not_known(mut forecast: Forecast, unknown: Vec<String>, decision: &Decision) -> Forecast {
+    forecast.summary = format!("not known: the policy asks for {}", unknown.join(", "));
+    forecast.audit = decision.record.as_ref().is_some_and(|record| record.audit);
+    forecast.protections.clear();
+    forecast.unknown = unknown;
+    forecast.tree = tree(&decision.before, decision.event.cgroup.unwrap_or(ROOT), &forecast);
+    forecast
 }
 
 fn ends(record: &Record, rules: &[String]) -> Vec<Ended> {
@@ -93,9 +130,11 @@ fn entity(decision: &Decision, owner: Owner, id: u64) -> Option<Entity> {
 fn candidates(decision: &Decision, told: &Told<'_>) -> Vec<Candidate> {
     let unit = decision.unit(told.declared);
     let account = told.account();
-    let mut found = Vec::new();
+    let mut found: Vec<Candidate> = Vec::new();
+    let mut before: Option<&oomc_abi::record::Candidate> = None;
     for (place, one) in (1..).zip(&told.record.candidates) {
         let Some(entity) = entity(decision, unit, one.id) else { continue };
+        let deaths = Deaths::with(decision, unit, one.id);
         let keys = account.keys().iter().zip(&one.keys).map(|(key, value)| KeyValue {
             key: key.text.clone(),
             value: *value,
@@ -109,32 +148,44 @@ fn candidates(decision: &Decision, told: &Told<'_>) -> Vec<Candidate> {
                 _ => "normal",
             },
             keys: keys.collect(),
-            processes: dies(decision, unit, one.id),
+            processes: deaths.processes.len(),
+            frees: deaths.frees,
+            tie: before.and_then(|before| tie(decision, unit, before, one)),
             entity,
         });
+        before = Some(one);
     }
     found
 }
 
-/// How many processes would die with a candidate.
-fn dies(decision: &Decision, unit: Owner, id: u64) -> usize {
+/// What decides between two candidates of one class whose keys are all equal: the order that the language gives ties.
+fn tie(
+    decision: &Decision,
+    unit: Owner,
+    before: &oomc_abi::record::Candidate,
+    one: &oomc_abi::record::Candidate,
+) -> Option<String> {
+    if before.class != one.class || before.keys != one.keys || one.keys.is_empty() {
+        return None;
+    }
     let machine = &decision.before;
-    let domain = decision.event.cgroup.unwrap_or(ROOT);
-    let top = match unit {
+    let (sizes, born, what) = match unit {
         Owner::Process => {
-            let Some(at) = decision.process(id) else { return 0 };
-            // The kernel extends the kill to the highest group up to the domain.
-            let above: Vec<CgroupIndex> = machine.ancestors(machine.home(at)).collect();
-            let inside = above.iter().take_while(|above| machine.is_within(**above, domain));
-            match inside.filter(|above| machine.cgroup(**above).group).last() {
-                Some(group) => *group,
-                None => return 1,
-            }
+            let (a, b) = (decision.process(before.id)?, decision.process(one.id)?);
+            let (a, b) = (machine.process(a), machine.process(b));
+            ((footprint(a), footprint(b)), (a.start, b.start), "footprint")
         }
-        _ => match decision.cgroup(id) {
-            Some(at) => at,
-            None => return 0,
-        },
+        _ => {
+            let (a, b) = (decision.cgroup(before.id)?, decision.cgroup(one.id)?);
+            let of =
+                |at| machine.sum(at, |own| own.anon + own.shmem + own.kernel - own.slab_reclaimable).max(0);
+            ((of(a), of(b)), (machine.cgroup(a).serial, machine.cgroup(b).serial), "unreclaimable")
+        }
     };
-    living(machine).filter(|at| machine.is_within(machine.home(*at), top)).count()
+    let why = match (sizes.0 == sizes.1, born.0 == born.1) {
+        (false, _) => format!("its `{what}` is smaller"),
+        (true, false) => "it is older".to_owned(),
+        (true, true) => "its number is lower".to_owned(),
+    };
+    Some(format!("as the one before it in all keys; {why}"))
 }

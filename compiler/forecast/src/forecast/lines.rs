@@ -16,6 +16,7 @@ impl Forecast {
 fn lines(forecast: &Forecast, trace: bool) -> Vec<String> {
     let who = if forecast.system { "the machine".to_owned() } else { forecast.domain.clone() };
     let mut lines = vec![format!("when {who} runs out of memory: {}", forecast.summary)];
+    lines.extend(forecast.nobody_asks.iter().map(|why| format!("    {why}")));
     if let Some(rule) = &forecast.rule {
         lines.push(format!(
             "    by rule \"{rule}\" of {}, attached to {}",
@@ -51,6 +52,9 @@ fn lines(forecast: &Forecast, trace: bool) -> Vec<String> {
         for key in &one.keys {
             line.push_str(&format!("  {} {}", key.key, key.text));
         }
+        if let Some(tie) = &one.tie {
+            line.push_str(&format!("  ({tie})"));
+        }
         lines.push(line);
     }
     if !forecast.protections.is_empty() {
@@ -58,7 +62,8 @@ fn lines(forecast: &Forecast, trace: bool) -> Vec<String> {
     }
     for clause in &forecast.protections {
         let place = clause.line.map(|line| format!(" (line {line})")).unwrap_or_default();
-        lines.push(format!("    {}{place}: {}", clause.clause, list(&clause.objects)));
+        let whom = if clause.objects.is_empty() { clause.nobody().to_owned() } else { list(&clause.objects) };
+        lines.push(format!("    {}{place}: {whom}", clause.clause));
     }
     if trace {
         lines.push("rules:".to_owned());
@@ -80,7 +85,7 @@ fn list(objects: &[Entity]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::{Candidate, Ended, KeyValue, Kind, Protection};
+    use crate::forecast::{Asked, Candidate, Ended, KeyValue, Kind, Protection};
 
     #[test]
     fn a_forecast_reads_as_sentences() {
@@ -105,14 +110,28 @@ mod tests {
                 class: "preferred",
                 keys: vec![key],
                 processes: 3,
+                frees: 3 << 20,
+                tie: None,
             }],
             protections: vec![
                 Protection {
                     clause: "never kill process where comm == \"sshd\"".to_owned(),
                     line: Some(4),
                     objects: (1..=7).map(|id| process(id, "sshd")).collect(),
+                    asked: Asked::Everybody,
                 },
-                Protection { clause: "oom_score_adj -1000".to_owned(), line: None, objects: Vec::new() },
+                Protection {
+                    clause: "oom_score_adj -1000".to_owned(),
+                    line: None,
+                    objects: Vec::new(),
+                    asked: Asked::Everybody,
+                },
+                Protection {
+                    clause: "never kill cgroup \"/x\"".to_owned(),
+                    line: Some(5),
+                    objects: Vec::new(),
+                    asked: Asked::Some,
+                },
             ],
             rules: vec![Ended { rule: "kill".to_owned(), end: "made progress".to_owned() }],
             ..Forecast::default()
@@ -128,6 +147,7 @@ protected:
     never kill process where comm == \"sshd\" (line 4): sshd (1) in /job, sshd (2) in /job, \
 sshd (3) in /job, sshd (4) in /job, sshd (5) in /job, and 2 more
     oom_score_adj -1000: nobody
+    never kill cgroup \"/x\" (line 5): nobody of those that the rules that ran came to
 rules:
     \"kill\": made progress";
         assert_eq!(lines(&forecast, true).join("\n"), expected);

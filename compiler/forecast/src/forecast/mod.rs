@@ -3,6 +3,7 @@
 //! Numbers are in the unit of their name; texts are ready for people. Knows nothing of how it was found out.
 
 pub(crate) mod account;
+pub(crate) mod deaths;
 mod entity;
 mod lines;
 pub(crate) mod protections;
@@ -29,6 +30,8 @@ pub struct Forecast {
     pub system: bool,
     /// The decision in one line.
     pub summary: String,
+    /// Why this event cannot come, or no kernel asks the policy then: a sentence.
+    pub nobody_asks: Option<String>,
     /// The rule that decides.
     pub rule: Option<String>,
     /// Who would be killed first; by the policy or, where it defers, by the kernel.
@@ -37,6 +40,10 @@ pub struct Forecast {
     pub by_the_kernel: bool,
     /// All processes that would be killed, by the policy or by the kernel: in the order of the machine.
     pub dies: Vec<Entity>,
+    /// Bytes that would come free with them.
+    pub frees: i64,
+    /// What the decision depends on and nobody knows, in words: then nothing is claimed.
+    pub unknown: Vec<String>,
     /// The best candidates of the selection that decides, the best first; at most five.
     pub candidates: Vec<Candidate>,
     /// What is protected, by clause.
@@ -47,6 +54,30 @@ pub struct Forecast {
     pub remarks: Vec<String>,
     /// The domain and everything below it, each behind its parent; siblings by path.
     pub tree: Vec<Node>,
+    /// What the next events would bring, where several were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Then>,
+}
+
+/// A later event, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Then {
+    /// From 2.
+    pub event: u32,
+    /// The decision in one line.
+    pub summary: String,
+    /// The rule that decides.
+    pub rule: Option<String>,
+    /// All processes that would be killed.
+    pub dies: Vec<Entity>,
+}
+
+impl Forecast {
+    /// In short, as a later event.
+    #[must_use]
+    pub fn as_then(&self, event: u32) -> Then {
+        Then { event, summary: self.summary.clone(), rule: self.rule.clone(), dies: self.dies.clone() }
+    }
 }
 
 /// Somebody who could be killed.
@@ -63,6 +94,10 @@ pub struct Candidate {
     pub keys: Vec<KeyValue>,
     /// How many processes would die.
     pub processes: usize,
+    /// Bytes that would come free with them.
+    pub frees: i64,
+    /// What puts it behind the one before it, where all keys are equal.
+    pub tie: Option<String>,
 }
 
 /// A key of a candidate.
@@ -85,6 +120,33 @@ pub struct Protection {
     pub line: Option<u32>,
     /// Whom it protects in the domain.
     pub objects: Vec<Entity>,
+    /// Of whom it was asked, where it protects nobody.
+    pub asked: Asked,
+}
+
+impl Protection {
+    /// What is said where it protects nobody.
+    #[must_use]
+    pub fn nobody(&self) -> &'static str {
+        match self.asked {
+            Asked::Everybody => "nobody",
+            Asked::Some => "nobody of those that the rules that ran came to",
+            Asked::Nobody => "not asked by the rules that ran",
+        }
+    }
+}
+
+/// Of whom of the domain the rules that ran have asked a clause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// Of everybody.
+    #[default]
+    Everybody,
+    /// Of some: of the candidates of these rules.
+    Some,
+    /// Of nobody.
+    Nobody,
 }
 
 /// A rule and how it ended.
@@ -115,6 +177,8 @@ pub struct Node {
     pub processes: usize,
     /// Place among the candidates.
     pub candidate: Option<u32>,
+    /// As a candidate: `preferred`, `normal` or `avoided`.
+    pub class: Option<&'static str>,
     /// It would be killed, or the process that would be killed is in it.
     pub victim: bool,
     /// A clause protects it, or a cgroup above it.
@@ -134,6 +198,8 @@ pub struct Marked {
     pub footprint: i64,
     /// Place among the candidates.
     pub candidate: Option<u32>,
+    /// As a candidate: `preferred`, `normal` or `avoided`.
+    pub class: Option<&'static str>,
     /// It would be killed.
     pub victim: bool,
     /// A clause protects it.

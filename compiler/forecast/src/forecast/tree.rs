@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use oomc_sim::machine::{CgroupIndex, Life, Machine, PAGE, ProcessIndex, ROOT};
 
+use super::deaths::footprint;
 use super::{Forecast, Kind, Marked, Node};
 
 /// The domain and everything below it, each behind its parent; siblings by path.
@@ -26,7 +27,8 @@ pub(super) fn tree(machine: &Machine, domain: CgroupIndex, forecast: &Forecast) 
             own_limit: machine.cgroup(*at).max.map(|max| max * PAGE),
             limit: machine.limit(*at) * PAGE,
             processes: sums.processes.get(at).copied().unwrap_or(0),
-            candidate: marks.cgroups.get(path.as_str()).copied(),
+            candidate: marks.cgroups.get(path.as_str()).map(|(place, _)| *place),
+            class: marks.cgroups.get(path.as_str()).map(|(_, class)| *class),
             victim: marks.victim == Some((Kind::Cgroup, path.as_str())),
             protected: marks.protected_cgroup(&path),
             marked: Vec::new(),
@@ -51,9 +53,9 @@ pub(super) fn tree(machine: &Machine, domain: CgroupIndex, forecast: &Forecast) 
             node.marked.push(Marked {
                 pid: process.pid,
                 name: process.comm.clone(),
-                footprint: (process.anon + process.file + process.shmem + process.swap) * PAGE
-                    + process.pgtables,
-                candidate,
+                footprint: footprint(process),
+                candidate: candidate.map(|(place, _)| place),
+                class: candidate.map(|(_, class)| class),
                 victim,
                 protected,
             });
@@ -106,8 +108,9 @@ impl Sums {
 
 /// What a forecast says of whom.
 struct Marks<'a> {
-    cgroups: BTreeMap<&'a str, u32>,
-    processes: BTreeMap<i64, u32>,
+    /// Place and class among the candidates.
+    cgroups: BTreeMap<&'a str, (u32, &'static str)>,
+    processes: BTreeMap<i64, (u32, &'static str)>,
     victim: Option<(Kind, &'a str)>,
     protected: BTreeSet<i64>,
     protected_cgroups: BTreeSet<&'a str>,
@@ -124,8 +127,10 @@ impl<'a> Marks<'a> {
         };
         for one in &forecast.candidates {
             match one.entity.kind {
-                Kind::Process => drop(marks.processes.insert(one.entity.id, one.place)),
-                Kind::Cgroup => drop(marks.cgroups.insert(one.entity.cgroup.as_str(), one.place)),
+                Kind::Process => _ = marks.processes.insert(one.entity.id, (one.place, one.class)),
+                Kind::Cgroup => {
+                    _ = marks.cgroups.insert(one.entity.cgroup.as_str(), (one.place, one.class));
+                }
             }
         }
         for one in forecast.protections.iter().flat_map(|clause| &clause.objects) {

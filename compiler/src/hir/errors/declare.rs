@@ -131,3 +131,19 @@ pub(in crate::hir) fn cycle(names: &[&ast::Name]) -> Diagnostic {
         });
     diagnostic.help("give one of them a literal")
 }
+
+/// A definition that is made of itself.
+pub(in crate::hir) fn defined_by_itself(name: &ast::Name, used: Span) -> Diagnostic {
+    Diagnostic::new(codes::CYCLE, format!("`{}` is made of itself", name.text))
+        .label(used, "has no meaning before it is defined")
+        .label(name.span, "defined here")
+        .help("write the condition out where it is used")
+}
+
+/// More uses of definitions than a policy may have.
+pub(in crate::hir) fn too_many_definitions(span: Span) -> Diagnostic {
+    let most = crate::hir::define::MAX_USES;
+    Diagnostic::new(codes::DEFINITIONS, format!("definitions are used more than {most} times"))
+        .label(span, "one too many")
+        .help("definitions that are made of others count each time: write fewer of them out of each other")
+}

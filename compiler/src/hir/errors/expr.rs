@@ -186,11 +186,44 @@ pub(in crate::hir) fn long_comm(text: &str, least: usize, cut: &str, span: Span)
         .note("TASK_COMM_LEN is 16, the end included (include/linux/sched.h, 6.12)")
 }
 
-/// Two fields of text are compared.
-pub(in crate::hir) fn compares_two_texts(span: Span) -> Diagnostic {
-    Diagnostic::new(codes::TEXT, "two fields of text cannot be compared with each other")
-        .label(span, "both sides change")
-        .help("compare with a string: `comm == \"sshd\"`")
+/// A field that is one of a few words, compared with a text.
+pub(in crate::hir) fn compares_a_word(called: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::TEXT, format!("{called} is one of a few words, and is compared with a string"))
+        .label(span, "another text is never one of them on purpose")
+        .help("write the word in quotes: `oom.scope == \"system\"`")
+}
+
+/// The two values of a condition have two types.
+pub(in crate::hir) fn choice_of_two_types(then: (&str, Ty), otherwise: (&str, Ty), span: Span) -> Diagnostic {
+    let (then, otherwise) = ((then.0, ty_name(then.1)), (otherwise.0, ty_name(otherwise.1)));
+    Diagnostic::new(codes::TYPES, format!("{} is {}, and {} is {}", then.0, then.1, otherwise.0, otherwise.1))
+        .label(span, "a value has one type, whatever the condition says")
+        .help("give both the same unit")
+}
+
+/// `has` behind something that is no member of a kernel structure.
+pub(in crate::hir) fn bits_of_no_member(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::TYPES, "`has` asks for bits, and this has none")
+        .label(span, "no unsigned number or enum of a kernel structure")
+        .help("name such a member: `oom.oc.gfp_mask has 0x400`")
+}
+
+/// A number that stands for no bits.
+pub(in crate::hir) fn no_bits(text: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::TYPES, format!("`{text}` stands for no bits"))
+        .label(span, "not a number of 64 bits, or 0")
+        .help("write them as `0x400`")
+}
+
+/// A name that is no constant of the member's enum.
+pub(in crate::hir) fn unknown_bits(text: &str, near: Option<&str>, span: Span) -> Diagnostic {
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "write the bits as a number: `0x400`".to_owned(),
+    };
+    Diagnostic::new(codes::UNKNOWN_NAME, format!("`{text}` is no constant of this member"))
+        .label(span, "not in the kernel's BTF")
+        .help(help)
 }
 
 /// Truth values are compared by size.

@@ -93,3 +93,22 @@ pub(in crate::hir) fn action_without_function(
             .help("write an alternative behind it with `or`, or build for another kernel with `--btf`")
     }
 }
+
+/// A member that no snapshot and no test has by itself.
+pub(in crate::hir) fn not_in_the_model(name: &str, can_be_given: bool, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::NOT_IN_THE_MODEL, format!("only a running kernel knows `{name}`"))
+        .label(span, "no snapshot says it")
+        .help(if can_be_given {
+            "give it in each test: `sim` and `plan` say that they do not know wherever it is asked for"
+        } else {
+            "`test`, `sim` and `plan` say that they do not know wherever it is asked for: try it with `mode audit`"
+        })
+}
+
+/// A policy whose work grows with products.
+pub(in crate::hir) fn above_linear(class: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::ABOVE_LINEAR, format!("the cost of a decision grows with {class}"))
+        .label(span, "looks at its whole place for each candidate")
+        .help("write the place as something of the candidate, such as `in it`, or expect decisions to take seconds")
+        .note("the kernel's killer waits as long as the policy decides")
+}

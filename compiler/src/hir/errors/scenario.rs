@@ -3,6 +3,8 @@
 //! One constructor for each mistake. Takes names and places in the text, gives the diagnostic; how a mistake is found
 //! stands with the stage.
 
+use oomc_abi::model::{Class, Stray};
+
 use crate::diag::{Diagnostic, codes};
 use crate::hir::Ty;
 use crate::hir::check::ty_name;
@@ -29,6 +31,17 @@ pub(in crate::hir) fn expects_too_early(span: Span) -> Diagnostic {
     Diagnostic::new(codes::SCENARIO, "nothing has happened yet")
         .label(span, "expects something before any `on oom`")
         .help("write `on oom in \"/job\"` above it")
+}
+
+/// The whole machine runs out of memory, and it is said where.
+pub(in crate::hir) fn system_in_a_cgroup(cgroup: &ast::Text) -> Diagnostic {
+    Diagnostic::new(codes::SCENARIO, "the machine does not run out of memory in a cgroup")
+        .label(cgroup.span, "one cgroup of it")
+        .help(format!(
+            "write `on oom in \"{0}\"` if it is the limit of {0} that is met, or `on system oom` if the machine has no \
+             memory left",
+            cgroup.text
+        ))
 }
 
 /// A test without an expectation.
@@ -106,6 +119,26 @@ pub(in crate::hir) fn follows(text: &str, why: &str, span: Span) -> Diagnostic {
     Diagnostic::new(codes::SCENARIO, format!("`{text}` cannot be given"))
         .label(span, "follows from something else")
         .help(why)
+}
+
+/// A member that belongs to another object, or to one that nobody knows.
+pub(in crate::hir) fn member_of_another(text: &str, stray: &Stray, span: Span) -> Diagnostic {
+    let (label, help) = match stray {
+        Stray::Another { class: Class::Memcg | Class::Cgroup | Class::Node | Class::Psi, .. } => {
+            ("belongs to another cgroup", "say it of the cgroup that it belongs to")
+        }
+        Stray::Another { .. } => (
+            "belongs to another process",
+            "give that process, with its own properties, and name it: `parent \"/job#100\"`",
+        ),
+        Stray::Unknown { .. } => {
+            ("not in the model of a machine", "a test can give what a process or a cgroup has itself")
+        }
+    };
+    Diagnostic::new(codes::SCENARIO, format!("`{text}` cannot be given here"))
+        .label(span, label)
+        .help(help)
+        .note(stray.to_string())
 }
 
 /// A property that such an object has not.

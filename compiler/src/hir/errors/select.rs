@@ -104,3 +104,10 @@ pub(in crate::hir) fn unknown_counter(name: &ast::Name, help: String) -> Diagnos
         .label(name.span, "no `state` has this name")
         .help(help)
 }
+
+/// `in ""`
+pub(in crate::hir) fn empty_pattern(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::PLACE, "no path is empty")
+        .label(span, "names no cgroup")
+        .help("write a path or a pattern of paths: `in \"/system.slice/*.service\"`")
+}

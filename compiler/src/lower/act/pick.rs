@@ -6,28 +6,26 @@
 use oomc_abi::record::End;
 
 use super::Act;
-use crate::hir::{ActionId, PickId};
+use crate::hir::{ActionId, Kill, PickId, Subject};
 use crate::ir::{Block, Cond, Size};
 use crate::lower::emit::{Walks, imm};
 
 impl Act<'_> {
-    /// Chooses what a rule uses and no rule before it used, and leaves to `nothing` if one of its picks chose
-    /// nothing.
-    pub(super) fn choose_picks(&mut self, rule: ActionId, nothing: Block) {
-        let used = self.policy.used_picks(rule);
-        if used.is_empty() {
-            return;
-        }
-        for pick in &used {
-            if !self.picks.contains_key(pick) {
-                self.choose(*pick);
+    /// Chooses what a rule uses and no rule before it used.
+    pub(super) fn choose_picks(&mut self, rule: ActionId) {
+        for pick in self.policy.used_picks(rule) {
+            if !self.picks.contains_key(&pick) {
+                self.choose(pick);
             }
         }
+    }
+
+    /// Leaves to `nothing` if a kill looks for its candidates in what a pick chose, and that is nothing.
+    pub(super) fn leave_unpicked(&mut self, kill: &Kill, nothing: Block) {
+        let Subject::Pick(pick) = kill.selection.place.of() else { return };
         self.note_end(End::NothingPicked);
-        for pick in &used {
-            let id = self.picked(*pick);
-            self.leave_if(Cond::Eq, id, imm(0), nothing);
-        }
+        let id = self.picked(pick);
+        self.leave_if(Cond::Eq, id, imm(0), nothing);
     }
 
     fn choose(&mut self, id: PickId) {

@@ -16,7 +16,7 @@ impl Act<'_> {
         self.b.set_span(rule.span);
         self.point((PointKind::Rule(index), rule.span), None);
         let (done, next) = (self.b.create_block(), self.b.create_block());
-        self.choose_picks(rule.action, next);
+        self.choose_picks(rule.action);
         self.action(rule.action, done, next);
         self.b.switch_to(done);
         self.note_progress();
@@ -88,7 +88,11 @@ impl Act<'_> {
                 self.alternative_point(*second);
                 self.action(*second, on_progress, on_nothing);
             }
-            ActionKind::Kill(_) | ActionKind::Wait => self.acts(self.action, on_progress, on_nothing),
+            ActionKind::Kill(kill) => {
+                self.leave_unpicked(kill, on_nothing);
+                self.acts(self.action, on_progress, on_nothing);
+            }
+            ActionKind::Wait => self.acts(self.action, on_progress, on_nothing),
             ActionKind::RaiseLimit { by, up_to } => {
                 self.raise_limit(*by, *up_to, on_progress, on_nothing);
             }

@@ -86,6 +86,7 @@ impl Writer<'_> {
             Place::Children(_) => "children",
             Place::Leaves(_) => "leaves",
             Place::Cgroup(_) => "only",
+            Place::Matching(pattern) => return self.word(self.policy.patterns.get(pattern)),
         };
         self.word(word);
         self.subject(place.of());
@@ -96,6 +97,7 @@ impl Writer<'_> {
         match subject {
             Subject::Candidate(binder) => self.word(("candidate", place(&self.binders, binder))),
             Subject::Home(binder) => self.word(("home", place(&self.binders, binder))),
+            Subject::Parent(binder) => self.word(("parent", place(&self.binders, binder))),
             other => self.word(other),
         }
     }
@@ -140,7 +142,10 @@ impl Writer<'_> {
                 }
                 None => self.word(patterns),
             },
+            ExprKind::HasBits(_, bits) => self.word(bits),
             ExprKind::Default(..)
+            | ExprKind::Choice(..)
+            | ExprKind::SameText(..)
             | ExprKind::Neg(_)
             | ExprKind::Not(_)
             | ExprKind::And(..)

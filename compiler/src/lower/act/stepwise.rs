@@ -435,7 +435,7 @@ impl Act<'_> {
                 self.leaf_or(css, parent_of_last, leaf, inner, walk.next);
             }
             // Not walked children before parents.
-            Place::Children(_) | Place::Cgroup(_) => {
+            Place::Children(_) | Place::Cgroup(_) | Place::Matching(_) => {
                 let is_leaf = self.is_leaf(memcg);
                 self.b.branch(Cond::Ne, is_leaf, imm(0), leaf, inner);
             }

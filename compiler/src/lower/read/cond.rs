@@ -34,6 +34,16 @@ impl Read<'_> {
             }
             ExprKind::Compare(op, left, right) => self.compare(*op, *left, *right, yes, no, unknown),
             ExprKind::Matches(field, literals) => self.matches(*field, literals, yes, no, unknown),
+            ExprKind::SameText(left, right) => self.same_text(*left, *right, yes, no, unknown),
+            ExprKind::HasBits(member, bits) => self.has_bits(*member, bits, yes, no, unknown),
+            ExprKind::Choice(condition, then, otherwise) if expr.ty == Ty::Bool => {
+                let (first, second) = (self.b.create_block(), self.b.create_block());
+                self.cond(*condition, first, second, unknown);
+                for (block, value) in [(first, then), (second, otherwise)] {
+                    self.b.switch_to(block);
+                    self.cond(*value, yes, no, unknown);
+                }
+            }
             ExprKind::Field(subject, field) if expr.ty == Ty::Bool => {
                 let value = self.subject_item(*subject, super::field::Item::Field(*field), unknown);
                 self.b.branch(Cond::Ne, value, imm(0), yes, no);

@@ -83,6 +83,8 @@ impl Read<'_> {
             ExprKind::Arith(op, left, right) => self.arith(*op, expr, *left, *right, missing),
             ExprKind::Compare(..)
             | ExprKind::Matches(..)
+            | ExprKind::SameText(..)
+            | ExprKind::HasBits(..)
             | ExprKind::Not(_)
             | ExprKind::And(..)
             | ExprKind::Or(..) => self.zero_or_one(|s, yes, no| s.cond(id, yes, no, missing)),
@@ -90,6 +92,9 @@ impl Read<'_> {
             ExprKind::Label(subject, label) => self.subject_item(*subject, Item::Label(*label), missing),
             ExprKind::Counter(subject, state) => self.subject_item(*subject, Item::Counter(*state), missing),
             ExprKind::Default(value, otherwise) => self.otherwise(*value, *otherwise, missing),
+            ExprKind::Choice(condition, then, otherwise) => {
+                self.choice([*condition, *then, *otherwise], missing)
+            }
             ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, missing),
         };
         self.b.set_span(outer);
@@ -137,6 +142,20 @@ impl Read<'_> {
         }
     }
 
+    /// One of two values, by a condition; missing where that is unknown.
+    fn choice(&mut self, [condition, then, otherwise]: [ExprId; 3], missing: Block) -> Value {
+        let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let result = self.b.block_param(join, Type::I64);
+        self.cond(condition, yes, no, missing);
+        for (block, value) in [(yes, then), (no, otherwise)] {
+            self.b.switch_to(block);
+            let value = self.expr(value, missing);
+            self.b.jump(join, &[value]);
+        }
+        self.b.switch_to(join);
+        result
+    }
+
     /// 1 where a part goes to the first block, 0 where it goes to the second one.
     pub(super) fn zero_or_one(&mut self, part: impl FnOnce(&mut Self, Block, Block)) -> Value {
         let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
@@ -163,7 +182,10 @@ impl Read<'_> {
             ExprKind::Default(a, b) => self.may_be_missing(*a) && self.may_be_missing(*b),
             // The parent, or the cgroup of the policy, may be gone.
             ExprKind::Field(
-                Subject::Anchor(Anchor::Parent | Anchor::Attached) | Subject::Home(_) | Subject::Pick(_),
+                Subject::Anchor(Anchor::Parent | Anchor::Attached)
+                | Subject::Home(_)
+                | Subject::Parent(_)
+                | Subject::Pick(_),
                 _,
             ) => true,
             ExprKind::Field(_, field) => !field.row().missing.is_empty(),
@@ -187,6 +209,9 @@ impl Read<'_> {
             | ExprKind::Compare(_, a, b)
             | ExprKind::And(a, b)
             | ExprKind::Or(a, b) => self.may_be_missing(*a) || self.may_be_missing(*b),
+            ExprKind::HasBits(a, _) => self.may_be_missing(*a),
+            ExprKind::Choice(a, b, c) => [a, b, c].into_iter().any(|part| self.may_be_missing(*part)),
+            ExprKind::SameText(..) => true,
             // What the event is, is known; any other string may be one that cannot be read.
             ExprKind::Matches(field, _) => !matches!(
                 self.policy.exprs.get(*field).map(|field| &field.kind),

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT};
+use oomc_abi::consts::{
+    PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, UPID_SIZE,
+};
 use oomc_abi::fields::{self, FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
@@ -15,7 +17,9 @@ use oomc_abi::{helpers, hooks, kfuncs};
 
 use super::state::Storage;
 use super::{Read, raw, text};
-use crate::hir::{Anchor, BinderId, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject};
+use crate::hir::{
+    Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject, Unit as Of,
+};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 use crate::lower::emit::{Fetched, Order, Walks, imm};
 
@@ -98,6 +102,15 @@ impl Read<'_> {
         match subject {
             Subject::Candidate(binder) => Some(self.object_of(binder)),
             Subject::Home(binder) => self.homes.get(&binder).copied(),
+            Subject::Parent(binder) => match self.policy.binders.get(binder) {
+                Some(Of::Process) => {
+                    let task = self.object_of(binder);
+                    // A thread may have made it: its process is meant.
+                    let thread = self.pointer(task, members::TASK_REAL_PARENT);
+                    Some(self.pointer(thread, members::TASK_LEADER))
+                }
+                _ => None,
+            },
             Subject::Event => Some(self.oc),
             Subject::Anchor(_) | Subject::Pick(_) => self.read_in_place(subject, item).then_some(self.domain),
         }
@@ -123,7 +136,15 @@ impl Read<'_> {
                 Item::Raw(raw) => self.read_raw(self.oc, raw, missing),
                 Item::Label(_) | Item::Counter(_) => self.broken("an event is no cgroup"),
             },
-            Subject::Home(_) | Subject::Anchor(_) | Subject::Pick(_) => match self.at_hand(subject, item) {
+            Subject::Parent(binder) if self.policy.binders.get(binder) == Some(&Of::Process) => {
+                match (self.at_hand(subject, item), item) {
+                    (Some(task), Item::Field(field)) => self.read_field(task, field, missing),
+                    _ => self.broken("a parent is asked for what no process has"),
+                }
+            }
+            Subject::Home(_) | Subject::Parent(_) | Subject::Anchor(_) | Subject::Pick(_) => match self
+                .at_hand(subject, item)
+            {
                 Some(memcg) => self.read_cgroup_item(subject, memcg, item, missing),
                 None => {
                     let fetched = self.fetched_item(subject, item, missing);
@@ -136,7 +157,7 @@ impl Read<'_> {
     /// Where an item of a cgroup lies that is not at hand.
     pub(super) fn fetched_item(&mut self, subject: Subject, item: Item, missing: Block) -> Fetched {
         let fetched = match (subject, self.prefetched.get(&(subject, item))) {
-            (Subject::Home(binder), _) => self.fetch_from_home(binder, item),
+            (Subject::Home(_) | Subject::Parent(_), _) => self.fetch_beside(subject, item),
             (_, Some(fetched)) => *fetched,
             (_, None) => {
                 self.broken("an item was not read before the walk");
@@ -156,18 +177,21 @@ impl Read<'_> {
         }
     }
 
-    /// An item of a process's own cgroup that is not at hand: it is looked up, and given back before anything
-    /// goes on.
-    fn fetch_from_home(&mut self, binder: BinderId, item: Item) -> Fetched {
-        let home = Subject::Home(binder);
+    /// An item of a process's own cgroup, or of a cgroup's parent, that is not at hand: it is looked up, and given back
+    /// before anything goes on.
+    fn fetch_beside(&mut self, subject: Subject, item: Item) -> Fetched {
         let size = self.item_text_size(item).unwrap_or(8);
         let value = self.area(size);
         let fetched = Fetched { value, missing: Some(self.cell()), relative: None };
         self.with_rcu(|s| {
             let (gone, done) = (s.b.create_block(), s.b.create_block());
             s.note_missing(fetched, true);
-            let (memcg, owned) = s.subject_memcg(home, gone);
-            s.fetch_item(home, memcg, item, fetched);
+            let (memcg, owned) = s.subject_memcg(subject, gone);
+            // The parent may lie above the domain, which alone was flushed.
+            if matches!(subject, Subject::Parent(_)) && item.is_statistic() {
+                s.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+            }
+            s.fetch_item(subject, memcg, item, fetched);
             if owned {
                 s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
             }
@@ -293,25 +317,26 @@ impl Read<'_> {
     pub(in crate::lower) fn anchor_id(&mut self, anchor: Anchor) -> Value {
         match anchor {
             Anchor::Cgroup => self.cgroup_id(self.domain),
-            Anchor::Parent => {
-                let (root, below, join) =
-                    (self.b.create_block(), self.b.create_block(), self.b.create_block());
-                let id = self.b.block_param(join, Type::I64);
-                let domain = self.domain;
-                let parent = self.pointer(domain, members::MEMCG_PARENT);
-                self.b.branch(Cond::Eq, parent, imm(0), root, below);
-                self.b.switch_to(root);
-                let own = self.cgroup_id(self.domain);
-                self.b.jump(join, &[own]);
-                self.b.switch_to(below);
-                let above = self.css_id(parent);
-                self.b.jump(join, &[above]);
-                self.b.switch_to(join);
-                id
-            }
+            Anchor::Parent => self.parent_id(self.domain),
             // Found out once per event, for the record.
             Anchor::Attached => self.noted(at::ATTACHED),
         }
+    }
+
+    /// The id of the cgroup above a memcg; of the root, its own.
+    pub(super) fn parent_id(&mut self, memcg: Value) -> Value {
+        let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let id = self.b.block_param(join, Type::I64);
+        let parent = self.pointer(memcg, members::MEMCG_PARENT);
+        self.b.branch(Cond::Eq, parent, imm(0), root, below);
+        self.b.switch_to(root);
+        let own = self.cgroup_id(memcg);
+        self.b.jump(join, &[own]);
+        self.b.switch_to(below);
+        let above = self.css_id(parent);
+        self.b.jump(join, &[above]);
+        self.b.switch_to(join);
+        id
     }
 
     fn cgroup_id(&mut self, memcg: Value) -> Value {
@@ -484,6 +509,7 @@ impl Read<'_> {
             Recipe::Limit => self.effective_limit(object, missing),
             Recipe::NrProcesses => self.nr_processes(object, missing),
             Recipe::IsLeaf => self.is_leaf(object),
+            Recipe::NsPid => self.ns_pid(object, missing),
             Recipe::Dying => self.zero_or_one(|s, yes, no| s.dying(object, yes, no)),
             Recipe::Age => {
                 let now = self.globals.now;
@@ -495,6 +521,24 @@ impl Read<'_> {
                 self.broken("a text is no number")
             }
         }
+    }
+
+    /// The number of a process in its innermost PID namespace, the last one of an array whose length only `level` tells.
+    fn ns_pid(&mut self, task: Value, missing: Block) -> Value {
+        let pid = self.pointer(task, members::TASK_THREAD_PID);
+        self.leave_if(Cond::Eq, pid, imm(0), missing);
+        let level = self.field(pid, members::PID_LEVEL);
+        // There are at most 33 levels; the verifier wants a bound.
+        let level = self.bin_imm(BinOp::And, level, 63);
+        let offset = self.bin_imm(BinOp::Shl, level, UPID_SIZE.trailing_zeros() as i32);
+        let first = self.member_addr(pid, members::PID_NUMBERS);
+        let number = self.b.value(InstData::PtrAdd(first, offset), Type::Ptr);
+        let cell = self.cell();
+        self.put_imm(cell, 0);
+        let (to, size) = (self.area_addr(cell), self.int(4));
+        let result = self.helper(helpers::PROBE_READ_KERNEL, &[to, size, number]);
+        self.missing_if_negative(result, missing);
+        self.get(cell)
     }
 
     fn scaled(&mut self, value: Value, scale: Scale) -> Value {
@@ -740,7 +784,7 @@ impl Read<'_> {
         let node = match (self.at_hand(subject, item), subject, field.row().recipe) {
             (Some(task), _, Recipe::Comm) => return self.member_addr(task, members::TASK_COMM),
             // A process may be in a cgroup without the memory controller, below the one that it is charged to.
-            (_, Subject::Home(_), _) => self.node(subject),
+            (_, Subject::Home(_) | Subject::Parent(_), _) => self.node(subject),
             (Some(memcg), _, Recipe::Name) => self.node_of_memcg(memcg),
             (Some(_), ..) => return self.broken("a text that a record cannot tell"),
             (None, ..) => {

@@ -4,6 +4,7 @@
 
 use super::Read;
 use super::text::Text;
+use crate::hir::Pattern;
 use crate::hir::glob::{self, Token};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, Walk, Walks, imm};
@@ -42,7 +43,7 @@ struct GlobMatch {
 
 impl Read<'_> {
     /// Leaves to `yes` if the text, from its start, matches.
-    pub(super) fn matches_glob(&mut self, text: Text, start: Option<Cell>, pattern: &str, yes: Block) {
+    pub(super) fn matches_glob(&mut self, text: Text, start: Option<Cell>, pattern: &Pattern, yes: Block) {
         let code = glob::encode(pattern);
         let mask = (code.len() + 1).next_power_of_two() as i32 - 1;
         let code = self.bytes_constant(&code, mask as u32 + 1);

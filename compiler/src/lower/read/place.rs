@@ -10,8 +10,8 @@ use oomc_abi::kfuncs;
 use oomc_abi::members;
 
 use super::Read;
-use crate::hir::{Anchor, BinderId, ExprKind, PickId, Place, Policy, Subject};
-use crate::ir::{Block, Cond, Operand, Value};
+use crate::hir::{Anchor, BinderId, ExprKind, PatternId, PickId, Place, Policy, Subject};
+use crate::ir::{BinOp, Block, Cond, Operand, Value};
 use crate::lower::emit::{Cell, Order, Walk, Walks, imm};
 
 /// Which cgroups of a subtree are handed out.
@@ -55,6 +55,8 @@ pub(in crate::lower) struct Entered {
     /// kill beyond it.
     serial: Cell,
     parent_of_last: Cell,
+    /// Of a pattern: itself, and one more than the level of the match that the walk is in or below; 0: it is in none.
+    matching: Option<(PatternId, Cell)>,
     /// Where all goes on, with the carried pointers.
     gone: Block,
     results: Vec<Value>,
@@ -87,7 +89,7 @@ pub(in crate::lower) trait Places<'a>: Walks<'a> {
         let entered = self.reading().enter(place, cut, failed, carried);
         let css = self.emit().css_of(entered.memcg);
         let order = match place {
-            Place::Children(_) | Place::Cgroup(_) => Order::Pre,
+            Place::Children(_) | Place::Cgroup(_) | Place::Matching(_) => Order::Pre,
             Place::Leaves(_) | Place::Subtree(_) => Order::Post,
         };
         let found = match place {
@@ -185,7 +187,15 @@ impl Read<'_> {
         }
         let parent_of_last = self.cell();
         self.put_imm(parent_of_last, 0);
-        Entered { memcg, owned, below_domain, serial, parent_of_last, gone, results }
+        let matching = match place {
+            Place::Matching(pattern) => {
+                let matched = self.cell();
+                self.put_imm(matched, 0);
+                Some((pattern, matched))
+            }
+            _ => None,
+        };
+        Entered { memcg, owned, below_domain, serial, parent_of_last, matching, gone, results }
     }
 
     /// Runs a part that may find a cgroup gone; then it goes on behind the walk.
@@ -221,6 +231,9 @@ impl Read<'_> {
 
     /// Goes to `skip` with what is walked, but does not belong to the place.
     fn skip_others(&mut self, place: Place, grain: Grain, entered: &Entered, css: Value, skip: Block) {
+        if let Some((pattern, matched)) = entered.matching {
+            return self.skip_unmatched(pattern, grain, matched, css, skip);
+        }
         match place {
             Place::Cgroup(_) => {
                 let (own, place) = (self.field(css, members::CSS_SERIAL), self.get(entered.serial));
@@ -239,8 +252,32 @@ impl Read<'_> {
                 self.b.switch_to(leaf);
             }
             Place::Subtree(_) if grain == Grain::Units => self.unit_or(css, entered.parent_of_last, skip),
-            Place::Subtree(_) => {}
+            Place::Subtree(_) | Place::Matching(_) => {}
         }
+    }
+
+    /// Goes to `skip` with a cgroup whose path does not match. Parents are visited before what is below them: so what
+    /// lies below a match is told by its level, and is no match of its own.
+    fn skip_unmatched(&mut self, pattern: PatternId, grain: Grain, matched: Cell, css: Value, skip: Block) {
+        let (outside, inside, member) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.skip_offline(css, skip);
+        let parent = self.pointer(css, members::CSS_PARENT);
+        self.leave_if(Cond::Eq, parent, imm(0), skip);
+        let (level, of_match) = (self.read(css, members::CSS_LEVEL), self.get(matched));
+        self.leave_if(Cond::Eq, of_match, imm(0), outside);
+        self.b.branch(Cond::Uge, level, Operand::Value(of_match), inside, outside);
+        self.b.switch_to(inside);
+        self.b.jump(if grain == Grain::Each { member } else { skip }, &[]);
+        self.b.switch_to(outside);
+        self.put_imm(matched, 0);
+        let found = self.b.create_block();
+        self.matches_path(css, pattern, found, skip);
+        self.b.switch_to(found);
+        let level = self.read(css, members::CSS_LEVEL);
+        let level = self.bin_imm(BinOp::Add, level, 1);
+        self.put(matched, level);
+        self.b.jump(member, &[]);
+        self.b.switch_to(member);
     }
 
     /// Goes to `leaf`, `inner` or `skip` (removed, or the root with something below): in post order a memcg is
@@ -323,6 +360,11 @@ impl Read<'_> {
         match subject {
             Subject::Anchor(Anchor::Cgroup) | Subject::Event => (self.domain, false),
             Subject::Candidate(binder) => (self.object_of(binder), false),
+            Subject::Parent(binder) => {
+                let memcg = self.object_of(binder);
+                let id = self.parent_id(memcg);
+                (self.memcg_by_id(id, gone), true)
+            }
             Subject::Anchor(anchor) => {
                 let id = self.anchor_id(anchor);
                 (self.memcg_by_id(id, gone), true)

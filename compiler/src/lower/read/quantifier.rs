@@ -6,7 +6,7 @@
 use super::Read;
 use super::place::{Cut, Grain, Places};
 use crate::hir::{ExprId, Quant, Quantifier, Unit};
-use crate::ir::{Block, Cond, Type, Value};
+use crate::ir::{Block, Cond, Operand, Type, Value};
 use crate::lower::emit::{Cell, Tasks, Walk, Walks, imm};
 
 /// What a quantifier comes to.
@@ -15,7 +15,7 @@ struct Result {
     value: Cell,
     /// Not 0: something was unknown.
     unknown: Cell,
-    /// Not 0: nothing can change the value any more.
+    /// Not 0: nothing can change the value any more; of a `max` or `min`, that there is one.
     decided: Cell,
 }
 
@@ -43,13 +43,23 @@ impl Read<'_> {
                                 s.element(quantifier, result, &tasks);
                             });
                         });
-                        let decided = s.get(result.decided);
-                        s.b.branch(Cond::Ne, decided, imm(0), walk.done, walk.next);
+                        match quantifier.quant {
+                            Quant::Any | Quant::Every => {
+                                let decided = s.get(result.decided);
+                                s.b.branch(Cond::Ne, decided, imm(0), walk.done, walk.next);
+                            }
+                            _ => s.b.jump(walk.next, &[]),
+                        }
                     }
                 }
             });
         });
         match quantifier.quant {
+            Quant::Max | Quant::Min => {
+                self.missing_if(result.unknown, missing);
+                let found = self.get(result.decided);
+                self.leave_if(Cond::Eq, found, imm(0), missing);
+            }
             Quant::Any | Quant::Every => {
                 let decided = self.get(result.decided);
                 let (sure, open) = (self.b.create_block(), self.b.create_block());
@@ -89,6 +99,13 @@ impl Read<'_> {
                 self.put(result.value, sum);
                 self.b.jump(walk.next, &[]);
             }
+            Quant::Max | Quant::Min => {
+                let other = match quantifier.value {
+                    Some(value) => self.expr(value, unsure),
+                    None => self.broken("the largest of nothing"),
+                };
+                self.keep_extreme(quantifier.quant, result, other, walk);
+            }
         }
         self.b.switch_to(no);
         match quantifier.quant {
@@ -97,6 +114,22 @@ impl Read<'_> {
         }
         self.b.switch_to(unsure);
         self.put_imm(result.unknown, 1);
+        self.b.jump(walk.next, &[]);
+    }
+
+    /// Keeps a value that is the first, or larger (`max`) or smaller (`min`) than those before it.
+    fn keep_extreme(&mut self, quant: Quant, result: Result, value: Value, walk: &Walk) {
+        let (known, better) = (self.b.create_block(), self.b.create_block());
+        let value = self.hidden_if_narrow(value);
+        let found = self.get(result.decided);
+        self.b.branch(Cond::Eq, found, imm(0), better, known);
+        self.b.switch_to(known);
+        let so_far = self.get(result.value);
+        let wins = if quant == Quant::Max { Cond::Sgt } else { Cond::Slt };
+        self.b.branch(wins, value, Operand::Value(so_far), better, walk.next);
+        self.b.switch_to(better);
+        self.put(result.value, value);
+        self.put_imm(result.decided, 1);
         self.b.jump(walk.next, &[]);
     }
 

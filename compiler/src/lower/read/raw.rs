@@ -9,7 +9,7 @@ use oomc_abi::helpers;
 use super::Read;
 use super::field::{Item, PathEnd};
 use super::text::{NAME_SIZE, Text};
-use crate::hir::{Pattern, Raw, RawId, RawValue, Subject};
+use crate::hir::{Bits, ExprId, ExprKind, Pattern, Raw, RawId, RawValue, Subject};
 use crate::ir::{BinOp, Block, Cond, FieldFact, InstData, Operand, Type, Value};
 use crate::lower::emit::{Cell, imm};
 
@@ -34,7 +34,7 @@ impl<'a> Read<'a> {
         let end = self.end_of_member(object, raw, missing);
         match raw.value {
             RawValue::Bits { signed, .. } => self.bits(&end, signed, missing),
-            RawValue::Number { large: true } => {
+            RawValue::Number { large: true, .. } => {
                 let number = self.field_at(end.object, &end.container, end.path);
                 // Its highest bit is no sign.
                 let over = self.bin_imm(BinOp::Sshr, number, 63);
@@ -43,7 +43,7 @@ impl<'a> Read<'a> {
                 let change = self.bin(BinOp::And, change, over);
                 self.bin(BinOp::Xor, number, change)
             }
-            RawValue::Number { large: false } | RawValue::Enum { .. } | RawValue::Bool => {
+            RawValue::Number { large: false, .. } | RawValue::Enum { .. } | RawValue::Bool => {
                 self.field_at(end.object, &end.container, end.path)
             }
             RawValue::Chars(_) | RawValue::Text => self.broken("a text is no number"),
@@ -108,6 +108,42 @@ impl<'a> Read<'a> {
             None => self.fetched_item(subject, item, missing).value,
         };
         Text { area, size, relative: None }
+    }
+
+    /// Whether a member has all of these bits. Ends the block.
+    pub(in crate::lower) fn has_bits(
+        &mut self,
+        member: ExprId,
+        bits: &[Bits],
+        yes: Block,
+        no: Block,
+        unknown: Block,
+    ) {
+        let tag = match self.policy.exprs.get(member).map(|expr| &expr.kind) {
+            Some(ExprKind::Raw(_, raw)) => self.member(*raw).and_then(|raw| match &raw.value {
+                RawValue::Enum { tag } => Some(tag),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let number = self.expr(member, unknown);
+        let numbers = bits.iter().map(|bits| match bits {
+            Bits::Number(number) => *number,
+            Bits::Constant(_) => 0,
+        });
+        let known = numbers.fold(0, |all, bits| all | bits);
+        let mut all = self.int(known as i64);
+        for bits in bits {
+            let Bits::Constant(name) = bits else { continue };
+            let more = match tag {
+                Some(tag) => self.enumerator_at(tag, name),
+                None => self.broken("a constant of no enum"),
+            };
+            all = self.bin(BinOp::Or, all, more);
+        }
+        let found = self.bin(BinOp::And, number, all);
+        let found = self.hidden_if_narrow(found);
+        self.b.branch(Cond::Eq, found, Operand::Value(all), yes, no);
     }
 
     /// Whether an enum is one of the constants named. Ends the block.

@@ -10,7 +10,7 @@ use super::Read;
 use super::field::Item;
 use crate::hir::automaton::{self, Automaton, Part};
 use crate::hir::glob;
-use crate::hir::{Anchor, ExprId, ExprKind, Pattern, Policy, RawValue, Subject};
+use crate::hir::{Anchor, ExprId, ExprKind, Pattern, PatternId, Policy, RawValue, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, Fetched, Walks, imm};
 
@@ -46,7 +46,7 @@ pub(in crate::lower) fn few_names(policy: &Policy, field: ExprId, patterns: &[Pa
         .flat_map(glob::alternatives)
         .map(|pattern| match pattern {
             Pattern::Literal(literal) => Some(literal),
-            Pattern::Glob(_) => None,
+            Pattern::Glob(_) | Pattern::Wild(_) => None,
         })
         .collect();
     let literals = literals.filter(|literals| is_comm && literals.len() <= FEW_NAMES)?;
@@ -99,19 +99,97 @@ impl Read<'_> {
                 return self.b.jump(unknown, &[]);
             }
         };
+        if let Some(names) = few_names(self.policy, field, patterns) {
+            self.equals_one_of(text, Some(field), &names, yes);
+            return self.b.jump(no, &[]);
+        }
+        self.matches_text(text, patterns, yes, no);
+    }
+
+    /// Whether the path of a cgroup matches; one that cannot be put together does not. Ends the block.
+    pub(super) fn matches_path(&mut self, css: Value, pattern: PatternId, yes: Block, no: Block) {
+        let Some(pattern) = self.policy.patterns.get(pattern) else {
+            self.broken("a place has a pattern that the policy lacks");
+            return self.b.jump(no, &[]);
+        };
+        let text = Text { area: self.path_area(), size: PATH_SIZE, relative: Some(self.cell()) };
+        let cgroup = self.pointer(css, members::CSS_CGROUP);
+        let node = self.pointer(cgroup, members::CGROUP_NODE);
+        self.compose_path(node, text, no);
+        self.matches_text(text, core::slice::from_ref(pattern), yes, no);
+    }
+
+    /// Whether a text in the scratch value matches one of the patterns. Ends the block.
+    fn matches_text(&mut self, text: Text, patterns: &[Pattern], yes: Block, no: Block) {
         let relative = |pattern: &Pattern| text.relative.is_some() && !pattern.text().starts_with('/');
         let (below, whole): (Vec<Pattern>, Vec<Pattern>) =
             patterns.iter().flat_map(glob::alternatives).partition(relative);
-        match few_names(self.policy, field, patterns) {
-            Some(names) => self.equals_one_of(text, Some(field), &names, yes),
-            None => self.matches_one_of(text, None, &whole, yes),
-        }
+        self.matches_one_of(text, None, &whole, yes);
         if let (Some(start), false) = (text.relative, below.is_empty()) {
             let from = self.get(start);
             self.leave_if(Cond::Slt, from, imm(0), no);
             self.matches_one_of(text, Some(start), &below, yes);
         }
         self.b.jump(no, &[]);
+    }
+
+    /// Whether two text fields hold the same bytes. Ends the block.
+    pub(in crate::lower) fn same_text(
+        &mut self,
+        left: ExprId,
+        right: ExprId,
+        yes: Block,
+        no: Block,
+        unknown: Block,
+    ) {
+        let (left, right) = (self.copied_text(left, unknown), self.copied_text(right, unknown));
+        if [left.size, right.size] == [TASK_COMM_LEN as u32; 2] {
+            let areas = [left, right].map(|text| self.area_addr(text.area));
+            for at in [0, 8] {
+                let [a, b] = areas.map(|area| self.load(Size::B8, area, at));
+                self.leave_if(Cond::Ne, a, Operand::Value(b), no);
+            }
+            return self.b.jump(yes, &[]);
+        }
+        // Each has an end, and so has the shorter area.
+        let (at, same) = (self.cell(), self.cell());
+        self.put_imm(at, 0);
+        self.put_imm(same, 0);
+        self.walk_numbers(left.size.min(right.size) as i32, |s, walk| {
+            let here = s.get(at);
+            let a = s.byte(left, here);
+            let here = s.get(at);
+            let b = s.byte(right, here);
+            s.leave_if(Cond::Ne, a, Operand::Value(b), walk.done);
+            let (end, more) = (s.b.create_block(), s.b.create_block());
+            s.b.branch(Cond::Eq, a, imm(0), end, more);
+            s.b.switch_to(end);
+            s.put_imm(same, 1);
+            s.b.jump(walk.done, &[]);
+            s.b.switch_to(more);
+            s.bump(at);
+            s.b.jump(walk.next, &[]);
+        });
+        let same = self.get(same);
+        self.b.branch(Cond::Ne, same, imm(0), yes, no);
+    }
+
+    /// A text field in the scratch value, which stays there while another one is read.
+    fn copied_text(&mut self, expr: ExprId, missing: Block) -> Text {
+        match self.expression(expr).map(|expr| &expr.kind) {
+            Some(ExprKind::Field(subject, field)) => {
+                // The area that paths share is taken away for as long.
+                let path = self.path.take();
+                let text = self.text(*subject, *field, missing);
+                self.path = path;
+                text
+            }
+            Some(ExprKind::Raw(subject, raw)) => self.raw_text(*subject, *raw, missing),
+            _ => {
+                self.broken("something that is no text is compared with one");
+                Text { area: self.cell(), size: 8, relative: None }
+            }
+        }
     }
 
     /// Leaves to `yes` if the text, from its start, matches one of the patterns.
@@ -123,7 +201,7 @@ impl Read<'_> {
             .iter()
             .map(|pattern| match pattern {
                 Pattern::Literal(literal) => Some(literal.as_str()),
-                Pattern::Glob(_) => None,
+                Pattern::Glob(_) | Pattern::Wild(_) => None,
             })
             .collect();
         match literals {
@@ -135,7 +213,7 @@ impl Read<'_> {
                 for part in automaton::divide(patterns) {
                     match part {
                         Part::Automaton(automaton) => self.run_automaton(text, start, &automaton, yes),
-                        Part::Alone(pattern) => self.matches_glob(text, start, pattern.text(), yes),
+                        Part::Alone(pattern) => self.matches_glob(text, start, &pattern, yes),
                     }
                 }
             }
@@ -276,17 +354,21 @@ impl Read<'_> {
             return Text { area: fetched.value, size, relative: fetched.relative };
         }
         let relative = (recipe == Recipe::Path).then(|| self.cell());
-        let area = match self.path {
-            Some(area) if recipe == Recipe::Path => area,
-            _ if recipe == Recipe::Path => {
-                let area = self.lasting(|s| s.area(size));
+        let area = if recipe == Recipe::Path { self.path_area() } else { self.area(size) };
+        let text = Text { area, size, relative };
+        self.read_text(subject, field, text, missing);
+        text
+    }
+
+    /// Where a path is put together that is used before another one is.
+    fn path_area(&mut self) -> Cell {
+        match self.path {
+            Some(area) => area,
+            None => {
+                let area = self.lasting(|s| s.area(PATH_SIZE));
                 *self.path.insert(area)
             }
-            _ => self.area(size),
-        };
-        let text = Text { area, size, relative };
-        self.read_text(subject, recipe, text, missing);
-        text
+        }
     }
 
     /// Copies a text into the cells of a prefetched item; the memcg is the subject's.
@@ -304,11 +386,16 @@ impl Read<'_> {
         self.read_node_text(node, recipe, text, missing);
     }
 
-    fn read_text(&mut self, subject: Subject, recipe: Recipe, text: Text, missing: Block) {
+    fn read_text(&mut self, subject: Subject, field: FieldId, text: Text, missing: Block) {
+        let (recipe, item) = (field.row().recipe, Item::Field(field));
         if recipe == Recipe::Comm {
             let task = match subject {
-                Subject::Candidate(binder) => self.object_of(binder),
-                _ => self.broken("a cgroup has no command name"),
+                Subject::Candidate(_) | Subject::Parent(_) => self.at_hand(subject, item),
+                _ => None,
+            };
+            let task = match task {
+                Some(task) => task,
+                None => self.broken("a cgroup has no command name"),
             };
             // The other side changes a comm under a lock that we cannot take: copy first, then compare.
             let to = self.area_addr(text.area);
@@ -352,6 +439,10 @@ impl Read<'_> {
                 let memcg = self.object_of(binder);
                 self.node_of_memcg(memcg)
             }
+            Subject::Parent(binder) => {
+                let memcg = self.object_of(binder);
+                self.parent_node(memcg)
+            }
             Subject::Anchor(Anchor::Cgroup) => {
                 let domain = self.domain;
                 self.node_of_memcg(domain)
@@ -360,6 +451,23 @@ impl Read<'_> {
                 self.broken("a text is read of something that is no cgroup at hand")
             }
         }
+    }
+
+    /// The node of the cgroup above a memcg; of the root, its own.
+    fn parent_node(&mut self, memcg: Value) -> Value {
+        let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let node = self.b.block_param(join, Type::Ptr);
+        let parent = self.pointer(memcg, members::MEMCG_PARENT);
+        self.b.branch(Cond::Eq, parent, imm(0), root, below);
+        self.b.switch_to(root);
+        let own = self.node_of_memcg(memcg);
+        self.b.jump(join, &[own]);
+        self.b.switch_to(below);
+        let cgroup = self.pointer(parent, members::CSS_CGROUP);
+        let above = self.pointer(cgroup, members::CGROUP_NODE);
+        self.b.jump(join, &[above]);
+        self.b.switch_to(join);
+        node
     }
 
     pub(super) fn node_of_memcg(&mut self, memcg: Value) -> Value {

@@ -20,14 +20,8 @@ pub fn run(policy: &Policy, plan: &mut Plan) {
     }
     let mut fuse = Fuse { policy, plan, open: None, chosen: Vec::new() };
     for rule in &policy.rules {
-        let picks = policy.used_picks(rule.action);
-        let before = fuse.open;
-        fuse.chosen.extend(&picks);
+        fuse.chosen.extend(policy.used_picks(rule.action));
         fuse.action(rule.action);
-        // A pick that chose nothing ends the rule before it begins.
-        if !picks.is_empty() && fuse.open != before {
-            fuse.open = None;
-        }
     }
 }
 

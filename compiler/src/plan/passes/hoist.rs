@@ -45,7 +45,7 @@ impl Hoist<'_> {
             return;
         }
         // What stands in a quantifier is about its own elements.
-        if !matches!(expr.kind, ExprKind::Quantifier(_) | ExprKind::Matches(..)) {
+        if !matches!(expr.kind, ExprKind::Quantifier(_) | ExprKind::Matches(..) | ExprKind::SameText(..)) {
             expr.kind.operands().into_iter().for_each(|operand| self.expr(operand));
         }
     }
@@ -69,7 +69,7 @@ impl Hoist<'_> {
         match subject {
             Some(Subject::Home(_)) if expr.ty == Ty::Text => return false,
             Some(Subject::Home(binder)) if binder == self.binder => *reads_home = true,
-            Some(Subject::Home(_) | Subject::Candidate(_)) => return false,
+            Some(Subject::Home(_) | Subject::Candidate(_) | Subject::Parent(_)) => return false,
             _ => {}
         }
         expr.kind.operands().into_iter().all(|operand| self.reads_only_home(operand, reads_home))

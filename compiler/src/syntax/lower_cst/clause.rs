@@ -17,6 +17,11 @@ impl Cst<'_> {
             Rule::constant => {
                 ClauseKind::Const { name: self.name(&parts.next()?), value: self.expr(parts.next()?)? }
             }
+            Rule::definition => ClauseKind::Define {
+                name: self.name(&parts.next()?),
+                unit: unit(parts.next()?.as_str())?,
+                condition: self.expr(inner(parts.next()?).next()?)?,
+            },
             Rule::param => ClauseKind::Param {
                 name: self.name(&parts.next()?),
                 value: self.expr(parts.next()?)?,

@@ -221,7 +221,9 @@ fn group(rule: Rule, positives: &[Rule]) -> Option<&'static str> {
         | Rule::expr
         | Rule::list
         | Rule::quant
-        | Rule::kw_sum
+        | Rule::fold
+        | Rule::choice
+        | Rule::bit_test
         | Rule::open_bracket
             if has(Rule::number) && has(Rule::open_paren) =>
         {
@@ -243,6 +245,7 @@ fn group(rule: Rule, positives: &[Rule]) -> Option<&'static str> {
         | Rule::or
         | Rule::of
         | Rule::otherwise
+        | Rule::kw_has
         | Rule::dot
         | Rule::open_bracket
             if has(Rule::plus) || has(Rule::times) =>
@@ -294,6 +297,9 @@ fn called(rule: Rule) -> Option<&'static str> {
         Rule::kw_reason => "`reason`",
         Rule::now => "`now`",
         Rule::subtree => "`subtree`",
+        Rule::bits => "bits such as `0x400`",
+        Rule::bar => "`|`",
+        Rule::kw_has => "`has`",
         Rule::kw_range | Rule::range => "`range`",
         Rule::kw_trust | Rule::trust => "`trust`",
         Rule::kw_counter => "`counter`",

@@ -55,9 +55,24 @@ impl Cst<'_> {
             Rule::string => (ExprKind::Text(unquoted(pair.as_str()).to_owned()), 0),
             Rule::boolean => (ExprKind::Bool(pair.as_str() == "true"), 0),
             Rule::path => (ExprKind::Path(self.path(pair)?), 0),
-            Rule::quantifier | Rule::sum => {
+            Rule::quantifier | Rule::aggregate => {
                 let quantifier = Box::new(self.quantifier(pair)?);
                 (ExprKind::Quantifier(quantifier), 1)
+            }
+            Rule::choice => {
+                let mut deepest = 0;
+                let mut parts = Vec::with_capacity(3);
+                for part in inner(pair) {
+                    let (part, depth) = self.deep(part)?;
+                    deepest = deepest.max(depth);
+                    parts.push(part);
+                }
+                (ExprKind::Choice(Box::new(parts.try_into().ok()?)), deepest + 1)
+            }
+            Rule::bit_test => {
+                let mut parts = inner(pair);
+                let member = self.path(parts.next()?)?;
+                (ExprKind::Has(member, parts.map(|bits| self.name(&bits)).collect()), 0)
             }
             Rule::paren => {
                 let (expr, depth) = self.deep(inner(pair).next()?)?;

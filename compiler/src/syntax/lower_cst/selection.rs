@@ -45,8 +45,10 @@ impl Cst<'_> {
 
     pub(super) fn place(&mut self, pair: Pair<'_, Rule>) -> Option<Place> {
         let (span, rule) = (self.span(&pair), pair.as_rule());
-        if rule == Rule::path {
-            return Some(Place::Cgroup(self.path(pair)?));
+        match rule {
+            Rule::path => return Some(Place::Cgroup(self.path(pair)?)),
+            Rule::string => return Some(Place::Matching(self.text(&pair))),
+            _ => {}
         }
         let of = match inner(pair).find(|part| part.as_rule() == Rule::path) {
             Some(path) => Some(self.path(path)?),
@@ -77,6 +79,7 @@ impl Cst<'_> {
 
     pub(super) fn quantifier(&mut self, pair: Pair<'_, Rule>) -> Option<Quantifier> {
         let (mut quant, mut of, mut name, mut place, mut filter) = (None, None, None, None, None);
+        let mut fold: fn(Path) -> Quant = Quant::Sum;
         for part in inner(pair) {
             match part.as_rule() {
                 Rule::quant => {
@@ -87,7 +90,15 @@ impl Cst<'_> {
                         _ => return None,
                     });
                 }
-                Rule::path => quant = Some(Quant::Sum(self.path(part)?)),
+                Rule::fold => {
+                    fold = match part.as_str() {
+                        "sum" => Quant::Sum,
+                        "max" => Quant::Max,
+                        "min" => Quant::Min,
+                        _ => return None,
+                    }
+                }
+                Rule::path => quant = Some(fold(self.path(part)?)),
                 Rule::unit => of = Some(unit(part.as_str())?),
                 Rule::name => name = Some(self.name(&part)),
                 Rule::within => place = Some(self.place(inner(part).next()?)?),

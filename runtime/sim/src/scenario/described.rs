@@ -10,7 +10,7 @@ use oomc_abi::amount::short;
 use oomc_abi::amounts::{self, Amount, Row};
 use oomc_abi::fields::Measure;
 
-use crate::machine::{Amounts, Cgroup, CgroupIndex, Life, Machine, PAGE, Process, ROOT};
+use crate::machine::{Amounts, Cgroup, CgroupIndex, Life, Machine, PAGE, Process, ROOT, Unknown};
 
 /// Nanoseconds.
 const SECOND: i64 = 1_000_000_000;
@@ -36,6 +36,10 @@ pub struct Assumed {
 /// All of them, for the book.
 pub const DEFAULTS: &[Assumed] = &[
     Assumed { of: "memory of the machine (`limit` of `\"/\"`)", value: "16 GiB" },
+    Assumed {
+        of: "swap of the machine (`swap_limit` of `\"/\"`)",
+        value: "as much as the largest `swap_limit` of a cgroup, and as is swapped out; without these: none",
+    },
     Assumed { of: "the boot clock", value: "24 hours" },
     Assumed { of: "`limit` `high` `swap_limit` of a cgroup", value: "unlimited" },
     Assumed { of: "`low` `min` of a cgroup", value: "0" },
@@ -60,13 +64,19 @@ pub const DEFAULTS: &[Assumed] = &[
         value: "0",
     },
     Assumed { of: "`nr_threads` of a process", value: "1" },
+    Assumed { of: "`parent` of a process", value: "pid 1, which is called `init`" },
+    Assumed { of: "`ns_pid` of a process", value: "its `pid`: it is in no pid namespace of its own" },
     Assumed {
         of: "`age` of a process",
         value: "one hour; those that the test names first are older, by a millisecond each",
     },
     Assumed { of: "`oom.order`", value: "0" },
     Assumed { of: "`oom.constraint`", value: "`memcg`; `none` when the whole machine is short of memory" },
-    Assumed { of: "`oom.total`", value: "the `limit` of the cgroup, or the machine's memory" },
+    Assumed {
+        of: "`oom.total`",
+        value: "the `limit` of the cgroup and what it may have of the machine's swap, or the machine's memory and \
+                swap",
+    },
     Assumed { of: "`trigger`", value: "somebody who is not among the processes" },
 ];
 
@@ -110,6 +120,8 @@ pub(super) struct DescribedProcess {
 pub(super) struct Described {
     pub(super) now: i64,
     pub(super) memory: i64,
+    /// Bytes of swap; none: not said.
+    pub(super) swap: Option<i64>,
     /// The root first, each behind its parent.
     pub(super) cgroups: Vec<DescribedCgroup>,
     /// In the order in which they were named.
@@ -120,7 +132,7 @@ impl Described {
     pub(super) fn new() -> Self {
         let root = Cgroup { id: 1, serial: 1, pressure: Some(<_>::default()), ..Cgroup::default() };
         let root = DescribedCgroup { cgroup: root, ..DescribedCgroup::default() };
-        Self { now: BEGIN, memory: MEMORY, cgroups: vec![root], processes: Vec::new() }
+        Self { now: BEGIN, memory: MEMORY, swap: None, cgroups: vec![root], processes: Vec::new() }
     }
 
     /// The place of a cgroup, which is made with all above it if it is new.
@@ -250,8 +262,14 @@ impl Described {
     /// # Errors
     /// If what is given contradicts itself: the line, and a sentence.
     pub(super) fn machine(&self, full: Option<CgroupIndex>) -> Result<Machine, (u32, String)> {
+        self.lineage()?;
+        let (swap, swap_free) = self.swap()?;
         let mut machine = Machine {
             memory: self.memory / PAGE,
+            swap: swap / PAGE,
+            swap_free: swap_free / PAGE,
+            no_swapping: false,
+            unknown: Unknown::default(),
             now: self.now,
             cgroups: self.cgroups.iter().map(|one| one.cgroup.clone()).collect(),
             processes: Vec::with_capacity(self.processes.len()),
@@ -293,6 +311,42 @@ impl Described {
             }
         }
         Ok(machine)
+    }
+
+    /// Bytes of the machine's swap: all, and free.
+    fn swap(&self) -> Result<(i64, i64), (u32, String)> {
+        let out = |one: &DescribedProcess| if one.shares_with.is_none() { whole(one.swap) } else { 0 };
+        let out: i64 = self.processes.iter().map(out).sum();
+        let given = self.cgroups.iter().filter_map(|one| one.totals.get("swap").copied()).max();
+        let out = out.max(given.unwrap_or(0));
+        let limits = self.cgroups.iter().filter_map(|one| one.cgroup.swap_max).max();
+        let swap = self.swap.unwrap_or_else(|| out.max(limits.unwrap_or(0) * PAGE));
+        if swap < out {
+            let line = self.cgroups.first().map_or(0, |root| root.line);
+            let (has, out) = (short(Measure::Bytes, swap), short(Measure::Bytes, out));
+            return Err((line, format!("the machine has {has} of swap, but {out} are swapped out")));
+        }
+        Ok((swap, swap - out))
+    }
+
+    /// Who is whose child cannot go round.
+    fn lineage(&self) -> Result<(), (u32, String)> {
+        let parents: BTreeMap<i64, i64> =
+            self.processes.iter().filter_map(|one| Some((one.process.pid, one.process.parent?))).collect();
+        for one in &self.processes {
+            let mut up = one.process.pid;
+            for _ in 0..=parents.len() {
+                let Some(parent) = parents.get(&up) else { break };
+                up = *parent;
+                if up == one.process.pid {
+                    return Err((
+                        one.line,
+                        "a process is not its own child, nor that of its children".to_owned(),
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whose memory a process has.

@@ -111,6 +111,11 @@ fn cgroup(
             described.memory = amount(name, number(value))?;
             return Ok(());
         }
+        // What may be swapped out anywhere is the machine's swap.
+        Named::Field(name) if at == ROOT && name == "swap_limit" => {
+            described.swap = Some(amount(name, number(value))?);
+            return Ok(());
+        }
         Named::Field(name) => name.as_str(),
         other => {
             let Some(one) = described.cgroups.get_mut(at) else { return Ok(()) };
@@ -247,6 +252,9 @@ fn process(
             process.threads = process.threads.max(1 + i64::from(process.leader_gone));
         }
         "exited" => *exited = number != 0,
+        "parent" => process.parent = Some(i64::from(process_number(name, value)?)),
+        "ns_pid" if number < 1 => return Err("`ns_pid` is at least 1".to_owned()),
+        "ns_pid" => process.ns_pids = vec![number],
         "shares_memory_with" => one.shares_with = Some(process_number(name, value)?),
         other => {
             let (path, value) = member(Owner::Process, other, number)

@@ -49,6 +49,9 @@ pub struct Decision {
     pub kernel: Option<Kernel>,
     /// What the policy passed, if it is a traced one.
     pub marks: Vec<Mark>,
+    /// Members that the policy read and of which the machine says nothing: the structure, and the offset in it. They
+    /// were 0, so what was decided need not be what a kernel would decide.
+    pub unknown: Vec<(&'static str, u64)>,
 }
 
 /// What the kernel's own killer did.
@@ -209,6 +212,7 @@ pub fn decide(
         format!("the program does what the kernel would refuse, which is a fault of oomc: {refusal}")
     })?;
     let after = simulation.machine().clone();
+    let unknown = simulation.unfilled().collect();
     let asked = outcome.asked.into_iter().next();
     let (kernel, by_kernel) = match outcome.killer {
         None => (None, Vec::new()),
@@ -224,7 +228,19 @@ pub fn decide(
     let was_asked = asked.is_some();
     let (answer, marks, record) =
         asked.map_or_else(Default::default, |one| (one.run.answer, one.run.marks, one.record));
-    Ok(Decision { line: 0, before, after, event, asked: was_asked, answer, record, killed, kernel, marks })
+    Ok(Decision {
+        line: 0,
+        before,
+        after,
+        event,
+        asked: was_asked,
+        answer,
+        record,
+        killed,
+        kernel,
+        marks,
+        unknown,
+    })
 }
 
 struct Player<'t> {
