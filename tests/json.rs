@@ -97,6 +97,8 @@ fn every_document_names_its_command_and_holds_to_the_schema() {
         "check --verify good.oom",
         "fmt --check loose.oom good.oom bytes.oom missing.oom",
         "fmt -",
+        "fix --diff loose.oom bad.oom missing.oom",
+        "fix -",
         "build good.oom -o good.o",
         "build bad.oom",
         "build good.oom --emit plan",

@@ -68,6 +68,11 @@ pub(crate) enum Command {
     Check(Check),
     /// Write policies in their canonical form; comments are kept, clauses with mistakes stay as they are
     Fmt(Fmt),
+    /// Repair policies: write what the help of each diagnostic says, where nothing else can be meant
+    ///
+    /// After each repair the policy is checked again; one that does not help is not made. Ends with 1 if errors are
+    /// left.
+    Fix(Fix),
     /// Compile a policy to an object
     Build(Build),
     /// Load a policy and attach it to a cgroup; it stays when oomc exits
@@ -138,6 +143,7 @@ impl Command {
             Self::New(_) => "new",
             Self::Check(_) => "check",
             Self::Fmt(_) => "fmt",
+            Self::Fix(_) => "fix",
             Self::Build(_) => "build",
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
@@ -218,6 +224,21 @@ pub(crate) struct Fmt {
     /// Write the defaults out: `largest`, `process`, the order of a selection, `default defer`
     #[arg(long)]
     pub(crate) expand: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Fix {
+    /// Policies and files of tests, which are rewritten, or folders of them; `-` reads standard input and prints
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Also make repairs that may not be what was meant: read the result
+    #[arg(long = "unsafe")]
+    pub(crate) all: bool,
+    /// Write nothing; show what would change
+    #[arg(long)]
+    pub(crate) diff: bool,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
 }
 
 #[derive(Debug, Group)]

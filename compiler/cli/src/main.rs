@@ -67,6 +67,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Build(build) => cmd::build::run(report, build),
         Command::Check(check) => cmd::check::run(report, check),
         Command::Fmt(fmt) => cmd::fmt::run(report, fmt),
+        Command::Fix(fix) => cmd::fix::run(report, fix),
         Command::Explain { code } => cmd::explain::run(report, code.as_deref()),
         Command::Fields(fields) => cmd::fields::run(report, fields),
         Command::Load(load) => cmd::load::run(report, load),

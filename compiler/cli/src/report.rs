@@ -324,6 +324,7 @@ pub(crate) fn diagnostics_json(source: &Source, diagnostics: &[Diagnostic]) -> V
             "labels": labels,
             "help": diagnostic.help,
             "notes": diagnostic.notes,
+            "fixes": crate::cmd::fix::json(diagnostic),
         })
     };
     diagnostics.iter().map(one).collect()

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use oomc_compiler::Source;
-use oomc_compiler::diag::{Code, Diagnostic, Severity};
+use oomc_compiler::diag::{Code, Diagnostic, Fix, Severity};
 use oomc_compiler::source::Span;
 use serde_json::{Value, json};
 
@@ -98,6 +98,7 @@ fn result(source: &Source, diagnostic: &Diagnostic) -> Value {
     for note in &diagnostic.notes {
         text.push_str(&format!("\nnote: {note}"));
     }
+    let fixes: Vec<Value> = diagnostic.fixes.iter().map(|one| fix(source, one)).collect();
     let related = diagnostic.labels.iter().skip(1).map(|label| {
         let mut location = location(source, Some(label.span));
         if let Value::Object(fields) = &mut location {
@@ -111,6 +112,20 @@ fn result(source: &Source, diagnostic: &Diagnostic) -> Value {
         "message": { "text": text },
         "locations": [location(source, diagnostic.span())],
         "relatedLocations": related.collect::<Vec<Value>>(),
+        "fixes": fixes,
+    })
+}
+
+/// What may be written instead. SARIF has no word for how certain that is: `certain` stands among its properties.
+fn fix(source: &Source, fix: &Fix) -> Value {
+    let replacements = fix.edits.iter().map(|edit| {
+        json!({ "deletedRegion": region(source, edit.span), "insertedContent": { "text": edit.text } })
+    });
+    let replacements: Vec<Value> = replacements.collect();
+    json!({
+        "description": { "text": fix.title },
+        "artifactChanges": [{ "artifactLocation": artifact(source), "replacements": replacements }],
+        "properties": { "certain": fix.certain },
     })
 }
 
@@ -123,7 +138,7 @@ fn location(source: &Source, span: Option<Span>) -> Value {
 }
 
 /// A file by its path, as a URI wants it.
-pub(crate) fn artifact(source: &Source) -> Value {
+fn artifact(source: &Source) -> Value {
     let mut uri = String::new();
     for byte in source.name.bytes() {
         match byte {
@@ -137,7 +152,7 @@ pub(crate) fn artifact(source: &Source) -> Value {
 }
 
 /// A span of the text.
-pub(crate) fn region(source: &Source, span: Span) -> Value {
+fn region(source: &Source, span: Span) -> Value {
     let (line, column) = place(source, span.start);
     let (end_line, end_column) = place(source, span.end);
     json!({ "startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column })

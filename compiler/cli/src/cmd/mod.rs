@@ -6,6 +6,7 @@ pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fields;
+pub(crate) mod fix;
 pub(crate) mod fmt;
 pub(crate) mod label;
 pub(crate) mod load;

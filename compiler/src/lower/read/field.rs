@@ -6,9 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use oomc_abi::consts::{
-    PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, UPID_SIZE,
-};
+use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, UPID_SIZE};
 use oomc_abi::fields::{self, FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
@@ -17,9 +15,7 @@ use oomc_abi::{helpers, hooks, kfuncs};
 
 use super::state::Storage;
 use super::{Read, raw, text};
-use crate::hir::{
-    Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject, Unit as Of,
-};
+use crate::hir::{Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject, Unit as Of};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 use crate::lower::emit::{Fetched, Order, Walks, imm};
 
@@ -142,15 +138,15 @@ impl Read<'_> {
                     _ => self.broken("a parent is asked for what no process has"),
                 }
             }
-            Subject::Home(_) | Subject::Parent(_) | Subject::Anchor(_) | Subject::Pick(_) => match self
-                .at_hand(subject, item)
-            {
-                Some(memcg) => self.read_cgroup_item(subject, memcg, item, missing),
-                None => {
-                    let fetched = self.fetched_item(subject, item, missing);
-                    self.get(fetched.value)
+            Subject::Home(_) | Subject::Parent(_) | Subject::Anchor(_) | Subject::Pick(_) => {
+                match self.at_hand(subject, item) {
+                    Some(memcg) => self.read_cgroup_item(subject, memcg, item, missing),
+                    None => {
+                        let fetched = self.fetched_item(subject, item, missing);
+                        self.get(fetched.value)
+                    }
                 }
-            },
+            }
         }
     }
 
