@@ -3,7 +3,6 @@
 //! Takes the fixes that the compiler gives with its diagnostics; decides nothing about them. Also gives them to
 //! programs, as a part of each diagnostic.
 
-use std::io;
 use std::path::Path;
 
 use oomc_compiler::diag::fix::{Repaired, repair};
@@ -15,33 +14,38 @@ use similar::TextDiff;
 use crate::args::Fix;
 use crate::cmd::{check, exit_of, tell, view, write};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::policy::{source, source_of};
-use crate::report::{Report, read_from};
+use crate::files;
+use crate::policy::source;
+use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Fix) -> Outcome {
     let view = view(&args.kernel)?;
     let mut exit = Exit::Ok;
-    let mut files: Vec<Value> = Vec::new();
+    let mut repaired: Vec<Value> = Vec::new();
     let mut diagnostics: Vec<Value> = Vec::new();
     let mut unreadable: Vec<String> = Vec::new();
-    for path in &args.files {
+    for named in &args.files {
         // A file that cannot be read or written does not keep the others from being repaired.
-        match one(report, args, path, &view) {
-            Ok(done) => {
-                files.extend(done.file);
-                diagnostics.extend(done.left);
-                exit = exit.max(done.exit);
-            }
-            Err(failure) => {
-                if !report.json() {
-                    report.failure(&failure);
+        let all = match files::expand(std::slice::from_ref(named), &["oom", "oomt"]) {
+            Ok(paths) => paths.iter().map(|path| one(report, args, path, &view)).collect(),
+            Err(failure) => vec![Err(failure)],
+        };
+        for done in all {
+            match done {
+                Ok(done) => {
+                    repaired.extend(done.file);
+                    diagnostics.extend(done.left);
+                    exit = exit.max(done.exit);
                 }
-                unreadable.push(failure.message);
-                exit = exit.max(failure.exit);
+                Err(failure) => {
+                    report.unreadable(&failure);
+                    exit = exit.max(failure.exit);
+                    unreadable.push(failure.message);
+                }
             }
         }
     }
-    let result = json!({ "files": files, "diagnostics": diagnostics, "unreadable": unreadable });
+    let result = json!({ "files": repaired, "diagnostics": diagnostics, "unreadable": unreadable });
     report.result("fix", exit, result);
     Ok(exit)
 }
@@ -55,10 +59,8 @@ struct Done {
 }
 
 fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Done, Failure> {
-    // A file of this name is `./-`.
-    let stdin = path == Path::new("-");
-    let read = if stdin { source_of(path, &read_from(io::stdin(), path)?) } else { source(path)? };
-    let before = match read {
+    let stdin = files::is_dash(path);
+    let before = match source(path)? {
         Ok(source) => source,
         Err((source, diagnostic)) => {
             let left = tell(report, &source, &[diagnostic]);
@@ -67,8 +69,10 @@ fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Do
     };
     // Whether the policy beside tests can be read does not change while they are repaired.
     check::check(path, &before, view)?;
-    let of =
-        |text: &str| check::check(path, &Source::new(before.name.as_str(), text), view).map(|(found, _)| found).unwrap_or_default();
+    let of = |text: &str| {
+        let checked = check::check(path, &Source::new(before.name.as_str(), text), view);
+        checked.map(|(diagnostics, _)| diagnostics).unwrap_or_default()
+    };
     let repaired = repair(&before.text, args.all, &of);
     let after = Source::new(before.name.as_str(), repaired.text.as_str());
     let changed = after.text != before.text;
@@ -82,7 +86,7 @@ fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Do
         write(path, after.text.as_bytes())?;
     }
     if !printed && diff.is_none() {
-        report.line(format_args!("{}: {}", path.display(), verdict(&repaired)));
+        report.remark(format_args!("{}: {}", before.name, verdict(&repaired)));
     }
     let exit = exit_of(&repaired.left);
     let mut file = json!({ "file": before.name, "changed": changed, "made": made(&repaired) });
