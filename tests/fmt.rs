@@ -54,6 +54,10 @@ fn check_writes_nothing() {
     fs::write(folder.join("loose.oom"), LOOSE).unwrap();
     fs::write(folder.join("canonical.oom"), CANONICAL).unwrap();
     let (exit, told, _) = fmt(&folder, &["--check", "canonical.oom", "loose.oom"], "");
+    let diff = "loose.oom: not in canonical form\n--- loose.oom\n+++ canonical form\n@@ -1,2 +1 @@\n-kill   largest\n-  in \
+                subtree\n\\ No newline at end of file\n+kill largest in subtree\n";
+    assert_eq!((exit, told.as_str()), (Some(1), diff));
+    let (exit, told, _) = fmt(&folder, &["--check", "-q", "loose.oom"], "");
     assert_eq!((exit, told.as_str()), (Some(1), "loose.oom: not in canonical form\n"));
     assert_eq!(fs::read_to_string(folder.join("loose.oom")).unwrap(), LOOSE);
     assert_eq!(fmt(&folder, &["--check", "canonical.oom"], "").0, Some(0));
@@ -87,7 +91,34 @@ fn clauses_with_mistakes_are_told_and_stay() {
     let folder = folder("mistakes");
     let (exit, text, told) = fmt(&folder, &["-"], "wait   wait\nkill  lrgst   subtree\n");
     assert_eq!((exit, text.as_str()), (Some(0), "wait\nwait\nkill  lrgst   subtree\n"));
-    assert_eq!(told, "warning: -: 1 clause stays as written; `oomc check` says why\n");
+    assert_eq!(told, "warning: stdin: 1 clause stays as written; `oomc check` says why\n");
+}
+
+#[test]
+fn check_fails_on_a_file_that_cannot_be_read_even_if_nothing_would_change() {
+    let folder = folder("unread");
+    let (exit, told, said) = fmt(&folder, &["--check", "-"], "wait\nkill  lrgst   subtree\n");
+    let warning = "warning: stdin: has a clause that cannot be read; `oomc check` says why\n";
+    assert_eq!((exit, told.as_str(), said.as_str()), (Some(1), "", warning));
+}
+
+#[test]
+fn a_folder_stands_for_the_policies_and_tests_in_it() {
+    let folder = folder("folder");
+    fs::create_dir_all(folder.join("policies/deep/.hidden")).unwrap();
+    fs::create_dir(folder.join("none")).unwrap();
+    let texts = ["policies/a.oom", "policies/deep/b.oom", "policies/deep/.hidden/c.oom", "policies/d.txt"];
+    for name in texts {
+        fs::write(folder.join(name), LOOSE).unwrap();
+    }
+    let test = "test   \"t\" {\n    given { \"/job\" { limit 1GiB } }\n    on oom in \"/job\"\n    expect defer\n}\n";
+    fs::write(folder.join("policies/a.oomt"), test).unwrap();
+    let (exit, told, _) = fmt(&folder, &["policies"], "");
+    let formatted = "policies/a.oom: formatted\npolicies/a.oomt: formatted\npolicies/deep/b.oom: formatted\n";
+    assert_eq!((exit, told.as_str()), (Some(0), formatted));
+    assert_eq!(fmt(&folder, &["--check", "policies"], "").0, Some(0));
+    let (exit, _, said) = fmt(&folder, &["none"], "");
+    assert!(exit == Some(4) && said.starts_with("error: there is no policy in none\n"), "{said}");
 }
 
 #[test]

@@ -215,8 +215,31 @@ fn coverage_names_what_no_test_reaches() {
         assert!(told.contains(line), "{line}{told}");
     }
     assert!(said.contains("less than 90 %"), "{said}");
+    let (exit, told, _) = oomc(&folder, &["--format", "json", "test", "--coverage=90"]);
+    let json: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((exit, json["exit"].as_str()), (1, Some("errors")), "one document, not two");
     assert_eq!(oomc(&folder, &["test", "--coverage"]).0, 0, "without a number it only tells");
     assert_eq!(oomc(&folder, &["test", "--coverage=101"]).0, 2);
+}
+
+#[test]
+fn of_what_was_never_asked_coverage_says_just_that() {
+    let policy = r#"rule "first": if oom.scope == "memcg" then wait else kill largest in subtree where rss > 1GiB
+rule "second": if cgroup.usage > 1GiB then defer
+test "deferred" {
+    given { "/job" { limit 1GiB } "/job#100" { comm "worker" rss 300MiB } }
+    on oom in "/job"
+    expect defer
+}
+"#;
+    let policy = policy.replace("then wait else", "then defer else");
+    let folder = folder("unasked", &[("a.oom", &policy)]);
+    let (exit, told, _) = oomc(&folder, &["test", "--coverage"]);
+    assert_eq!(exit, 0, "{told}");
+    assert_eq!(told.matches("    line 1: never asked: `rss > 1GiB`\n").count(), 1, "{told}");
+    assert_eq!(told.matches("    line 2: never asked: `cgroup.usage > 1GiB`\n").count(), 1, "{told}");
+    assert!(!told.contains("true: `rss > 1GiB`") && !told.contains("true: `cgroup.usage"), "{told}");
+    assert!(told.contains("never anything but true: `oom.scope == \"memcg\"`"), "{told}");
 }
 
 #[test]
@@ -243,6 +266,8 @@ fn results_in_junits_format() {
     let xml = fs::read_to_string(folder.join("out.xml")).unwrap();
     assert!(xml.contains("<testsuite name=\"a.oom\" tests=\"2\""), "{xml}");
     assert!(xml.contains("failures=\"1\""), "{xml}");
+    let (_, told, _) = oomc(&folder, &["test", "--junit", "-"]);
+    assert!(told.starts_with("<?xml ") && told.ends_with("</testsuites>\n"), "{told}");
     assert!(xml.contains("name=\"grows &lt;once&gt; &amp; fails, then the worker goes\""), "{xml}");
     assert!(xml.contains("expected wait, found defer"), "{xml}");
 }

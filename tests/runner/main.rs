@@ -27,10 +27,11 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Every policy and every file of IR or of a plan, but those for the virtual machine.
+/// Every policy and every file of IR or of a plan, but those for the virtual machine, and the reports, which have a test
+/// of their own.
 fn is_case(path: &Path, folder: &Path) -> bool {
     let is_input = path.extension().is_some_and(|end| end == "oom" || end == "ir" || end == "plan");
-    is_input && !path.starts_with(folder.join("run"))
+    is_input && !["run", "reports"].iter().any(|other| path.starts_with(folder.join(other)))
 }
 
 fn run(path: &PathBuf) -> Result<(), String> {

@@ -38,12 +38,14 @@ pub(crate) const KERNEL: [Package; 11] = [
 ];
 
 /// To compare encodings and objects with LLVM's; an editor for the language server; a terminal for what is drawn there;
+/// the reader of schemas for results of tests;
 /// a browser for pictures, which writes in the fonts that there are.
-pub(crate) const TESTS: [Package; 5] = [
+pub(crate) const TESTS: [Package; 6] = [
     ("llvm-19", "llvm-mc-19"),
     ("neovim", "nvim"),
     ("chromium-headless-shell", "chromium-headless-shell"),
     ("bsdutils", "script"),
+    ("libxml2-utils", "xmllint"),
     ("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
 ];
 

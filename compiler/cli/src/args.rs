@@ -6,23 +6,27 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use oomc_compiler::Stage;
 use oomc_runtime::{Assignment, Target};
 
+/// What a newcomer needs.
+const BEGIN: &str = "To begin: `oomc new job` writes job.oom, `oomc test job.oom` runs its tests, `oomc check job.oom` \
+                     looks for mistakes, and `oomc plan job.oom --cgroup /job` shows whom it would kill now.";
+
 /// Compiles policies for the kernel's out-of-memory handling, and loads them.
 ///
 /// Exit codes: 0 done; 1 the policy has errors; 2 wrong usage; 3 a privilege or a kernel feature is
 /// missing; 4 the kernel or the outside world refused.
 #[derive(Debug, Parser)]
-#[command(name = "oomc", version, disable_help_subcommand = true)]
+#[command(name = "oomc", version, max_term_width = 100, after_help = BEGIN)]
 pub(crate) struct Args {
-    /// When to colour what is printed for people
+    /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
     /// What to print: text for people, or JSON (schema 1) on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
-    /// Print errors only
+    /// Print the answer and errors, nothing else
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Print more
+    /// Print more; with `--version`, what this program is made for
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
     #[command(subcommand)]
@@ -32,7 +36,7 @@ pub(crate) struct Args {
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set
+    /// On a terminal that knows colours (TERM), unless NO_COLOR is set
     Auto,
     /// Always
     Always,
@@ -49,6 +53,8 @@ pub(crate) enum Format {
     Json,
     /// Text, and annotations for GitHub's checks; for `check` and `test`
     Github,
+    /// SARIF 2.1.0, for services that look at changes; for `check`
+    Sarif,
 }
 
 /// The commands.
@@ -62,6 +68,11 @@ pub(crate) enum Command {
     Check(Check),
     /// Write policies in their canonical form; comments are kept, clauses with mistakes stay as they are
     Fmt(Fmt),
+    /// Repair policies: write what the help of each diagnostic says, where nothing else can be meant
+    ///
+    /// After each repair the policy is checked again; one that does not help is not made. Ends with 1 if errors are
+    /// left.
+    Fix(Fix),
     /// Compile a policy to an object
     Build(Build),
     /// Load a policy and attach it to a cgroup; it stays when oomc exits
@@ -71,7 +82,7 @@ pub(crate) enum Command {
     Load(Load),
     /// Detach a policy and print its final counters
     Unload(Unload),
-    /// Show what is attached where, and what it has done
+    /// Show which policies are attached to which cgroups, and what they have done
     Status(Status),
     /// Change params of an attached policy: `oomc set --cgroup /job step=30%`
     ///
@@ -125,6 +136,52 @@ pub(crate) enum Command {
     Lsp(Lsp),
 }
 
+impl Command {
+    /// Its word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::New(_) => "new",
+            Self::Check(_) => "check",
+            Self::Fmt(_) => "fmt",
+            Self::Fix(_) => "fix",
+            Self::Build(_) => "build",
+            Self::Load(_) => "load",
+            Self::Unload(_) => "unload",
+            Self::Status(_) => "status",
+            Self::Set(_) => "set",
+            Self::Mode(_) => "mode",
+            Self::Label(_) => "label",
+            Self::Events(_) => "events",
+            Self::Test(_) => "test",
+            Self::Snapshot(_) => "snapshot",
+            Self::Sim(_) => "sim",
+            Self::Plan(_) => "plan",
+            Self::Diff(_) => "diff",
+            Self::Why(_) => "why",
+            Self::Explain { .. } => "explain",
+            Self::Fields(_) => "fields",
+            Self::Lsp(_) => "lsp",
+        }
+    }
+
+    /// How many of the files that it writes go to standard output.
+    pub(crate) fn outputs_to_stdout(&self) -> usize {
+        let pictures = |pictures: &Pictures| [pictures.svg.clone(), pictures.html.clone()];
+        let written: Vec<Option<PathBuf>> = match self {
+            Self::Build(Build { output: None, emit: None, file, .. }) => {
+                vec![Some(crate::files::object_path(file))]
+            }
+            Self::Build(build) => vec![build.output.clone()],
+            Self::Snapshot(snapshot) => vec![Some(snapshot.output.clone())],
+            Self::Sim(sim) => pictures(&sim.pictures).into(),
+            Self::Plan(plan) => pictures(&plan.pictures).into(),
+            Self::Test(test) => vec![test.junit.clone()],
+            _ => Vec::new(),
+        };
+        written.iter().flatten().filter(|path| crate::files::is_dash(path)).count()
+    }
+}
+
 /// The kernel to compile for.
 #[derive(Clone, Debug, Group)]
 pub(crate) struct Kernel {
@@ -145,7 +202,7 @@ pub(crate) struct New {
 
 #[derive(Debug, Group)]
 pub(crate) struct Check {
-    /// Policies, and files of tests beside them
+    /// Policies, files of tests beside them, or folders, in which all of these are meant; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Let the running kernel's verifier look at each, too; nothing is attached. Takes objects as well
@@ -157,10 +214,11 @@ pub(crate) struct Check {
 
 #[derive(Debug, Group)]
 pub(crate) struct Fmt {
-    /// Policies, which are rewritten; `-` reads standard input and prints
+    /// Policies and files of tests, which are rewritten, or folders of them; `-` reads standard input and prints
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Write nothing; end with 1 if a policy is not in canonical form
+    /// Write nothing and show what would change; end with 1 if that is anything, or a file has clauses that cannot be
+    /// read
     #[arg(long)]
     pub(crate) check: bool,
     /// Write the defaults out: `largest`, `process`, the order of a selection, `default defer`
@@ -169,11 +227,27 @@ pub(crate) struct Fmt {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct Fix {
+    /// Policies and files of tests, which are rewritten, or folders of them; `-` reads standard input and prints
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Also make repairs that may not be what was meant: read the result
+    #[arg(long = "unsafe")]
+    pub(crate) all: bool,
+    /// Write nothing; show what would change
+    #[arg(long)]
+    pub(crate) diff: bool,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct Build {
-    /// The policy
+    /// The policy; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Where to write the object; default: the policy's name with `.o`
+    /// Where to write the object; default: the file's name with `.o`. `-` is standard output, and the default for a
+    /// policy from standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Print a representation instead of writing an object
@@ -211,7 +285,7 @@ impl One {
 
 #[derive(Debug, Group)]
 pub(crate) struct Load {
-    /// A policy, or an object made by `oomc build`
+    /// A policy, or an object made by `oomc build`; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     #[command(flatten)]
@@ -322,17 +396,17 @@ pub(crate) struct Snapshot {
 /// Pictures of what would be done.
 #[derive(Clone, Debug, Default, Group)]
 pub(crate) struct Pictures {
-    /// Draw the tree to an SVG file: usage, candidates, the victim, who is protected
+    /// Draw the tree to an SVG file: usage, candidates, the victim, who is protected; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
-    /// Draw the same to a page that needs nothing else, with the candidates' values in tables
+    /// Draw the same to a page that needs nothing else, with the candidates' values in tables; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct Sim {
-    /// The policy
+    /// The policy; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The machine, as `oomc snapshot` recorded it
@@ -363,7 +437,7 @@ pub(crate) struct Sim {
 
 #[derive(Debug, Group)]
 pub(crate) struct Plan {
-    /// The policy
+    /// The policy; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     #[command(flatten)]
@@ -425,7 +499,8 @@ pub(crate) struct Why {
 
 #[derive(Debug, Group)]
 pub(crate) struct Test {
-    /// Policies, files of tests, or folders, in which every policy is meant; default: the current folder
+    /// Policies, files of tests, or folders, in which every policy is meant; default: the current folder. `-` is a
+    /// policy from standard input
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Only tests whose names match this regular expression
@@ -435,7 +510,7 @@ pub(crate) struct Test {
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "0",
           value_parser = percent)]
     pub(crate) coverage: Option<f64>,
-    /// Write the results to a file in JUnit's format, too
+    /// Write the results to a file in JUnit's format, too; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
     /// Run the tests in another order, and let the kernel come to each machine's objects in another order
@@ -506,7 +581,8 @@ impl Status {
 
 #[derive(Debug, Group)]
 pub(crate) struct Fields {
-    /// Only the fields of this name
+    /// Only fields in whose names this stands: `swap`, `events`, `cgroup.usage`
+    #[arg(value_name = "WORD")]
     pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) kernel: Kernel,

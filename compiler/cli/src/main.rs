@@ -5,48 +5,31 @@
 
 mod args;
 mod cmd;
+mod draw;
 mod exit;
+mod files;
 mod policy;
 mod report;
+mod sarif;
+mod screen;
+mod usage;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use crate::args::{Args, Command, Format};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
 
 fn main() -> ExitCode {
     // Wrong usage ends here with 2, help and version with 0.
-    let args = Args::parse();
-    let report = Report::new(&args);
-    if args.format == Format::Github && !matches!(args.command, Command::Check(_) | Command::Test(_)) {
-        report.failure(&exit::Failure::new(Exit::Usage, "`--format github` is for `check` and `test`"));
-        return Exit::Usage.into();
-    }
-    let result = match &args.command {
-        Command::New(new) => cmd::new::run(&report, new),
-        Command::Build(build) => cmd::build::run(&report, build),
-        Command::Check(check) => cmd::check::run(&report, check),
-        Command::Fmt(fmt) => cmd::fmt::run(&report, fmt),
-        Command::Explain { code } => cmd::explain::run(&report, code.as_deref()),
-        Command::Fields(fields) => cmd::fields::run(&report, fields),
-        Command::Load(load) => cmd::load::run(&report, load),
-        Command::Unload(unload) => cmd::unload::run(&report, unload),
-        Command::Status(status) => cmd::status::run(&report, status),
-        Command::Set(set) => cmd::set::run(&report, set),
-        Command::Mode(mode) => cmd::mode::run(&report, mode),
-        Command::Label(label) => cmd::label::run(&report, label),
-        Command::Events(events) => cmd::events::run(&report, events),
-        Command::Snapshot(snapshot) => cmd::snapshot::run(&report, snapshot),
-        Command::Sim(sim) => cmd::sim::run(&report, sim),
-        Command::Plan(plan) => cmd::plan::run(&report, plan),
-        Command::Diff(diff) => cmd::diff::run(&report, diff),
-        Command::Why(why) => cmd::why::run(&report, why),
-        Command::Test(test) => cmd::test::run(&report, test),
-        Command::Lsp(lsp) => cmd::lsp::run(lsp),
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage::end(&error).into(),
     };
+    let report = Report::new(&args);
+    let result = fits(&args).and_then(|()| run(&report, &args));
     let exit = result.unwrap_or_else(|failure| {
         report.failure(&failure);
         failure.exit
@@ -55,8 +38,51 @@ fn main() -> ExitCode {
     match report.finish() {
         Ok(()) => exit.into(),
         Err(error) => {
-            report.failure(&exit::Failure::refused(format!("cannot write the output: {error}")));
+            report.failure(&Failure::refused(format!("cannot write the output: {error}")));
             Exit::Refused.into()
         }
+    }
+}
+
+/// What the definition of the arguments cannot say: which formats a command has, and that standard output holds one
+/// thing.
+fn fits(args: &Args) -> Result<(), Failure> {
+    let wrong = |text: &str| Err(Failure::new(Exit::Usage, text));
+    match (args.format, &args.command) {
+        (Format::Github, Command::Check(_) | Command::Test(_)) | (Format::Sarif, Command::Check(_)) => {}
+        (Format::Github, _) => return wrong("`--format github` is for `check` and `test`"),
+        (Format::Sarif, _) => return wrong("`--format sarif` is for `check`"),
+        (Format::Human | Format::Json, _) => {}
+    }
+    match (args.command.outputs_to_stdout(), args.format) {
+        (0, _) | (1, Format::Human) => Ok(()),
+        (1, _) => wrong("standard output cannot hold both a file (`-`) and what `--format` asks for"),
+        _ => wrong("standard output (`-`) can hold one file"),
+    }
+}
+
+fn run(report: &Report, args: &Args) -> Outcome {
+    match &args.command {
+        Command::New(new) => cmd::new::run(report, new),
+        Command::Build(build) => cmd::build::run(report, build),
+        Command::Check(check) => cmd::check::run(report, check),
+        Command::Fmt(fmt) => cmd::fmt::run(report, fmt),
+        Command::Fix(fix) => cmd::fix::run(report, fix),
+        Command::Explain { code } => cmd::explain::run(report, code.as_deref()),
+        Command::Fields(fields) => cmd::fields::run(report, fields),
+        Command::Load(load) => cmd::load::run(report, load),
+        Command::Unload(unload) => cmd::unload::run(report, unload),
+        Command::Status(status) => cmd::status::run(report, status),
+        Command::Set(set) => cmd::set::run(report, set),
+        Command::Mode(mode) => cmd::mode::run(report, mode),
+        Command::Label(label) => cmd::label::run(report, label),
+        Command::Events(events) => cmd::events::run(report, events),
+        Command::Snapshot(snapshot) => cmd::snapshot::run(report, snapshot),
+        Command::Sim(sim) => cmd::sim::run(report, sim),
+        Command::Plan(plan) => cmd::plan::run(report, plan),
+        Command::Diff(diff) => cmd::diff::run(report, diff),
+        Command::Why(why) => cmd::why::run(report, why),
+        Command::Test(test) => cmd::test::run(report, test),
+        Command::Lsp(lsp) => cmd::lsp::run(lsp),
     }
 }

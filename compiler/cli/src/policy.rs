@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use crate::cmd::{exit_of, tell};
 use crate::exit::{Exit, Failure};
-use crate::report::{Report, read};
+use crate::files::{self, read};
+use crate::report::Report;
 
 /// What is left of a policy with errors, which are told.
 pub(crate) struct Unready {
@@ -38,7 +39,7 @@ pub(crate) fn source(path: &Path) -> Result<Result<Source, (Source, Diagnostic)>
 
 #[expect(clippy::result_large_err, reason = "made once for each file of a command")]
 pub(crate) fn source_of(path: &Path, bytes: &[u8]) -> Result<Source, (Source, Diagnostic)> {
-    let name = path.display().to_string();
+    let name = files::name(path);
     Source::from_bytes(name.as_str(), bytes).map_err(|diagnostic| (Source::new(name, ""), diagnostic))
 }
 

@@ -1,56 +1,68 @@
-//! Printing: text for people, or JSON for programs.
+//! Printing: text for people, or a document for programs.
 //!
-//! Results go to standard output, diagnostics for people to standard error. The only place that draws.
+//! Results go to standard output, diagnostics for people to standard error. The only place that prints. Nothing that
+//! stands in a file reaches a terminal as a control character.
 
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal as _, Write as _};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, NamedSource, ThemeCharacters, ThemeStyles};
 use oomc_compiler::Source;
 use oomc_compiler::diag::{Diagnostic, Severity};
 use serde_json::{Value, json};
 
-use crate::args::{Args, Color, Format};
+use crate::args::{Args, Format};
+use crate::draw::{draw, place, word};
 use crate::exit::{Exit, Failure};
+use crate::sarif;
+use crate::screen::{Screen, harmless, harmless_json};
 
 /// Version of the JSON that is printed. It grows when a field changes its meaning or goes.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// How and what to print.
 #[derive(Debug)]
 pub(crate) struct Report {
     format: Format,
-    color: bool,
+    screen: Screen,
     quiet: bool,
     verbose: bool,
+    command: &'static str,
+    /// A file that is written goes to standard output, and nothing else does.
+    taken: bool,
+    /// What a document in SARIF will hold.
+    sarif: RefCell<sarif::Log>,
     /// The first error of writing results; reported at the end.
     error: RefCell<Option<io::Error>>,
 }
 
 impl Report {
     pub(crate) fn new(args: &Args) -> Self {
-        let color = match args.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                io::stderr().is_terminal()
-                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            }
-        };
         let Args { format, quiet, verbose, .. } = *args;
-        Self { format, color, quiet, verbose, error: RefCell::new(None) }
+        Self {
+            format,
+            screen: Screen::new(args.color),
+            quiet,
+            verbose,
+            command: args.command.name(),
+            taken: args.command.outputs_to_stdout() > 0,
+            sarif: RefCell::default(),
+            error: RefCell::default(),
+        }
     }
 
     pub(crate) fn json(&self) -> bool {
         self.format == Format::Json
     }
 
+    /// A program reads one document.
+    fn for_programs(&self) -> bool {
+        matches!(self.format, Format::Json | Format::Sarif)
+    }
+
     /// Whether nobody waits at a terminal for more than the result.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet || self.json()
+        self.quiet || self.for_programs()
     }
 
     /// Whether GitHub's checks read along.
@@ -60,24 +72,67 @@ impl Report {
 
     /// Something that is wrong with a line of a file, for whoever checks a change.
     pub(crate) fn annotate(&self, severity: Severity, file: &str, line: u32, title: &str, message: &str) {
-        if !self.github() {
-            return;
+        if self.github() {
+            self.annotation(severity, file, &[("line", line)], title, message);
         }
-        let level = match severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        // As the workflow commands want their values and properties.
-        let value = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-        let property = |text: &str| value(text).replace(':', "%3A").replace(',', "%2C");
-        let (file, title) = (property(file), property(title));
-        self.write(&format!("::{level} file={file},line={line},title={title}::{}\n", value(message)));
     }
 
-    /// A line of the result, for people.
+    fn annotation(&self, severity: Severity, file: &str, at: &[(&str, u32)], title: &str, message: &str) {
+        // As the workflow commands want their values and properties.
+        let value = |text: &str| {
+            let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+            harmless(&text, false).into_owned()
+        };
+        let property = |text: &str| value(text).replace(':', "%3A").replace(',', "%2C");
+        let (file, title) = (property(file), property(title));
+        let at: String = at.iter().map(|(name, number)| format!(",{name}={number}")).collect();
+        let (level, message) = (word(severity), value(message));
+        self.write(&format!("::{level} file={file}{at},title={title}::{message}\n"));
+    }
+
+    /// A diagnostic for GitHub's checks, with its help.
+    fn annotate_diagnostic(&self, source: &Source, diagnostic: &Diagnostic) {
+        let mut message = diagnostic.message.clone();
+        if let Some(label) = diagnostic.labels.first() {
+            message.push_str(&format!("\n{}", label.text));
+        }
+        if let Some(help) = &diagnostic.help {
+            message.push_str(&format!("\nhelp: {help}"));
+        }
+        for note in &diagnostic.notes {
+            message.push_str(&format!("\nnote: {note}"));
+        }
+        let (severity, code) = (diagnostic.severity, diagnostic.code.id());
+        let Some(span) = diagnostic.span() else {
+            return self.annotation(severity, &source.name, &[("line", 1)], code, &message);
+        };
+        let ((line, column), (end_line, end_column)) = (place(source, span.start), place(source, span.end));
+        // Columns mean something only inside of one line.
+        let at = match line == end_line {
+            true => vec![("line", line), ("endLine", end_line), ("col", column), ("endColumn", end_column)],
+            false => vec![("line", line), ("endLine", end_line)],
+        };
+        self.annotation(severity, &source.name, &at, code, &message);
+    }
+
+    /// A line of the answer, for people.
     pub(crate) fn line(&self, text: impl fmt::Display) {
-        if !self.json() && !self.quiet {
-            self.write(&format!("{text}\n"));
+        if !self.for_programs() && !self.taken {
+            self.write(&format!("{}\n", harmless(&text.to_string(), false)));
+        }
+    }
+
+    /// A line that goes with the answer: left out for those who want nothing else.
+    pub(crate) fn remark(&self, text: impl fmt::Display) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    /// An answer whose first line says it, and what goes with it.
+    pub(crate) fn answer(&self, lines: impl IntoIterator<Item = impl fmt::Display>) {
+        for (at, line) in lines.into_iter().enumerate() {
+            if at == 0 { self.line(line) } else { self.remark(line) }
         }
     }
 
@@ -88,27 +143,34 @@ impl Report {
         }
     }
 
-    /// A text that is the result itself, whatever is asked for.
+    /// A text that is the result itself, whatever is asked for. A file gets it as it is.
     pub(crate) fn text(&self, text: &str) {
-        self.write(text);
+        if io::stdout().is_terminal() {
+            self.write(&harmless(text, true));
+        } else {
+            self.write(text);
+        }
     }
 
     /// A remark to people about what was done.
     pub(crate) fn warn(&self, text: impl fmt::Display) {
-        if !self.json() && !self.quiet {
-            complain(&format!("warning: {text}\n"));
+        if !self.quiet {
+            self.insist(text);
         }
     }
 
     /// A remark that people get even if they asked for errors only.
     pub(crate) fn insist(&self, text: impl fmt::Display) {
-        if !self.json() {
-            complain(&format!("warning: {text}\n"));
+        if !self.for_programs() {
+            self.complain("warning", &text.to_string());
         }
     }
 
     /// The result, for programs. Does nothing for people.
     pub(crate) fn result(&self, command: &str, exit: Exit, mut result: Value) {
+        if self.format == Format::Sarif {
+            return self.write_document(&self.sarif.borrow_mut().document());
+        }
         if !self.json() {
             return;
         }
@@ -117,53 +179,71 @@ impl Report {
             fields.insert("command".to_owned(), json!(command));
             fields.insert("exit".to_owned(), json!(exit.name()));
         }
-        self.write(&format!("{result}\n"));
+        self.write_document(&result);
     }
 
     /// What ended a command.
     pub(crate) fn failure(&self, failure: &Failure) {
-        if self.json() {
-            let Failure { exit, message, help } = failure;
-            let error = json!({ "message": message, "help": help });
-            let line = json!({ "schema": SCHEMA, "exit": exit.name(), "error": error });
-            self.write(&format!("{line}\n"));
-            return;
-        }
-        complain(&format!("error: {}\n", failure.message));
-        if let Some(help) = &failure.help {
-            complain(&format!("help: {help}\n"));
+        match self.format {
+            Format::Json => self.write_document(&failure_json(self.command, failure)),
+            Format::Sarif => {
+                self.unreadable(failure);
+                self.write_document(&self.sarif.borrow_mut().document());
+            }
+            Format::Human | Format::Github => self.say(failure),
         }
     }
 
-    /// Draws diagnostics for people.
+    /// What kept one of several files from being looked at; the result for programs has it.
+    pub(crate) fn unreadable(&self, failure: &Failure) {
+        match self.format {
+            Format::Json => {}
+            Format::Sarif => self.sarif.borrow_mut().fail(&failure.message),
+            Format::Human | Format::Github => self.say(failure),
+        }
+    }
+
+    fn say(&self, failure: &Failure) {
+        self.complain("error", &failure.message);
+        if let Some(help) = &failure.help {
+            self.complain("help", help);
+        }
+    }
+
+    /// Draws diagnostics for people, or takes them for a document.
     pub(crate) fn diagnostics(&self, source: &Source, diagnostics: &[Diagnostic]) {
-        if self.json() {
-            return;
+        match self.format {
+            Format::Json => return,
+            Format::Sarif => return self.sarif.borrow_mut().add(source, diagnostics),
+            Format::Human | Format::Github => {}
         }
-        let theme = GraphicalTheme {
-            // A file or a program may not know what to do with more.
-            characters: if io::stderr().is_terminal() {
-                ThemeCharacters::unicode()
-            } else {
-                ThemeCharacters::ascii()
-            },
-            styles: if self.color { ThemeStyles::ansi() } else { ThemeStyles::none() },
-        };
-        let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
-        let text = NamedSource::new(source.name.as_str(), source.text.clone());
         for diagnostic in diagnostics {
-            let line = diagnostic.labels.first().map_or(1, |label| source.line_column(label.span.start).0);
-            self.annotate(diagnostic.severity, &source.name, line, diagnostic.code.id(), &diagnostic.message);
-            if self.quiet && diagnostic.severity != Severity::Error {
-                continue;
+            if self.github() {
+                self.annotate_diagnostic(source, diagnostic);
             }
-            let drawn = Drawn { diagnostic, source: (!diagnostic.labels.is_empty()).then_some(&text) };
-            let mut out = String::new();
-            if stands_on_a_long_line(source, diagnostic) || handler.render_report(&mut out, &drawn).is_err() {
-                out = plain(source, diagnostic);
+            if !self.quiet || diagnostic.severity == Severity::Error {
+                to_stderr(&draw(source, diagnostic, self.screen));
             }
-            complain(&out);
         }
+    }
+
+    /// A sentence to standard error, broken to the terminal.
+    fn complain(&self, word: &str, text: &str) {
+        let mut all = String::new();
+        let indent = word.len() + 2;
+        let mut head = format!("{word}: ");
+        for part in text.split('\n') {
+            let part = self.screen.line(part).into_owned();
+            for line in self.screen.wrap(&part, indent) {
+                all.push_str(&format!("{head}{line}\n"));
+                head = " ".repeat(if self.screen.columns.is_some() { indent } else { 0 });
+            }
+        }
+        to_stderr(&all);
+    }
+
+    fn write_document(&self, document: &Value) {
+        self.write(&format!("{}\n", harmless_json(document)));
     }
 
     fn write(&self, text: &str) {
@@ -202,83 +282,32 @@ impl Report {
     }
 }
 
-/// The longest line that is shown with its marks: a picture of a longer one helps nobody.
-const LONG_LINE: usize = 1000;
-
-fn stands_on_a_long_line(source: &Source, diagnostic: &Diagnostic) -> bool {
-    diagnostic
-        .labels
-        .iter()
-        .any(|label| source.line(source.line_column(label.span.start).0).len() > LONG_LINE)
-}
-
-/// A diagnostic without a picture.
-fn plain(source: &Source, diagnostic: &Diagnostic) -> String {
-    let mut text = format!("{}\n  {}\n", diagnostic.code.id(), diagnostic.message);
-    for label in &diagnostic.labels {
-        let (line, column) = source.line_column(label.span.start);
-        text.push_str(&format!("  {}:{line}:{column}: {}\n", source.name, label.text));
-    }
-    if let Some(line) = &diagnostic.help {
-        text.push_str(&format!("  help: {line}\n"));
-    }
-    for line in &diagnostic.notes {
-        text.push_str(&format!("  note: {line}\n"));
-    }
-    text
+/// What ended a command, for programs; `null` instead of a command that is none.
+pub(crate) fn failure_json(command: impl Into<Value>, failure: &Failure) -> Value {
+    let Failure { exit, message, help } = failure;
+    let error = json!({ "message": message, "help": help });
+    json!({ "schema": SCHEMA, "command": command.into(), "exit": exit.name(), "error": error })
 }
 
 /// To standard error. When that fails too there is nobody left to tell.
-pub(crate) fn complain(text: &str) {
+pub(crate) fn to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// A diagnostic with the text that its marks are on.
-#[derive(Debug)]
-struct Drawn<'a> {
-    diagnostic: &'a Diagnostic,
-    source: Option<&'a NamedSource<String>>,
+/// To standard output, before there is anything that could be asked whether that worked.
+pub(crate) fn to_stdout(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-impl fmt::Display for Drawn<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.diagnostic.fmt(f)
-    }
-}
-
-impl std::error::Error for Drawn<'_> {}
-
-impl miette::Diagnostic for Drawn<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        miette::Diagnostic::code(self.diagnostic)
-    }
-
-    fn severity(&self) -> Option<miette::Severity> {
-        miette::Diagnostic::severity(self.diagnostic)
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        miette::Diagnostic::help(self.diagnostic)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        miette::Diagnostic::labels(self.diagnostic)
-    }
-
-    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.source.map(|source| source as &dyn miette::SourceCode)
-    }
-}
-
-/// Diagnostics for programs. Offsets count bytes from 0; lines, and columns in bytes, count from 1.
+/// Diagnostics for programs. Offsets count bytes from 0; lines, and columns in characters, count from 1.
 pub(crate) fn diagnostics_json(source: &Source, diagnostics: &[Diagnostic]) -> Vec<Value> {
     let one = |diagnostic: &Diagnostic| {
         let labels: Vec<Value> = diagnostic
             .labels
             .iter()
             .map(|label| {
-                let (line, column) = source.line_column(label.span.start);
-                let (end_line, end_column) = source.line_column(label.span.end);
+                let (line, column) = place(source, label.span.start);
+                let (end_line, end_column) = place(source, label.span.end);
                 json!({
                     "start": label.span.start, "end": label.span.end,
                     "line": line, "column": column, "end_line": end_line, "end_column": end_column,
@@ -290,54 +319,13 @@ pub(crate) fn diagnostics_json(source: &Source, diagnostics: &[Diagnostic]) -> V
             "file": source.name,
             "code": diagnostic.code.id(),
             "name": diagnostic.code.name(),
-            "severity": match diagnostic.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-            },
+            "severity": word(diagnostic.severity),
             "message": diagnostic.message,
             "labels": labels,
             "help": diagnostic.help,
             "notes": diagnostic.notes,
+            "fixes": crate::cmd::fix::json(diagnostic),
         })
     };
     diagnostics.iter().map(one).collect()
-}
-
-/// The largest file that is read. No policy and no object comes near.
-const MAX_FILE: u64 = 64 << 20;
-
-/// Reads a policy or an object.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed =
-        |error: io::Error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
-    let file = File::open(path).map_err(failed)?;
-    read_from(file, path)
-}
-
-/// Reads what is named so.
-pub(crate) fn read_from(from: impl io::Read, path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed =
-        |error: io::Error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
-    let mut bytes = Vec::new();
-    from.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        let size = MAX_FILE >> 20;
-        return Err(Failure::refused(format!(
-            "{} is larger than {size} MiB: this is no policy",
-            path.display()
-        )));
-    }
-    Ok(bytes)
-}
-
-/// An error of the system without its number.
-pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text.get(..end).unwrap_or(&text).to_lowercase()
-}
-
-/// As [`std::path::Path::with_extension`], but for names only.
-pub(crate) fn object_path(policy: &Path) -> PathBuf {
-    policy.with_extension("o")
 }

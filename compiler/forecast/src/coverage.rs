@@ -50,13 +50,22 @@ impl Coverage {
     /// From the points of a traced build, and those that were passed.
     pub fn new(source: &Source, points: &[Point], passed: &BTreeSet<u32>) -> Self {
         let mut coverage = Self { file: source.name.clone(), parts: Vec::new(), missing: Vec::new() };
-        for (number, point) in (0..).zip(points) {
+        let reached: Vec<(&Point, bool)> =
+            (0..).zip(points).map(|(number, point)| (point, passed.contains(&number))).collect();
+        let mut said = BTreeSet::new();
+        for (point, yes) in &reached {
             let Some(part) = Part::of(point.kind) else { continue };
-            let reached = passed.contains(&number);
-            coverage.parts.push((part, reached));
-            if !reached {
-                let line = source.line_column(point.span.start).0;
+            coverage.parts.push((part, *yes));
+            if *yes {
+                continue;
+            }
+            let line = source.line_column(point.span.start).0;
+            // A condition that was never asked was not found to be false, or true: both its ways are one remark.
+            let asked = reached.iter().any(|(other, yes)| *yes && same_condition(point, other));
+            if asked || !two_ways(point.kind) {
                 coverage.missing.push((line, sentence(point)));
+            } else if said.insert((point.span.start, point.span.end)) {
+                coverage.missing.push((line, format!("never asked: `{}`", point.text)));
             }
         }
         coverage
@@ -106,6 +115,16 @@ pub fn together(all: &[Coverage]) -> f64 {
 
 fn percent((reached, all): (usize, usize)) -> f64 {
     if all == 0 { 100.0 } else { reached as f64 * 100.0 / all as f64 }
+}
+
+/// Whether a point is one of the two ways of a condition.
+fn two_ways(kind: PointKind) -> bool {
+    matches!(kind, PointKind::Branch { .. } | PointKind::Guard { .. })
+}
+
+/// Whether two points are ways of one condition.
+fn same_condition(one: &Point, other: &Point) -> bool {
+    two_ways(one.kind) && two_ways(other.kind) && (one.span, &one.text) == (other.span, &other.text)
 }
 
 fn sentence(point: &Point) -> String {

@@ -6,12 +6,13 @@ use core::ops::Range;
 use std::path::PathBuf;
 
 use lsp_types::{
+    CodeAction, CodeActionKind, CodeActionOptions, CodeActionProviderCapability,
     DiagnosticRelatedInformation, DiagnosticSeverity, HoverContents, HoverProviderCapability,
     InitializeResult, Location, MarkupContent, MarkupKind, NumberOrString, OneOf, Position,
     PositionEncodingKind, ServerCapabilities, ServerInfo, TextDocumentSyncKind, TextDocumentSyncOptions,
-    TextEdit, Uri,
+    TextEdit, Uri, WorkspaceEdit,
 };
-use oomc_compiler::diag::{Diagnostic, Severity};
+use oomc_compiler::diag::{Diagnostic, Fix, Severity};
 use serde_json::{Value, json};
 
 use crate::ide::diagnostics::words;
@@ -36,6 +37,10 @@ pub(crate) fn initialized() -> Value {
                 .into(),
             ),
             document_formatting_provider: Some(OneOf::Left(true)),
+            code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
+                code_action_kinds: Some(vec![CodeActionKind::QUICKFIX]),
+                ..CodeActionOptions::default()
+            })),
             hover_provider: Some(HoverProviderCapability::Simple(true)),
             ..ServerCapabilities::default()
         },
@@ -107,6 +112,28 @@ pub(crate) fn diagnostic(
         message,
         related_information,
         ..lsp_types::Diagnostic::default()
+    }
+}
+
+/// Whether a client that wants only these kinds of actions wants fixes.
+pub(crate) fn wants_fixes(only: &[CodeActionKind]) -> bool {
+    only.iter().any(|kind| *kind == CodeActionKind::QUICKFIX || *kind == CodeActionKind::EMPTY)
+}
+
+/// A fix of a diagnostic as an action of the editor. One that is certain is what the editor offers first.
+pub(crate) fn action(uri: &Uri, of: lsp_types::Diagnostic, fix: &Fix, lines: &Lines<'_>) -> CodeAction {
+    let edits = fix
+        .edits
+        .iter()
+        .map(|edit| TextEdit { range: lines.range(edit.span.range()), new_text: edit.text.clone() });
+    let changes = core::iter::once((uri.clone(), edits.collect())).collect();
+    CodeAction {
+        title: fix.title.clone(),
+        kind: Some(CodeActionKind::QUICKFIX),
+        diagnostics: Some(vec![of]),
+        edit: Some(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() }),
+        is_preferred: Some(fix.certain),
+        ..CodeAction::default()
     }
 }
 

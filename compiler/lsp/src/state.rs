@@ -9,9 +9,9 @@ use std::path::Path;
 use lsp_types::notification::{
     DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Notification,
 };
-use lsp_types::request::{Formatting, HoverRequest, Request};
+use lsp_types::request::{CodeActionRequest, Formatting, HoverRequest, Request};
 use lsp_types::{
-    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
+    CodeActionParams, DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
     DocumentFormattingParams, Hover, HoverParams,
 };
 use oomc_compiler::KernelView;
@@ -204,8 +204,33 @@ impl<'a> State<'a> {
                         .map(|document| convert::edits(&document.text, ide::format::format(&document.text))),
                 ))
             }
+            CodeActionRequest::METHOD => {
+                let CodeActionParams { text_document, range, context, .. } = read(params)?;
+                let wanted = context.only.as_deref().is_none_or(convert::wants_fixes);
+                let document = self.documents.get(text_document.uri.as_str()).filter(|_| wanted);
+                Ok(convert::value(document.map(|document| self.fixes(document, range))))
+            }
             _ => Err(Problem::Unknown),
         }
+    }
+
+    /// What can be repaired in a stretch of a document.
+    fn fixes(&self, document: &Document, range: lsp_types::Range) -> Vec<lsp_types::CodeAction> {
+        let key = document.uri.as_str();
+        let said = match policy_of(key) {
+            Some(policy) => self.said(&policy, Some(key), false).tests,
+            None => self.said(key, tests_of(key).as_deref(), true).policy,
+        };
+        let lines = Lines::new(&document.text);
+        let at = lines.offset(range.start)..lines.offset(range.end);
+        let related = self.related.then_some(&document.uri);
+        let found = ide::fixes::touching(&said, &at);
+        found
+            .into_iter()
+            .map(|(one, fix)| {
+                convert::action(&document.uri, convert::diagnostic(one, &lines, related), fix, &lines)
+            })
+            .collect()
     }
 }
 

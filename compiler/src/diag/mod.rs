@@ -5,11 +5,14 @@
 //! line draws what it finds here.
 
 pub mod codes;
+pub mod fix;
+pub mod foreign;
 pub mod suggest;
 
 use core::fmt;
 
 pub use codes::{Code, Severity};
+pub use fix::Fix;
 
 use crate::source::Span;
 
@@ -37,6 +40,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Why: most often the kernel's reason.
     pub notes: Vec<String>,
+    /// What the help says, as data; the likeliest first.
+    pub fixes: Vec<Fix>,
 }
 
 impl Diagnostic {
@@ -50,6 +55,7 @@ impl Diagnostic {
             labels: Vec::new(),
             help: None,
             notes: Vec::new(),
+            fixes: Vec::new(),
         }
     }
 
@@ -71,6 +77,20 @@ impl Diagnostic {
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Self {
         self.notes.push(text.into());
+        self
+    }
+
+    /// Says what to write instead, as data.
+    #[must_use]
+    pub fn fix(mut self, fix: Fix) -> Self {
+        self.fixes.push(fix);
+        self
+    }
+
+    /// Adds fixes, if there are any.
+    #[must_use]
+    pub fn fixes(mut self, fixes: impl IntoIterator<Item = Fix>) -> Self {
+        self.fixes.extend(fixes);
         self
     }
 

@@ -27,7 +27,8 @@ pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
     let mut codes = Vec::new();
     // A section's records count from its start, in which the functions follow each other.
     let mut starts = BTreeMap::new();
-    let file = builder.string(&module.source.name);
+    // The name of the policy and not the path, which would make the object depend on where the text lies.
+    let file = builder.string(&format!("{}.oom", module.policy.name));
     let programs = module.programs.iter().zip(&info.funcs).zip(&info.relos);
     for (at, ((program, &type_id), relos)) in programs.enumerate() {
         let name = builder.string(&elf::code_section(at));

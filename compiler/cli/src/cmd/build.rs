@@ -9,8 +9,9 @@ use serde_json::json;
 use crate::args::Build;
 use crate::cmd::{exit_of, tell, view, write};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::files::{self, object_path, read};
 use crate::policy::{self, Ready};
-use crate::report::{Report, object_path, read};
+use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Build) -> Outcome {
     let view = view(&args.kernel)?;
@@ -33,6 +34,10 @@ fn object(report: &Report, args: &Build, ready: Ready<'_>) -> Outcome {
         let message = format!("{} is the policy itself", output.display());
         return Err(Failure::new(Exit::Usage, message).help("give the object another name with `-o`"));
     }
+    if files::is_dash(&output) && files::stdout_is_terminal() {
+        let failure = Failure::new(Exit::Usage, "an object is not for a terminal");
+        return Err(failure.help("name a file with `-o`, or let another program read it: `| cat`"));
+    }
     write(&output, &object)?;
     report.detail(format_args!("{}: {} bytes", output.display(), object.len()));
     let written = output.display().to_string();
@@ -49,8 +54,8 @@ fn emit(report: &Report, source: &Source, view: &KernelView, stage: Stage, outpu
             let result = json!({ "diagnostics": all, "stage": stage.name(), "text": dumped.text });
             report.result("build", exit, result);
         }
-        (Some(text), Some(output)) => write(output, text.as_bytes())?,
-        (Some(text), None) => report.text(&terminated(text)),
+        (Some(text), Some(output)) if !files::is_dash(output) => write(output, text.as_bytes())?,
+        (Some(text), _) => report.text(&terminated(text)),
         (None, _) => {}
     }
     Ok(exit)

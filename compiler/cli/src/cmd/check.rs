@@ -10,66 +10,82 @@ use serde_json::{Value, json};
 use crate::args::Check;
 use crate::cmd::{count, exit_of, tell, view};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::files;
 use crate::policy;
 use crate::report::Report;
 
+/// What is looked at in a folder.
+const ENDINGS: [&str; 2] = ["oom", "oomt"];
+
+/// What was found so far.
+struct Found {
+    exit: Exit,
+    diagnostics: Vec<Value>,
+    unreadable: Vec<String>,
+    costs: Vec<Value>,
+    /// That `never` binds this policy only was said: it is the same sentence for each policy.
+    never_told: bool,
+}
+
 pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
     if args.verify {
-        return super::verify::run(report, &args.files);
+        return super::verify::run(report, &files::expand(&args.files, &["oom"])?);
     }
     let view = view(&args.kernel)?;
-    let mut exit = Exit::Ok;
-    let mut all: Vec<Value> = Vec::new();
-    let mut unreadable: Vec<String> = Vec::new();
-    let (mut costs, mut never_told): (Vec<Value>, bool) = (Vec::new(), false);
-    for path in &args.files {
-        let mut cost = None;
+    let (diagnostics, unreadable, costs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut found = Found { exit: Exit::Ok, diagnostics, unreadable, costs, never_told: false };
+    for named in &args.files {
         // A file that cannot be read does not keep the others from being checked.
-        let (found, diagnostics) = match policy::source(path) {
-            // The whole compiler, not the front end alone: a policy that does not fit is found here too.
-            Ok(Ok(source)) => {
-                let (mut diagnostics, found_cost) = check(path, &source, &view)?;
-                // It is the same sentence for each policy.
-                diagnostics.retain(|one| !(never_told && one.code == codes::NEVER_IS_OURS));
-                never_told |= diagnostics.iter().any(|one| one.code == codes::NEVER_IS_OURS);
-                cost = found_cost;
-                all.extend(tell(report, &source, &diagnostics));
-                (exit_of(&diagnostics), diagnostics)
-            }
-            Ok(Err((source, diagnostic))) => {
-                let diagnostics = vec![diagnostic];
-                all.extend(tell(report, &source, &diagnostics));
-                (Exit::Errors, diagnostics)
-            }
-            Err(failure) => {
-                if !report.json() {
-                    report.failure(&failure);
-                }
-                unreadable.push(failure.message);
-                exit = exit.max(failure.exit);
-                continue;
-            }
-        };
-        let verdict = if diagnostics.is_empty() { "ok".to_owned() } else { count(&diagnostics) };
-        report.line(format_args!("{}: {verdict}", path.display()));
-        if let Some(cost) = cost {
-            report.line(format_args!("    cost of a decision: {cost}"));
-            costs.push(json!({ "file": path.display().to_string(), "cost": cost }));
+        match files::expand(std::slice::from_ref(named), &ENDINGS) {
+            Ok(paths) => paths.iter().for_each(|path| look(report, path, &view, &mut found)),
+            Err(failure) => found.unreadable(report, failure),
         }
-        exit = exit.max(found);
     }
-    report.result("check", exit, json!({ "diagnostics": all, "unreadable": unreadable, "costs": costs }));
+    let Found { exit, diagnostics, unreadable, costs, .. } = found;
+    let result = json!({ "diagnostics": diagnostics, "unreadable": unreadable, "costs": costs });
+    report.result("check", exit, result);
     Ok(exit)
+}
+
+impl Found {
+    fn unreadable(&mut self, report: &Report, failure: Failure) {
+        report.unreadable(&failure);
+        self.exit = self.exit.max(failure.exit);
+        self.unreadable.push(failure.message);
+    }
+}
+
+/// Looks at one file.
+fn look(report: &Report, path: &Path, view: &KernelView, found: &mut Found) {
+    let (source, mut diagnostics, cost) = match policy::source(path) {
+        Ok(Ok(source)) => match check(path, &source, view) {
+            Ok((diagnostics, cost)) => (source, diagnostics, cost),
+            Err(failure) => return found.unreadable(report, failure),
+        },
+        Ok(Err((source, diagnostic))) => (source, vec![diagnostic], None),
+        Err(failure) => return found.unreadable(report, failure),
+    };
+    diagnostics.retain(|one| !(found.never_told && one.code == codes::NEVER_IS_OURS));
+    found.never_told |= diagnostics.iter().any(|one| one.code == codes::NEVER_IS_OURS);
+    found.diagnostics.extend(tell(report, &source, &diagnostics));
+    found.exit = found.exit.max(exit_of(&diagnostics));
+    let verdict = if diagnostics.is_empty() { "ok".to_owned() } else { count(&diagnostics) };
+    report.remark(format_args!("{}: {verdict}", files::name(path)));
+    if let Some(cost) = cost {
+        report.remark(format_args!("    cost of a decision: {cost}"));
+        found.costs.push(json!({ "file": files::name(path), "cost": cost }));
+    }
 }
 
 /// What is said of a file: of a policy with how its work grows, or of tests, which are read with the policy that they
 /// belong to.
-fn check(
+pub(crate) fn check(
     path: &Path,
     source: &Source,
     view: &KernelView,
 ) -> Result<(Vec<Diagnostic>, Option<String>), Failure> {
     if path.extension().is_none_or(|extension| extension != "oomt") {
+        // The whole compiler, not the front end alone: a policy that does not fit is found here too.
         let checked = Parsed::new(source.clone()).check(view);
         let cost = checked.policy().map(|policy| complexity::class(policy).text());
         return Ok((checked.compile().diagnostics, cost));

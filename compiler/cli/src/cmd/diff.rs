@@ -47,9 +47,9 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
     let mut all: Vec<Value> = Vec::new();
     for difference in &differences {
         let [of_before, of_after] = &difference.texts;
-        report.line(format_args!("when {} runs out of memory", difference.cgroup));
-        report.line(format_args!("    {}: {of_before}", before.name));
-        report.line(format_args!("    {}: {of_after}", after.name));
+        report.remark(format_args!("when {} runs out of memory", difference.cgroup));
+        report.remark(format_args!("    {}: {of_before}", before.name));
+        report.remark(format_args!("    {}: {of_after}", after.name));
         all.push(json!({ "cgroup": difference.cgroup, "before": of_before, "after": of_after }));
     }
     report.line(match (all.len(), places.len()) {

@@ -112,7 +112,7 @@ impl<'a> Shown<'a> {
         report.line(self.line());
         self.with(|told| {
             for candidate in told.candidates() {
-                report.line(format_args!("    {candidate}"));
+                report.remark(format_args!("    {candidate}"));
             }
             for line in told.rest() {
                 report.detail(format_args!("    {line}"));
@@ -122,7 +122,7 @@ impl<'a> Shown<'a> {
 }
 
 /// A moment as `2026-11-26T12:56:14Z`, by the proleptic Gregorian calendar.
-fn utc(moment: SystemTime) -> String {
+pub(crate) fn utc(moment: SystemTime) -> String {
     let seconds = moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (mut year, mut day) = (1970, days);

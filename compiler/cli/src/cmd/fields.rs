@@ -1,4 +1,4 @@
-//! `oomc fields [NAME]`
+//! `oomc fields [WORD]`
 
 use oomc_abi::availability::lacks;
 use oomc_abi::fields::{self, Field};
@@ -11,7 +11,8 @@ use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Fields) -> Outcome {
     let view = view(&args.kernel)?;
-    let wanted = |row: &Field| args.name.as_deref().is_none_or(|name| name == row.name);
+    let word = args.name.as_deref().map(str::to_lowercase);
+    let wanted = |row: &Field| word.as_deref().is_none_or(|word| whole_name(row).contains(word));
     let rows: Vec<&Field> = fields::all().map(fields::FieldId::row).filter(|row| wanted(row)).collect();
     if rows.is_empty() {
         let name = args.name.as_deref().unwrap_or_default();
@@ -21,7 +22,7 @@ pub(crate) fn run(report: &Report, args: &Fields) -> Outcome {
             || "`oomc fields` lists all fields".to_owned(),
             |near| format!("did you mean `{near}`? `oomc fields` lists all fields"),
         );
-        return Err(Failure::new(Exit::Usage, format!("there is no field `{name}`")).help(help));
+        return Err(Failure::new(Exit::Usage, format!("no field has `{name}` in its name")).help(help));
     }
     let mut list: Vec<Value> = Vec::new();
     for row in rows {
@@ -43,10 +44,15 @@ pub(crate) fn run(report: &Report, args: &Fields) -> Outcome {
     Ok(Exit::Ok)
 }
 
+/// With its owner: `cgroup.usage`.
+fn whole_name(row: &Field) -> String {
+    format!("{}.{}", row.owner.name(), row.name)
+}
+
 fn tell(report: &Report, row: &Field, lacks: Option<&str>) {
-    let name = format!("{}.{}", row.owner.name(), row.name);
+    let name = whole_name(row);
     report.line(format_args!("{name:<24} {:<9} {}", row.unit.name(), row.doc));
-    let say = |text: String| report.line(format_args!("{:<34} {text}", ""));
+    let say = |text: String| report.remark(format_args!("{:<34} {text}", ""));
     if let Some(base) = row.base {
         say(format!("a percent beside it is taken of {}.{base}", row.owner.name()));
     }

@@ -20,7 +20,7 @@ fn put(report: &Report, target: &Target, args: &Label) -> Outcome {
     for Put { cgroup, label, value } in &changed.what {
         let value = value.map_or_else(|| "inherited".to_owned(), |value| exact(label.unit, value));
         let (name, policy, attached) = (&label.name, &changed.policy, &changed.cgroup);
-        report.line(format_args!("{cgroup}: {name} = {value}, for {policy} on {attached}"));
+        report.remark(format_args!("{cgroup}: {name} = {value}, for {policy} on {attached}"));
     }
     let put = changed.what.iter();
     let put = put.map(|put| json!({ "cgroup": put.cgroup, "label": put.label.name, "value": put.value }));
@@ -33,7 +33,7 @@ fn put(report: &Report, target: &Target, args: &Label) -> Outcome {
 fn refresh(report: &Report, target: &Target) -> Outcome {
     let changed = labels::refresh(&System::running(), target, &value::read)?;
     tell_ignored(report, &changed.what.ignored);
-    report.line(format_args!(
+    report.remark(format_args!(
         "{} labels were read, for {} on {}",
         changed.what.set, changed.policy, changed.cgroup
     ));

@@ -18,13 +18,14 @@ use crate::cmd::label::{ignored_json, tell_ignored};
 use crate::cmd::status::{gone_json, tell_gone};
 use crate::cmd::{tell, view_of};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::files::{self, read};
 use crate::policy;
-use crate::report::{Report, read};
+use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     let system = System::running();
     let bytes = read(&args.file)?;
-    let name = args.file.display().to_string();
+    let name = files::name(&args.file);
     let meant_as_object = args.file.extension().is_some_and(|extension| extension == "o");
     let bytes = if meant_as_object || Object::looks_like(&bytes) {
         bytes
@@ -155,9 +156,9 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
         ));
     }
     tell_ignored(report, &loaded.labels.ignored);
-    report.line(format_args!("{}: {} is attached", loaded.cgroup, loaded.policy));
+    report.remark(format_args!("{}: {} is attached", loaded.cgroup, loaded.policy));
     if loaded.labels.set > 0 {
-        report.line(format_args!("  {} labels were read from extended attributes", loaded.labels.set));
+        report.remark(format_args!("  {} labels were read from extended attributes", loaded.labels.set));
     }
     let program = loaded.program;
     report.detail(format_args!(

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::args::Lsp;
 use crate::cmd::view;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::report::{read, reason};
+use crate::files::{read, reason};
 
 pub(crate) fn run(args: &Lsp) -> Outcome {
     let view = view(&args.kernel)?;

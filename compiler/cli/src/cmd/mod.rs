@@ -6,6 +6,7 @@ pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fields;
+pub(crate) mod fix;
 pub(crate) mod fmt;
 pub(crate) mod label;
 pub(crate) mod load;
@@ -23,7 +24,6 @@ pub(crate) mod verify;
 pub(crate) mod why;
 
 use std::path::Path;
-use std::{fs, io};
 
 use oomc_abi::declared::Declared;
 use oomc_compiler::diag::{Diagnostic, Severity};
@@ -33,7 +33,9 @@ use serde_json::Value;
 
 use crate::args::{Kernel, Mode};
 use crate::exit::{Exit, Failure};
-use crate::report::{Report, diagnostics_json, reason};
+use crate::files;
+pub(crate) use crate::files::write;
+use crate::report::{Report, diagnostics_json};
 
 /// The kernel that a command compiles for.
 fn view(kernel: &Kernel) -> Result<KernelView, Failure> {
@@ -42,16 +44,12 @@ fn view(kernel: &Kernel) -> Result<KernelView, Failure> {
 
 /// A kernel by the file that holds its types.
 fn view_of(path: &Path) -> Result<KernelView, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        let failure = Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
-        if path.starts_with("/sys/kernel/btf") {
-            failure.help("the kernel needs CONFIG_DEBUG_INFO_BTF=y to describe its types")
-        } else {
-            failure
-        }
+    let bytes = files::read(path).map_err(|failure| match path.starts_with("/sys/kernel/btf") {
+        true => failure.help("the kernel needs CONFIG_DEBUG_INFO_BTF=y to describe its types"),
+        false => failure,
     })?;
     KernelView::from_btf(&bytes).map_err(|error| {
-        Failure::refused(format!("{} does not hold types of a kernel: {error}", path.display()))
+        Failure::refused(format!("{} does not hold types of a kernel: {error}", files::name(path)))
     })
 }
 
@@ -68,42 +66,6 @@ fn settings(
         settings.params.push((param.clone(), to));
     }
     Ok(settings)
-}
-
-/// Writes to a file beside the wanted one and renames it, so that nobody reads half a file and a full disk
-/// costs nothing. What was there keeps its owner, its permissions and the links to it. What is not an ordinary
-/// file (`/dev/stdout`) is written directly.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let failed =
-        |error: io::Error| Failure::refused(format!("cannot write {}: {}", path.display(), reason(&error)));
-    let before = fs::metadata(path).ok();
-    if before.as_ref().is_some_and(|before| !before.is_file()) {
-        return match fs::write(path, bytes) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(failed),
-        };
-    }
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let Some(name) = path.file_name() else {
-        return Err(Failure::refused(format!("cannot write {}: it is no file name", path.display())));
-    };
-    let mut beside = name.to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
-    let beside = path.with_file_name(beside);
-    let keep = |before: fs::Metadata| {
-        use std::os::unix::fs::{MetadataExt as _, chown};
-        // Only root can give a file away; others own what they write.
-        let _ = chown(&beside, Some(before.uid()), Some(before.gid()));
-        fs::set_permissions(&beside, before.permissions())
-    };
-    let result = fs::write(&beside, bytes)
-        .and_then(|()| before.map_or(Ok(()), keep))
-        .and_then(|()| fs::rename(&beside, &path));
-    if result.is_err() {
-        // Only if it was made at all.
-        let _ = fs::remove_file(&beside);
-    }
-    result.map_err(failed)
 }
 
 /// Prints diagnostics for people; gives them for programs.

@@ -13,9 +13,9 @@ pub(crate) fn run(report: &Report, args: &ModeOf) -> Outcome {
     let (cgroup, policy, before) = (changed.cgroup, changed.policy, changed.what);
     let now = mode.name();
     if before == mode {
-        report.line(format_args!("{cgroup}: {policy} is in {now} mode already"));
+        report.remark(format_args!("{cgroup}: {policy} is in {now} mode already"));
     } else {
-        report.line(format_args!("{cgroup}: {policy} is in {now} mode now"));
+        report.remark(format_args!("{cgroup}: {policy} is in {now} mode now"));
     }
     let result = json!({ "cgroup": cgroup, "policy": policy, "from": before.name(), "mode": now });
     report.result("mode", Exit::Ok, result);

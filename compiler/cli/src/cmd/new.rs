@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::args::New;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::files::reason;
 use crate::policy;
-use crate::report::{Report, reason};
+use crate::report::Report;
 
 /// Bytes of a name, at most: the kernel's log shows it whole, with the hash behind it.
 const LONGEST: usize = 54;
@@ -68,10 +69,10 @@ pub(crate) fn run(report: &Report, args: &New) -> Outcome {
         written.push(path);
     }
     for path in &written {
-        report.line(format_args!("wrote {}", path.display()));
+        report.remark(format_args!("wrote {}", path.display()));
     }
     let path = path.display();
-    report.line(format_args!(
+    report.remark(format_args!(
         "next: `oomc test {path}` runs its tests, `oomc check {path}` looks for mistakes"
     ));
     let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();

@@ -37,9 +37,7 @@ pub(crate) fn run(report: &Report, args: &Plan) -> Outcome {
     let domain = (domain != ROOT).then_some(domain);
     let (mut forecast, answer) = patiently(report, &cost, || trial.ask(domain))?;
     forecast.remarks.extend(reading.remarks);
-    for line in forecast.lines(args.trace) {
-        report.line(line);
-    }
+    report.answer(forecast.lines(args.trace));
     draw(&args.pictures, &forecast)?;
     report.result("plan", Exit::Ok, told(&trial, &forecast, &answer)?);
     Ok(Exit::Ok)

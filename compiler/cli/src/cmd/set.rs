@@ -14,8 +14,10 @@ pub(crate) fn run(report: &Report, args: &Set) -> Outcome {
     let changed = config::set(&System::running(), &args.one.target(), &args.params, &value::read)?;
     for Change { param, from, to } in &changed.what {
         let (from, to) = (exact(param.unit, *from), exact(param.unit, *to));
-        report
-            .line(format_args!("{}: {}: {} = {to}, was {from}", changed.cgroup, changed.policy, param.name));
+        report.remark(format_args!(
+            "{}: {}: {} = {to}, was {from}",
+            changed.cgroup, changed.policy, param.name
+        ));
     }
     let params = changed.what.iter().map(|change| {
         let Change { param, from, to } = change;

@@ -18,7 +18,7 @@ use crate::args::{Pictures, Sim};
 use crate::cmd::{settings, snapshot, view, write};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::policy;
-use crate::report::{Report, complain};
+use crate::report::{Report, to_stderr};
 
 pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
     let inputs = snapshot::recorded(&args.snapshot)?;
@@ -53,9 +53,7 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
         if args.times > 1 {
             report.line(format_args!("event {number}"));
         }
-        for line in forecast.lines(args.trace) {
-            report.line(line);
-        }
+        report.answer(forecast.lines(args.trace));
         let done = forecast.victim.is_none() && answer.decision.before == answer.decision.after;
         events.push(told(&trial, &forecast, &answer)?);
         match &mut first {
@@ -95,7 +93,7 @@ pub(crate) fn patiently<T>(report: &Report, cost: &str, decide: impl FnOnce() ->
                 return;
             }
             if !watched {
-                complain(&format!("still {text}\n"));
+                to_stderr(&format!("still {text}\n"));
                 return;
             }
             let bar = ProgressBar::new_spinner();

@@ -1,7 +1,6 @@
 //! `oomc snapshot [--cgroup PATH] [--redact] -o S.json`
 
-use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal as _, Read as _, stderr};
+use std::io::{ErrorKind, IsTerminal as _, stderr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use serde_json::json;
 use crate::args::{Roots, Snapshot};
 use crate::cmd::write;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::report::{Report, reason};
+use crate::files;
+use crate::report::Report;
 
 /// The largest file that is read: a machine with millions of processes.
 const MOST: u64 = 2 << 30;
@@ -40,7 +40,7 @@ pub(crate) fn run(report: &Report, args: &Snapshot) -> Outcome {
     }
     write(&args.output, text.as_bytes())?;
     let output = args.output.display().to_string();
-    report.line(format_args!("{output}: {cgroups} cgroups, {processes} processes"));
+    report.remark(format_args!("{output}: {cgroups} cgroups, {processes} processes"));
     let result = json!({ "output": output, "cgroups": cgroups, "processes": processes, "remarks": remarks });
     report.result("snapshot", Exit::Ok, result);
     Ok(Exit::Ok)
@@ -48,17 +48,12 @@ pub(crate) fn run(report: &Report, args: &Snapshot) -> Outcome {
 
 /// The machine in a file.
 pub(crate) fn recorded(path: &Path) -> Result<Inputs, Failure> {
-    let failed =
-        |error: io::Error| Failure::refused(format!("cannot read {}: {}", path.display(), reason(&error)));
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(MOST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MOST {
-        let text = format!("{} is larger than {} GiB: this is no snapshot", path.display(), MOST >> 30);
+    let Some(bytes) = files::read_at_most(path, MOST)? else {
+        let text = format!("{} is larger than {} GiB: this is no snapshot", files::name(path), MOST >> 30);
         return Err(Failure::refused(text));
-    }
+    };
     let snapshot = oomc_snapshot::parse(&bytes)
-        .map_err(|error| Failure::refused(format!("{}: {error}", path.display())))?;
+        .map_err(|error| Failure::refused(format!("{}: {error}", files::name(path))))?;
     Ok(Inputs::new(&snapshot))
 }
 

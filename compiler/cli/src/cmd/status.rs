@@ -39,7 +39,7 @@ pub(crate) fn tell_attached(report: &Report, one: &Attached) {
     for (param, value) in &one.params {
         let text = |value: i64| exact(param.unit, value);
         let (value, least, most) = (text(*value), text(param.least), text(param.most));
-        report.line(format_args!("  {} = {value}, within {least} .. {most}", param.name));
+        report.remark(format_args!("  {} = {value}, within {least} .. {most}", param.name));
     }
     report.detail(format_args!("  cgroup id {}, source {}", one.cgroup_id, one.meta.get("hash")));
 }
@@ -49,7 +49,7 @@ fn tell_last(report: &Report, system: &System<'_>, one: &Attached) {
     if let Some(record) = &one.last {
         let declared = one.meta.declared();
         let shown = Shown::new(system, record, &declared);
-        report.line(format_args!("  last decision: {}", shown.line()));
+        report.remark(format_args!("  last decision: {}", shown.line()));
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn run(report: &Report, args: &Unload) -> Outcome {
     let unloaded = oomc_runtime::unload(&System::running(), target.as_ref())?;
     tell_gone(report, &unloaded.gone);
     for one in &unloaded.detached {
-        report.line("detached:");
+        report.remark("detached:");
         tell_attached(report, one);
     }
     if unloaded.detached.is_empty() && unloaded.gone.is_empty() {

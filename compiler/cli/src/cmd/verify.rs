@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::cmd::load::explain_refusal;
 use crate::cmd::view_of;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::files::{self, read};
 use crate::policy::{self, Unready};
-use crate::report::{Report, read};
+use crate::report::Report;
 
 pub(crate) fn run(report: &Report, files: &[PathBuf]) -> Outcome {
     let system = System::running();
@@ -22,7 +23,7 @@ pub(crate) fn run(report: &Report, files: &[PathBuf]) -> Outcome {
             Ok(object) => object,
             Err(unready) => {
                 exit = exit.max(unready.exit);
-                all.push(json!({ "file": path, "diagnostics": unready.diagnostics }));
+                all.push(json!({ "file": files::name(path), "diagnostics": unready.diagnostics }));
                 continue;
             }
         };
@@ -30,13 +31,13 @@ pub(crate) fn run(report: &Report, files: &[PathBuf]) -> Outcome {
             Ok(program) => {
                 report.line(format_args!(
                     "{}: {} instructions, {} after the verifier, which processed {}",
-                    path.display(),
+                    files::name(path),
                     program.insns,
                     program.xlated,
                     program.verified
                 ));
                 all.push(json!({
-                    "file": path,
+                    "file": files::name(path),
                     "instructions": program.insns,
                     "instructions_verified": program.xlated,
                     "instructions_processed": program.verified,
@@ -44,8 +45,10 @@ pub(crate) fn run(report: &Report, files: &[PathBuf]) -> Outcome {
             }
             Err(Error::Verifier(refusal)) => {
                 let (diagnostics, log) = explain_refusal(report, &object, &refusal);
-                report.line(format_args!("{}: refused by the verifier", path.display()));
-                all.push(json!({ "file": path, "diagnostics": diagnostics, "verifier_log": log }));
+                report.line(format_args!("{}: refused by the verifier", files::name(path)));
+                all.push(
+                    json!({ "file": files::name(path), "diagnostics": diagnostics, "verifier_log": log }),
+                );
                 exit = exit.max(Exit::Refused);
             }
             Err(error) => return Err(error.into()),
@@ -69,5 +72,5 @@ fn object(
         }
     }
     let object = Object::parse(&bytes);
-    object.map(Ok).map_err(|error| Failure::refused(format!("{}: {error}", path.display())))
+    object.map(Ok).map_err(|error| Failure::refused(format!("{}: {error}", files::name(path))))
 }

@@ -36,10 +36,10 @@ pub(crate) fn run(report: &Report, args: &Why) -> Outcome {
     };
     let shown = Shown::new(&system, record, &policy.declared);
     report.line(shown.line());
-    report.line(format_args!("    by {}, attached to {}", policy.policy, policy.cgroup));
+    report.remark(format_args!("    by {}, attached to {}", policy.policy, policy.cgroup));
     shown.with(|told| {
         for line in told.in_full() {
-            report.line(format_args!("    {line}"));
+            report.remark(format_args!("    {line}"));
         }
     });
     report.result("why", Exit::Ok, json!({ "event": event_json(&policy.policy, record, &policy.declared) }));

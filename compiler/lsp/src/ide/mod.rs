@@ -3,5 +3,6 @@
 //! Knows texts, bytes and the compiler; nothing of the protocol.
 
 pub(crate) mod diagnostics;
+pub(crate) mod fixes;
 pub(crate) mod format;
 pub(crate) mod hover;

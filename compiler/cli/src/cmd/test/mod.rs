@@ -3,9 +3,8 @@
 mod junit;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
-use std::{fs, io};
 
 use oomc_compiler::diag::Severity;
 use oomc_forecast::coverage::{Coverage, together};
@@ -17,24 +16,24 @@ use oomc_sim::scenario::Order;
 use serde_json::{Value, json};
 
 use crate::args::{Seed, Test};
+use crate::cmd::test::junit::Broken;
 use crate::cmd::{view, write};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::files;
 use crate::policy;
-use crate::report::{Report, reason};
-
-/// Folders inside each other that are looked into.
-const DEPTH: usize = 16;
+use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
     let began = Instant::now();
     let kernel = oomc_forecast::kernel(&view(&args.kernel)?)?;
-    let (mut exit, mut diagnostics, mut suites) = (Exit::Ok, Vec::new(), Vec::new());
+    let (mut exit, mut diagnostics, mut suites, mut broken) = (Exit::Ok, Vec::new(), Vec::new(), Vec::new());
     for path in policies(&args.files)? {
         match policy::suite(report, &path, &kernel, true)? {
             Ok(suite) => suites.push(suite),
             Err(unready) => {
                 exit = exit.max(unready.exit);
-                diagnostics.extend(unready.diagnostics);
+                diagnostics.extend(unready.diagnostics.iter().cloned());
+                broken.push(Broken { file: files::name(&path), diagnostics: unready.diagnostics });
             }
         }
     }
@@ -58,7 +57,7 @@ pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
         exit = exit.max(tell_coverage(report, &covered, least));
     }
     if let Some(path) = &args.junit {
-        write(path, junit::text(&suites, &ran)?.as_bytes())?;
+        write(path, junit::text(&suites, &ran, &broken).as_bytes())?;
     }
     report.result(
         "test",
@@ -90,7 +89,7 @@ fn jobs(report: &Report, args: &Test, suites: &[Suite<'_>]) -> (Vec<(usize, usiz
     });
     if let Some(seed) = seed {
         fastrand::Rng::with_seed(seed).shuffle(&mut jobs);
-        report.line(format_args!("shuffled; the same order again: --shuffle={seed}"));
+        report.remark(format_args!("shuffled; the same order again: --shuffle={seed}"));
     }
     (jobs, seed)
 }
@@ -118,47 +117,26 @@ fn tell_all(report: &Report, suites: &[Suite<'_>], all: &[Ran], began: Instant) 
 }
 
 /// The policies that are meant, each once, in the order of their paths.
-fn policies(files: &[PathBuf]) -> Result<BTreeSet<PathBuf>, Failure> {
+fn policies(named: &[PathBuf]) -> Result<BTreeSet<PathBuf>, Failure> {
     let here = [PathBuf::from(".")];
-    let files = if files.is_empty() { &here } else { files };
+    let named = if named.is_empty() { &here } else { named };
     let mut found = BTreeSet::new();
-    for file in files {
-        let failed = |error: io::Error| {
-            Failure::refused(format!("cannot read {}: {}", file.display(), reason(&error)))
-        };
-        let meta = fs::metadata(file).map_err(failed)?;
-        if meta.is_dir() {
-            below(file, DEPTH, &mut found).map_err(failed)?;
-        } else if file.extension().is_some_and(|extension| extension == "oomt") {
-            let policy = file.with_extension("oom");
+    for path in named {
+        if !files::is_dash(path) && path.is_dir() {
+            // A folder without a policy has no test; that is said when it is known of all of them.
+            found.extend(files::expand_if_any(path, &["oom"])?);
+        } else if path.extension().is_some_and(|extension| extension == "oomt") {
+            let policy = path.with_extension("oom");
             if !policy.exists() {
-                let message = format!("{} holds tests of a policy that is not there", file.display());
+                let message = format!("{} holds tests of a policy that is not there", path.display());
                 return Err(Failure::refused(message).help(format!("they belong to {}", policy.display())));
             }
             found.insert(policy);
         } else {
-            found.insert(file.clone());
+            found.insert(path.clone());
         }
     }
     Ok(found)
-}
-
-/// The policies in a folder and below it; what is hidden is left out.
-fn below(folder: &Path, depth: usize, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let (path, kind) = (entry.path(), entry.file_type()?);
-        if kind.is_dir() && depth > 0 {
-            below(&path, depth - 1, found)?;
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "oom") {
-            let path = path.strip_prefix("./").map(Path::to_owned).unwrap_or(path);
-            found.insert(path);
-        }
-    }
-    Ok(())
 }
 
 /// Says what is covered; an error if it is less than was asked for.
@@ -173,10 +151,8 @@ fn tell_coverage(report: &Report, covered: &[Coverage], least: f64) -> Exit {
     if percent >= least {
         return Exit::Ok;
     }
-    report.failure(&Failure::new(
-        Exit::Errors,
-        format!("the tests reach {percent:.1} % of the policies, less than {least} %"),
-    ));
+    let text = format!("the tests reach {percent:.1} % of the policies, less than {least} %");
+    report.unreadable(&Failure::new(Exit::Errors, text));
     Exit::Errors
 }
 

@@ -1,0 +1,141 @@
+//! `oomc fix FILE…`: what the helps of diagnostics say, written into the files.
+//!
+//! Takes the fixes that the compiler gives with its diagnostics; decides nothing about them. Also gives them to
+//! programs, as a part of each diagnostic.
+
+use std::path::Path;
+
+use oomc_compiler::diag::fix::{Repaired, repair};
+use oomc_compiler::diag::{Diagnostic, Severity};
+use oomc_compiler::{KernelView, Source};
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use crate::args::Fix;
+use crate::cmd::{check, exit_of, tell, view, write};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::files;
+use crate::policy::source;
+use crate::report::Report;
+
+pub(crate) fn run(report: &Report, args: &Fix) -> Outcome {
+    let view = view(&args.kernel)?;
+    let mut exit = Exit::Ok;
+    let mut repaired: Vec<Value> = Vec::new();
+    let mut diagnostics: Vec<Value> = Vec::new();
+    let mut unreadable: Vec<String> = Vec::new();
+    for named in &args.files {
+        // A file that cannot be read or written does not keep the others from being repaired.
+        let all = match files::expand(std::slice::from_ref(named), &["oom", "oomt"]) {
+            Ok(paths) => paths.iter().map(|path| one(report, args, path, &view)).collect(),
+            Err(failure) => vec![Err(failure)],
+        };
+        for done in all {
+            match done {
+                Ok(done) => {
+                    repaired.extend(done.file);
+                    diagnostics.extend(done.left);
+                    exit = exit.max(done.exit);
+                }
+                Err(failure) => {
+                    report.unreadable(&failure);
+                    exit = exit.max(failure.exit);
+                    unreadable.push(failure.message);
+                }
+            }
+        }
+    }
+    let result = json!({ "files": repaired, "diagnostics": diagnostics, "unreadable": unreadable });
+    report.result("fix", exit, result);
+    Ok(exit)
+}
+
+/// What became of a file, for programs.
+struct Done {
+    /// None if it is no text at all.
+    file: Option<Value>,
+    left: Vec<Value>,
+    exit: Exit,
+}
+
+fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Done, Failure> {
+    let stdin = files::is_dash(path);
+    let before = match source(path)? {
+        Ok(source) => source,
+        Err((source, diagnostic)) => {
+            let left = tell(report, &source, &[diagnostic]);
+            return Ok(Done { file: None, left, exit: Exit::Errors });
+        }
+    };
+    // Whether the policy beside tests can be read does not change while they are repaired.
+    check::check(path, &before, view)?;
+    let of = |text: &str| {
+        let checked = check::check(path, &Source::new(before.name.as_str(), text), view);
+        checked.map(|(diagnostics, _)| diagnostics).unwrap_or_default()
+    };
+    let repaired = repair(&before.text, args.all, &of);
+    let after = Source::new(before.name.as_str(), repaired.text.as_str());
+    let changed = after.text != before.text;
+    let diff = args.diff.then(|| diff(&before, &after));
+    let printed = stdin && !args.diff;
+    if let Some(diff) = diff.as_ref().filter(|_| !report.json()) {
+        report.text(diff);
+    } else if printed && !report.json() {
+        report.text(&after.text);
+    } else if changed && !printed && diff.is_none() {
+        write(path, after.text.as_bytes())?;
+    }
+    if !printed && diff.is_none() {
+        report.remark(format_args!("{}: {}", before.name, verdict(&repaired)));
+    }
+    let exit = exit_of(&repaired.left);
+    let mut file = json!({ "file": before.name, "changed": changed, "made": made(&repaired) });
+    if let Value::Object(fields) = &mut file {
+        if printed {
+            fields.insert("text".to_owned(), json!(after.text));
+        }
+        fields.extend(diff.map(|diff| ("diff".to_owned(), json!(diff))));
+    }
+    // Offsets of what is left are those of the repaired text.
+    let errors: Vec<Diagnostic> =
+        repaired.left.into_iter().filter(|one| one.severity == Severity::Error).collect();
+    Ok(Done { file: Some(file), left: tell(report, &after, &errors), exit })
+}
+
+/// `2 repairs, 1 error is left`.
+fn verdict(repaired: &Repaired) -> String {
+    let made = match repaired.made.len() {
+        0 => "nothing to repair".to_owned(),
+        1 => "1 repair".to_owned(),
+        several => format!("{several} repairs"),
+    };
+    match repaired.left.iter().filter(|one| one.severity == Severity::Error).count() {
+        0 => made,
+        1 => format!("{made}, 1 error is left"),
+        several => format!("{made}, {several} errors are left"),
+    }
+}
+
+fn made(repaired: &Repaired) -> Vec<Value> {
+    let one = |made: &oomc_compiler::diag::fix::Made| json!({ "code": made.diagnostic.code.id(), "message": made.diagnostic.message, "title": made.title });
+    repaired.made.iter().map(one).collect()
+}
+
+/// What changes, as `diff -u` shows it.
+fn diff(before: &Source, after: &Source) -> String {
+    let diff = TextDiff::from_lines(before.text.as_str(), after.text.as_str());
+    diff.unified_diff().header(&before.name, &after.name).to_string()
+}
+
+/// The fixes of a diagnostic for programs. Offsets count bytes from 0.
+pub(crate) fn json(diagnostic: &Diagnostic) -> Vec<Value> {
+    let one = |fix: &oomc_compiler::diag::Fix| {
+        let edits: Vec<Value> = fix
+            .edits
+            .iter()
+            .map(|edit| json!({ "start": edit.span.start, "end": edit.span.end, "text": edit.text }))
+            .collect();
+        json!({ "title": fix.title, "certain": fix.certain, "edits": edits })
+    };
+    diagnostic.fixes.iter().map(one).collect()
+}
