@@ -226,7 +226,7 @@ fn mistakes_of_usage_say_what_to_write() {
         folder("usage", &[("a.oom", GOOD), ("utf16.oom", ""), ("d/a.oom", GOOD), ("s.json", SNAPSHOT)]);
     fs::write(folder.join("utf16.oom"), [0xff, 0xfe, b'k', 0]).unwrap();
     for (args, exit, words) in [
-        (["check", "--chek", "a.oom"].as_slice(), 2, &["unexpected argument '--chek'", "'--check"][..1]),
+        (["fmt", "--chek", "a.oom"].as_slice(), 2, &["unexpected argument '--chek'", "'--check"][..1]),
         (&["chek", "a.oom"], 2, &["unrecognized subcommand 'chek'", "'check'"]),
         (&["check"], 2, &["<FILE>"]),
         (&["check", "none.oom"], 4, &["error: cannot read none.oom: no such file or directory"]),

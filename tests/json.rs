@@ -18,7 +18,7 @@ const TESTS: &str = r#"test "passes" {
     on oom in "/job"
     expect kill process "/job#100"
 }
-test "fails <&\">" {
+test "fails <&'>" {
     given { "/job" { limit 1GiB } "/job#100" { comm "worker" rss 300MiB } }
     on oom in "/job"
     expect wait
