@@ -350,6 +350,7 @@ impl Checker<'_> {
             Owner::Process => "a process",
             Owner::Cgroup => "a cgroup",
             Owner::Event => "an event",
+            Owner::Machine => "the machine",
         };
         let help = match nearest(&text, scenario::names(owner)) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -364,7 +365,7 @@ impl Checker<'_> {
         let (word, class) = match owner {
             Owner::Process => ("task", Class::Task),
             Owner::Cgroup => ("memcg", Class::Memcg),
-            Owner::Event => return None,
+            Owner::Event | Owner::Machine => return None,
         };
         let (first, rest) = name.segments.split_first()?;
         if first.text != word || rest.is_empty() {
@@ -420,6 +421,7 @@ fn known(owner: Owner) -> &'static str {
         Owner::Process => "fields of a process, and `task.…`,",
         Owner::Cgroup => "fields, labels and counters of a cgroup, and `memcg.…`,",
         Owner::Event => "`order`, `constraint`, `total` and `trigger`",
+        Owner::Machine => "nothing",
     }
 }
 

@@ -141,7 +141,9 @@ const HEADS: &[&str] = &["cgroup", "attached", "parent", "home", "it", "oom", "t
 /// Whether the language itself has this name.
 pub(crate) fn is_language_name(name: &str) -> bool {
     let first = |row: &'static str| row.split_once('.').map_or(row, |(first, _)| first);
-    fields::all().map(FieldId::row).any(|row| row.owner != Owner::Event && first(row.name) == name)
+    fields::all().map(FieldId::row).any(|row| {
+        !matches!(row.owner, Owner::Event | Owner::Machine) && first(row.name) == name
+    })
         || HEADS.contains(&name)
 }
 
@@ -167,6 +169,7 @@ fn plural(owner: Owner) -> &'static str {
         Owner::Process => "processes",
         Owner::Cgroup => "cgroups",
         Owner::Event => "the event",
+        Owner::Machine => "the machine",
     }
 }
 
@@ -175,6 +178,7 @@ fn singular(owner: Owner) -> &'static str {
         Owner::Process => "a process",
         Owner::Cgroup => "a cgroup",
         Owner::Event => "the event",
+        Owner::Machine => "the machine",
     }
 }
 
@@ -353,7 +357,7 @@ impl Scope {
         let wanted = match owner {
             Owner::Process => "task",
             Owner::Cgroup => "memcg",
-            Owner::Event => "oc",
+            Owner::Event | Owner::Machine => "oc",
         };
         if word != wanted {
             let rest: String = words.iter().skip(at + 1).map(|word| format!(".{word}")).collect();
@@ -366,6 +370,12 @@ impl Scope {
     fn member(&mut self, path: &Path, head: &Name, rest: &[Name]) -> Result<Resolved, Diagnostic> {
         if head.text == "oom" {
             let field = find(Owner::Event, path, rest, Some("oom"))?;
+            return Ok(Resolved::Field(Subject::Event, field));
+        }
+        // A pick or a candidate may have this name.
+        let taken = self.declared.contains_key(&head.text) || self.candidate(&head.text).is_some();
+        if head.text == "machine" && !taken && !rest.is_empty() {
+            let field = find(Owner::Machine, path, rest, Some("machine"))?;
             return Ok(Resolved::Field(Subject::Event, field));
         }
         if let Some(anchor) = anchor(&head.text) {
@@ -559,7 +569,7 @@ fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Res
     }
     let span = segments.iter().map(|name| name.span).reduce(Span::to).unwrap_or(path.span);
     let other = match owner {
-        Owner::Process | Owner::Event => Owner::Cgroup,
+        Owner::Process | Owner::Event | Owner::Machine => Owner::Cgroup,
         Owner::Cgroup => Owner::Process,
     };
     if fields::find(other, &name).is_some() {
