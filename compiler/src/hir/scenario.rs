@@ -14,6 +14,7 @@ use super::check::{Operand, ty_of};
 use super::errors;
 use super::lower::Checker;
 use super::{ExprKind, Ty};
+use crate::diag::Advice;
 use crate::diag::suggest::nearest;
 use crate::resolve::What;
 use crate::source::{Source, Span};
@@ -159,9 +160,9 @@ impl Checker<'_> {
             if !self.scope.lost.contains(&name.text) {
                 let known: Vec<&str> = self.policy.params.values().map(|param| param.name.as_str()).collect();
                 let help = match nearest(&name.text, known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if known.is_empty() => "the policy has no params".to_owned(),
-                    None => format!("the params are {}", known.join(", ")),
+                    Some(near) => Advice::meant(near, name.span),
+                    None if known.is_empty() => "the policy has no params".into(),
+                    None => format!("the params are {}", known.join(", ")).into(),
                 };
                 self.sink.push(errors::scenario::unknown_param(name, help));
             }
@@ -235,8 +236,8 @@ impl Checker<'_> {
             described.cgroups.iter().chain(&described.processes).map(String::as_str).collect();
         known.sort_unstable();
         let help = match nearest(text, known) {
-            Some(near) if near != text => format!("did you mean \"{near}\"?"),
-            _ => "write it into `given`; a process is called `\"/job#100\"`".to_owned(),
+            Some(near) if near != text => Advice::meant_text(near, name.span),
+            _ => "write it into `given`; a process is called `\"/job#100\"`".into(),
         };
         self.sink.push(errors::scenario::not_given(text, name.span, help));
     }
@@ -248,8 +249,8 @@ impl Checker<'_> {
             return;
         }
         let help = match nearest(&rule.text, names.iter().copied()) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("the rules are {}", quoted(&names)),
+            Some(near) => Advice::meant_text(near, rule.span),
+            None => format!("the rules are {}", quoted(&names)).into(),
         };
         self.sink.push(errors::scenario::unknown_rule(rule, help));
     }
@@ -353,8 +354,8 @@ impl Checker<'_> {
             Owner::Machine => "the machine",
         };
         let help = match nearest(&text, scenario::names(owner)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("{} can be given", known(owner)),
+            Some(near) => Advice::meant(near, name.span),
+            None => format!("{} can be given", known(owner)).into(),
         };
         self.sink.push(errors::scenario::unknown_property(what, &text, help, name.span));
         None
@@ -401,7 +402,11 @@ impl Checker<'_> {
         if found == wanted {
             return Some(literal);
         }
-        self.sink.push(errors::scenario::given_as_another_type(wanted, found, value.span));
+        let number = match literal {
+            Value::Number(number) => Some(number),
+            _ => None,
+        };
+        self.sink.push(errors::scenario::given_as_another_type(wanted, found, number, value.span));
         None
     }
 }
