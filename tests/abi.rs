@@ -181,6 +181,11 @@ fn fields_are_where_their_rows_say() {
                     let name = if state % 2 == 0 { "PSI_MEM_SOME" } else { "PSI_MEM_FULL" };
                     assert_eq!(view.enumerator("psi_states", name), Some(i64::from(state)), "{kernel}");
                 }
+                Recipe::NsPid => {
+                    let part = |path| view.lookup("upid", path).expect("a member");
+                    assert_eq!((part("nr").offset, part("nr").size), (0, 4), "{kernel}");
+                    assert_eq!(part("ns").offset + part("ns").size, oomc_abi::consts::UPID_SIZE, "{kernel}");
+                }
                 Recipe::Limit
                 | Recipe::SwapLimit
                 | Recipe::Path

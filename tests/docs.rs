@@ -426,6 +426,7 @@ fn schema_rows(body: &str) -> Vec<String> {
                 "String" => "string",
                 "BTreeMap<String, String" => "object of strings",
                 "Vec<Cgroup" | "Vec<Process" => "list",
+                "Vec<i64" => "list of whole numbers",
                 _ => "object",
             };
             assert!(!doc.is_empty(), "{name} says nothing of itself");

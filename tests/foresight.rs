@@ -329,7 +329,7 @@ fn what_is_no_snapshot_is_refused_with_the_place() {
 fn this_machine_can_be_read() {
     let folder = folder("here");
     let (exit, _, said) = oomc(&folder, "snapshot -o here.json");
-    // Where no cgroup2 is mounted, the command says so.
+    // Where no cgroup2 is mounted, or one without a memory controller, the command says so.
     assert!(exit == 0 || (exit == 3 && said.contains("cgroup2 is not mounted")), "{exit} {said}");
     if exit == 0 {
         assert_eq!(oomc(&folder, "sim b.oom --snapshot here.json --system").0, 0);

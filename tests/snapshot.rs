@@ -214,12 +214,12 @@ fn where_no_memory_controller_of_v2_counts_nothing_is_read() {
     let tree = Tree::new("v1");
     let refused = |args: &[&str]| {
         let (exit, _, stderr) = tree.oomc(&[&["-o", "s.json"], args].concat());
-        assert_eq!(exit, 4, "{stderr}");
+        assert_eq!(exit, 3, "{stderr}");
         stderr
     };
     assert!(refused(&["--cgroup", "/bare"]).contains("bare: the memory controller is off in this cgroup"));
     tree.file("cgroup/cgroup.controllers", "cpu io pids\n");
-    assert!(refused(&[]).contains("this cgroup v2 has no memory controller"));
+    assert!(refused(&[]).contains("cgroup2 is not mounted with a memory controller"));
     fs::remove_dir_all(tree.folder.join("cgroup")).unwrap();
     tree.file("cgroup/memory/job/memory.limit_in_bytes", "1073741824\n");
     tree.file("cgroup/memory/job/tasks", "");

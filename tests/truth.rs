@@ -422,3 +422,32 @@ fn never_is_ours_is_told_by_check_alone() {
         assert_eq!((told + &said).matches("W0603").count(), times, "{args}");
     }
 }
+
+/// A picture shows all events that were asked for, marks who is avoided, and says why one of two equal ones is first.
+#[test]
+fn pictures_show_all_events_and_what_decides_between_equals() {
+    let policy = "avoid process where comm == \"batch\"\nkill largest process in subtree\n";
+    let processes = [
+        (100, "/job", "first", 300, 0),
+        (101, "/job", "second", 200, 0),
+        (102, "/job", "third", 200, 0),
+        (103, "/job", "batch", 900, 0),
+    ];
+    let folder =
+        folder("pictures", &[("a.oom", policy), ("s.json", &snapshot(2, 0, &[("/job", 2)], &processes))]);
+    let (exit, told, _) =
+        oomc(&folder, "sim a.oom --snapshot s.json --oom /job --times 3 --html out.html --svg out.svg");
+    assert_eq!(exit, 0, "{told}");
+    assert!(told.contains("(as the one before it in all keys; it is older)"), "{told}");
+    for file in ["out.html", "out.svg"] {
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        for said in [
+            "would kill third (102), about 200MiB",
+            "would kill second (101), about 200MiB",
+            ">avoided<",
+            "it is older",
+        ] {
+            assert!(text.contains(said), "{file}: {said}");
+        }
+    }
+}

@@ -11,6 +11,7 @@ use oomc_abi::declared::Part;
 use oomc_abi::fields::{self, Measure, Owner, Recipe};
 use oomc_abi::members;
 use oomc_abi::record::{Action, Candidate, MAX_CANDIDATES, MAX_KEYS, Message, NAME_BYTES, Record};
+use oomc_compiler::diag::codes;
 use oomc_compiler::hir;
 use oomc_oracle::{Decision, Settings, decide};
 use oomc_sim::machine::{Event, Life, Machine};
@@ -40,7 +41,12 @@ pub struct Both {
 pub fn both(text: &str, kernel: &Kernel) -> Option<Both> {
     let source = oomc_compiler::Source::new("random.oom", text);
     let checked = oomc_compiler::check(&source, kernel.view());
-    let object = checked.compile().object?;
+    let compiled = checked.compile();
+    let Some(object) = compiled.object else {
+        let mut codes = compiled.diagnostics.iter().map(|diagnostic| diagnostic.code);
+        assert!(codes.any(|code| code == codes::PROGRAM_TOO_LARGE), "{:?}\n{text}", compiled.diagnostics);
+        return None;
+    };
     let checked = checked.into_policy()?;
     let object = oomc_object::Object::parse(&object);
     let object = object.unwrap_or_else(|error| panic!("{error}\n{text}"));

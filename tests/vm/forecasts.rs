@@ -39,8 +39,11 @@ const SWAP: i64 = 8 * MIB;
 const TOLERANCE: i64 = 15;
 const BESIDES: i64 = 4 * MIB;
 
-/// So many of a hundred forecasts at most may say that they do not know.
-const UNKNOWN: usize = 2;
+/// So many of a hundred forecasts at most may say that they do not know, or warn of what may come otherwise.
+const UNKNOWN: usize = 10;
+
+/// What a forecast says where memory can still be swapped out: then amounts may be others.
+const WARNED: &str = "of swap are free for it";
 
 /// A pair with what its tree has besides.
 struct Scene {
@@ -187,8 +190,10 @@ impl Told {
         let [before, after] = snapshots.as_slice() else {
             return Err(format!("{} snapshots were told\n{}", snapshots.len(), report.steps.join("\n")));
         };
-        let record = pairs::first_record(&report.steps)
-            .ok_or_else(|| format!("no record was told\n{}", report.steps.join("\n")))?;
+        let events = documents.iter().find_map(|one| one.get("events")).and_then(Value::as_array);
+        let records = events.into_iter().flatten().filter_map(|event| event.get("record"));
+        let first = records.min_by_key(|record| record.get("number").and_then(Value::as_u64)).cloned();
+        let record = first.ok_or_else(|| format!("no record was told\n{}", report.steps.join("\n")))?;
         Ok(Self { before: before.clone(), after: after.clone(), record })
     }
 
@@ -279,6 +284,9 @@ pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(
             let lines = forecast.lines(true).join("\n");
             let text =
                 format!("{}\n--- forecast\n{lines}\n--- record\n{}", differences.join("\n"), told.record);
+            if !differences.is_empty() && forecast.remarks.iter().any(|remark| remark.contains(WARNED)) {
+                return Ok(None);
+            }
             Ok(Some(if differences.is_empty() { String::new() } else { text }))
         });
         match compared {
@@ -297,7 +305,7 @@ pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(
         millis / 1000
     );
     if unknown * 100 > UNKNOWN * scenes().len() {
-        wrong.push(format!("{unknown} forecasts did not know"));
+        wrong.push(format!("{unknown} forecasts did not know, or warned of what came"));
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failed::from(wrong.join("\n\n"))) }
 }

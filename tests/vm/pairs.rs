@@ -316,7 +316,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// The first record that `oomc events` told.
-pub(crate) fn first_record(steps: &[String]) -> Option<Value> {
+fn first_record(steps: &[String]) -> Option<Value> {
     let lines: Vec<&str> = steps.iter().filter_map(|step| step.trim_start().strip_prefix("| ")).collect();
     let from = lines.iter().position(|line| line.starts_with('{'))?;
     let text = lines.get(from..)?.join("\n");

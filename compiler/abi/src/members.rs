@@ -134,7 +134,7 @@ members! {
     TASK_START = "task_struct", "start_boottime";
     /// The process id, in the initial namespace (`include/linux/sched.h`, 6.12).
     TASK_PID = "task_struct", "tgid";
-    /// The number of the thread, in the initial namespace (`include/linux/sched.h`, 6.12).
+    /// The thread that made it, or that it was left to (`include/linux/sched.h`, 6.12).
     TASK_REAL_PARENT = "task_struct", "real_parent";
     /// The leader of a thread's process.
     TASK_LEADER = "task_struct", "group_leader";
@@ -144,6 +144,7 @@ members! {
     PID_LEVEL = "pid", "level";
     /// One number for each namespace, the outermost first.
     PID_NUMBERS = "pid", "numbers";
+    /// The number of the thread, in the initial namespace (`include/linux/sched.h`, 6.12).
     TASK_THREAD_ID = "task_struct", "pid";
 }
 

@@ -178,12 +178,6 @@ pub const EXTRAS: &[Extra] = &[
         doc: "The process whose child it is: `\"/job#100\"`. Without it: pid 1, which is called `init`.",
     },
     Extra {
-        owner: Owner::Process,
-        name: "ns_pid",
-        unit: Measure::Count,
-        doc: "Its number in the pid namespace that it is in: 1 is a container's init.",
-    },
-    Extra {
         owner: Owner::Event,
         name: "trigger",
         unit: Measure::Text,
@@ -194,6 +188,7 @@ pub const EXTRAS: &[Extra] = &[
 /// Fields that follow from others, each with what to give instead.
 const FOLLOW: &[(Owner, &str, &str)] = &[
     (Owner::Process, "badness", "it follows from `rss`, `swap`, `pgtables` and `oom_score_adj`: give these"),
+    (Owner::Process, "ppid", "it follows from `parent`, which names a process: give this"),
     (Owner::Process, "pid", "it stands behind the `#` of the process's name"),
     (Owner::Cgroup, "name", "it is the last part of the cgroup's path"),
     (Owner::Cgroup, "path", "it is what the cgroup is called by"),

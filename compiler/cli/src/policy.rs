@@ -102,13 +102,14 @@ fn checked<'k>(report: &Report, checked: Checked<'k>) -> Result<Ready<'k>, Unrea
         }
         diagnostics = of_tests.diagnostics;
     }
-    compiled(report, checked, &[codes::NEVER_IS_OURS]).map_err(|unready| {
+    compiled(report, checked, &[codes::NEVER_IS_OURS, codes::NOT_IN_THE_MODEL]).map_err(|unready| {
         diagnostics.extend(unready.diagnostics);
         Unready { diagnostics, ..unready }
     })
 }
 
-/// Compiles a policy, and tells what is to be said of it; some codes only `check` and `load` tell.
+/// Compiles a policy, and tells what is to be said of it; some codes only `check` and `load` tell: whoever tries the
+/// policy says of each decision what it does not know.
 fn compiled<'k>(report: &Report, checked: Checked<'k>, untold: &[Code]) -> Result<Ready<'k>, Unready> {
     let mut compiled = checked.compile();
     compiled.diagnostics.retain(|one| !untold.contains(&one.code));

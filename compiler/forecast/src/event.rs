@@ -1,10 +1,13 @@
 //! Lets a machine, or a cgroup of it, run out of memory, and gives what a policy decides.
 
+use oomc_abi::record::Record;
 use oomc_sim::machine::{CgroupIndex, Machine, PAGE, ROOT};
 use oomc_sim::scenario::{self, Decision};
 use oomc_sim::{Attached, Kernel};
 
 use crate::Error;
+use crate::forecast::account::as_it_would_be;
+use crate::forecast::deaths::Deaths;
 
 /// An event that may come.
 #[derive(Debug)]
@@ -26,6 +29,15 @@ pub struct Answer {
     pub decision: Decision,
     /// The domain had less charged than its limit: bytes.
     pub filled: i64,
+}
+
+impl Answer {
+    /// What would be written down of it: with all who would die, and what would come free with them.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        let deaths = Deaths::of(&self.decision);
+        self.decision.record.as_ref().map(|record| as_it_would_be(record, &self.decision, &deaths))
+    }
 }
 
 /// Lets the event happen. The domain is filled up to its limit first: a snapshot is taken while there is still room.

@@ -93,10 +93,13 @@ fn candidates(out: &mut Markup, forecast: &Forecast, y: i64) -> i64 {
         }
         facts.extend((*class != "normal").then(|| (*class).to_owned()));
         facts.push(count(*processes, "process", "processes"));
-        facts.extend(candidate.tie.clone());
         label(out, 336, &line, "ink", &cut(&facts.join(", "), 50));
         if entity.kind == Kind::Process {
             label(out, 752, &line, "name quiet", &cut(&entity.cgroup, 29));
+        }
+        if let Some(tie) = &candidate.tie {
+            y += 18;
+            label(out, 336, &Area { y, ..line }, "quiet small", &cut(tie, 75));
         }
         y += 26;
     }

@@ -34,8 +34,8 @@ const SECOND: i64 = 1_000_000_000;
 /// Why nothing can be said of a tree of cgroups.
 const NO_V2: &str = "this is no cgroup v2 (it has no `cgroup.controllers`): policies are attached to cgroups of v2, and \
                      in v1 the kernel asks none";
-const NO_MEMORY: &str = "this cgroup v2 has no memory controller (`cgroup.controllers` does not name it): it is mounted \
-                         as v1, or the kernel was started with `cgroup_disable=memory`";
+const NO_MEMORY: &str = "cgroup2 is not mounted with a memory controller here (`cgroup.controllers` does not name it): it \
+                         is mounted as v1, or the kernel was started with `cgroup_disable=memory`";
 const SWITCHED_OFF: &str = "the memory controller is off in this cgroup, so it never runs out of memory: write \
                             `+memory` to `cgroup.subtree_control` of the cgroup above";
 

@@ -99,7 +99,13 @@ impl Scope {
             for head in heads {
                 match (owner, unit) {
                     (Owner::Cgroup, Owner::Process) => found.push(format!("{head}home.")),
-                    _ if owner == *unit => found.push(head),
+                    _ if owner == *unit => {
+                        // A bare `parent` is that of the cgroup that ran out.
+                        if !head.is_empty() {
+                            found.push(format!("{head}parent."));
+                        }
+                        found.push(head);
+                    }
                     _ => {}
                 }
             }
@@ -130,7 +136,10 @@ impl Scope {
             found.extend(self.prefixes(field.owner).iter().map(|prefix| format!("{prefix}{}", field.name)));
         }
         for (owner, path, _) in RAW.iter().filter(|(_, _, of)| *of == unit) {
-            found.extend(self.prefixes(*owner).iter().map(|prefix| format!("{prefix}{path}")));
+            let prefixes = self.prefixes(*owner).into_iter();
+            // The structures of a candidate's parent have no name.
+            let prefixes = prefixes.filter(|prefix| !prefix.ends_with(".parent."));
+            found.extend(prefixes.map(|prefix| format!("{prefix}{path}")));
         }
         for (name, kind, _) in self.declared.values.iter().filter(|(_, _, of)| *of == unit) {
             let alone = match kind {

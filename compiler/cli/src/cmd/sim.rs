@@ -125,8 +125,10 @@ pub(crate) fn draw(pictures: &Pictures, forecast: &Forecast) -> Result<(), Failu
 /// A forecast and the decision that it is of, for programs.
 pub(crate) fn told(trial: &Trial<'_>, forecast: &Forecast, answer: &Answer) -> Result<Value, Failure> {
     let name = |id| answer.decision.path_of(id);
-    let record = answer.decision.record.as_ref();
-    let record = record.map(|record| Told { record, declared: trial.declared(), cgroup: &name }.json());
+    // Of what nobody knows nothing is claimed.
+    let record = answer.record().filter(|_| forecast.unknown.is_empty());
+    let record =
+        record.as_ref().map(|record| Told { record, declared: trial.declared(), cgroup: &name }.json());
     let forecast = serde_json::to_value(forecast)
         .map_err(|error| Failure::refused(format!("cannot write JSON: {error}")))?;
     Ok(json!({ "forecast": forecast, "decision": record }))

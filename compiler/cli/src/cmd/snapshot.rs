@@ -98,6 +98,7 @@ pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result
         ReadError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             Failure::new(Exit::Missing, error.to_string())
         }
+        ReadError::NoMemoryController { .. } => Failure::new(Exit::Missing, error.to_string()),
         _ => Failure::refused(error.to_string()),
     })?;
     // This program is gone before anything can happen to it.

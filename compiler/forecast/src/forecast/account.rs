@@ -4,7 +4,7 @@ use oomc_abi::amount::short;
 use oomc_abi::fields::{Owner, Unit};
 use oomc_abi::record::{Action, End, Record};
 use oomc_sim::Policy;
-use oomc_sim::machine::ROOT;
+use oomc_sim::machine::{CgroupIndex, Machine, PAGE, ROOT};
 use oomc_sim::scenario::{Decision, KernelsOwn};
 
 use super::deaths::{Deaths, footprint};
@@ -38,6 +38,13 @@ pub(crate) fn of(
         forecast.remarks.push(format!(
             "there is room for {} now; when memory runs out there is none",
             short(Unit::Bytes, answer.filled)
+        ));
+    }
+    let swap = swap_left(before, domain);
+    if swap > 0 {
+        forecast.remarks.push(format!(
+            "{} of swap are free for it: who has how much in memory by then is not known",
+            short(Unit::Bytes, swap)
         ));
     }
     forecast.nobody_asks = nobody_asks(before, event.attached, event.cgroup);
@@ -83,9 +90,19 @@ pub(crate) fn of(
     forecast
 }
 
+/// Bytes that can still be swapped out of a cgroup before it runs out of memory.
+fn swap_left(machine: &Machine, domain: CgroupIndex) -> i64 {
+    let own = |at: CgroupIndex| {
+        let most = machine.cgroup(at).swap_max?;
+        Some((most - machine.sum(at, |own| own.swapped)).max(0))
+    };
+    let least = machine.ancestors(domain).filter_map(own).min();
+    least.map_or(machine.swap_free, |least| least.min(machine.swap_free)) * PAGE
+}
+
 /// The record with who dies and what comes free as they would be: the policy knows whom it chose, and the kernel takes
 /// others with them.
-fn as_it_would_be(record: &Record, decision: &Decision, deaths: &Deaths) -> Record {
+pub(crate) fn as_it_would_be(record: &Record, decision: &Decision, deaths: &Deaths) -> Record {
     let action = Action::from_code(record.action);
     let mut record = record.clone();
     let by_the_policy = match action {

@@ -22,7 +22,7 @@ fn lines(forecast: &Forecast, trace: bool) -> Vec<String> {
             "    by rule \"{rule}\" of {}, attached to {}",
             forecast.policy, forecast.attached
         ));
-    } else {
+    } else if forecast.unknown.is_empty() {
         lines.push(format!("    by no rule of {}, attached to {}", forecast.policy, forecast.attached));
     }
     if forecast.audit {

@@ -38,7 +38,8 @@ impl Read<'_> {
             ExprKind::HasBits(member, bits) => self.has_bits(*member, bits, yes, no, unknown),
             ExprKind::Choice(condition, then, otherwise) if expr.ty == Ty::Bool => {
                 let (first, second) = (self.b.create_block(), self.b.create_block());
-                self.cond(*condition, first, second, unknown);
+                let unsure = if self.may_be_missing(*condition) { unknown } else { second };
+                self.cond(*condition, first, second, unsure);
                 for (block, value) in [(first, then), (second, otherwise)] {
                     self.b.switch_to(block);
                     self.cond(*value, yes, no, unknown);
@@ -79,7 +80,7 @@ impl Read<'_> {
         // Where the first one is unknown, the whole is decided if the second one decides, and unknown otherwise.
         let unsure = match unknown {
             _ if unknown == decided => decided,
-            _ if unknown == other => next,
+            _ if unknown == other || !self.may_be_missing(left) => next,
             _ => self.b.create_block(),
         };
         ask(self, left, [decided, next, unsure]);

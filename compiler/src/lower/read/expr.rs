@@ -146,7 +146,9 @@ impl Read<'_> {
     fn choice(&mut self, [condition, then, otherwise]: [ExprId; 3], missing: Block) -> Value {
         let (yes, no, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let result = self.b.block_param(join, Type::I64);
-        self.cond(condition, yes, no, missing);
+        // Where nothing can be missing, nobody has placed `missing` either.
+        let unknown = if self.may_be_missing(condition) { missing } else { no };
+        self.cond(condition, yes, no, unknown);
         for (block, value) in [(yes, then), (no, otherwise)] {
             self.b.switch_to(block);
             let value = self.expr(value, missing);

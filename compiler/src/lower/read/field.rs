@@ -183,10 +183,6 @@ impl Read<'_> {
             let (gone, done) = (s.b.create_block(), s.b.create_block());
             s.note_missing(fetched, true);
             let (memcg, owned) = s.subject_memcg(subject, gone);
-            // The parent may lie above the domain, which alone was flushed.
-            if matches!(subject, Subject::Parent(_)) && item.is_statistic() {
-                s.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
-            }
             s.fetch_item(subject, memcg, item, fetched);
             if owned {
                 s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
