@@ -139,7 +139,7 @@ fn fields_are_where_their_rows_say() {
             let container = match row.owner {
                 Owner::Process => members::TASK,
                 Owner::Cgroup => members::MEMCG,
-                Owner::Event => members::EVENT,
+                Owner::Event | Owner::Machine => members::EVENT,
             };
             let stat = |terms: &[fields::StatTerm]| {
                 for term in terms {
@@ -180,6 +180,15 @@ fn fields_are_where_their_rows_say() {
                     assert!(avg.size >= (3 * state + window + 1) * 8, "{kernel}: {}", row.name);
                     let name = if state % 2 == 0 { "PSI_MEM_SOME" } else { "PSI_MEM_FULL" };
                     assert_eq!(view.enumerator("psi_states", name), Some(i64::from(state)), "{kernel}");
+                }
+                Recipe::Machine(terms) => {
+                    for term in terms {
+                        let words = members::VARIABLES.iter().find(|(name, _)| *name == term.variable);
+                        let words = words.unwrap_or_else(|| panic!("{}: no such variable", term.variable)).1;
+                        let index = term.index.map(|(enumeration, name)| view.enumerator(enumeration, name));
+                        let index = index.unwrap_or(Some(0)).and_then(|index| u32::try_from(index).ok());
+                        assert!(index.is_some_and(|index| index < words), "{kernel}: {}", row.name);
+                    }
                 }
                 Recipe::NsPid => {
                     let part = |path| view.lookup("upid", path).expect("a member");

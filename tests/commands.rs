@@ -121,7 +121,11 @@ fn no_page_names_a_command_or_a_flag_that_there_is_not() {
         let text = text.split_once(MARK).map_or(text.as_str(), |(head, _)| head);
         for line in lines(text) {
             count += 1;
-            let words: Vec<&str> = line.split_whitespace().collect();
+            let mut words: Vec<&str> = line.split_whitespace().collect();
+            // The value of a flag that stands before the command is no command.
+            if let Some(at) = words.iter().position(|word| ["--format", "--color"].contains(word)) {
+                words.drain(at + 1..words.len().min(at + 2));
+            }
             let command = words.iter().find_map(|word| flags.get_key_value(*word));
             let is_flag = |word: &&&str| word.starts_with("--") && word.len() > 2;
             for flag in words.iter().filter(is_flag) {

@@ -338,6 +338,7 @@ fn the_tables_of_the_book_are_those_of_the_compiler() {
     printed("kernel/fields.md", "process", head, of(Owner::Process));
     printed("kernel/fields.md", "cgroup", head, of(Owner::Cgroup));
     printed("kernel/fields.md", "event", head, of(Owner::Event));
+    printed("kernel/fields.md", "machine", head, of(Owner::Machine));
     let head = "| function | needed by | what it does | errors | kernel source |\n|---|---|---|---|---|\n";
     printed("kernel/kfuncs.md", "kfuncs", head, KFUNCS.iter().map(kfunc_row));
     let head = "| operators | |\n|---|---|\n";

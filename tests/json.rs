@@ -18,7 +18,7 @@ const TESTS: &str = r#"test "passes" {
     on oom in "/job"
     expect kill process "/job#100"
 }
-test "fails <&\">" {
+test "fails <&'>" {
     given { "/job" { limit 1GiB } "/job#100" { comm "worker" rss 300MiB } }
     on oom in "/job"
     expect wait
@@ -213,7 +213,25 @@ fn sarif_schema() -> Value {
     let packages = metadata["packages"].as_array().unwrap();
     let package = packages.iter().find(|package| package["name"] == "serde-sarif").unwrap();
     let manifest = Path::new(package["manifest_path"].as_str().unwrap());
-    serde_json::from_str(&read(&manifest.with_file_name("src").join("schema.json"))).unwrap()
+    let mut schema =
+        serde_json::from_str(&read(&manifest.with_file_name("src").join("schema.json"))).unwrap();
+    without_a_broken_pattern(&mut schema);
+    schema
+}
+
+/// The published schema has one pattern, for languages, whose `]` nothing opens: a strict reader of regular expressions
+/// refuses it. Nothing that oomc prints has a language.
+fn without_a_broken_pattern(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|name, value| {
+                name != "pattern" || !value.as_str().is_some_and(|pattern| pattern.ends_with("{2}]?$"))
+            });
+            members.values_mut().for_each(without_a_broken_pattern);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_a_broken_pattern),
+        _ => {}
+    }
 }
 
 #[test]

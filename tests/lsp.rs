@@ -536,6 +536,33 @@ fn formatting_gives_the_canonical_form() {
 }
 
 #[test]
+fn quick_fixes_are_what_the_helps_say() {
+    let text = "kill largest in subtree # \u{1f4a5}\nkill smallest in subtree where rss > 512M\n";
+    let mut client = Client::open();
+    client.did_open(URI, text);
+    assert_eq!(client.places(URI), ["E0303 1:36-1:40"]);
+    let at = |line: u32, from: u32, to: u32| json!({ "start": { "line": line, "character": from }, "end": { "line": line, "character": to } });
+    let params = |range, only: Value| {
+        let context = json!({ "diagnostics": [], "only": only });
+        json!({ "textDocument": { "uri": URI }, "range": range, "context": context })
+    };
+    let found = client.ask("textDocument/codeAction", params(at(1, 38, 38), Value::Null))["result"].clone();
+    let actions = found.as_array().unwrap();
+    assert_eq!(actions.len(), 1, "{found}");
+    assert_eq!((&actions[0]["title"], &actions[0]["kind"]), (&json!("write `512MiB`"), &json!("quickfix")));
+    assert_eq!(actions[0]["isPreferred"], true);
+    let edit = json!([{ "range": at(1, 36, 40), "newText": "512MiB" }]);
+    assert_eq!(actions[0]["edit"]["changes"][URI], edit, "{found}");
+    assert_eq!(actions[0]["diagnostics"][0]["code"], "E0303");
+    // Elsewhere, and for who wants other actions, there is nothing.
+    for params in [params(at(0, 0, 3), Value::Null), params(at(1, 38, 38), json!(["refactor"]))] {
+        let none = client.ask("textDocument/codeAction", params)["result"].clone();
+        assert!(none.as_array().is_none_or(Vec::is_empty), "{none}");
+    }
+    client.close();
+}
+
+#[test]
 fn hover_shows_the_row_of_a_field() {
     let mut client = Client::open();
     client.did_open(URI, "if cgroup.usage > 90% then kill largest in subtree by oom_score_adj");

@@ -19,16 +19,16 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// The files of the folder with this ending; what is only wanted apart from what is there.
-fn cases(ending: &str, wanted: bool) -> Vec<PathBuf> {
+/// The files of the folder with this ending.
+fn cases(ending: &str) -> Vec<PathBuf> {
     let all = files(&root().join("tests/cases/reports")).into_iter();
-    all.filter(|path| name(path).ends_with(ending) && name(path).contains(".wanted.") == wanted).collect()
+    all.filter(|path| name(path).ends_with(ending)).collect()
 }
 
 #[test]
 fn each_compiles_and_passes_its_tests() {
     let folder = root().join("tests/cases/reports");
-    let policies = cases(".oom", false);
+    let policies = cases(".oom");
     assert!(policies.len() >= 17, "only {} policies", policies.len());
     let mut problems = Vec::new();
     for path in policies {
@@ -52,7 +52,7 @@ fn each_compiles_and_passes_its_tests() {
 #[test]
 fn on_its_snapshot_each_does_what_is_written_beside_it() {
     let folder = root().join("tests/cases/reports");
-    let snapshots = cases(".json", false);
+    let snapshots = cases(".json");
     assert!(!snapshots.is_empty(), "no snapshot was found");
     for path in snapshots {
         let (policy, golden) = (path.with_extension("oom"), path.with_extension("sim"));
@@ -67,25 +67,5 @@ fn on_its_snapshot_each_does_what_is_written_beside_it() {
             "{}; OOMC_BLESS=1 rewrites it",
             short(&golden)
         );
-    }
-}
-
-#[test]
-fn what_is_only_wanted_is_refused() {
-    let own = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reports");
-    let _ = fs::remove_dir_all(&own);
-    fs::create_dir_all(&own).unwrap();
-    let policies = cases(".oom", true).into_iter();
-    for wanted in policies.chain(cases(".oomt", true)) {
-        let plain = name(&wanted).replace(".wanted.", ".");
-        fs::write(own.join(&plain), read(&wanted)).unwrap();
-        let policy = Path::new(&plain).with_extension("oom");
-        let command = if plain.ends_with(".oomt") { "test" } else { "check" };
-        if command == "test" {
-            let beside = wanted.with_file_name(&policy);
-            fs::write(own.join(&policy), read(&beside)).unwrap();
-        }
-        let (exit, told) = oomc(&own, &[command, &policy.to_string_lossy()]);
-        assert_eq!(exit, 1, "{}: works now: make it an ordinary case: {told}", short(&wanted));
     }
 }

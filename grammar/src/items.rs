@@ -84,6 +84,23 @@ pub fn clause_words() -> impl Iterator<Item = &'static str> {
     HARD.iter().chain(NAMING).chain(SOFT).copied()
 }
 
+/// A character that nobody sees, or that turns the direction of what stands behind it: what is read is not what is
+/// there.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Whether a joiner stands where writing systems need one: beside a letter or picture that is not ASCII.
+fn joins(text: &str, at: usize, c: char) -> bool {
+    let foreign = |c: Option<char>| c.is_some_and(|c| !c.is_ascii() && !is_hidden(c));
+    let before = text.get(..at).and_then(|text| text.chars().next_back());
+    let after = text.get(at + c.len_utf8()..).and_then(|text| text.chars().next());
+    matches!(c, '\u{200c}' | '\u{200d}') && foreign(before) && foreign(after)
+}
+
 /// Splits a text.
 #[must_use]
 pub fn split(text: &str) -> Vec<Item> {
@@ -182,8 +199,12 @@ impl<'a> Scan<'a> {
         let member = self.last == Last::Sign('.');
         if !member {
             self.close_parentheses(word);
-            if self.begins(word) || (NAMING.contains(&word) && names(behind)) {
+            if self.begins(word, behind) || (NAMING.contains(&word) && names(behind)) {
                 self.begin(at, word);
+            } else if self.frames.is_empty() && heads_a_test(word, behind) {
+                // A mistyped word must not make a clause of each line of the test.
+                self.begin(at, "test");
+                self.problem(ProblemKind::NoClause, at..at + word.len());
             }
             // The colon was forgotten: what comes next may begin a clause again.
             if SOFT.contains(&word) && !matches!(word, "on" | "cooldown" | "budget") {
@@ -209,7 +230,7 @@ impl<'a> Scan<'a> {
             let later = match (self.last, word) {
                 (Last::Word("raise_limit"), "of") => Some("raise_limit of"),
                 // A test says what happens in it.
-                (_, "on") if self.head == "test" && !self.frames.is_empty() => None,
+                (_, "on") if self.head == "test" => None,
                 _ => LATER.iter().copied().find(|later| *later == word),
             };
             if let Some(later) = later {
@@ -247,8 +268,16 @@ impl<'a> Scan<'a> {
     }
 
     /// Whether a word begins a new item here.
-    fn begins(&self, word: &str) -> bool {
+    fn begins(&self, word: &str, behind: &str) -> bool {
         let nested = !self.frames.is_empty();
+        // The brace of a test was forgotten: its words begin nothing all the same.
+        if self.head == "test" && !nested {
+            let event = word == "on" && is_event(behind);
+            let described = matches!(self.last, Last::Word("expect" | "by" | "given"));
+            if event || described && (SOFT.contains(&word) || word == "rule") {
+                return false;
+            }
+        }
         if HARD.contains(&word) {
             // In a test, these are words of the machine that it describes.
             let described = nested && self.head == "test";
@@ -307,9 +336,9 @@ impl<'a> Scan<'a> {
 
     /// Control characters hide text from a reader, in comments too.
     fn controls(&mut self, at: usize, text: &str) {
-        if let Some((offset, found)) =
-            text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\t' | '\r'))
-        {
+        if let Some((offset, found)) = text.char_indices().find(|(at, c)| {
+            c.is_control() && !matches!(c, '\t' | '\r') || is_hidden(*c) && !joins(text, *at, *c)
+        }) {
             let range = at + offset..at + offset + found.len_utf8();
             if self.items.is_empty() {
                 self.extend(range.start, range.len());
@@ -437,6 +466,21 @@ fn next_token(text: &str) -> &str {
         rest = comment.split_once('\n').map_or("", |(_, rest)| rest).trim_start();
     }
     rest
+}
+
+/// Whether a word, with what follows it, is written as the head of a test: `tets "name" {`.
+fn heads_a_test(word: &str, behind: &str) -> bool {
+    if crate::words::reserved().contains(&word) || crate::words::all().contains(&word) {
+        return false;
+    }
+    let name = behind.trim_start().strip_prefix('"').and_then(|inside| inside.split_once('"'));
+    name.is_some_and(|(name, behind)| !name.contains('\n') && behind.trim_start().starts_with('{'))
+}
+
+/// `on oom`, `on system oom`: something that happens in a test.
+fn is_event(behind: &str) -> bool {
+    let mut words = behind.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
+    words.find(|word| *word != "system") == Some("oom")
 }
 
 /// Length of a number with its unit: the same characters as the grammar's rule.

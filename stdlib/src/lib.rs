@@ -43,13 +43,18 @@ macro_rules! policy {
 /// All policies by name.
 pub const FILES: &[Policy] = &[
     policy!("batch_first"),
+    policy!("busiest_owner"),
+    policy!("connections_first"),
     policy!("grow_then_kill"),
+    policy!("init_stays"),
     policy!("kernel_default"),
     policy!("largest_leaf"),
     policy!("largest_leaf_without_cache"),
     policy!("largest_process"),
     policy!("largest_tenant"),
     policy!("over_protection_first"),
+    policy!("pods_by_class"),
+    policy!("tabs_first"),
     policy!("tenant_then_job"),
     policy!("tiers"),
     policy!("watch"),

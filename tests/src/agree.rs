@@ -235,7 +235,7 @@ fn is_field(kernel: &Kernel, (container, offset): (&str, u64)) -> bool {
         let from = match row.owner {
             Owner::Process => members::TASK,
             Owner::Cgroup => members::MEMCG,
-            Owner::Event => members::EVENT,
+            Owner::Event | Owner::Machine => members::EVENT,
         };
         let steps = kernel.view().path_steps(from, path).unwrap_or_default();
         steps

@@ -13,7 +13,7 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
     let container = match field.owner {
         Owner::Process => members::TASK,
         Owner::Cgroup => members::MEMCG,
-        Owner::Event => members::EVENT,
+        Owner::Event | Owner::Machine => members::EVENT,
     };
     let path = |container: &str, path: &str| {
         view.path_steps(container, path).err().map(|missing| missing.to_string())
@@ -68,6 +68,11 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
             members::SIGNAL_FLAGS,
             members::SIGNAL_LIVE,
         ]),
+        Recipe::Machine(terms) => terms.iter().find_map(|term| {
+            let (enumeration, enumerator) = term.index?;
+            let absent = view.enumerator(enumeration, enumerator).is_none();
+            absent.then(|| format!("`enum {enumeration}` has no `{enumerator}`"))
+        }),
         Recipe::NsPid => all(&[members::TASK_THREAD_PID, members::PID_LEVEL, members::PID_NUMBERS]),
         Recipe::Age => all(&[members::TASK_START]),
         Recipe::Comm => all(&[members::TASK_COMM]),

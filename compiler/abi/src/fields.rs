@@ -4,7 +4,7 @@
 //! C path; [`crate::resolve`] finds it in a BTF. A field that is one of the kernel's counters of a cgroup has its row in
 //! the table of amounts ([`crate::amounts`]).
 
-use crate::amounts;
+use crate::{amounts, members};
 
 /// What a field belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub enum Owner {
     Cgroup,
     /// The OOM event itself.
     Event,
+    /// The whole machine.
+    Machine,
 }
 
 impl Owner {
@@ -25,6 +27,7 @@ impl Owner {
             Self::Process => "process",
             Self::Cgroup => "cgroup",
             Self::Event => "oom",
+            Self::Machine => "machine",
         }
     }
 }
@@ -93,6 +96,15 @@ pub struct StatTerm {
     pub enumerator: &'static str,
 }
 
+/// One summand of what the machine has: a variable of the kernel that counts pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachineTerm {
+    /// The variable, one of [`crate::members::VARIABLES`].
+    pub variable: &'static str,
+    /// Of an array, the enum and its enumerator that is the index.
+    pub index: Option<(&'static str, &'static str)>,
+}
+
 /// How a field is read. The structure meant by a path is the owner's: `task_struct`, `mem_cgroup` or `oom_control`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipe {
@@ -124,6 +136,8 @@ pub enum Recipe {
         /// 0: ten seconds, 1: a minute, 2: five minutes.
         window: u32,
     },
+    /// Sum of variables of the kernel, in pages, each at least 0.
+    Machine(&'static [MachineTerm]),
     /// The smallest `memory.swap.max` from the cgroup up to the root.
     SwapLimit,
     /// The smallest `memory.max` from the cgroup up to the root, clamped to the machine's memory.
@@ -249,6 +263,14 @@ const PSI_MEM_FULL: u32 = 3;
 const NO_PRESSURE: &str = "the kernel does not measure pressure, or not of this cgroup";
 const LEADER_GONE: &str = "the process's leader has exited and other threads live";
 pub(crate) const NO_STAT: &str = "the kernel does not count it";
+
+const fn variable(variable: &'static str) -> MachineTerm {
+    MachineTerm { variable, index: None }
+}
+
+const fn counter(variable: &'static str, enumeration: &'static str, enumerator: &'static str) -> MachineTerm {
+    MachineTerm { variable, index: Some((enumeration, enumerator)) }
+}
 
 /// All rows: [`OTHERS`], and behind them those of the table of amounts.
 #[expect(clippy::indexing_slicing, reason = "in a constant, an index beyond the end does not compile")]
@@ -766,6 +788,52 @@ const OTHERS: &[Field] = &[
         recipe: Recipe::Member { path: "totalpages", scale: Scale::Pages },
         doc: "memory and swap that the event's domain may use",
         source: "oom_control.totalpages, include/linux/oom.h",
+    },
+    Field {
+        owner: Owner::Machine,
+        name: "memory",
+        unit: Measure::Bytes,
+        base: None,
+        missing: "the kernel does not show the variable",
+        recipe: Recipe::Machine(&[variable(members::TOTAL_PAGES)]),
+        doc: "memory that the machine has",
+        source: "_totalram_pages, mm/show_mem.c",
+    },
+    Field {
+        owner: Owner::Machine,
+        name: "swap",
+        unit: Measure::Bytes,
+        base: None,
+        missing: "the kernel does not show the variable",
+        recipe: Recipe::Machine(&[variable(members::SWAP_PAGES)]),
+        doc: "swap that the machine has",
+        source: "total_swap_pages, mm/swapfile.c",
+    },
+    Field {
+        owner: Owner::Machine,
+        name: "swap_free",
+        unit: Measure::Bytes,
+        base: None,
+        missing: "the kernel does not show the variable",
+        recipe: Recipe::Machine(&[variable(members::FREE_SWAP_PAGES)]),
+        doc: "swap that is free",
+        source: "nr_swap_pages, mm/swapfile.c",
+    },
+    Field {
+        owner: Owner::Machine,
+        name: "available",
+        unit: Measure::Bytes,
+        base: None,
+        missing: "the kernel does not show the variables",
+        recipe: Recipe::Machine(&[
+            counter(members::ZONE_COUNTERS, "zone_stat_item", "NR_FREE_PAGES"),
+            counter(members::NODE_COUNTERS, "node_stat_item", "NR_ACTIVE_FILE"),
+            counter(members::NODE_COUNTERS, "node_stat_item", "NR_INACTIVE_FILE"),
+            counter(members::NODE_COUNTERS, "node_stat_item", "NR_SLAB_RECLAIMABLE_B"),
+        ]),
+        doc: "an estimate of what could be had without swapping: free pages, the page cache, and slabs that can be reclaimed; \
+              what the kernel keeps in reserve is not taken off",
+        source: "si_mem_available(), mm/show_mem.c",
     },
 ];
 

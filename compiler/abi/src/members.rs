@@ -179,3 +179,23 @@ pub const ATTACH_TYPES: &str = "cgroup_bpf_attach_type";
 
 /// The machine's pages, a variable found in kallsyms (`mm/page_alloc.c`, 6.12).
 pub const TOTAL_PAGES: &str = "_totalram_pages";
+/// The machine's pages of swap (`mm/swapfile.c`, 6.12).
+pub const SWAP_PAGES: &str = "total_swap_pages";
+/// Those that are free (`mm/swapfile.c`, 6.12).
+pub const FREE_SWAP_PAGES: &str = "nr_swap_pages";
+/// Counters of all zones together, in pages (`mm/vmstat.c`, 6.12).
+pub const ZONE_COUNTERS: &str = "vm_zone_stat";
+/// Counters of all nodes together, in pages, those of slabs too (`mm/vmstat.c`, 6.12).
+pub const NODE_COUNTERS: &str = "vm_node_stat";
+
+/// Variables that are found in kallsyms, each with how many words of it may be read.
+pub const VARIABLES: &[(&str, u32)] = &[
+    (TOTAL_PAGES, 1),
+    (SWAP_PAGES, 1),
+    (FREE_SWAP_PAGES, 1),
+    (ZONE_COUNTERS, VARIABLE_WORDS),
+    (NODE_COUNTERS, VARIABLE_WORDS),
+];
+
+/// Words of an array of counters that may be read: more than there are of any.
+pub const VARIABLE_WORDS: u32 = 64;

@@ -54,7 +54,7 @@ pub(crate) fn draw(source: &Source, diagnostic: &Diagnostic, screen: Screen) -> 
         picture.source(source, &labels, diagnostic.severity);
     } else if !source.name.is_empty() {
         let arrow = picture.paint(BLUE, "-->");
-        picture.lines.push(format!("{arrow} {}", screen.line(&source.name)));
+        picture.lines.push(format!(" {arrow} {}", screen.line(&source.name)));
     }
     if let Some(help) = &diagnostic.help {
         picture.remark("help", help);

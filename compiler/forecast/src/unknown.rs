@@ -58,7 +58,10 @@ const SILENT: &str = "only a running kernel knows";
 /// Whether a policy asks for what the kernel scores against.
 fn asks_for_the_total(policy: &Policy) -> bool {
     let is_total = |kind: &ExprKind| match kind {
-        ExprKind::Field(_, field) => field.row().owner == Owner::Event && field.row().name == "total",
+        ExprKind::Field(_, field) => matches!(
+            (field.row().owner, field.row().name),
+            (Owner::Event, "total") | (Owner::Machine, "swap" | "swap_free")
+        ),
         _ => false,
     };
     policy.exprs.values().any(|expr| is_total(&expr.kind))
@@ -76,7 +79,7 @@ fn field_at(view: &KernelView, (tag, offset): Place) -> Option<&'static str> {
         let from = match row.owner {
             Owner::Process => members::TASK,
             Owner::Cgroup => members::MEMCG,
-            Owner::Event => members::EVENT,
+            Owner::Event | Owner::Machine => members::EVENT,
         };
         let steps = view.path_steps(from, path).ok()?;
         let last = steps.last()?;

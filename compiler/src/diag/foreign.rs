@@ -74,15 +74,7 @@ const COMMAND: &str =
 static WORDS: &[(Use, &[&str], Ours)] = &[
     (
         Use::Cgroup,
-        &[
-            "memory_max",
-            "memorymax",
-            "max",
-            "memory_limit",
-            "memorylimit",
-            "memory_limit_in_bytes",
-            "mem_limit",
-        ],
+        &["memory_max", "memorymax", "memory_limit", "memorylimit", "memory_limit_in_bytes", "mem_limit"],
         LIMIT,
     ),
     (
@@ -94,8 +86,6 @@ static WORDS: &[(Use, &[&str], Ours)] = &[
             "memory_usage_in_bytes",
             "current",
             "mem_usage",
-            "memory",
-            "mem",
             "memory_used",
             "used",
         ],
@@ -169,19 +159,15 @@ static WORDS: &[(Use, &[&str], Ours)] = &[
     ),
     (
         Use::Process,
-        &[
-            "vmrss",
-            "rss_kb",
-            "memory_rss",
-            "resident",
-            "res",
-            "memory",
-            "mem",
-            "usage_rss",
-            "memory_usage",
-            "memory_info",
-        ],
+        &["vmrss", "rss_kb", "memory_rss", "resident", "res", "usage_rss", "memory_usage", "memory_info"],
         same("rss"),
+    ),
+    (
+        Use::Process,
+        &["memory", "mem", "ram", "memtotal", "total_memory"],
+        told(
+            "a process has `rss` and `footprint`, the cgroup whose limit was hit `cgroup.limit` and `cgroup.usage`; what the kernel scores against is `oom.total`",
+        ),
     ),
     (Use::Process, &["rssanon", "vmanon", "anonymous", "private"], same("anon")),
     (Use::Process, &["rssfile"], same("file")),
@@ -213,7 +199,7 @@ static WORDS: &[(Use, &[&str], Ours)] = &[
     (
         Use::Process,
         &["user", "username", "owner", "euid", "ruid", "user_id"],
-        near("uid", "users are numbers here: `id -u NAME` prints a user's"),
+        told("users are numbers here: `uid` is one, and `id -u NAME` prints it"),
     ),
     (Use::Process, &["threads", "num_threads", "nlwp", "thread_count"], same("nr_threads")),
     (
@@ -296,7 +282,7 @@ static WORDS: &[(Use, &[&str], Ours)] = &[
     (Use::Clause, &["let", "var", "def", "set", "constant"], same("const")),
     (Use::Clause, &["terminate", "stop", "sigkill", "oomkill", "oom_kill"], same("kill")),
     (Use::Clause, &["log", "print", "warn", "alert"], same("notify")),
-    (Use::Clause, &["pass", "nothing", "skip", "allow", "return", "noop", "continue"], same("defer")),
+    (Use::Clause, &["pass", "nothing", "allow", "return", "noop", "continue"], same("defer")),
     (Use::Clause, &["sleep"], same("wait")),
     (
         Use::Clause,

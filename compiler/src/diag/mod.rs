@@ -4,6 +4,7 @@
 //! A constructor per code stands beside the stage that raises it. Knows nothing of rendering: the command
 //! line draws what it finds here.
 
+pub mod allow;
 pub mod codes;
 pub mod fix;
 pub mod foreign;
@@ -13,6 +14,7 @@ use core::fmt;
 
 pub use codes::{Code, Severity};
 pub use fix::Fix;
+pub use suggest::Advice;
 
 use crate::source::Span;
 
@@ -87,6 +89,13 @@ impl Diagnostic {
         self
     }
 
+    /// Says what to write instead, in words and as data.
+    #[must_use]
+    pub fn advice(self, advice: impl Into<Advice>) -> Self {
+        let Advice { help, fixes } = advice.into();
+        self.help(help).fixes(fixes)
+    }
+
     /// Adds fixes, if there are any.
     #[must_use]
     pub fn fixes(mut self, fixes: impl IntoIterator<Item = Fix>) -> Self {
@@ -153,6 +162,8 @@ pub struct Sink {
     diagnostics: Vec<Diagnostic>,
     errors: usize,
     dropped: bool,
+    /// Warnings that the text acknowledges.
+    allowed: Vec<allow::Allowed>,
 }
 
 impl Sink {
@@ -168,6 +179,13 @@ impl Sink {
         } else if error {
             self.dropped = true;
         }
+    }
+
+    /// Leaves out what the comments of a text acknowledge; what is wrong with those is told.
+    pub fn acknowledge(&mut self, source: &crate::source::Source) {
+        let (allowed, wrong) = allow::read(source);
+        self.allowed = allowed;
+        wrong.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
     /// An error was pushed.
@@ -192,6 +210,7 @@ impl Sink {
     /// errors last.
     #[must_use]
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        self.diagnostics = allow::apply(&self.allowed, self.diagnostics, !self.dropped);
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.span().map(|span| (span.start, span.end)));
         if self.dropped {
             self.diagnostics.push(

@@ -1,4 +1,62 @@
-//! "Did you mean": the known name nearest to a mistyped one.
+//! "Did you mean": the known name nearest to a mistyped one, and what is advised instead of a mistake.
+
+use super::Fix;
+use crate::source::Span;
+
+/// What to write instead: a sentence, and data where it names a replacement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advice {
+    /// For a reader.
+    pub help: String,
+    /// For programs; the likeliest first.
+    pub fixes: Vec<Fix>,
+}
+
+impl Advice {
+    /// ``did you mean `name`?`` in the place of a span.
+    #[must_use]
+    pub fn meant(name: &str, span: Span) -> Self {
+        Self::fix(Fix::possible(format!("did you mean `{name}`?"), span, name))
+    }
+
+    /// `did you mean "name"?` in the place of a string.
+    #[must_use]
+    pub fn meant_text(name: &str, span: Span) -> Self {
+        Self::fix(Fix::possible(format!("did you mean \"{name}\"?"), span, format!("\"{name}\"")))
+    }
+
+    /// A replacement whose title is the help.
+    #[must_use]
+    pub fn fix(fix: Fix) -> Self {
+        Self { help: fix.title.clone(), fixes: vec![fix] }
+    }
+
+    /// With another help.
+    #[must_use]
+    pub fn saying(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    /// With one more replacement.
+    #[must_use]
+    pub fn or(mut self, fix: Fix) -> Self {
+        self.fixes.push(fix);
+        self
+    }
+}
+
+impl From<String> for Advice {
+    fn from(help: String) -> Self {
+        Self { help, fixes: Vec::new() }
+    }
+}
+
+impl From<&str> for Advice {
+    fn from(help: &str) -> Self {
+        help.to_owned().into()
+    }
+}
 
 /// The nearest of the known names, if it is near enough that a person meant it.
 #[must_use]

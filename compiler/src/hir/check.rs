@@ -9,8 +9,8 @@ use oomc_abi::fields::{self, Owner};
 use super::errors;
 use super::lower::Checker;
 use super::{ArithOp, Bits, CompareOp, Expr, ExprId, ExprKind, Pattern, RawValue, Subject, Ty, consteval};
-use crate::diag::Diagnostic;
 use crate::diag::suggest::nearest;
+use crate::diag::{Advice, Diagnostic, Fix, codes};
 use crate::source::Span;
 use crate::syntax::ast::{self, Binary};
 use crate::syntax::literal::Kind;
@@ -404,15 +404,19 @@ impl Checker<'_> {
         }
         let value = self.constant(without)?;
         let called = self.called(with);
+        let span = self.span_of(without);
         let unit = with_unit(ty, value);
+        let write = |text: String| Fix::possible(format!("write `{text}`"), span, text);
         // Beside a field with a base of its own, a share is what is meant most often.
         let share = (1..=100).contains(&value) && self.base_of(with).is_some() && verb == "compare";
         let help = if share {
-            format!("write `{value}%`, or a unit, for example `{value}MiB`")
+            Advice::fix(write(format!("{value}%")))
+                .saying(format!("write `{value}%`, or a unit, for example `{value}MiB`"))
+                .or(write(format!("{value}MiB")))
         } else {
-            format!("write a unit, for example `{unit}`")
+            Advice::fix(write(unit.clone())).saying(format!("write a unit, for example `{unit}`"))
         };
-        Some(errors::expr::unit_missing((verb, &called, ty), self.span_of(without), help))
+        Some(errors::expr::unit_missing((verb, &called, ty), span, help))
     }
 
     /// What a bare percent beside this value is of.
@@ -432,7 +436,8 @@ impl Checker<'_> {
         right: &ast::Expr,
         span: Span,
     ) -> Option<ExprId> {
-        let (left_operand, right_operand) = (self.operand(left), self.operand(right));
+        let left_operand = self.operand(left);
+        let right_operand = self.beside(left_operand.as_ref(), right);
         match (left_operand?, right_operand?) {
             (Operand::Text(_), Operand::Text(_)) => {
                 self.sink.push(errors::expr::compares_strings(span));
@@ -445,6 +450,39 @@ impl Checker<'_> {
                 self.text_comparison(op, field, (text, left.span), span)
             }
             (Operand::Expr(left), Operand::Expr(right)) => self.compare(op, left, right, span),
+        }
+    }
+
+    /// An operand beside another: a word beside text, which is no name, was meant as text.
+    fn beside(&mut self, other: Option<&Operand>, expr: &ast::Expr) -> Option<Operand> {
+        let text = self.source.slice(expr.span).to_owned();
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | ':');
+        let is_text = match other {
+            Some(Operand::Expr(id)) => self.ty(*id) == Ty::Text,
+            _ => false,
+        };
+        let named = |expr: &ast::Expr| matches!(expr.kind, ast::ExprKind::Path(_));
+        let names = match &expr.kind {
+            ast::ExprKind::Path(_) => true,
+            ast::ExprKind::Binary(Binary::Sub, left, right) => named(left) && named(right),
+            _ => false,
+        };
+        if !is_text || !names || !text.chars().all(word) || self.knows_all_of(expr) {
+            return self.operand(expr);
+        }
+        self.sink.push(errors::expr::bare_text(&text, expr.span));
+        None
+    }
+
+    /// Whether each name in an expression is known, or near to one that is.
+    fn knows_all_of(&mut self, expr: &ast::Expr) -> bool {
+        match &expr.kind {
+            ast::ExprKind::Path(path) => match self.scope.resolve(path) {
+                Ok(_) => true,
+                Err(diagnostic) => diagnostic.code != codes::UNKNOWN_NAME || !diagnostic.fixes.is_empty(),
+            },
+            ast::ExprKind::Binary(_, left, right) => self.knows_all_of(left) && self.knows_all_of(right),
+            _ => true,
         }
     }
 
@@ -473,10 +511,7 @@ impl Checker<'_> {
         let Some(Expr { kind: ExprKind::Field(_, row), ty: Ty::Text, .. }) = self.policy.exprs.get(field)
         else {
             let (called, ty) = (self.called(field), self.ty(field));
-            let help = match ty {
-                Ty::Bool => "write `true` or `false` without quotes, or nothing",
-                _ => "numbers stand without quotes",
-            };
+            let help = without_quotes(ty, &called, text, span);
             self.sink.push(errors::expr::compares_with_text(&called, ty, span, help));
             return None;
         };
@@ -486,8 +521,8 @@ impl Checker<'_> {
             let called = self.called(field);
             let list: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
             let help = match nearest(text, words.iter().copied()) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("it is one of {}", list.join(", ")),
+                Some(near) => Advice::meant_text(near, span),
+                None => format!("it is one of {}", list.join(", ")).into(),
             };
             self.sink.push(errors::expr::never_this_word(&called, text, span, help));
             return None;
@@ -653,7 +688,7 @@ impl Checker<'_> {
     /// `x in [a, b]`
     fn within(&mut self, left: &ast::Expr, right: &ast::Expr, span: Span) -> Option<ExprId> {
         let value = self.operand(left);
-        let items = self.list_items(right)?;
+        let items = self.list_items(right, value.as_ref())?;
         let value = match value? {
             Operand::Expr(value) => value,
             Operand::Text(_) => {
@@ -690,14 +725,19 @@ impl Checker<'_> {
     }
 
     /// What stands in a list, or in a constant that is one; a value with a mistake is none.
-    fn list_items(&mut self, list: &ast::Expr) -> Option<Vec<(Option<Operand>, Span)>> {
+    fn list_items(
+        &mut self,
+        list: &ast::Expr,
+        beside: Option<&Operand>,
+    ) -> Option<Vec<(Option<Operand>, Span)>> {
+        let text = self.source.slice(list.span).to_owned();
         match &list.kind {
             ast::ExprKind::List(items) if items.is_empty() => {
                 self.sink.push(errors::expr::empty_list(list.span));
                 None
             }
             ast::ExprKind::List(items) => {
-                Some(items.iter().map(|item| (self.operand(item), item.span)).collect())
+                Some(items.iter().map(|item| (self.beside(beside, item), item.span)).collect())
             }
             ast::ExprKind::Path(path) => match self.scope.resolve(path) {
                 Ok(Resolved::Constant(Constant::List(values))) => {
@@ -712,7 +752,7 @@ impl Checker<'_> {
                 }
                 Ok(Resolved::Reported) => None,
                 Ok(_) => {
-                    self.sink.push(errors::expr::no_list(list.span));
+                    self.sink.push(errors::expr::no_list(list.span, &text));
                     None
                 }
                 Err(diagnostic) => {
@@ -721,7 +761,7 @@ impl Checker<'_> {
                 }
             },
             _ => {
-                self.sink.push(errors::expr::no_list(list.span));
+                self.sink.push(errors::expr::no_list(list.span, &text));
                 None
             }
         }
@@ -751,6 +791,23 @@ impl Checker<'_> {
     }
 }
 
+/// What to write instead of text beside something that is none.
+fn without_quotes(ty: Ty, called: &str, text: &str, span: Span) -> Advice {
+    if called.trim_matches('`').ends_with("uid") && !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return format!("users are numbers here: write what `id -u {text}` prints").into();
+    }
+    let known = match ty {
+        Ty::Bool => matches!(text, "true" | "false"),
+        _ => crate::syntax::literal::parse(text).is_ok(),
+    };
+    let help = match ty {
+        Ty::Bool => "write `true` or `false` without quotes, or nothing",
+        _ => "numbers stand without quotes",
+    };
+    let fix = Fix::certain(format!("write `{text}`"), span, text);
+    if known { Advice::fix(fix).saying(help) } else { help.into() }
+}
+
 /// A type in parentheses behind a name.
 pub(super) fn bare(ty: Ty) -> &'static str {
     ty_name(ty).trim_start_matches("a ")
@@ -759,6 +816,8 @@ pub(super) fn bare(ty: Ty) -> &'static str {
 /// How a number without a unit was most likely meant.
 pub(super) fn with_unit(ty: Ty, value: i64) -> String {
     match ty {
+        // Nobody writes a few bytes.
+        Ty::Bytes if (1..1024).contains(&value) => format!("{value}MiB"),
         Ty::Bytes => amount::exact(fields::Measure::Bytes, value),
         Ty::Ratio => format!("{value}%"),
         Ty::Duration => format!("{value}s"),

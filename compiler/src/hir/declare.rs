@@ -3,12 +3,15 @@
 //! Takes clauses of the AST, gives rows of the policy. What is declared wrongly is remembered as lost, so that
 //! its uses are no mistakes of their own.
 
+use oomc_abi::fields::Owner;
+
 use super::check::Operand;
 use super::errors;
 use super::lower::{Checker, unit};
 use super::{
     BinderId, ExprId, ExprKind, Label, Never, Param, Pattern, Pick, Preference, State, Trust, Ty, Unit,
 };
+use crate::diag::Fix;
 use crate::resolve::{Candidate, Declared, What};
 use crate::source::Span;
 use crate::syntax::ast::{self, ClauseKind};
@@ -116,8 +119,8 @@ impl<'a> Checker<'a> {
             (Some((least, most)), _) => (self.known_as(least, ty), self.known_as(most, ty)),
             (None, Ty::Bool) => (Some(0), Some(1)),
             (None, _) => {
-                let text = self.source.slice(value.span).to_owned();
-                self.sink.push(errors::declare::param_without_range(&name.text, &text, span));
+                let value = (ty, default);
+                self.sink.push(errors::declare::param_without_range(&name.text, value, span, span));
                 return None;
             }
         };
@@ -234,6 +237,37 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The unit that a clause was meant about: the one whose field it names, or the cgroup of a path.
+    fn missing_unit(&self, word: &str, of: &ast::Protection, span: Span) -> Option<Fix> {
+        if let Some(path) = &of.path {
+            let fix =
+                |title: String, certain, text: String| Some(Fix::new(title, certain).at(path.span, text));
+            let text = &path.text;
+            if text.contains('/') {
+                return fix(format!("write `{word} cgroup \"{text}\"`"), true, format!("cgroup \"{text}\""));
+            }
+            let unit = [".service", ".slice", ".scope", ".mount"].iter().any(|end| text.ends_with(end));
+            let named = if unit { "cgroup where name" } else { "process where comm" };
+            let text = format!("{named} == \"{text}\"");
+            return fix(format!("write `{word} {text}`"), false, text);
+        }
+        let condition = of.condition.as_ref()?;
+        let first = self.source.slice(condition.span);
+        let name: String =
+            first.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.')).collect();
+        let has = |owner| oomc_abi::fields::find(owner, &name).is_some();
+        let unit = match (has(Owner::Process), has(Owner::Cgroup)) {
+            (true, false) => ast::Unit::Process,
+            (false, true) => ast::Unit::Cgroup,
+            _ => return None,
+        };
+        let text = self.source.slice(span);
+        let place = span.start + text.rfind(" where ").and_then(|_| text.find(" where "))? as u32 + 1;
+        let unit = unit.spelling();
+        let title = format!("write `{word} {unit} where …`");
+        Some(Fix::certain(title, Span { start: place, end: place }, format!("{unit} ")))
+    }
+
     /// What a clause is about: a unit and a condition on it. A path is a condition, too.
     fn protection(
         &mut self,
@@ -241,7 +275,7 @@ impl<'a> Checker<'a> {
         of: &ast::Protection,
         span: Span,
     ) -> Option<(Unit, BinderId, ExprId)> {
-        let misuse = |label: &str, at: Span| errors::declare::misused_protection(word, label, at);
+        let misuse = |label: &str, at: Span| errors::declare::misused_protection(word, label, at, None);
         if let Some((_, at)) = of.rank {
             self.sink.push(misuse("it has no order", at));
             return None;
@@ -251,7 +285,8 @@ impl<'a> Checker<'a> {
             return None;
         }
         let Some((written, unit_span)) = of.unit else {
-            self.sink.push(misuse("process or cgroup?", span));
+            let fix = self.missing_unit(word, of, span);
+            self.sink.push(errors::declare::misused_protection(word, "process or cgroup?", span, fix));
             return None;
         };
         let unit = unit(written);

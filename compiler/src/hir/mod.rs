@@ -30,6 +30,7 @@ pub mod consteval;
 pub mod coverage;
 pub mod glob;
 pub mod kernel;
+pub mod lint;
 pub mod modelled;
 pub mod print;
 mod used;

@@ -2,6 +2,8 @@
 
 use core::fmt::Write as _;
 
+use oomc_abi::fields::Owner;
+
 use super::{
     ActionId, ActionKind, Anchor, ArithOp, Bits, CompareOp, Direction, ExprId, ExprKind, Message, Mode, Part,
     Pattern, Place, Policy, Quant, Selection, Subject, Ty, Unit,
@@ -170,6 +172,9 @@ impl Printer<'_> {
         let Some(expr) = self.policy.exprs.get(id) else { return "?".to_owned() };
         match &expr.kind {
             ExprKind::Int(value) => number(expr.ty, *value),
+            ExprKind::Field(_, field) if field.row().owner == Owner::Machine => {
+                format!("machine.{}", field.row().name)
+            }
             ExprKind::Field(of, field) => format!("{}.{}", subject(*of), field.row().name),
             ExprKind::Raw(of, raw) => {
                 let Some(raw) = self.policy.raws.get(*raw) else { return "?".to_owned() };

@@ -20,7 +20,7 @@ impl Checker<'_> {
         let container = match owner {
             Owner::Process => members::TASK,
             Owner::Cgroup => members::MEMCG,
-            Owner::Event => members::EVENT,
+            Owner::Event | Owner::Machine => members::EVENT,
         };
         let mut parts = Vec::new();
         for (at, name) in path.segments.iter().enumerate() {

@@ -14,6 +14,7 @@ use super::check::{Operand, ty_of};
 use super::errors;
 use super::lower::Checker;
 use super::{ExprKind, Ty};
+use crate::diag::Advice;
 use crate::diag::suggest::nearest;
 use crate::resolve::What;
 use crate::source::{Source, Span};
@@ -159,9 +160,9 @@ impl Checker<'_> {
             if !self.scope.lost.contains(&name.text) {
                 let known: Vec<&str> = self.policy.params.values().map(|param| param.name.as_str()).collect();
                 let help = match nearest(&name.text, known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if known.is_empty() => "the policy has no params".to_owned(),
-                    None => format!("the params are {}", known.join(", ")),
+                    Some(near) => Advice::meant(near, name.span),
+                    None if known.is_empty() => "the policy has no params".into(),
+                    None => format!("the params are {}", known.join(", ")).into(),
                 };
                 self.sink.push(errors::scenario::unknown_param(name, help));
             }
@@ -235,8 +236,8 @@ impl Checker<'_> {
             described.cgroups.iter().chain(&described.processes).map(String::as_str).collect();
         known.sort_unstable();
         let help = match nearest(text, known) {
-            Some(near) if near != text => format!("did you mean \"{near}\"?"),
-            _ => "write it into `given`; a process is called `\"/job#100\"`".to_owned(),
+            Some(near) if near != text => Advice::meant_text(near, name.span),
+            _ => "write it into `given`; a process is called `\"/job#100\"`".into(),
         };
         self.sink.push(errors::scenario::not_given(text, name.span, help));
     }
@@ -248,8 +249,8 @@ impl Checker<'_> {
             return;
         }
         let help = match nearest(&rule.text, names.iter().copied()) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("the rules are {}", quoted(&names)),
+            Some(near) => Advice::meant_text(near, rule.span),
+            None => format!("the rules are {}", quoted(&names)).into(),
         };
         self.sink.push(errors::scenario::unknown_rule(rule, help));
     }
@@ -350,10 +351,11 @@ impl Checker<'_> {
             Owner::Process => "a process",
             Owner::Cgroup => "a cgroup",
             Owner::Event => "an event",
+            Owner::Machine => "the machine",
         };
         let help = match nearest(&text, scenario::names(owner)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("{} can be given", known(owner)),
+            Some(near) => Advice::meant(near, name.span),
+            None => format!("{} can be given", known(owner)).into(),
         };
         self.sink.push(errors::scenario::unknown_property(what, &text, help, name.span));
         None
@@ -364,7 +366,7 @@ impl Checker<'_> {
         let (word, class) = match owner {
             Owner::Process => ("task", Class::Task),
             Owner::Cgroup => ("memcg", Class::Memcg),
-            Owner::Event => return None,
+            Owner::Event | Owner::Machine => return None,
         };
         let (first, rest) = name.segments.split_first()?;
         if first.text != word || rest.is_empty() {
@@ -400,7 +402,11 @@ impl Checker<'_> {
         if found == wanted {
             return Some(literal);
         }
-        self.sink.push(errors::scenario::given_as_another_type(wanted, found, value.span));
+        let number = match literal {
+            Value::Number(number) => Some(number),
+            _ => None,
+        };
+        self.sink.push(errors::scenario::given_as_another_type(wanted, found, number, value.span));
         None
     }
 }
@@ -420,6 +426,7 @@ fn known(owner: Owner) -> &'static str {
         Owner::Process => "fields of a process, and `task.…`,",
         Owner::Cgroup => "fields, labels and counters of a cgroup, and `memcg.…`,",
         Owner::Event => "`order`, `constraint`, `total` and `trigger`",
+        Owner::Machine => "nothing",
     }
 }
 

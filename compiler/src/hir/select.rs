@@ -8,9 +8,16 @@ use super::{
     Selection, Subject, Ty, Unit,
 };
 use crate::diag::suggest::nearest;
+use crate::diag::{Advice, Fix};
 use crate::resolve::{Candidate, Declared, PlaceName, What};
 use crate::source::Span;
 use crate::syntax::ast::{self, Rank};
+
+/// A place that was most likely meant; a word of the language certainly.
+fn meant(near: &str, span: Span) -> Advice {
+    let certain = ["subtree", "cgroup", "attached"].contains(&near);
+    Advice::fix(Fix::new(format!("did you mean `{near}`?"), certain).at(span, near))
+}
 
 impl Checker<'_> {
     pub(super) fn selection(&mut self, selection: &ast::Selection) -> Option<Selection> {
@@ -117,24 +124,25 @@ impl Checker<'_> {
     /// The cgroup that a place names.
     fn place_cgroup(&mut self, path: &ast::Path) -> Option<Subject> {
         let text = path.text();
-        let wrong = |message: String, help: String| errors::select::no_place(message, help, path.span);
+        let wrong = |message: String, help: Advice| errors::select::no_place(message, help, path.span);
         let diagnostic = match self.scope.place(&text) {
             PlaceName::Cgroup(subject) => return Some(subject),
             PlaceName::Reported => return None,
             PlaceName::Parent => wrong(
                 "`parent` can be asked for its fields only".to_owned(),
-                "write `in subtree`: killing outside of the cgroup frees nothing where it is needed"
-                    .to_owned(),
+                Advice::fix(Fix::possible("write `subtree`", path.span, "subtree")).saying(
+                    "write `in subtree`: killing outside of the cgroup frees nothing where it is needed",
+                ),
             ),
             PlaceName::Process => wrong(
                 format!("`{text}` is a process, and candidates are looked for in cgroups"),
-                "write `in subtree`, or the name of a cgroup".to_owned(),
+                "write `in subtree`, or the name of a cgroup".into(),
             ),
             PlaceName::Nothing(known) => match nearest(&text, known.iter().map(String::as_str)) {
-                Some(near) => wrong(format!("`{text}` is no cgroup"), format!("did you mean `{near}`?")),
+                Some(near) => wrong(format!("`{text}` is no cgroup"), meant(near, path.span)),
                 None => wrong(
                     format!("`{text}` is no cgroup"),
-                    "candidates are looked for in `subtree`, in `cgroup` or in `attached`".to_owned(),
+                    "candidates are looked for in `subtree`, in `cgroup` or in `attached`".into(),
                 ),
             },
         };
@@ -274,8 +282,8 @@ impl Checker<'_> {
         }
         let states: Vec<&str> = self.policy.states.values().map(|state| state.name.as_str()).collect();
         let help = match nearest(&name.text, states.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("declare it: `state {}: counter per cgroup`", name.text),
+            Some(near) => Advice::meant(near, name.span),
+            None => format!("declare it: `state {}: counter per cgroup`", name.text).into(),
         };
         self.sink.push(errors::select::unknown_counter(name, help));
         None

@@ -35,6 +35,7 @@ impl<'k> Checked<'k> {
     pub(super) fn new(parsed: Parsed, view: &'k KernelView) -> Self {
         let Parsed { policy, mut tests } = parsed;
         let (source, file, mut sink) = (policy.source, policy.file, policy.sink);
+        sink.acknowledge(&source);
         let beside =
             tests.as_mut().map(|own| Tests { file: &own.file, source: &own.source, sink: &mut own.sink });
         let policy = hir::lower::lower(&file, &source, view, &mut sink, beside);
@@ -45,6 +46,9 @@ impl<'k> Checked<'k> {
         hir::kernel::check(&policy, view, &mut sink);
         hir::modelled::check(&policy, view, &mut sink);
         hir::complexity::check(&policy, &mut sink);
+        if !sink.has_errors() {
+            hir::lint::check(&policy, &source, &mut sink);
+        }
         let policy = (!sink.has_errors()).then_some(policy);
         let beside = tests.map(|own| Beside { source: own.source, diagnostics: own.sink.into_diagnostics() });
         Self { source, view, policy, sink, beside }

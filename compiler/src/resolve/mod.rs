@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use oomc_abi::fields::{self, FieldId, Owner};
 
 use crate::diag::suggest::nearest;
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Advice, Diagnostic, Fix, codes};
 use crate::hir::{Anchor, BinderId, LabelId, ParamId, PickId, StateId, Subject, Ty, Unit};
 use crate::source::Span;
 use crate::syntax::ast::{Name, Path};
@@ -141,7 +141,9 @@ const HEADS: &[&str] = &["cgroup", "attached", "parent", "home", "it", "oom", "t
 /// Whether the language itself has this name.
 pub(crate) fn is_language_name(name: &str) -> bool {
     let first = |row: &'static str| row.split_once('.').map_or(row, |(first, _)| first);
-    fields::all().map(FieldId::row).any(|row| row.owner != Owner::Event && first(row.name) == name)
+    fields::all().map(FieldId::row).any(|row| {
+        !matches!(row.owner, Owner::Event | Owner::Machine) && first(row.name) == name
+    })
         || HEADS.contains(&name)
 }
 
@@ -167,6 +169,7 @@ fn plural(owner: Owner) -> &'static str {
         Owner::Process => "processes",
         Owner::Cgroup => "cgroups",
         Owner::Event => "the event",
+        Owner::Machine => "the machine",
     }
 }
 
@@ -175,6 +178,7 @@ fn singular(owner: Owner) -> &'static str {
         Owner::Process => "a process",
         Owner::Cgroup => "a cgroup",
         Owner::Event => "the event",
+        Owner::Machine => "the machine",
     }
 }
 
@@ -219,7 +223,7 @@ impl Scope {
                 What::Label(label) => match self.present() {
                     Some(cgroup) => Ok(Resolved::Label(cgroup, label)),
                     None => {
-                        let help = format!("write `cgroup.{}` for the cgroup whose limit was hit", head.text);
+                        let help = errors::of_the_cgroup(&head.text, path.span);
                         Err(errors::no_candidate(&head.text, path.span, help))
                     }
                 },
@@ -353,7 +357,7 @@ impl Scope {
         let wanted = match owner {
             Owner::Process => "task",
             Owner::Cgroup => "memcg",
-            Owner::Event => "oc",
+            Owner::Event | Owner::Machine => "oc",
         };
         if word != wanted {
             let rest: String = words.iter().skip(at + 1).map(|word| format!(".{word}")).collect();
@@ -366,6 +370,12 @@ impl Scope {
     fn member(&mut self, path: &Path, head: &Name, rest: &[Name]) -> Result<Resolved, Diagnostic> {
         if head.text == "oom" {
             let field = find(Owner::Event, path, rest, Some("oom"))?;
+            return Ok(Resolved::Field(Subject::Event, field));
+        }
+        // A pick or a candidate may have this name.
+        let taken = self.declared.contains_key(&head.text) || self.candidate(&head.text).is_some();
+        if head.text == "machine" && !taken && !rest.is_empty() {
+            let field = find(Owner::Machine, path, rest, Some("machine"))?;
             return Ok(Resolved::Field(Subject::Event, field));
         }
         if let Some(anchor) = anchor(&head.text) {
@@ -428,15 +438,17 @@ impl Scope {
                     .chain(self.declared.keys().map(String::as_str))
                     .chain(HEADS.iter().copied());
                 let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
+                let text = path.text();
+                if let Some(advice) = errors::foreign_field(&text, owner(unit), "", path.span) {
+                    return Err(errors::unknown_name(&text, path.span, advice));
+                }
                 let help = match nearest(&head.text, known) {
-                    Some(name) => format!("did you mean `{name}{member}`?"),
-                    None => format!(
-                        "the candidate is {}; its fields are {}",
-                        singular(owner(unit)),
-                        errors::list(names(owner(unit)))
-                    ),
+                    Some(name) => {
+                        Advice::meant(name, head.span).saying(format!("did you mean `{name}{member}`?"))
+                    }
+                    None => errors::candidate_fields(owner(unit)).into(),
                 };
-                Err(errors::unknown_name(&path.text(), head.span, help))
+                Err(errors::unknown_name(&text, head.span, help))
             }
             Err(diagnostic) => Err(diagnostic),
         }
@@ -484,24 +496,26 @@ impl Scope {
     /// A bare name where no selection encloses it.
     fn without_candidate(&self, path: &Path, head: &Name, rest: &[Name]) -> Diagnostic {
         let text = path.text();
-        let no_candidate = |help: String| errors::no_candidate(&text, path.span, help);
+        let no_candidate = |help: Advice| errors::no_candidate(&text, path.span, help);
         if head.text == "it" {
-            return no_candidate(
-                "`it` is the candidate of a selection: use it in `where` or `by`".to_owned(),
-            );
+            return no_candidate("`it` is the candidate of a selection: use it in `where` or `by`".into());
         }
         if fields::find(Owner::Cgroup, &text).is_some() {
-            return no_candidate(format!("write `cgroup.{text}` for the cgroup whose limit was hit"));
+            return no_candidate(errors::of_the_cgroup(&text, path.span));
         }
         if fields::find(Owner::Process, &text).is_some() {
-            return no_candidate(format!(
-                "`{text}` is a field of processes: use it in `where` or `by` of a selection"
-            ));
+            let help = format!("`{text}` is a field of processes: use it in `where` or `by` of a selection");
+            return no_candidate(help.into());
         }
         if head.text == "home" {
             return no_candidate(
-                "`home` is the cgroup of a process: use it in `where` or `by` of a selection".to_owned(),
+                "`home` is the cgroup of a process: use it in `where` or `by` of a selection".into(),
             );
+        }
+        if let Some(advice) = errors::foreign_field(&text, Owner::Cgroup, "cgroup.", path.span) {
+            // The prefix has to be written, too.
+            let fixes = advice.fixes.into_iter().map(with_prefix).collect();
+            return errors::unknown_name(&text, path.span, Advice { fixes, ..advice });
         }
         let known = self.declared.keys().map(String::as_str).chain(HEADS.iter().copied());
         let known = known.chain(names(Owner::Cgroup).map(|name| -> &str { name }));
@@ -509,9 +523,10 @@ impl Scope {
             Some(name) => {
                 let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
                 let owner = if fields::find(Owner::Cgroup, name).is_some() { "cgroup." } else { "" };
-                format!("did you mean `{owner}{name}{member}`?")
+                Advice::meant(&format!("{owner}{name}"), head.span)
+                    .saying(format!("did you mean `{owner}{name}{member}`?"))
             }
-            None => "names are constants, and fields such as `cgroup.usage`".to_owned(),
+            None => "names are constants, and fields such as `cgroup.usage`".into(),
         };
         errors::unknown_name(&head.text, head.span, help)
     }
@@ -550,6 +565,14 @@ impl Scope {
     }
 }
 
+/// A field of the cgroup whose limit was hit, for a field of a cgroup.
+fn with_prefix(mut fix: Fix) -> Fix {
+    for edit in &mut fix.edits {
+        edit.text.insert_str(0, "cgroup.");
+    }
+    fix
+}
+
 /// The field of an owner by its dotted name.
 fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Result<FieldId, Diagnostic> {
     let words: Vec<&str> = segments.iter().map(|name| name.text.as_str()).collect();
@@ -559,7 +582,7 @@ fn find(owner: Owner, path: &Path, segments: &[Name], head: Option<&str>) -> Res
     }
     let span = segments.iter().map(|name| name.span).reduce(Span::to).unwrap_or(path.span);
     let other = match owner {
-        Owner::Process | Owner::Event => Owner::Cgroup,
+        Owner::Process | Owner::Event | Owner::Machine => Owner::Cgroup,
         Owner::Cgroup => Owner::Process,
     };
     if fields::find(other, &name).is_some() {

@@ -38,6 +38,8 @@ pub struct Refused {
     pub message: String,
     /// What to write instead.
     pub help: String,
+    /// As data, and whether nothing else can be meant.
+    pub instead: Option<(String, bool)>,
 }
 
 /// Reads a number.
@@ -52,7 +54,11 @@ pub fn parse(text: &str) -> Result<Literal, Refused> {
             return Err(Refused {
                 code: codes::NUMBER,
                 message: format!("a plain number has no fraction: `{text}`"),
-                help: "write a whole number, or a percent: `150%` is one and a half".to_owned(),
+                help: match as_percent(number) {
+                    Some(percent) => format!("write a whole number, or a percent: `{percent}`"),
+                    None => "write a whole number, or a percent: `150%` is one and a half".to_owned(),
+                },
+                instead: as_percent(number).map(|percent| (percent, true)),
             });
         }
         return value(text, number, 1).map(|value| Literal { value, kind: Kind::Count });
@@ -66,11 +72,12 @@ pub fn parse(text: &str) -> Result<Literal, Refused> {
                 code: codes::NUMBER,
                 message: format!("a byte has no fraction: `{text}`"),
                 help: "write a whole number of bytes, or a larger unit".to_owned(),
+                instead: None,
             });
         }
         return value(text, number, *scale).map(|value| Literal { value, kind: Kind::Bytes });
     }
-    duration(text).unwrap_or_else(|| Err(unknown_unit(number, unit)))
+    duration(text).unwrap_or_else(|| Err(unknown_unit(text, number, unit)))
 }
 
 /// Length of the digits that a text begins with, `_` and a fraction included.
@@ -85,6 +92,7 @@ fn value(text: &str, number: &str, scale: u64) -> Result<i64, Refused> {
         code: codes::NUMBER,
         message: format!("`{text}` is larger than any number of the language"),
         help: "the largest is 9223372036854775807: as an amount, about 8388607TiB".to_owned(),
+        instead: None,
     };
     let whole = plain(whole).and_then(|whole| whole.checked_mul(i128::from(scale))).ok_or_else(too_large)?;
     // A fraction is worth less than one unit: twenty digits are more than any unit resolves.
@@ -109,6 +117,7 @@ fn percent(text: &str, number: &str) -> Result<Literal, Refused> {
             code: codes::NUMBER,
             message: format!("`{text}` is finer than a percent can be"),
             help: "a percent has at most four digits behind the point".to_owned(),
+            instead: None,
         });
     }
     value(text, number, PERCENT).map(|value| Literal { value, kind: Kind::Ratio })
@@ -137,28 +146,87 @@ fn duration(text: &str) -> Option<Result<Literal, Refused>> {
     Some(Ok(Literal { value: sum, kind: Kind::Duration }))
 }
 
-fn unknown_unit(number: &str, unit: &str) -> Refused {
-    let meant = match unit.to_ascii_lowercase().as_str() {
-        "k" | "kb" | "kib" | "ki" => Some("KiB"),
-        "mb" | "mib" | "mi" => Some("MiB"),
-        "g" | "gb" | "gib" | "gi" => Some("GiB"),
-        "t" | "tb" | "tib" | "ti" => Some("TiB"),
-        "b" | "byte" | "bytes" => Some("B"),
-        "m" => Some("MiB"),
-        "sec" | "secs" | "second" | "seconds" => Some("s"),
-        "min" | "mins" | "minute" | "minutes" => Some("m"),
-        "hour" | "hours" | "hr" | "hrs" => Some("h"),
-        "day" | "days" => Some("d"),
-        "msec" | "millis" => Some("ms"),
-        _ => None,
-    };
-    let help = match meant {
-        Some(meant) => format!("write `{number}{meant}`"),
-        None => "memory is in `B`, `KiB`, `MiB`, `GiB` or `TiB`, time in `ms`, `s`, `m`, `h` or `d`, \
-                 a share in `%`"
-            .to_owned(),
-    };
-    Refused { code: codes::UNKNOWN_UNIT, message: format!("`{unit}` is not a unit"), help }
+/// `0.9` is `90%`, `1.5` is `150%`; none if a percent is not so fine.
+fn as_percent(number: &str) -> Option<String> {
+    let (whole, fraction) = number.split_once('.')?;
+    let padded = format!("{fraction:0<2}");
+    let (cents, rest) = padded.split_at_checked(2)?;
+    let digits = format!("{}{cents}", whole.replace('_', ""));
+    let digits = digits.trim_start_matches('0');
+    let whole = if digits.is_empty() { "0" } else { digits };
+    let rest = rest.trim_end_matches('0');
+    let text = if rest.is_empty() { format!("{whole}%") } else { format!("{whole}.{rest}%") };
+    parse(&text).is_ok().then_some(text)
+}
+
+/// The unit of ours that another spelling of one means, and whether it can mean nothing else.
+pub(crate) fn meant(unit: &str) -> Option<(&'static str, bool)> {
+    Some(match unit.to_ascii_lowercase().as_str() {
+        "k" | "kib" | "ki" | "kibibytes" => ("KiB", true),
+        "mib" | "mi" | "mebibytes" => ("MiB", true),
+        "g" | "gib" | "gi" | "gibibytes" => ("GiB", true),
+        "t" | "tib" | "ti" | "tebibytes" => ("TiB", true),
+        // Powers of ten elsewhere.
+        "kb" | "kilobytes" => ("KiB", false),
+        "mb" | "megabytes" | "meg" | "megs" => ("MiB", false),
+        "gb" | "gigabytes" | "gig" | "gigs" => ("GiB", false),
+        "tb" | "terabytes" => ("TiB", false),
+        "b" | "byte" | "bytes" => ("B", true),
+        "m" => ("MiB", unit == "M"),
+        "sec" | "secs" | "second" | "seconds" => ("s", true),
+        "min" | "mins" | "minute" | "minutes" => ("m", true),
+        "h" | "hour" | "hours" | "hr" | "hrs" => ("h", true),
+        "d" | "day" | "days" => ("d", true),
+        "s" => ("s", true),
+        "ms" | "msec" | "msecs" | "millis" | "milliseconds" => ("ms", true),
+        "percent" | "pct" => ("%", true),
+        _ => return None,
+    })
+}
+
+/// `12h1d`: the same parts, the larger unit first.
+fn sorted(text: &str) -> Option<String> {
+    let mut parts: Vec<(u64, &str)> = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = digits(rest);
+        let tail = rest.get(digits..)?;
+        let length = digits + tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (part, next) = rest.split_at_checked(length)?;
+        let (_, scale) = TIMES.iter().find(|(name, _)| Some(*name) == part.get(digits..))?;
+        parts.push((*scale, part));
+        rest = next;
+    }
+    parts.sort_by_key(|(scale, _)| core::cmp::Reverse(*scale));
+    let text: String = parts.into_iter().map(|(_, part)| part).collect();
+    parse(&text).is_ok().then_some(text)
+}
+
+/// `0x10` as a decimal number.
+fn hexadecimal(text: &str) -> Option<String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    i64::from_str_radix(&digits.replace('_', ""), 16).ok().map(|value| value.to_string())
+}
+
+fn unknown_unit(text: &str, number: &str, unit: &str) -> Refused {
+    let message = format!("`{unit}` is not a unit");
+    let code = codes::UNKNOWN_UNIT;
+    if let Some((meant, certain)) = meant(unit) {
+        let text = format!("{number}{meant}");
+        return Refused { code, message, help: format!("write `{text}`"), instead: Some((text, certain)) };
+    }
+    if let Some(decimal) = hexadecimal(text) {
+        let (message, help) = (format!("`{text}` is no decimal number"), format!("write `{decimal}`"));
+        return Refused { code, message, help, instead: Some((decimal, true)) };
+    }
+    if let Some(sorted) = sorted(text) {
+        let message = format!("the parts of `{text}` stand in the wrong order");
+        let help = format!("the larger unit comes first: `{sorted}`");
+        return Refused { code, message, help, instead: Some((sorted, true)) };
+    }
+    let help =
+        "memory is in `B`, `KiB`, `MiB`, `GiB` or `TiB`, time in `ms`, `s`, `m`, `h` or `d`, a share in `%`";
+    Refused { code, message, help: help.to_owned(), instead: None }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! From text to the syntax tree.
 //!
 //! Owns the AST ([`ast`]), how parse trees become it ([`lower_cst`]), what a literal is worth ([`literal`]), what an
-//! author is told of mistakes ([`errors`]), and what stands between tokens ([`trivia`]). Nothing is resolved here: a
+//! author is told of mistakes ([`errors`]), which characters are mistaken for others ([`characters`]), and what stands between tokens ([`trivia`]). Nothing is resolved here: a
 //! name is its text.
 
 pub mod ast;
+pub(crate) mod characters;
 mod errors;
 pub mod literal;
 pub mod lower_cst;

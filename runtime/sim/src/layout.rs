@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use oomc_abi::consts::{
     CSS_ONLINE, MMF_OOM_SKIP, PAGE_COUNTER_MAX, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, TASK_COMM_LEN,
 };
+use oomc_abi::members;
 use oomc_abi::model::{self, Class, Holds, Place};
 
 use crate::kernel::{Filled, Kernel, Lacking};
-use crate::machine::{CgroupIndex, Event, Life, Machine, Process, ProcessIndex};
+use crate::machine::{Amounts, CgroupIndex, Event, Life, Machine, PAGE, Process, ProcessIndex, ROOT};
 use crate::memory::{Memory, Region, RegionId};
+use crate::policy::{offset_of_variable, variable_bytes};
 use crate::tree::{Tree, get};
 
 /// The number of the first thread that is no leader: above all processes, so that no number is there twice.
@@ -125,8 +127,12 @@ impl Layout {
         }
         *memory.region_mut(RegionId::TEXTS) = Region::whole(texts.len() as u64, 1, false);
         memory.fill(RegionId::TEXTS, 0, 0, &texts);
-        *memory.region_mut(RegionId::VARIABLES) = Region::whole(8, 1, false);
-        memory.fill(RegionId::VARIABLES, 0, 0, &machine.memory.to_le_bytes());
+        *memory.region_mut(RegionId::VARIABLES) = Region::whole(variable_bytes().into(), 1, false);
+        for (variable, index, pages) in variables(kernel, machine) {
+            if let Some(offset) = offset_of_variable(variable) {
+                memory.fill(RegionId::VARIABLES, 0, offset + index * 8, &pages.to_le_bytes());
+            }
+        }
         *memory.region_mut(RegionId::CONTEXT) = Region::whole(16, 1, false);
         let context = [Class::Event, Class::Link]
             .map(|class| memory.address(RegionId::of_class(class), 0, 0).to_le_bytes())
@@ -512,4 +518,27 @@ fn of_event(layout: &Layout, row: &Filled, event: &Event) -> u64 {
 /// A row of the table that stands at a class which has no such thing.
 fn unfit(holds: Holds) -> u64 {
     unreachable!("{holds:?} is held by another class")
+}
+
+/// Words of the kernel's variables: the variable, the place in it, and how many pages.
+fn variables(kernel: &Kernel, machine: &Machine) -> Vec<(&'static str, u32, i64)> {
+    let sum = |amount: fn(&Amounts) -> i64| machine.sum(ROOT, amount) / PAGE;
+    let (file, shmem, inactive) = (sum(|own| own.file), sum(|own| own.shmem), sum(|own| own.inactive_file));
+    let free = machine.memory - sum(|own| own.anon) - file - sum(|own| own.kernel);
+    let counters = [
+        (members::ZONE_COUNTERS, "zone_stat_item", "NR_FREE_PAGES", free.max(0)),
+        (members::NODE_COUNTERS, "node_stat_item", "NR_ACTIVE_FILE", (file - shmem - inactive).max(0)),
+        (members::NODE_COUNTERS, "node_stat_item", "NR_INACTIVE_FILE", inactive),
+        (members::NODE_COUNTERS, "node_stat_item", "NR_SLAB_RECLAIMABLE_B", sum(|own| own.slab_reclaimable)),
+    ];
+    let alone = [
+        (members::TOTAL_PAGES, 0, machine.memory),
+        (members::SWAP_PAGES, 0, machine.swap),
+        (members::FREE_SWAP_PAGES, 0, machine.swap_free),
+    ];
+    let counters = counters.into_iter().filter_map(|(variable, enumeration, enumerator, pages)| {
+        let index = kernel.view().enumerator(enumeration, enumerator)?;
+        Some((variable, u32::try_from(index).ok()?, pages))
+    });
+    alone.into_iter().chain(counters).collect()
 }

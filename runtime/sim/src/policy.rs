@@ -68,9 +68,9 @@ impl Policy {
     /// If the object is broken, or needs what the kernel or this simulator lacks.
     pub fn new(kernel: &Kernel, object: &Object) -> Result<Self, Unfit> {
         let mut variables = Memory::default();
-        *variables.region_mut(RegionId::VARIABLES) = Region::whole(8, 1, false);
-        let total = variables.address(RegionId::VARIABLES, 0, 0);
-        let address = |name: &str| (name == members::TOTAL_PAGES).then_some(total);
+        *variables.region_mut(RegionId::VARIABLES) = Region::whole(variable_bytes().into(), 1, false);
+        let address =
+            |name: &str| Some(variables.address(RegionId::VARIABLES, 0, offset_of_variable(name)?.into()));
         let btf = kernel.view().btf();
         let found = find(&object.externs, btf, address).map_err(Unfit::Lacks)?;
         let mut maps: Vec<Map> = object.globals.iter().map(Map::of_global).collect();
@@ -98,6 +98,17 @@ impl Policy {
             counters: counters.map(|map| members_of(object, map.value.1)).unwrap_or_default(),
         })
     }
+}
+
+/// Where a variable of the kernel lies behind the others.
+pub(crate) fn offset_of_variable(name: &str) -> Option<u32> {
+    let at = members::VARIABLES.iter().position(|(known, _)| *known == name)?;
+    Some(members::VARIABLES.iter().take(at).map(|(_, words)| words * 8).sum())
+}
+
+/// Bytes of all variables of the kernel.
+pub(crate) fn variable_bytes() -> u32 {
+    members::VARIABLES.iter().map(|(_, words)| words * 8).sum()
 }
 
 /// Names and offsets of a structure's members.

@@ -64,6 +64,7 @@ impl Oracle<'_> {
         match (field.row().owner, self.object(scope, subject)?) {
             (Owner::Process, Object::Process(process)) => self.process_field(process, name),
             (Owner::Cgroup, Object::Cgroup(cgroup)) => self.cgroup_field(cgroup, name),
+            (Owner::Machine, Object::Event) => Some(self.machine_field(name)),
             (Owner::Event, Object::Event) => match name {
                 "order" => Some(self.event.order),
                 "total" => Some(pages(self.event.total)),
@@ -71,6 +72,28 @@ impl Oracle<'_> {
             },
             (owner, object) => panic!("{object:?} is no {}", owner.name()),
         }
+    }
+
+    /// A field of the machine.
+    fn machine_field(&self, name: &str) -> i64 {
+        let machine = &self.machine;
+        let sum = |amount: fn(&Amounts) -> i64| machine.sum(ROOT, amount) / PAGE;
+        let (file, shmem) = (sum(|own| own.file), sum(|own| own.shmem));
+        let taken = sum(|own| own.anon) + file + sum(|own| own.kernel);
+        pages(match name {
+            "memory" => machine.memory,
+            "swap" => machine.swap,
+            "swap_free" => machine.swap_free.max(0),
+            // Free pages, page cache, and slabs that can be reclaimed.
+            "available" => {
+                let inactive = sum(|own| own.inactive_file);
+                (machine.memory - taken).max(0)
+                    + (file - shmem - inactive).max(0)
+                    + inactive.max(0)
+                    + sum(|own| own.slab_reclaimable).max(0)
+            }
+            other => panic!("the oracle does not know `machine.{other}`"),
+        })
     }
 
     /// A field of a process.

@@ -87,6 +87,9 @@ impl Scope {
         if owner == Owner::Event {
             return vec!["oom.".to_owned()];
         }
+        if owner == Owner::Machine {
+            return vec!["machine.".to_owned()];
+        }
         let innermost = self.candidates.last().map(|(_, unit)| (None, *unit));
         for (name, unit) in innermost.iter().chain(&self.candidates) {
             let heads = match name {

@@ -5,7 +5,7 @@
 
 use oomc_abi::record::MAX_RULES;
 
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Diagnostic, Fix, codes};
 use crate::hir::{MAX_VALUES, MAX_VICTIMS};
 use crate::source::Span;
 
@@ -69,7 +69,8 @@ pub(in crate::hir) fn until_of_all(span: Span) -> Diagnostic {
 pub(in crate::hir) fn until_without_end(span: Span) -> Diagnostic {
     Diagnostic::new(codes::UNTIL, format!("`at most` takes a number from 1 to {MAX_VICTIMS}"))
         .label(span, "how many victims may one event have?")
-        .help("write `until freed 512MiB at most 4`")
+        .help(format!("write a number up to {MAX_VICTIMS}: `until freed 512MiB at most 4`"))
+        .fix(Fix::possible(format!("write `{MAX_VICTIMS}`"), span, MAX_VICTIMS.to_string()))
         .note("the victims of one event are kept sorted while candidates are looked at")
 }
 

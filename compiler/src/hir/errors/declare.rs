@@ -3,11 +3,15 @@
 //! One constructor for each mistake. Takes names and places in the text, gives the diagnostic; how a mistake is found
 //! stands with the stage.
 
-use crate::diag::{Diagnostic, codes, front_end_failed};
+use crate::diag::foreign::{self, Use};
+use crate::diag::suggest::nearest;
+use crate::diag::{Advice, Diagnostic, Fix, codes, front_end_failed};
 use crate::hir::Ty;
 use crate::hir::check::ty_name;
 use crate::source::Span;
 use crate::syntax::ast;
+use oomc_abi::amount;
+use oomc_abi::fields::Measure;
 
 /// A name that is declared twice.
 pub(in crate::hir) fn declared_twice(name: &ast::Name, first: Span) -> Diagnostic {
@@ -24,12 +28,38 @@ pub(in crate::hir) fn known_as_another_type(wanted: Ty, ty: Ty, span: Span) -> D
         .help("both have the same unit")
 }
 
-/// A param without a range; `text` is its value.
-pub(in crate::hir) fn param_without_range(name: &str, text: &str, span: Span) -> Diagnostic {
+/// A param without a range; `value` is what it begins with, `word` its first word.
+pub(in crate::hir) fn param_without_range(
+    name: &str,
+    (ty, value): (Ty, i64),
+    span: Span,
+    word: Span,
+) -> Diagnostic {
+    let text = |value| amount::exact(measure(ty), value);
+    let (least, most) = match ty {
+        Ty::Ratio if (10_000..=1_000_000).contains(&value) => ("1%".to_owned(), "100%".to_owned()),
+        _ => (text(value.min(0)), text(value.saturating_mul(4).max(1))),
+    };
+    let range = format!("range {least} .. {most}");
+    let end = Span { start: span.end, ..span };
     Diagnostic::new(codes::RANGE, format!("between what may `{}` be set?", name))
         .label(span, "a param has a range")
-        .help(format!("write one behind it, for example `range {text} .. {text}`"))
+        .help(format!("write one behind it, for example `{range}`, or `const` if nobody is to set it"))
+        .fix(Fix::possible(format!("write `{range}`"), end, format!(" {range}")))
+        .fix(Fix::possible("write `const`", Span { end: word.start + 5, ..word }, "const"))
         .note("whoever sets it at night cannot leave the range")
+}
+
+/// What a type measures.
+fn measure(ty: Ty) -> Measure {
+    match ty {
+        Ty::Bytes => Measure::Bytes,
+        Ty::Ratio => Measure::Ratio,
+        Ty::Duration => Measure::Duration,
+        Ty::Count => Measure::Count,
+        Ty::Bool => Measure::Bool,
+        Ty::Text => Measure::Text,
+    }
 }
 
 /// A range that is empty, or a value outside of it.
@@ -60,10 +90,23 @@ pub(in crate::hir) fn never_is_ours(span: Span) -> Diagnostic {
 }
 
 /// A protection or preference without what it needs, or with what it cannot have.
-pub(in crate::hir) fn misused_protection(word: &str, label: &str, span: Span) -> Diagnostic {
+pub(in crate::hir) fn misused_protection(
+    word: &str,
+    label: &str,
+    span: Span,
+    fix: Option<Fix>,
+) -> Diagnostic {
+    let advice = fix.map_or_else(
+        || {
+            let forms =
+                format!("`{word} process where …`, `{word} cgroup where …` or `{word} cgroup \"/path\"`");
+            Advice::from(format!("write {forms}"))
+        },
+        Advice::fix,
+    );
     Diagnostic::new(codes::NEVER, format!("`{word}` is about what a condition describes"))
         .label(span, label)
-        .help(format!("write `{word} process where …`, `{word} cgroup where …` or `{word} cgroup \"/path\"`"))
+        .advice(advice)
 }
 
 /// A mode that there is not.
@@ -71,6 +114,15 @@ pub(in crate::hir) fn unknown_mode(other: &str, span: Span) -> Diagnostic {
     Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no mode `{other}`"))
         .label(span, "unknown mode")
         .help("write `mode audit` to record and not to act, or `mode enforce`")
+        .fixes(mode(other).map(|(word, certain)| Fix::new(format!("write `{word}`"), certain).at(span, word)))
+}
+
+/// The mode that a word means, and whether it can mean nothing else.
+fn mode(word: &str) -> Option<(&'static str, bool)> {
+    match foreign::ours(word, Use::Mode) {
+        Some(ours) => Some((ours.word, ours.certain)),
+        None => nearest(word, ["audit", "enforce"]).map(|near| (near, false)),
+    }
 }
 
 /// A clause that a policy has once stands twice.
@@ -79,6 +131,7 @@ pub(in crate::hir) fn clause_twice(word: &str, span: Span, first: Span) -> Diagn
         .label(span, "the second one")
         .label(first, "the first one")
         .help("keep one of them")
+        .fix(Fix::possible("leave the second one out", span, ""))
 }
 
 /// A name or a block with nothing in it.
@@ -90,7 +143,14 @@ pub(in crate::hir) fn empty_part(message: &str, span: Span) -> Diagnostic {
 pub(in crate::hir) fn shadows(name: &ast::Name) -> Diagnostic {
     Diagnostic::new(codes::SHADOWS, format!("`{}` is a name of the language", name.text))
         .label(name.span, "taken")
-        .help(format!("choose another one, for example `my_{}`", name.text))
+        .advice(match foreign::ours(&name.text, Use::Unit) {
+            Some(ours) if !ours.word.is_empty() => {
+                Advice::fix(Fix::possible(format!("write `{}`", ours.word), name.span, ours.word)).saying(
+                    format!("write `{}`, or choose another name, for example `my_{}`", ours.word, name.text),
+                )
+            }
+            _ => format!("choose another one, for example `my_{}`", name.text).into(),
+        })
 }
 
 /// A declaration that nothing uses.

@@ -3,7 +3,7 @@
 //! One constructor for each mistake. Takes names and places in the text, gives the diagnostic; how a mistake is found
 //! stands with the stage.
 
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Advice, Diagnostic, Fix, codes};
 use crate::hir::Ty;
 use crate::hir::check::{COMM_BYTES, bare, ty_name, with_unit};
 use crate::source::Span;
@@ -65,6 +65,11 @@ pub(in crate::hir) fn percent_of_what(text: &str, span: Span) -> Diagnostic {
     Diagnostic::new(codes::PERCENT_BASE, format!("`{text}` of what?"))
         .label(span, "an amount of memory is needed")
         .help(format!("write `{text} of cgroup.own_limit`"))
+        .fix(Fix::possible(
+            format!("write `{text} of cgroup.own_limit`"),
+            span,
+            format!("{text} of cgroup.own_limit"),
+        ))
 }
 
 /// A bare number where an amount is needed.
@@ -72,6 +77,11 @@ pub(in crate::hir) fn amount_without_unit(value: i64, span: Span) -> Diagnostic 
     Diagnostic::new(codes::UNIT_MISSING, "an amount of memory needs a unit")
         .label(span, "this has no unit")
         .help(format!("write a unit, for example `{}`", with_unit(Ty::Bytes, value)))
+        .fix(Fix::possible(
+            format!("write `{}`", with_unit(Ty::Bytes, value)),
+            span,
+            with_unit(Ty::Bytes, value),
+        ))
 }
 
 /// A value of another type where an amount is needed.
@@ -119,9 +129,12 @@ pub(in crate::hir) fn divides_by_zero(span: Span) -> Diagnostic {
 
 /// A percent is added to bytes, or subtracted.
 pub(in crate::hir) fn adds_a_percent(percent: &str, base: &str, span: Span) -> Diagnostic {
+    let text = format!("{percent} of {base}").replace("` of `", " of ");
+    let fix = Fix::possible(format!("write {text}"), span, text.trim_matches('`'));
     Diagnostic::new(codes::PERCENT_BASE, format!("{percent} of what?"))
         .label(span, "a percent has no bytes of its own")
-        .help(format!("name the base, for example {percent} of {base}").replace("` of `", " of "))
+        .help(format!("name the base, for example {text}"))
+        .fix(fix)
 }
 
 /// An operator whose operands have types that do not go together.
@@ -143,11 +156,11 @@ pub(in crate::hir) fn no_arithmetic(
 pub(in crate::hir) fn unit_missing(
     (verb, called, ty): (&str, &str, Ty),
     span: Span,
-    help: String,
+    help: Advice,
 ) -> Diagnostic {
     Diagnostic::new(codes::UNIT_MISSING, format!("cannot {verb} {called} ({}) with a number", bare(ty)))
         .label(span, "this has no unit")
-        .help(help)
+        .advice(help)
 }
 
 /// Two strings are compared.
@@ -165,17 +178,22 @@ pub(in crate::hir) fn orders_text(span: Span) -> Diagnostic {
 }
 
 /// A number or a truth value is compared with a string.
-pub(in crate::hir) fn compares_with_text(called: &str, ty: Ty, span: Span, help: &str) -> Diagnostic {
+pub(in crate::hir) fn compares_with_text(
+    called: &str,
+    ty: Ty,
+    span: Span,
+    help: impl Into<Advice>,
+) -> Diagnostic {
     Diagnostic::new(codes::TYPES, format!("cannot compare {called} ({}) with text", bare(ty)))
         .label(span, "this is text")
-        .help(help)
+        .advice(help)
 }
 
 /// A string that the field never is.
-pub(in crate::hir) fn never_this_word(called: &str, text: &str, span: Span, help: String) -> Diagnostic {
+pub(in crate::hir) fn never_this_word(called: &str, text: &str, span: Span, help: Advice) -> Diagnostic {
     Diagnostic::new(codes::TEXT, format!("{called} is never \"{text}\""))
         .label(span, "no such word")
-        .help(help)
+        .advice(help)
 }
 
 /// A string that is longer than any command name; `cut` is what the kernel keeps of it.
@@ -183,6 +201,10 @@ pub(in crate::hir) fn long_comm(text: &str, least: usize, cut: &str, span: Span)
     Diagnostic::new(codes::LONG_COMM, format!("`comm` is never \"{text}\""))
         .label(span, format!("{least} bytes, and a command name has at most {COMM_BYTES}"))
         .help(format!("the kernel cuts it: write \"{cut}\""))
+        .fixes(
+            (!text.contains('*'))
+                .then(|| Fix::certain(format!("write \"{cut}\""), span, format!("\"{cut}\""))),
+        )
         .note("TASK_COMM_LEN is 16, the end included (include/linux/sched.h, 6.12)")
 }
 
@@ -250,11 +272,29 @@ pub(in crate::hir) fn no_natural_base(called: &str, share: &str, span: Span) -> 
     Diagnostic::new(codes::PERCENT_BASE, format!("{called} has no natural base: `{share}` of what?"))
         .label(span, "a percent of nothing")
         .help(format!("name the base: `{share} of cgroup.limit`"))
+        .fix(Fix::possible(
+            format!("write `{share} of cgroup.limit`"),
+            span,
+            format!("{share} of cgroup.limit"),
+        ))
+}
+
+/// A word without quotes beside a field of text.
+pub(in crate::hir) fn bare_text(text: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no `{text}` here"))
+        .label(span, "unknown name")
+        .help(format!("text stands in quotes: `\"{text}\"`"))
+        .fix(Fix::certain(format!("write `\"{text}\"`"), span, format!("\"{text}\"")))
 }
 
 /// Something else than a list behind `in`.
-pub(in crate::hir) fn no_list(span: Span) -> Diagnostic {
-    Diagnostic::new(codes::LIST, "`in` needs a list here").label(span, "not a list").help("write `in [ … ]`")
+pub(in crate::hir) fn no_list(span: Span, text: &str) -> Diagnostic {
+    let inside = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text);
+    let list = format!("[{inside}]");
+    Diagnostic::new(codes::LIST, "`in` needs a list here")
+        .label(span, "not a list")
+        .help(format!("write `in {list}`"))
+        .fix(Fix::certain(format!("write `{list}`"), span, list))
 }
 
 /// An empty list behind `in`.

@@ -5,9 +5,9 @@
 
 use oomc_abi::model::{Class, Stray};
 
-use crate::diag::{Diagnostic, codes};
+use crate::diag::{Advice, Diagnostic, Fix, codes};
 use crate::hir::Ty;
-use crate::hir::check::ty_name;
+use crate::hir::check::{ty_name, with_unit};
 use crate::source::Span;
 use crate::syntax::ast;
 
@@ -52,10 +52,10 @@ pub(in crate::hir) fn expects_nothing(span: Span) -> Diagnostic {
 }
 
 /// A param that the policy has not.
-pub(in crate::hir) fn unknown_param(name: &ast::Name, help: String) -> Diagnostic {
+pub(in crate::hir) fn unknown_param(name: &ast::Name, help: Advice) -> Diagnostic {
     Diagnostic::new(codes::SCENARIO, format!("the policy has no param `{}`", name.text))
         .label(name.span, "unknown param")
-        .help(help)
+        .advice(help)
 }
 
 /// A param is given a value that nobody can set.
@@ -73,17 +73,17 @@ pub(in crate::hir) fn processes_and_cgroups(span: Span) -> Diagnostic {
 }
 
 /// An object that the test does not have.
-pub(in crate::hir) fn not_given(text: &str, span: Span, help: String) -> Diagnostic {
+pub(in crate::hir) fn not_given(text: &str, span: Span, help: Advice) -> Diagnostic {
     Diagnostic::new(codes::SCENARIO, format!("\"{text}\" was not given"))
         .label(span, "no such object in this test")
-        .help(help)
+        .advice(help)
 }
 
 /// A rule that the policy has not.
-pub(in crate::hir) fn unknown_rule(rule: &ast::Text, help: String) -> Diagnostic {
+pub(in crate::hir) fn unknown_rule(rule: &ast::Text, help: Advice) -> Diagnostic {
     Diagnostic::new(codes::SCENARIO, format!("no rule is called \"{}\"", rule.text))
         .label(rule.span, "unknown rule")
-        .help(help)
+        .advice(help)
 }
 
 /// A name that is neither a cgroup's nor a process's.
@@ -142,18 +142,27 @@ pub(in crate::hir) fn member_of_another(text: &str, stray: &Stray, span: Span) -
 }
 
 /// A property that such an object has not.
-pub(in crate::hir) fn unknown_property(what: &str, text: &str, help: String, span: Span) -> Diagnostic {
+pub(in crate::hir) fn unknown_property(what: &str, text: &str, help: Advice, span: Span) -> Diagnostic {
     Diagnostic::new(codes::SCENARIO, format!("{what} has no `{text}`"))
         .label(span, "unknown property")
-        .help(help)
+        .advice(help)
 }
 
 /// A value of another type than the property has.
-pub(in crate::hir) fn given_as_another_type(wanted: Ty, found: Ty, span: Span) -> Diagnostic {
+pub(in crate::hir) fn given_as_another_type(
+    wanted: Ty,
+    found: Ty,
+    number: Option<i64>,
+    span: Span,
+) -> Diagnostic {
     Diagnostic::new(
         codes::TYPES,
         format!("{} is needed here, and this is {}", ty_name(wanted), ty_name(found)),
     )
     .label(span, format!("this is {}", ty_name(found)))
     .help("write it as the policy would compare it")
+    .fixes(number.filter(|_| found == Ty::Count).map(|number| {
+        let text = with_unit(wanted, number);
+        Fix::possible(format!("write `{text}`"), span, text)
+    }))
 }

@@ -3,7 +3,8 @@
 //! One constructor for each mistake. Takes names and places in the text, gives the diagnostic; how a mistake is found
 //! stands with the stage.
 
-use crate::diag::{Diagnostic, codes};
+use crate::diag::foreign::{self, Use};
+use crate::diag::{Advice, Diagnostic, Fix, codes};
 use crate::hir::MAX_QUANTIFIERS;
 use crate::source::Span;
 use crate::syntax::ast;
@@ -13,6 +14,7 @@ pub(in crate::hir) fn nothing_to_step_down(span: Span) -> Diagnostic {
     Diagnostic::new(codes::STEPWISE, "`stepwise` goes down a tree of cgroups")
         .label(span, "nothing to go down here")
         .help("write `largest cgroup in subtree stepwise`, or leave `stepwise` out")
+        .fix(Fix::possible("leave `stepwise` out", span, ""))
 }
 
 /// `stepwise` beside `all`.
@@ -29,7 +31,24 @@ pub(in crate::hir) fn unused_candidate(name: &ast::Name, word: &str, field: &str
         format!("`{}` is only the candidate's name, and nothing uses it", name.text),
     )
     .label(name.span, format!("the candidate is a {word} all the same"))
-    .help(format!("leave it out, or use it: `where {}.{field} > 1GiB`", name.text))
+    .advice(unused_name(name, field))
+}
+
+/// What to write instead of a name that nothing uses.
+fn unused_name(name: &ast::Name, field: &str) -> Advice {
+    let leave = Fix::possible("leave it out", name.span, "");
+    let foreign = foreign::ours(&name.text, Use::Rank).or_else(|| foreign::ours(&name.text, Use::Unit));
+    match foreign {
+        Some(ours) if ours.word.is_empty() => Advice::fix(leave).saying(ours.remark),
+        Some(ours) => {
+            let help = format!("did you mean `{}`?", ours.word);
+            Advice::fix(Fix::certain(help, name.span, ours.word))
+        }
+        None => {
+            let help = format!("leave it out, or use it: `where {}.{field} > 1GiB`", name.text);
+            Advice::fix(leave).saying(help)
+        }
+    }
 }
 
 /// A candidate's name that is almost a word of the language.
@@ -37,6 +56,7 @@ pub(in crate::hir) fn name_like_a_word(name: &ast::Name, word: &str) -> Diagnost
     Diagnostic::new(codes::CANDIDATE_NAME, format!("`{}` would be the candidate's name", name.text))
         .label(name.span, "too close to a word of the language")
         .help(format!("did you mean `{word}`? otherwise choose another name"))
+        .fix(Fix::certain(format!("write `{word}`"), name.span, word))
 }
 
 /// A candidate has the name of something that is declared.
@@ -54,10 +74,10 @@ pub(in crate::hir) fn candidate_has_a_declared_name(
 /// What cannot be a place for candidates.
 pub(in crate::hir) fn no_place(
     message: impl Into<String>,
-    help: impl Into<String>,
+    help: impl Into<Advice>,
     span: Span,
 ) -> Diagnostic {
-    Diagnostic::new(codes::PLACE, message).label(span, "no place for candidates").help(help)
+    Diagnostic::new(codes::PLACE, message).label(span, "no place for candidates").advice(help)
 }
 
 /// `worst` of cgroups.
@@ -65,6 +85,7 @@ pub(in crate::hir) fn worst_cgroup(span: Span) -> Diagnostic {
     Diagnostic::new(codes::WRONG_OWNER, "`worst` compares `badness`, which processes have")
         .label(span, "a cgroup has no such field")
         .help("write `largest cgroup … by …`, or `worst process`")
+        .fix(Fix::possible("write `largest`", span, "largest"))
 }
 
 /// A ranking word that is an order already, and `by`.
@@ -72,6 +93,7 @@ pub(in crate::hir) fn rank_and_key(word: &str, span: Span, label: &str) -> Diagn
     Diagnostic::new(codes::RANK_AND_KEY, format!("`{word}` is an order already, and `by` is another"))
         .label(span, label)
         .help(format!("leave `{word}` out, or leave `by` out"))
+        .fix(Fix::possible(format!("leave `{word}` out"), span, ""))
 }
 
 /// More quantifiers inside each other than can be counted at once.
@@ -99,10 +121,10 @@ pub(in crate::hir) fn sums_percents(span: Span) -> Diagnostic {
 }
 
 /// `count` of a counter that is not declared.
-pub(in crate::hir) fn unknown_counter(name: &ast::Name, help: String) -> Diagnostic {
+pub(in crate::hir) fn unknown_counter(name: &ast::Name, help: Advice) -> Diagnostic {
     Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no counter `{}`", name.text))
         .label(name.span, "no `state` has this name")
-        .help(help)
+        .advice(help)
 }
 
 /// `in ""`

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, UPID_SIZE};
-use oomc_abi::fields::{self, FieldId, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
+use oomc_abi::fields::{self, FieldId, MachineTerm, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
 use oomc_abi::record::at;
@@ -476,7 +476,7 @@ impl Read<'_> {
         let container = match row.owner {
             Owner::Process => members::TASK,
             Owner::Cgroup => members::MEMCG,
-            Owner::Event => members::EVENT,
+            Owner::Event | Owner::Machine => members::EVENT,
         };
         match row.recipe {
             Recipe::Member { path, scale } => {
@@ -502,6 +502,7 @@ impl Read<'_> {
             Recipe::NrProcesses => self.nr_processes(object, missing),
             Recipe::IsLeaf => self.is_leaf(object),
             Recipe::NsPid => self.ns_pid(object, missing),
+            Recipe::Machine(terms) => self.machine(terms, missing),
             Recipe::Dying => self.zero_or_one(|s, yes, no| s.dying(object, yes, no)),
             Recipe::Age => {
                 let now = self.globals.now;
@@ -513,6 +514,32 @@ impl Read<'_> {
                 self.broken("a text is no number")
             }
         }
+    }
+
+    /// A sum of variables of the kernel that count pages. A kernel without one gives the address 0, which is a fault.
+    fn machine(&mut self, terms: &[MachineTerm], missing: Block) -> Value {
+        let sum = self.cell();
+        self.put_imm(sum, 0);
+        for term in terms {
+            let ksym = self.b.ksym(term.variable);
+            let mut address = self.b.value(InstData::KsymAddr(ksym), Type::Ptr);
+            if let Some((enumeration, enumerator)) = term.index {
+                let index = self.enumerator_at(enumeration, enumerator);
+                let offset = self.bin_imm(BinOp::Shl, index, 3);
+                address = self.b.value(InstData::PtrAdd(address, offset), Type::Ptr);
+            }
+            let cell = self.cell();
+            let (to, size) = (self.area_addr(cell), self.int(8));
+            let result = self.helper(helpers::PROBE_READ_KERNEL, &[to, size, address]);
+            self.missing_if_negative(result, missing);
+            let pages = self.get(cell);
+            let pages = self.at_least_zero(pages);
+            let so_far = self.get(sum);
+            let more = self.bin(BinOp::Add, so_far, pages);
+            self.put(sum, more);
+        }
+        let pages = self.get(sum);
+        self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
     }
 
     /// The number of a process in its innermost PID namespace, the last one of an array whose length only `level` tells.

@@ -1,166 +1,53 @@
 //! What the parser stumbled over: from the rules that could have stood there to a sentence.
 //!
-//! Takes pest's error and gives a diagnostic that says what was expected, and what to write instead. Sees the grammar's
-//! rules; knows nothing of the tree.
+//! Takes pest's error and gives a diagnostic that says what was expected; what to write instead is found in
+//! [`super::hints`]. Sees the grammar's rules; knows nothing of the tree.
 
-use oomc_abi::amount;
-use oomc_grammar::items::{self, Item};
+use oomc_grammar::Rule;
+use oomc_grammar::items::Item;
 use oomc_grammar::pest::error::{Error, ErrorVariant, InputLocation};
-use oomc_grammar::{Rule, words};
 
+use super::hints::{Stumble, hint};
 use crate::diag::Diagnostic;
-use crate::diag::suggest::nearest;
 use crate::source::{Source, Span};
-use crate::syntax::errors::{self, short};
+use crate::syntax::errors;
 
 /// The mistake that the parser came upon in an item.
 pub(super) fn unexpected(source: &Source, item: &Item, error: &Error<Rule>) -> Diagnostic {
     let at = match error.location {
         InputLocation::Pos(at) | InputLocation::Span((at, _)) => item.range.start + at,
     };
-    let rest = source.slice(Span::new(at..item.range.end));
-    let found = token(rest);
+    let found = token(source.slice(Span::new(at..item.range.end)));
     let positives: &[Rule] = match &error.variant {
         ErrorVariant::ParsingError { positives, .. } => positives,
         ErrorVariant::CustomError { .. } => &[],
     };
-    let expected = expectations(positives);
-    let wanted = match expected.as_slice() {
+    let stumble = Stumble { source, item, positives, at, found };
+    let hint = hint(&stumble);
+    let diagnostic = match &hint.instead {
+        Some((message, span)) => errors::misunderstood(message, *span),
+        None if found.is_empty() => errors::clause_ends(&wanted(positives), last_token(source, at)),
+        None => errors::unexpected_token(&wanted(positives), found, Span::new(at..at + found.len())),
+    };
+    diagnostic.help(hint.help).fixes(hint.fixes)
+}
+
+/// What could stand there, in words.
+fn wanted(positives: &[Rule]) -> String {
+    match expectations(positives).as_slice() {
         [] => "something else".to_owned(),
         [one] => (*one).to_owned(),
         [all @ .., last] => format!("{} or {last}", all.join(", ")),
-    };
-    if found.is_empty() {
-        let last = source.text.get(..at).map_or(0, |text| text.trim_end().len());
-        let start =
-            source.text.get(..last).and_then(|text| text.char_indices().next_back()).map_or(0, |(i, _)| i);
-        let hint = hint(positives, "", source.slice(Span::new(0..last)));
-        return errors::clause_ends(&wanted, Span::new(start..last)).help(hint);
     }
-    let hint = hint(positives, found, source.slice(Span::new(0..at)));
-    errors::unexpected_token(&wanted, found, Span::new(at..at + found.len())).help(hint)
 }
 
-/// What to write instead, found from what could have stood there, what does, and the text before it.
-fn hint(positives: &[Rule], found: &str, before: &str) -> String {
-    let before = before.trim_end();
-    let ends = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or("");
-    split_number(found, before)
-        .or_else(|| slip(positives, found, ends))
-        .or_else(|| mistyped(positives, found, ends))
-        .unwrap_or_else(|| example(positives).to_owned())
-}
-
-/// A number that is apart from its unit.
-fn split_number(found: &str, before: &str) -> Option<String> {
-    let after_number = before
-        .rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
-        .next()
-        .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-    if let Some(number) = after_number
-        && (found == "%"
-            || amount::BYTES.iter().chain(&amount::TIMES).any(|(unit, _)| unit.eq_ignore_ascii_case(found)))
-    {
-        return Some(format!("a number and its unit are one word: `{number}{found}`"));
-    }
-    None
-}
-
-/// A mistake that is known, because many make it. `ends` is the word before it.
-fn slip(positives: &[Rule], found: &str, ends: &str) -> Option<String> {
-    let has = |wanted: Rule| positives.contains(&wanted);
-    if found == "where" && (has(Rule::direction) || has(Rule::comma) && has(Rule::now)) {
-        return Some("`where` stands before `by`".to_owned());
-    }
-    let slip = match found {
-        "not" if has(Rule::plus) => Some("write `not` before: `not (comm in [\"sshd\"])`"),
-        "is" | "eq" | "equals" | "like" if has(Rule::plus) => Some("write `==`"),
-        "by" if ends == "raise_limit" => Some("leave `by` out: `raise_limit 10%`"),
-        "to" if ends == "raise_limit" => Some("say by how much, and how far: `raise_limit 10% up to 2GiB`"),
-        "," if has(Rule::EOI) || has(Rule::kw_else) || has(Rule::close_brace) => {
-            Some("several actions stand in a block without commas: `{ raise_limit 10% wait }`")
-        }
-        "." if has(Rule::number) => Some("a number begins with a digit: `0.5GiB`"),
-        "/" | "-" if has(Rule::EOI) => Some("a comment begins with `#`"),
-        _ => None,
-    };
-    if let Some(slip) = slip {
-        return Some(slip.to_owned());
-    }
-    if found == "now" && has(Rule::EOI) {
-        return Some("`now` stands before `reason`".to_owned());
-    }
-    if has(Rule::string) && !has(Rule::number) && found.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        return Some(format!("names of policies and rules stand in quotes: `\"{}\"`", short(found)));
-    }
-    None
-}
-
-/// A word that is almost another one, or stands where no such word can.
-fn mistyped(positives: &[Rule], found: &str, ends: &str) -> Option<String> {
-    let has = |wanted: Rule| positives.contains(&wanted);
-    if words::of(Rule::unit).contains(&found)
-        && let Some(word) = nearest(ends, words::of(Rule::rank).iter().copied())
-        && word != ends
-    {
-        return Some(format!("did you mean `{word} {found}`?"));
-    }
-    let expected: Vec<&str> = positives.iter().flat_map(|wanted| words::of(*wanted)).copied().collect();
-    let joints =
-        [Rule::kw_where, Rule::kw_by, Rule::kw_then, Rule::kw_else].into_iter().flat_map(words::of).copied();
-    let near = nearest(found, expected.iter().copied())
-        .or_else(|| nearest(found, items::clause_words()).filter(|_| found.len() >= 3))
-        .or_else(|| nearest(found, joints).filter(|_| found.len() >= 3));
-    if let Some(word) = near.filter(|word| *word != found) {
-        return Some(format!("did you mean `{word}`?"));
-    }
-    if ["then", "else"].contains(&found)
-        && !has(Rule::number)
-        && !has(Rule::kw_kill)
-        && !has(Rule::close_paren)
-    {
-        return Some(format!("`{found}` belongs to an `if`: `if … then … else …`"));
-    }
-    if has(Rule::name) && !has(Rule::number) && words::reserved().contains(&found) {
-        return Some(format!("`{found}` is a reserved word and cannot be a name"));
-    }
-    None
-}
-
-/// How that is written which must stand here.
-fn example(positives: &[Rule]) -> &'static str {
-    let has = |wanted: Rule| positives.contains(&wanted);
-    if has(Rule::kw_in) && !has(Rule::plus) {
-        "a selection names its place: `kill largest in subtree`"
-    } else if has(Rule::colon) {
-        "a rule's name ends with a colon: `rule \"name\": …`"
-    } else if has(Rule::equals) {
-        "a constant is declared so: `const floor = 64MiB`"
-    } else if has(Rule::kw_then) {
-        "write `then` between the condition and the action"
-    } else if has(Rule::close_paren) {
-        "close the parenthesis with `)`"
-    } else if has(Rule::close_bracket) {
-        "close the list with `]`"
-    } else if has(Rule::number) || has(Rule::expr) {
-        "a value is a field such as `cgroup.usage`, a number with its unit, a string or a constant"
-    } else if has(Rule::close_brace) {
-        "close the block with `}`"
-    } else if has(Rule::subtree) {
-        "candidates are looked for in `subtree`, in `cgroup` or in `attached`"
-    } else if has(Rule::action) || has(Rule::kw_kill) && has(Rule::kw_if) {
-        "an action is `kill`, `raise_limit`, `wait`, `defer`, an `if` or a block in `{ }`"
-    } else if has(Rule::kw_kill) {
-        "protections are written so: `never kill process where …`"
-    } else if has(Rule::selection) {
-        "name what to kill: `kill largest in subtree`"
-    } else if has(Rule::string) {
-        "write a string in quotes: `\"limit already raised\"`"
-    } else if has(Rule::EOI) {
-        "leave it out, or begin a clause with a word such as `rule`, `if`, `kill` or `never`"
-    } else {
-        "the page of this code shows an example: `oomc explain E0101`"
-    }
+/// The token that ends before a byte: the whole of it, not its last letter.
+fn last_token(source: &Source, at: usize) -> Span {
+    let before = source.text.get(..at).unwrap_or("").trim_end();
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '%');
+    let start = before.trim_end_matches(word).len();
+    let one = before.char_indices().next_back().map_or(0, |(start, _)| start);
+    Span::new(start.min(one)..before.len())
 }
 
 /// The token that a text begins with.

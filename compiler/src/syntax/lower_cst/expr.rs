@@ -75,7 +75,10 @@ impl Cst<'_> {
                 (ExprKind::Has(member, parts.map(|bits| self.name(&bits)).collect()), 0)
             }
             Rule::paren => {
-                let (expr, depth) = self.deep(inner(pair).next()?)?;
+                let outer = self.quantifier.take();
+                let inside = self.deep(inner(pair).next()?);
+                self.quantifier = outer;
+                let (expr, depth) = inside?;
                 (ExprKind::Paren(Box::new(expr)), depth + 1)
             }
             Rule::list => {
@@ -123,7 +126,10 @@ impl Cst<'_> {
         }
         let chained = matches!(left.kind, ExprKind::Binary(first, ..) if first.compares());
         if binary.compares() && chained {
-            self.sink.push(errors::chained_comparison(op_span));
+            self.sink.push(match self.quantifier {
+                Some((word, begin)) => errors::quantifier_compared(word, begin, left.span, op_span),
+                None => errors::chained_comparison(op_span),
+            });
             return broken;
         }
         let depth = left_depth.max(right_depth) + 1;

@@ -1,13 +1,14 @@
 //! Parse trees to the AST. Besides the formatter (`format.rs`), only the files of this folder see the grammar's rules.
 //!
 //! Takes the items of a file, parses each, and turns what pest found ([`clause`], [`test`], [`action`], [`selection`],
-//! [`expr`]), or did not find ([`expected`]), into clauses or diagnostics. An item with a mistake costs one diagnostic
+//! [`expr`]), or did not find ([`expected`], [`hints`]), into clauses or diagnostics. An item with a mistake costs one diagnostic
 //! and is left out.
 
 mod action;
 mod clause;
 mod expected;
 mod expr;
+mod hints;
 mod selection;
 mod test;
 
@@ -21,7 +22,7 @@ use oomc_grammar::{OomParser, Rule, words};
 use self::expected::{token, unexpected};
 use super::ast::{Clause, Expr, File, Name, Rank, Text, Unit};
 use super::errors;
-use crate::diag::{Diagnostic, Sink};
+use crate::diag::{Diagnostic, Fix, Sink};
 use crate::source::{Source, Span};
 
 /// Operators in one expression, and actions in one `or`, that hang on each other. The tree is walked
@@ -61,7 +62,7 @@ pub(crate) fn parse_expr(source: &Source, span: Span, sink: &mut Sink) -> Option
     match OomParser::parse(Rule::braced, text) {
         Ok(mut pairs) => {
             let pair = pairs.next().and_then(|braced| inner(braced).next());
-            shaped(sink, |sink| Cst { base: item.range.start, sink }.expr(pair?))
+            shaped(sink, |sink| Cst { base: item.range.start, sink, quantifier: None }.expr(pair?))
         }
         Err(error) => {
             let found = unexpected(source, &item, &error);
@@ -75,7 +76,7 @@ pub(crate) fn parse_expr(source: &Source, span: Span, sink: &mut Sink) -> Option
 fn clause(source: &Source, item: &Item, sink: &mut Sink) -> Option<Clause> {
     let text = source.text.get(item.range.clone())?;
     if let Some(problem) = &item.problem {
-        sink.push(trouble(source, problem));
+        sink.push(trouble(source, item, problem));
         return None;
     }
     match OomParser::parse(Rule::item, text) {
@@ -101,7 +102,7 @@ fn clause(source: &Source, item: &Item, sink: &mut Sink) -> Option<Clause> {
 /// The clause of an item's parse tree.
 fn lowered(item: &Item, mut pairs: Pairs<'_, Rule>, sink: &mut Sink) -> Option<Clause> {
     let pair = pairs.next().and_then(|item| inner(item).next());
-    shaped(sink, |sink| Cst { base: item.range.start, sink }.clause(pair?))
+    shaped(sink, |sink| Cst { base: item.range.start, sink, quantifier: None }.clause(pair?))
 }
 
 /// Takes what a tree of the grammar's shape has. If there is nothing and no mistake was found, the two contradict each
@@ -139,17 +140,23 @@ pub fn dump(source: &Source) -> String {
 }
 
 /// What the scan stumbled over.
-fn trouble(source: &Source, problem: &Problem) -> Diagnostic {
+fn trouble(source: &Source, item: &Item, problem: &Problem) -> Diagnostic {
     let span = Span::new(problem.range.clone());
     match problem.kind {
-        ProblemKind::Character(found) => errors::unknown_character(found, span),
-        ProblemKind::Control(found) => errors::control_character(found, span),
-        ProblemKind::OpenString => errors::open_string(span),
+        ProblemKind::Character(found) => errors::unknown_character(source, found, span),
+        ProblemKind::Control(found) => errors::control_character(source, found, span),
+        ProblemKind::OpenString => errors::open_string(source, span),
         ProblemKind::Depth => errors::too_deep(span),
         ProblemKind::Length => errors::long_clause(span),
-        ProblemKind::NoClause => errors::no_clause(source.slice(span), span),
+        ProblemKind::NoClause => errors::no_clause(source, item, span),
         ProblemKind::Later(word) => errors::not_yet(word, span),
     }
+}
+
+/// What to write instead of what begins no clause.
+pub(super) fn clause_hint(source: &Source, item: &Item, span: Span) -> (String, Vec<Fix>) {
+    let hint = hints::clause_word(source, item, span);
+    (hint.help, hint.fixes)
 }
 
 /// The parts of a tree that carry meaning.
@@ -162,6 +169,8 @@ struct Cst<'a> {
     /// Where the item begins in the file.
     base: usize,
     sink: &'a mut Sink,
+    /// The quantifier whose condition is read: its word, and where it begins.
+    quantifier: Option<(&'static str, u32)>,
 }
 
 impl Cst<'_> {

@@ -78,6 +78,7 @@ impl Cst<'_> {
     }
 
     pub(super) fn quantifier(&mut self, pair: Pair<'_, Rule>) -> Option<Quantifier> {
+        let begin = self.span(&pair).start;
         let (mut quant, mut of, mut name, mut place, mut filter) = (None, None, None, None, None);
         let mut fold: fn(Path) -> Quant = Quant::Sum;
         for part in inner(pair) {
@@ -102,7 +103,13 @@ impl Cst<'_> {
                 Rule::unit => of = Some(unit(part.as_str())?),
                 Rule::name => name = Some(self.name(&part)),
                 Rule::within => place = Some(self.place(inner(part).next()?)?),
-                Rule::filter => filter = Some(self.expr(inner(part).next()?)?),
+                Rule::filter => {
+                    let word = quant.as_ref().map(Quant::spelling);
+                    let outer = core::mem::replace(&mut self.quantifier, word.map(|word| (word, begin)));
+                    let condition = self.expr(inner(part).next()?);
+                    self.quantifier = outer;
+                    filter = Some(condition?);
+                }
                 Rule::of => {}
                 _ => return None,
             }

@@ -304,6 +304,8 @@ pub(super) fn is_known(owner: Owner, name: &str, value: Value) -> bool {
     let outcome = match owner {
         Owner::Cgroup => cgroup(&mut described, at, &property, &mut Said::default()),
         Owner::Process => process(described.process(at, 1), &property, 0, &mut false),
+        // What the machine has follows from its cgroups.
+        Owner::Machine => return false,
         Owner::Event => {
             described.process(at, 100);
             event(&mut Event::default(), &described, &[property])
