@@ -25,6 +25,9 @@ use crate::pairs::{self, Pair};
 /// The test's name.
 pub(crate) const NAME: &str = "forecasts_come_true";
 
+/// The number of trees, by which the comparison is asked for.
+pub(crate) const ASKED_FOR: &str = "OOMC_FORECASTS";
+
 /// Seed and number of the trees; others by `OOMC_SEED` and `OOMC_FORECASTS`.
 const SEED: u64 = 7;
 const COUNT: usize = 104;
@@ -58,7 +61,7 @@ fn scenes() -> &'static [Result<Scene, String>] {
     SCENES.get_or_init(|| {
         let view = KernelView::embedded();
         let mut dice = Dice::new(number("OOMC_SEED", SEED));
-        let count = number("OOMC_FORECASTS", COUNT as u64) as usize;
+        let count = number(ASKED_FOR, COUNT as u64) as usize;
         (0..count).map(|at| Ok(scene(pairs::pair(&view, "f", at, &mut dice)?, &mut dice))).collect()
     })
 }
