@@ -43,10 +43,11 @@ const TOLERANCE: i64 = 15;
 const BESIDES: i64 = 4 * MIB;
 
 /// So many of a hundred forecasts at most may say that they do not know, or warn of what may come otherwise.
-const UNKNOWN: usize = 10;
+const UNKNOWN: usize = 20;
 
-/// What a forecast says where memory can still be swapped out: then amounts may be others.
-const WARNED: &str = "of swap are free for it";
+/// What a forecast says where memory can still be swapped out, and where shared memory may stay: then amounts may be
+/// others, and the next event follows at once.
+const WARNED: [&str; 2] = ["of swap are free for it", "of what comes free is shared memory"];
 
 /// A pair with what its tree has besides.
 struct Scene {
@@ -287,7 +288,9 @@ pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(
             let lines = forecast.lines(true).join("\n");
             let text =
                 format!("{}\n--- forecast\n{lines}\n--- record\n{}", differences.join("\n"), told.record);
-            if !differences.is_empty() && forecast.remarks.iter().any(|remark| remark.contains(WARNED)) {
+            if !differences.is_empty()
+                && forecast.remarks.iter().any(|remark| WARNED.iter().any(|warning| remark.contains(warning)))
+            {
                 return Ok(None);
             }
             Ok(Some(if differences.is_empty() { String::new() } else { text }))

@@ -54,7 +54,11 @@ fn field(id: FieldId) -> Cost {
     match row.recipe {
         Recipe::NrProcesses | Recipe::IsLeaf => Cost::Walk,
         Recipe::Limit | Recipe::SwapLimit | Recipe::Path => Cost::Up,
-        Recipe::Machine(_) | Recipe::Stat(_) | Recipe::UsageLess(_) | Recipe::VmEvents(_) | Recipe::MemoryEvents(_) => Cost::Calls,
+        Recipe::Machine(_)
+        | Recipe::Stat(_)
+        | Recipe::UsageLess(_)
+        | Recipe::VmEvents(_)
+        | Recipe::MemoryEvents(_) => Cost::Calls,
         _ if row.unit == Measure::Text => Cost::Calls,
         _ => Cost::Members,
     }

@@ -141,9 +141,9 @@ const HEADS: &[&str] = &["cgroup", "attached", "parent", "home", "it", "oom", "t
 /// Whether the language itself has this name.
 pub(crate) fn is_language_name(name: &str) -> bool {
     let first = |row: &'static str| row.split_once('.').map_or(row, |(first, _)| first);
-    fields::all().map(FieldId::row).any(|row| {
-        !matches!(row.owner, Owner::Event | Owner::Machine) && first(row.name) == name
-    })
+    fields::all()
+        .map(FieldId::row)
+        .any(|row| !matches!(row.owner, Owner::Event | Owner::Machine) && first(row.name) == name)
         || HEADS.contains(&name)
 }
 

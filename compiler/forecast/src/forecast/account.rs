@@ -83,6 +83,13 @@ pub(crate) fn of(
     }
     forecast.dies = deaths.processes.iter().map(|at| Entity::process(before, *at)).collect();
     forecast.frees = forecast.frees.max(deaths.frees);
+    let shared: i64 = deaths.processes.iter().map(|at| before.process(*at).shmem).max().unwrap_or(0) * PAGE;
+    if shared > 0 {
+        forecast.remarks.push(format!(
+            "up to {} of what comes free is shared memory: it stays as long as a file of tmpfs or anybody else holds it",
+            short(Unit::Bytes, shared)
+        ));
+    }
     // In audit mode the policy says one thing, and the kernel does another.
     forecast.by_the_kernel = victim.is_none() && kernels.is_some();
     forecast.victim = victim.or(kernels);
