@@ -540,7 +540,7 @@ fn quick_fixes_are_what_the_helps_say() {
     let text = "kill largest in subtree # \u{1f4a5}\nkill smallest in subtree where rss > 512M\n";
     let mut client = Client::open();
     client.did_open(URI, text);
-    assert_eq!(client.places(URI), ["E0303 1:36-1:40"]);
+    assert_eq!(client.places(URI), ["E0303 1:37-1:41"]);
     let at = |line: u32, from: u32, to: u32| json!({ "start": { "line": line, "character": from }, "end": { "line": line, "character": to } });
     let params = |range, only: Value| {
         let context = json!({ "diagnostics": [], "only": only });
@@ -551,7 +551,7 @@ fn quick_fixes_are_what_the_helps_say() {
     assert_eq!(actions.len(), 1, "{found}");
     assert_eq!((&actions[0]["title"], &actions[0]["kind"]), (&json!("write `512MiB`"), &json!("quickfix")));
     assert_eq!(actions[0]["isPreferred"], true);
-    let edit = json!([{ "range": at(1, 36, 40), "newText": "512MiB" }]);
+    let edit = json!([{ "range": at(1, 37, 41), "newText": "512MiB" }]);
     assert_eq!(actions[0]["edit"]["changes"][URI], edit, "{found}");
     assert_eq!(actions[0]["diagnostics"][0]["code"], "E0303");
     // Elsewhere, and for who wants other actions, there is nothing.

@@ -125,7 +125,7 @@ fn an_unknown_policy_has_near_names() {
     }
     let (exit, _, error) = oomc(&folder, &["new", "mine", "--from", "something"]);
     assert_eq!(exit, 2);
-    assert!(error.contains("help: it has batch_first, grow_then_kill, "), "{error}");
+    assert!(error.contains("help: it has batch_first, busiest_owner, "), "{error}");
     assert_eq!(names(&folder), [""; 0]);
 }
 

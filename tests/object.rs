@@ -209,7 +209,9 @@ fn lines_cover_the_program_and_are_the_policys() {
         assert!(lines.windows(2).all(|pair| pair[0].insn < pair[1].insn), "{name}");
         let source = std::str::from_utf8(section(bytes, ".oomc.source")).expect("text");
         for line in lines {
-            assert_eq!(btf.string(line.file), Some(name.as_str()));
+            // The policy's name, and not where its text lay.
+            let file = btf.string(line.file).unwrap_or_default();
+            assert!(file.ends_with(".oom") && !file.contains('/'), "{name}: {file}");
             let text = source.lines().nth(line.line as usize - 1).unwrap_or("").trim_end();
             // A line is kept up to 240 bytes.
             let text = text.get(..240).unwrap_or(text);

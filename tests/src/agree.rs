@@ -270,7 +270,8 @@ fn compare(
     // Who is killed with another's memory takes no group along; so where memory is shared and there are groups, the order
     // decides who dies, and of several that all die it is open.
     let shared = machine.processes.iter().any(|process| process.shares_with.is_some());
-    let open = decision.in_any_order && shared && machine.cgroups.iter().any(|cgroup| cgroup.group);
+    let groups = machine.cgroups.iter().any(|cgroup| cgroup.group);
+    let open = decision.order_decides || (decision.in_any_order && shared && groups);
     let lives = machine.processes.iter().zip(&decision.machine.processes).enumerate();
     for (index, (one, other)) in lives.filter(|_| !open) {
         let life = |life: Life| match life {
@@ -322,7 +323,7 @@ fn compare_calls(found: &mut Differences, scene: &Scene, decision: &Decision, ru
     found.compare("rises", &rises, &to_raise);
     let before = scene.machine.processes.iter();
     let died = before.zip(&decision.machine.processes).filter(|(one, other)| one.life != other.life).count();
-    let alone = to_kill.len() >= died;
+    let alone = to_kill.len() >= died && !decision.order_decides;
     if alone {
         killed.sort_unstable();
         to_kill.sort_unstable();

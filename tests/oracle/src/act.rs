@@ -2,7 +2,7 @@
 
 use oomc_abi::record::{Action, End, MAX_CANDIDATES};
 use oomc_compiler::hir::{
-    ActionId, ActionKind, ExprId, ExprKind, Kill, Message, Part, Rule, Selection, Subject, Unit,
+    ActionId, ActionKind, BinderId, ExprId, ExprKind, Kill, Message, Part, Rule, Selection, Subject, Unit,
 };
 
 use crate::machine::{PAGE, ProcessIndex};
@@ -137,7 +137,8 @@ impl Oracle<'_> {
         let kept = kill.until.map_or(MAX_CANDIDATES, |until| MAX_CANDIDATES.max(until.at_most.into()));
         let tries = if selection.all { left.len() } else { TRIES };
         if selection.all {
-            self.decision.in_any_order |= left.len() > 1;
+            self.decision.order_decides |= self.asks_who_else_is_dying(selection);
+            self.decision.in_any_order |= left.len() > 1 || self.decision.order_decides;
         } else {
             self.decision.candidates = left.iter().take(MAX_CANDIDATES).cloned().collect();
         }
@@ -187,6 +188,24 @@ impl Oracle<'_> {
             (false, Unit::Cgroup) => Action::KillCgroup,
         };
         Ok(true)
+    }
+
+    /// Whether what a kill asks of a candidate depends on who else is dying.
+    fn asks_who_else_is_dying(&self, selection: &Selection) -> bool {
+        let nevers = self.policy.nevers.iter().map(|never| (never.condition, never.binder));
+        let filter = selection.filter.map(|filter| (filter, selection.binder));
+        nevers.chain(filter).any(|(condition, own)| self.asks_dying(condition, own))
+    }
+
+    fn asks_dying(&self, expr: ExprId, own: BinderId) -> bool {
+        let Some(expr) = self.policy.exprs.get(expr) else { return false };
+        let here = match &expr.kind {
+            ExprKind::Field(subject, field) => {
+                field.row().name == "dying" && *subject != Subject::Candidate(own)
+            }
+            _ => false,
+        };
+        here || expr.kind.operands().into_iter().any(|operand| self.asks_dying(operand, own))
     }
 
     fn is_alive(&self, object: Object) -> bool {
