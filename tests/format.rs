@@ -75,7 +75,9 @@ fn comments(text: &str) -> Vec<&str> {
 
 /// A control character in a comment: such a file stays as it is.
 fn is_hidden(text: &str) -> bool {
-    text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    let invisible =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().any(|c| invisible(c) || (c.is_control() && !matches!(c, '\n' | '\r' | '\t')))
 }
 
 /// Bare rules with a name. Their own name is the number of their line, which is a matter of layout.

@@ -231,9 +231,9 @@ fn a_line_without_end_is_cut() {
     let (func, program) = function();
     let text = format!("kill {}\n", "ü".repeat(1000));
     let module = Module {
-        policy: &hir::Policy::default(),
+        policy: &hir::Policy { name: "x".to_owned(), ..hir::Policy::default() },
         ops_name: "x",
-        source: &Source::new("x.oom", text),
+        source: &Source::new("/some/where/y.oom", text),
         hash: "",
         refs: &func.refs,
         programs: std::slice::from_ref(&program),

@@ -121,10 +121,14 @@ fn the_deepest_policies_are_compiled() {
 /// As many rules as fit.
 #[test]
 fn a_large_policy_is_read_in_linear_time() {
-    let rule = "if cgroup.usage > 90% then raise_limit 10% up to 1GiB else kill largest in subtree where \
-                comm != \"sshd\" and rss > 1MiB reason \"large\"\n";
+    let rule = |number: usize| {
+        format!(
+            "if cgroup.usage > 90% then raise_limit 10% up to 1GiB else kill largest in subtree where \
+             comm != \"sshd\" and rss > {number}KiB reason \"large\"\n"
+        )
+    };
     let time = |rules: usize| {
-        let text = rule.repeat(rules);
+        let text: String = (1..=rules).map(rule).collect();
         let start = std::time::Instant::now();
         let (diagnostics, policy) = checked(&text);
         assert!(matches!(diagnostics.as_slice(), [one] if one.starts_with("W0702")), "{diagnostics:?}");

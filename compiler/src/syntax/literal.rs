@@ -198,6 +198,10 @@ fn sorted(text: &str) -> Option<String> {
         rest = next;
     }
     parts.sort_by_key(|(scale, _)| core::cmp::Reverse(*scale));
+    // One unit twice has no order.
+    if parts.windows(2).any(|pair| matches!(pair, [(one, _), (next, _)] if one == next)) {
+        return None;
+    }
     let text: String = parts.into_iter().map(|(_, part)| part).collect();
     parse(&text).is_ok().then_some(text)
 }
