@@ -1,5 +1,5 @@
 //! `oomc fix` as it is called: what becomes of files, and of standard input.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a program that cannot be run has failed")]
+#![expect(clippy::unwrap_used, reason = "a program that cannot be run has failed")]
 
 use std::io::Write as _;
 use std::path::PathBuf;

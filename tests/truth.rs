@@ -1,6 +1,10 @@
 //! What `test`, `sim` and `plan` say is true, or they say that they do not know: one case for each sentence that was
 //! false once.
-#![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test whose files cannot be written has failed"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

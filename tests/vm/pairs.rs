@@ -86,7 +86,8 @@ pub(crate) fn pair(view: &KernelView, prefix: &str, at: usize, dice: &mut Dice) 
         let source = Source::new(format!("{name}.oom"), text.as_str());
         let checked = oomc_compiler::check(&source, view);
         let Some(policy) = checked.policy() else {
-            let messages: Vec<String> = checked.diagnostics().into_iter().map(|one| one.message).collect();
+            let messages: Vec<String> =
+                checked.diagnostics().into_iter().map(|one| one.message.into_string()).collect();
             return Err(format!("this does not compile: {}\n{text}", messages.join("; ")));
         };
         let settings = Settings::of(policy);

@@ -92,7 +92,7 @@ impl Report {
 
     /// A diagnostic for GitHub's checks, with its help.
     fn annotate_diagnostic(&self, source: &Source, diagnostic: &Diagnostic) {
-        let mut message = diagnostic.message.clone();
+        let mut message = diagnostic.message.to_string();
         if let Some(label) = diagnostic.labels.first() {
             message.push_str(&format!("\n{}", label.text));
         }

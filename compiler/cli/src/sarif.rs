@@ -88,7 +88,7 @@ fn rule(code: Code) -> Value {
 }
 
 fn result(source: &Source, diagnostic: &Diagnostic) -> Value {
-    let mut text = diagnostic.message.clone();
+    let mut text = diagnostic.message.to_string();
     if let Some(label) = diagnostic.labels.first() {
         text.push_str(&format!("\n{}", label.text));
     }

@@ -121,6 +121,7 @@ pub(crate) fn wants_fixes(only: &[CodeActionKind]) -> bool {
 }
 
 /// A fix of a diagnostic as an action of the editor. One that is certain is what the editor offers first.
+#[expect(clippy::mutable_key_type, reason = "the protocol's own type, whose hash is that of its text")]
 pub(crate) fn action(uri: &Uri, of: lsp_types::Diagnostic, fix: &Fix, lines: &Lines<'_>) -> CodeAction {
     let edits = fix
         .edits

@@ -35,11 +35,11 @@ pub struct Diagnostic {
     /// Errors stop the build, warnings do not.
     pub severity: Severity,
     /// Lower case, no full stop, the author's text in backticks.
-    pub message: String,
+    pub message: Box<str>,
     /// Marks; the first is the primary one. Empty when the whole file is meant.
     pub labels: Vec<Label>,
     /// What to write instead.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
     /// Why: most often the kernel's reason.
     pub notes: Vec<String>,
     /// What the help says, as data; the likeliest first.
@@ -53,7 +53,7 @@ impl Diagnostic {
         Self {
             code,
             severity: code.severity(),
-            message: message.into(),
+            message: message.into().into_boxed_str(),
             labels: Vec::new(),
             help: None,
             notes: Vec::new(),
@@ -71,7 +71,7 @@ impl Diagnostic {
     /// Says what to write instead.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
-        self.help = Some(text.into());
+        self.help = Some(text.into().into_boxed_str());
         self
     }
 
@@ -132,8 +132,12 @@ impl miette::Diagnostic for Diagnostic {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let lines: Vec<String> =
-            self.help.iter().cloned().chain(self.notes.iter().map(|note| format!("note: {note}"))).collect();
+        let lines: Vec<String> = self
+            .help
+            .iter()
+            .map(ToString::to_string)
+            .chain(self.notes.iter().map(|note| format!("note: {note}")))
+            .collect();
         if lines.is_empty() { None } else { Some(Box::new(lines.join("\n"))) }
     }
 

@@ -51,7 +51,7 @@ mod tests {
         let error = Source::from_bytes("a.oom", b"kill\n\xff\xfe").map(|source| source.text);
         let error = error.map_err(|error| (error.code, error.message));
         let message = "`a.oom` is not UTF-8: byte 0xff at offset 5, line 2";
-        assert_eq!(error, Err((codes::NOT_UTF8, message.to_owned())));
+        assert_eq!(error, Err((codes::NOT_UTF8, message.into())));
         let error = Source::from_bytes("a.oom", &vec![b' '; MAX_BYTES + 1]).map(|source| source.text);
         assert_eq!(error.map_err(|error| error.code), Err(codes::TOO_LARGE));
     }

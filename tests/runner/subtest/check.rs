@@ -41,11 +41,12 @@ fn run(case: &Case) -> Result<Option<String>, String> {
 
 /// Everything that the author reads.
 fn words(diagnostic: &Diagnostic) -> String {
-    let mut text = diagnostic.message.clone();
+    let mut text = diagnostic.message.to_string();
     for label in &diagnostic.labels {
         let _ = write!(text, " | {}", label.text);
     }
-    for line in diagnostic.help.iter().chain(&diagnostic.notes) {
+    let notes = diagnostic.notes.iter().map(String::as_str);
+    for line in diagnostic.help.as_deref().into_iter().chain(notes) {
         let _ = write!(text, " | {line}");
     }
     text

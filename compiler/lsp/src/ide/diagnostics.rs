@@ -72,7 +72,7 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Vec<Diagnostic>> {
 /// Everything that an author reads, beside the places: the message, what is wrong at the first mark, help
 /// and notes.
 pub(crate) fn words(diagnostic: &Diagnostic) -> String {
-    let mut text = diagnostic.message.clone();
+    let mut text = diagnostic.message.to_string();
     if let Some(label) = diagnostic.labels.first().filter(|label| !label.text.is_empty()) {
         text.push_str(&format!("\n{}", label.text));
     }
