@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::args::Fix;
+use crate::cmd::each::{Done, each};
 use crate::cmd::{check, exit_of, tell, view, write};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
@@ -20,42 +21,7 @@ use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Fix) -> Outcome {
     let view = view(&args.kernel)?;
-    let mut exit = Exit::Ok;
-    let mut repaired: Vec<Value> = Vec::new();
-    let mut diagnostics: Vec<Value> = Vec::new();
-    let mut unreadable: Vec<String> = Vec::new();
-    for named in &args.files {
-        // A file that cannot be read or written does not keep the others from being repaired.
-        let all = match files::expand(std::slice::from_ref(named), &["oom", "oomt"]) {
-            Ok(paths) => paths.iter().map(|path| one(report, args, path, &view)).collect(),
-            Err(failure) => vec![Err(failure)],
-        };
-        for done in all {
-            match done {
-                Ok(done) => {
-                    repaired.extend(done.file);
-                    diagnostics.extend(done.left);
-                    exit = exit.max(done.exit);
-                }
-                Err(failure) => {
-                    report.unreadable(&failure);
-                    exit = exit.max(failure.exit);
-                    unreadable.push(failure.message);
-                }
-            }
-        }
-    }
-    let result = json!({ "files": repaired, "diagnostics": diagnostics, "unreadable": unreadable });
-    report.result("fix", exit, result);
-    Ok(exit)
-}
-
-/// What became of a file, for programs.
-struct Done {
-    /// None if it is no text at all.
-    file: Option<Value>,
-    left: Vec<Value>,
-    exit: Exit,
+    each(report, "fix", &args.files, |path| one(report, args, path, &view))
 }
 
 fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Done, Failure> {
@@ -63,8 +29,8 @@ fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Do
     let before = match source(path)? {
         Ok(source) => source,
         Err((source, diagnostic)) => {
-            let left = tell(report, &source, &[diagnostic]);
-            return Ok(Done { file: None, left, exit: Exit::Errors });
+            let said = tell(report, &source, &[diagnostic]);
+            return Ok(Done { file: None, said, exit: Exit::Errors });
         }
     };
     // Whether the policy beside tests can be read does not change while they are repaired.
@@ -99,7 +65,7 @@ fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Do
     // Offsets of what is left are those of the repaired text.
     let errors: Vec<Diagnostic> =
         repaired.left.into_iter().filter(|one| one.severity == Severity::Error).collect();
-    Ok(Done { file: Some(file), left: tell(report, &after, &errors), exit })
+    Ok(Done { file: Some(file), said: tell(report, &after, &errors), exit })
 }
 
 /// `2 repairs, 1 error is left`.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::args::Fmt;
+use crate::cmd::each::{Done, each};
 use crate::cmd::{tell, write};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
@@ -18,59 +19,23 @@ use crate::report::Report;
 const AROUND: usize = 3;
 
 pub(crate) fn run(report: &Report, args: &Fmt) -> Outcome {
-    let mut exit = Exit::Ok;
-    let mut all: Vec<Value> = Vec::new();
-    let mut diagnostics: Vec<Value> = Vec::new();
-    let mut unreadable: Vec<String> = Vec::new();
-    for named in &args.files {
-        // A file that cannot be read or written does not keep the others from being formatted.
-        let paths = files::expand(std::slice::from_ref(named), &["oom", "oomt"]);
-        let done = match paths {
-            Ok(paths) => paths.iter().map(|path| one(report, args, path)).collect(),
-            Err(failure) => vec![Err(failure)],
-        };
-        for done in done {
-            match done {
-                Ok(Done::Formatted(file, found)) => {
-                    all.push(file);
-                    exit = exit.max(found);
-                }
-                Ok(Done::NoText(list)) => {
-                    diagnostics.extend(list);
-                    exit = exit.max(Exit::Errors);
-                }
-                Err(failure) => {
-                    report.unreadable(&failure);
-                    exit = exit.max(failure.exit);
-                    unreadable.push(failure.message);
-                }
-            }
-        }
-    }
-    let result = json!({ "files": all, "diagnostics": diagnostics, "unreadable": unreadable });
-    report.result("fmt", exit, result);
-    Ok(exit)
-}
-
-/// What became of a file.
-enum Done {
-    /// It was formatted, or would be.
-    Formatted(Value, Exit),
-    /// It is no text at all.
-    NoText(Vec<Value>),
+    each(report, "fmt", &args.files, |path| one(report, args, path))
 }
 
 fn one(report: &Report, args: &Fmt, path: &Path) -> Result<Done, Failure> {
     let source = match source(path)? {
         Ok(source) => source,
-        Err((source, diagnostic)) => return Ok(Done::NoText(tell(report, &source, &[diagnostic]))),
+        Err((source, diagnostic)) => {
+            let said = tell(report, &source, &[diagnostic]);
+            return Ok(Done { file: None, said, exit: Exit::Errors });
+        }
     };
     let formatted = if args.expand { format(&expand(&source.text)) } else { format(&source.text) };
     let changed = formatted.text != source.text;
     let mut file = json!({ "file": source.name, "changed": changed, "kept": formatted.kept });
     if args.check {
         let exit = compare(report, &source.name, &source.text, &formatted);
-        return Ok(Done::Formatted(file, exit));
+        return Ok(Done { file: Some(file), said: Vec::new(), exit });
     }
     if formatted.kept > 0 {
         let (name, clauses) = (&source.name, clauses(formatted.kept));
@@ -87,7 +52,7 @@ fn one(report: &Report, args: &Fmt, path: &Path) -> Result<Done, Failure> {
         write(path, formatted.text.as_bytes())?;
         report.remark(format_args!("{}: formatted", source.name));
     }
-    Ok(Done::Formatted(file, Exit::Ok))
+    Ok(Done { file: Some(file), said: Vec::new(), exit: Exit::Ok })
 }
 
 /// Says whether a file is as `fmt` would write it, and shows what it would change.

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod diff;
+pub(crate) mod each;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fields;

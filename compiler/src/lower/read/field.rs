@@ -317,18 +317,8 @@ impl Read<'_> {
 
     /// The id of the cgroup above a memcg; of the root, its own.
     pub(super) fn parent_id(&mut self, memcg: Value) -> Value {
-        let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let id = self.b.block_param(join, Type::I64);
-        let parent = self.pointer(memcg, members::MEMCG_PARENT);
-        self.b.branch(Cond::Eq, parent, imm(0), root, below);
-        self.b.switch_to(root);
-        let own = self.cgroup_id(memcg);
-        self.b.jump(join, &[own]);
-        self.b.switch_to(below);
-        let above = self.css_id(parent);
-        self.b.jump(join, &[above]);
-        self.b.switch_to(join);
-        id
+        let node = self.parent_node(memcg);
+        self.field(node, members::NODE_ID)
     }
 
     fn cgroup_id(&mut self, memcg: Value) -> Value {

@@ -454,7 +454,7 @@ impl Read<'_> {
     }
 
     /// The node of the cgroup above a memcg; of the root, its own.
-    fn parent_node(&mut self, memcg: Value) -> Value {
+    pub(super) fn parent_node(&mut self, memcg: Value) -> Value {
         let (root, below, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let node = self.b.block_param(join, Type::Ptr);
         let parent = self.pointer(memcg, members::MEMCG_PARENT);
