@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use oomc_tests::child::{fresh_folder, with_input};
 
 const GOOD: &str = "kill largest process in subtree where footprint > 64MiB\n";
 const BAD: &str = "kill largest process in subtree where footprint > 4096\n";
@@ -31,13 +32,7 @@ const SNAPSHOT: &str = r#"{ "schema": 1, "top": "/", "memory": 8589934592, "now"
 /// A folder of its own for each test, with files.
 fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    for (name, text) in files {
-        let path = folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
+    fresh_folder(&folder, files).unwrap();
     folder
 }
 
@@ -50,11 +45,7 @@ fn run(folder: &Path, args: &[&str], input: &str, environment: &[(&str, &str)]) 
         command.env_remove(name);
     }
     let command = command.args(args).current_dir(folder).envs(environment.iter().copied());
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A command that does not read may have ended.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
+    let output = with_input(command, input).unwrap();
     (output.status.code().unwrap(), output.stdout, String::from_utf8(output.stderr).unwrap())
 }
 

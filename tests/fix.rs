@@ -1,11 +1,11 @@
 //! `oomc fix` as it is called: what becomes of files, and of standard input.
 #![expect(clippy::unwrap_used, reason = "a program that cannot be run has failed")]
 
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::{env, fs};
 
+use oomc_tests::child::with_input;
 use serde_json::Value;
 
 const BROKEN: &str =
@@ -24,16 +24,7 @@ fn file(name: &str, text: &str) -> PathBuf {
 }
 
 fn fix(args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_oomc"))
-        .arg("fix")
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+    with_input(Command::new(env!("CARGO_BIN_EXE_oomc")).arg("fix").args(args), input).unwrap()
 }
 
 fn stdout(output: &Output) -> String {

@@ -2,10 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use oomc_tests::child::with_input;
 
 /// A folder of its own for each test.
 fn folder(name: &str) -> PathBuf {
@@ -17,17 +18,8 @@ fn folder(name: &str) -> PathBuf {
 
 /// Exit code, standard output and standard error.
 fn fmt(folder: &Path, args: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_oomc"))
-        .arg("fmt")
-        .args(args)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oomc"));
+    let output = with_input(command.arg("fmt").args(args).current_dir(folder), input).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

@@ -1,7 +1,7 @@
 //! A program that is run to its end, and not waited for for ever.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +28,36 @@ pub fn run(command: &mut Command, folder: &Path, patience: Duration) -> io::Resu
         std::thread::sleep(Duration::from_millis(5));
     };
     Ok(Output { status, stdout: fs::read(stdout)?, stderr: fs::read(stderr)? })
+}
+
+/// A program that has been given a text on its standard input; it may have ended without reading all of it.
+///
+/// # Errors
+/// It cannot be started.
+pub fn with_input(command: &mut Command, input: &str) -> io::Result<Output> {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    child.wait_with_output()
+}
+
+/// A folder that holds these files and nothing else; folders in their names are made.
+///
+/// # Errors
+/// One of them cannot be written.
+pub fn fresh_folder(folder: &Path, files: &[(&str, &str)]) -> io::Result<()> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder)?;
+    for (name, text) in files {
+        let path = folder.join(name);
+        if let Some(above) = path.parent() {
+            fs::create_dir_all(above)?;
+        }
+        fs::write(path, text)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

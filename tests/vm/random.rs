@@ -18,7 +18,7 @@ pub(crate) const NAME: &str = "random_policies_pass_the_verifier";
 const SEED: u64 = 1;
 const COUNT: usize = 500;
 
-/// A known flaw, asserted: behind a `raise_limit` whose `else` is a descent `until freed cgroup.working_set`, the verifier
+/// A known flaw, and no more than that much is allowed: behind a `raise_limit` whose `else` is a descent `until freed cgroup.working_set`, the verifier
 /// finds six instructions that no way leads to, and removes them. Nothing is decided otherwise; which they are is open.
 const REMOVED: (&str, u64) = ("r355", 6);
 
