@@ -32,6 +32,7 @@ pub mod declared;
 pub mod maps;
 pub mod mark;
 pub mod scenario;
+pub mod shown;
 
 pub mod btf;
 pub mod proto;

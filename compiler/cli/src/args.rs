@@ -81,9 +81,18 @@ pub(crate) enum Command {
     /// lacks is an error at the policy's line. An object made by `oomc build` is loaded as it is.
     Load(Load),
     /// Detach a policy and print its final counters
+    ///
+    /// Also removes what is left of policies that were attached to a cgroup with this path and are gone.
     Unload(Unload),
     /// Show which policies are attached to which cgroups, and what they have done
+    ///
+    /// Also policies whose cgroup is gone: their records stay until `unload` or `tidy`. Changes nothing. Ends with 4 if
+    /// something among the pins is not as oomc makes it.
     Status(Status),
+    /// Remove what is left of policies whose cgroup is gone, and of commands that were killed
+    ///
+    /// Their records are gone then. Policies that are attached stay as they are.
+    Tidy,
     /// Change params of an attached policy: `oomc set --cgroup /job step=30%`
     ///
     /// All of them or, when one is refused, none. The next out-of-memory event sees the new values.
@@ -148,6 +157,7 @@ impl Command {
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
             Self::Status(_) => "status",
+            Self::Tidy => "tidy",
             Self::Set(_) => "set",
             Self::Mode(_) => "mode",
             Self::Label(_) => "label",
@@ -361,7 +371,7 @@ pub(crate) struct Label {
 pub(crate) struct Events {
     #[command(flatten)]
     pub(crate) which: Status,
-    /// Go on with new decisions, until interrupted or until the policies are detached
+    /// Go on with new decisions, also of policies that are attached later, until interrupted
     #[arg(short, long)]
     pub(crate) follow: bool,
 }

@@ -162,7 +162,7 @@ impl Report {
     /// A remark that people get even if they asked for errors only.
     pub(crate) fn insist(&self, text: impl fmt::Display) {
         if !self.for_programs() {
-            self.complain("warning", &text.to_string());
+            self.complain("warning", &harmless(&text.to_string(), false));
         }
     }
 

@@ -10,20 +10,21 @@ use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
 use oomc_compiler::value;
 use oomc_runtime::verifier_log::Refusal;
-use oomc_runtime::{Error, Loaded, Object, Settings, System, cgroup, preflight};
+use oomc_runtime::{Error, Loaded, Object, Settings, System, preflight};
 use serde_json::json;
 
 use crate::args::Load;
 use crate::cmd::label::{ignored_json, tell_ignored};
-use crate::cmd::status::{gone_json, tell_gone};
-use crate::cmd::{tell, view_of};
+use crate::cmd::status::{gone_json, tell_removed};
+use crate::cmd::{tell, view_of, waiting};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, read};
 use crate::policy;
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
-    let system = System::running();
+    let waits = waiting(report);
+    let system = System::running().telling(&waits);
     let bytes = read(&args.file)?;
     let name = files::name(&args.file);
     let meant_as_object = args.file.extension().is_some_and(|extension| extension == "o");
@@ -41,8 +42,7 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     match oomc_runtime::load_with(&system, &object, &args.one.target(), &settings) {
         Ok(loaded) => {
             tell_loaded(report, &loaded);
-            let place = cgroup::mount(&system)?.join(loaded.cgroup.trim_start_matches('/'));
-            if loaded.memory && loaded.cgroup != "/" && !can_run_out(&place) {
+            if loaded.no_memory.is_none() && loaded.cgroup != "/" && !can_run_out(&loaded.place) {
                 report.warn(format_args!(
                     "neither {0} nor a cgroup below it has a memory.max: nobody asks this policy until one has",
                     loaded.cgroup
@@ -147,11 +147,10 @@ fn keep(refusal: &Refusal) -> std::io::Result<PathBuf> {
 }
 
 fn tell_loaded(report: &Report, loaded: &Loaded) {
-    tell_gone(report, &loaded.gone);
-    if !loaded.memory {
+    tell_removed(report, &loaded.gone);
+    if let Some(why) = &loaded.no_memory {
         report.warn(format_args!(
-            "{} has no memory controller: the policy never runs there; enable it in the parent's \
-             cgroup.subtree_control",
+            "{} has no memory controller: the policy never runs there; {why}",
             loaded.cgroup
         ));
     }
@@ -175,7 +174,7 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
             "cgroup": loaded.cgroup,
             "cgroup_id": loaded.cgroup_id,
             "policy": loaded.policy,
-            "memory_controller": loaded.memory,
+            "memory_controller": loaded.no_memory.is_none(),
             "program": {
                 "instructions": program.insns,
                 "instructions_verified": program.xlated,
