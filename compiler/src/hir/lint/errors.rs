@@ -56,6 +56,13 @@ pub(super) fn always(written: &str, always: bool, why: &str, span: Span) -> Diag
     )
 }
 
+/// `until freed 0B`
+pub(super) fn frees_nothing(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::CONSTANT_CONDITION, "`until freed` always ends with the first victim")
+        .label(span, "whoever dies frees as much")
+        .help("write how much is to come free, for example `512MiB`, or leave `until freed …` out")
+}
+
 /// Two things that are the same, of which the second one does nothing.
 pub(super) fn same(message: &str, second: Span, first: Span, help: &str, fix: Option<Fix>) -> Diagnostic {
     Diagnostic::new(codes::SAME_TWICE, message)
