@@ -19,6 +19,7 @@ use oomc_vm::report::Report;
 use oomc_vm::script::{self, Case};
 use serde_json::Value;
 
+use crate::documents::printed;
 use crate::pairs::plan::{Dice, MIB};
 use crate::pairs::{self, Pair};
 
@@ -155,26 +156,6 @@ pub(crate) fn cases() -> Vec<Case> {
     scenes().iter().flatten().filter_map(|scene| scene.case().ok()).collect()
 }
 
-/// The JSON documents that commands have printed, in order.
-fn documents(steps: &[String]) -> Vec<Value> {
-    let lines: Vec<&str> = steps.iter().filter_map(|step| step.trim_start().strip_prefix("| ")).collect();
-    let (mut found, mut at) = (Vec::new(), 0);
-    while let Some(from) = lines.get(at..).and_then(|rest| rest.iter().position(|line| line.starts_with('{')))
-    {
-        let text = lines.get(at + from..).unwrap_or_default().join("\n");
-        let mut stream = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-        match stream.next() {
-            Some(Ok(document)) => {
-                let read = text.get(..stream.byte_offset()).unwrap_or_default().lines().count().max(1);
-                found.push(document);
-                at += from + read;
-            }
-            _ => at += from + 1,
-        }
-    }
-    found
-}
-
 /// What the machine told of one case.
 struct Told {
     before: Snapshot,
@@ -184,7 +165,7 @@ struct Told {
 
 impl Told {
     fn of(report: &Report) -> Result<Self, String> {
-        let documents = documents(&report.steps);
+        let documents = printed(&report.steps);
         let snapshots: Vec<Snapshot> = documents
             .iter()
             .filter_map(|one| oomc_snapshot::parse(one.to_string().as_bytes()).ok())

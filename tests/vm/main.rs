@@ -5,6 +5,7 @@
 //! read, so that a wrong script fails, and count as ignored.
 
 mod agreement;
+mod documents;
 mod forecasts;
 mod large;
 mod pairs;
@@ -62,7 +63,8 @@ fn main() -> ExitCode {
                 tell += usize::from(tells);
                 let is_judged =
                     [agreement::NAME, snapshot_check::NAME].iter().any(|name| selected(&arguments, name));
-                if selected(&arguments, &name) || (tells && is_judged) {
+                let documents = name == documents::CASE && selected(&arguments, documents::NAME);
+                if selected(&arguments, &name) || (tells && is_judged) || documents {
                     decided.extend(tells.then(|| case.clone()));
                     wanted.push(case);
                 }
@@ -77,6 +79,9 @@ fn main() -> ExitCode {
     let agree = move || agreement::judge(&decided, tell, |name| judge.report(name));
     let trial = Trial::test(agreement::NAME, agree);
     trials.push(trial.with_ignored_flag(tools.is_none()));
+    let judge = Arc::clone(&board);
+    let documents = move || documents::judge(|name| judge.report(name));
+    trials.push(Trial::test(documents::NAME, documents).with_ignored_flag(tools.is_none()));
     let judge = Arc::clone(&board);
     let trial = Trial::test(snapshot_check::NAME, move || {
         snapshot_check::judge(&seen, tell, |name| judge.report(name))
