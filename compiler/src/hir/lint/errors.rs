@@ -37,6 +37,15 @@ pub(super) fn path_shape(text: &str, span: Span, label: &str, instead: &str, lit
         .fixes(literal.then_some(fix))
 }
 
+/// A path where the last part of one is compared.
+pub(super) fn name_shape(text: &str, span: Span, last: &str, literal: bool) -> Diagnostic {
+    let fix = Fix::possible(format!("write \"{last}\""), span, format!("\"{last}\""));
+    Diagnostic::new(codes::PATH_SHAPE, format!("no cgroup has the name \"{text}\""))
+        .label(span, "a path, and `name` is its last part")
+        .help(format!("write the last part alone, \"{last}\", or compare `path`"))
+        .fixes(literal.then_some(fix))
+}
+
 /// A condition that says the same of each candidate.
 pub(super) fn independent(written: &str, span: Span, help: &str) -> Diagnostic {
     Diagnostic::new(codes::INDEPENDENT, format!("`{written}` does not depend on the candidate"))
