@@ -134,6 +134,16 @@ pub(crate) enum Command {
     ///
     /// Ends with 0 when the editor says `shutdown` and `exit`, with 1 when it goes without.
     Lsp(Lsp),
+    /// Print completions for a shell: `oomc completions bash > /etc/bash_completion.d/oomc`
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one page per command into a folder
+    Man {
+        /// Folder for oomc.1, oomc-check.1 and so on; without it, oomc.1 is printed
+        folder: Option<PathBuf>,
+    },
 }
 
 impl Command {
@@ -161,6 +171,8 @@ impl Command {
             Self::Explain { .. } => "explain",
             Self::Fields(_) => "fields",
             Self::Lsp(_) => "lsp",
+            Self::Completions { .. } => "completions",
+            Self::Man { .. } => "man",
         }
     }
 

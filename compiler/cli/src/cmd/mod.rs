@@ -12,6 +12,7 @@ pub(crate) mod fmt;
 pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod lsp;
+pub(crate) mod manual;
 pub(crate) mod mode;
 pub(crate) mod new;
 pub(crate) mod plan;
