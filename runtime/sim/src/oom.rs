@@ -105,6 +105,7 @@ impl<'k> Simulation<'k> {
     /// What policies have done is undone: lives and limits are again those of `before`, the machine of that time.
     pub fn undo(&mut self, before: &Machine) {
         let Self { kernel, machine, tree, layout } = self;
+        layout.memory.forget_unfilled();
         for (index, was) in before.processes.iter().enumerate() {
             if let Some(process) = machine.processes.get_mut(index).filter(|now| now.life != was.life) {
                 process.life = was.life;
