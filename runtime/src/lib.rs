@@ -12,10 +12,13 @@
 mod bpf;
 pub mod cgroup;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod foreign;
 pub mod labels;
 pub mod load;
+pub mod page;
 mod pins;
 pub mod preflight;
 mod relocate;

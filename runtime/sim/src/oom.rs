@@ -71,6 +71,10 @@ impl<'k> Simulation<'k> {
     /// # Errors
     /// If the kernel lacks a member that the machine names.
     pub fn new(kernel: &'k Kernel, machine: Machine) -> Result<Self, Lacking> {
+        let page = kernel.view().page_size();
+        if machine.page != page {
+            return Err(Lacking(format!("its pages have {page} bytes, the machine's {}", machine.page)));
+        }
         let tree = Tree::new(&machine);
         let layout = Layout::new(kernel, &machine, &tree)?;
         Ok(Self { kernel, machine, tree, layout })

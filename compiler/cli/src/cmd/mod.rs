@@ -3,12 +3,14 @@
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod each;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod fields;
 pub(crate) mod fix;
 pub(crate) mod fmt;
+pub(crate) mod inspect;
 pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod lsp;
