@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::thread;
 
+use oomc_abi::consts::PAGE_SIZES;
 use oomc_abi::record::Action;
 use oomc_abi::resolve::KernelView;
 use oomc_sim::Kernel;
@@ -24,31 +25,39 @@ const MACHINES: usize = 20;
 const LEAST: usize = 500;
 
 fn kernel() -> Kernel {
-    Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled")
+    kernel_with_pages(PAGE_SIZES[0])
+}
+
+fn kernel_with_pages(bytes: i64) -> Kernel {
+    Kernel::new(KernelView::embedded().with_page_size(bytes)).expect("the embedded kernel can be modelled")
 }
 
 #[test]
 fn bytes_and_oracle_decide_alike() {
-    let kernel = kernel();
+    let kernels = PAGE_SIZES.map(kernel_with_pages);
     let pairs = number("OOMC_FUZZ", PAIRS);
     let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
-    let policies = pairs.div_ceil(MACHINES as u64).div_ceil(threads);
+    let policies = pairs.div_ceil(MACHINES as u64).div_ceil(threads * kernels.len() as u64);
     let seed = number("OOMC_SEED", SEED);
     let mut actions: BTreeMap<Action, usize> = BTreeMap::new();
     let (mut wrong, mut too_large) = (Vec::new(), 0);
     thread::scope(|scope| {
-        let kernel = &kernel;
+        let kernels = &kernels;
         let parts: Vec<_> = (0..threads)
             .map(|part| {
                 scope.spawn(move || {
-                    let mut batch = Batch::new(kernel, seed.wrapping_mul(1_000).wrapping_add(part));
-                    let wrong = (0..policies).find_map(|_| batch.policy(MACHINES).err());
-                    (batch, wrong)
+                    let of = |(page, kernel)| {
+                        let part = part + page * threads;
+                        let mut batch = Batch::new(kernel, seed.wrapping_mul(1_000).wrapping_add(part));
+                        let wrong = (0..policies).find_map(|_| batch.policy(MACHINES).err());
+                        (batch, wrong)
+                    };
+                    (0..).zip(kernels).map(of).collect::<Vec<_>>()
                 })
             })
             .collect();
-        for part in parts {
-            let (batch, disagreement) = part.join().expect("a part has come to its end");
+        let parts = parts.into_iter().flat_map(|part| part.join().expect("a part has come to its end"));
+        for (batch, disagreement) in parts {
             batch.actions.iter().for_each(|(action, count)| *actions.entry(*action).or_default() += count);
             too_large += batch.too_large;
             wrong.extend(disagreement);
@@ -73,6 +82,31 @@ fn bytes_and_oracle_decide_alike() {
     for action in acts {
         let count = actions.get(&action).copied().unwrap_or(0);
         assert!(count * 100_000 >= LEAST * agreed, "{action}: decided {count} times only");
+    }
+}
+
+/// A limit in pages is another one in bytes on a machine with larger pages, and so is what a process holds.
+#[test]
+fn an_amount_is_as_many_bytes_as_the_machines_pages_say() {
+    use oomc_sim::machine::{Cgroup, Process};
+    let machine = Machine {
+        memory: 1 << 18,
+        now: 1_000_000_000,
+        cgroups: vec![
+            Cgroup { id: 1, serial: 1, ..Cgroup::default() },
+            Cgroup { name: "job".to_owned(), parent: Some(0), id: 7, serial: 2, ..Cgroup::default() },
+        ],
+        processes: vec![Process { cgroup: 1, pid: 10, anon: 1000, threads: 1, ..Process::default() }],
+        ..Machine::default()
+    };
+    let event = Event { cgroup: Some(1), attached: 1, total: 1 << 18, ..Event::default() };
+    let scene = Scene { machine, event, audit: None };
+    for (bytes, killed) in [(4096, false), (16_384, true), (65_536, true)] {
+        let kernel = kernel_with_pages(bytes);
+        let policy =
+            both("kill largest process in subtree where anon > 15MiB", &kernel).expect("it is small");
+        let decision = agree(&policy, &kernel, &scene).expect("both are right");
+        assert_eq!(decision.action == Action::KillProcess, killed, "{bytes}");
     }
 }
 

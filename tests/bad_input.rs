@@ -186,15 +186,35 @@ fn a_damaged_object_given_to_load() {
     // A few hundred places spread over the whole file; the same ones in every run.
     let step = object.len() / 150;
     for at in (0..object.len()).step_by(step.max(1)) {
-        for byte in [0xff, object[at].wrapping_add(1)] {
+        for byte in [0xff, object[at].wrapping_add(1)].into_iter().filter(|byte| *byte != object[at]) {
             let mut damaged = object.clone();
             damaged[at] = byte;
             fs::write(folder.join("damaged.o"), &damaged).unwrap();
             let (exit, text) = oomc(&folder, &["load", "damaged.o", "--cgroup", NOWHERE]);
-            // What is damaged may be a name or a remark; then the missing cgroup or kernel ends it.
-            assert!(exit == 3 || exit == 4, "byte {at} = {byte:#x}: exit {exit}: {text}");
+            // Whatever is damaged, the object is refused for it before the kernel is asked.
+            assert_eq!(exit, 4, "byte {at} = {byte:#x}: {text}");
+            assert!(text.contains("damaged.o: ") && !text.contains("E09"), "byte {at} = {byte:#x}: {text}");
         }
     }
+}
+
+#[test]
+fn a_foreign_object_is_loaded_only_by_those_who_say_so() {
+    let folder = folder("foreign");
+    let mut object = good_object(&folder);
+    let at = object.windows(6).position(|bytes| bytes == b"\"sshd\"").unwrap();
+    object[at + 1] = b'x';
+    fs::write(folder.join("foreign.o"), &object).unwrap();
+    let (exit, text) = oomc(&folder, &["load", "foreign.o", "--cgroup", NOWHERE]);
+    assert_eq!(exit, 4, "{text}");
+    for words in
+        ["foreign.o: the object is foreign: its hash is not that of its text", "digest", "`--foreign`"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    // Then the missing cgroup or kernel ends it.
+    let (_, text) = oomc(&folder, &["load", "foreign.o", "--foreign", "--cgroup", NOWHERE]);
+    assert!(!text.contains("is foreign"), "{text}");
 }
 
 #[test]

@@ -1309,6 +1309,34 @@ fn a_damaged_object_is_refused_or_loads_something_without_a_panic() {
     assert_eq!((fake.attached(), fake.folders()), (0, 0));
 }
 
+/// Says that it is another policy than it is: refused; with leave it goes by the name that the kernel has.
+#[test]
+fn a_foreign_object_is_shown_as_what_it_is() {
+    let mut object = object();
+    let call = |helper: u64| 0x85 | helper << 32;
+    let at = object.code.iter().position(|insn| *insn == call(130)).unwrap();
+    object.code[at] = call(109);
+    object.meta.lines.insert(0, ("cgroup".to_owned(), "/elsewhere".to_owned()));
+    object.meta.lines.insert(0, ("name".to_owned(), "lab".to_owned()));
+    object.foreign = oomc_object::foreign::oddities(&object);
+    let fake = Fake::new("foreign");
+    let error = load(&fake.fresh(), &object, &job()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused);
+    let odd = "it calls the helper of number 109; it calls itself something else than `lab`";
+    assert_eq!(error.to_string(), format!("the object is foreign: {odd}"));
+    let error = oomc_runtime::verify(&fake.fresh(), &object).unwrap_err();
+    assert_eq!(error.to_string(), format!("the object is foreign: {odd}"));
+    assert_eq!((fake.count.get(), fake.attached(), fake.folders()), (0, 0, 0), "nothing was tried");
+
+    let settings = Settings { foreign: true, ..Settings::default() };
+    load_with(&fake.fresh(), &object, &job(), &settings).unwrap();
+    let status = status(&fake.fresh(), None).unwrap();
+    let [one] = status.attached.as_slice() else { panic!("{status:?}") };
+    assert_eq!(one.policy, object.ops_name());
+    assert_eq!(oomc_runtime::foreign::oddities(&one.meta), Some(odd));
+    assert_eq!((one.cgroup.as_str(), one.meta.get("name")), ("/job", ""));
+}
+
 #[test]
 fn what_is_no_object_of_ours_is_named_so() {
     let says = |bytes: &[u8]| Object::parse(bytes).unwrap_err().to_string();
@@ -1396,7 +1424,12 @@ fn what_a_param_does_not_take_is_refused_with_its_range() {
 fn a_policy_can_begin_with_other_settings() {
     let fake = Fake::new("first_settings");
     let system = fake.system();
-    let begin = |text: &str| Settings { mode: Some(Mode::Enforce), params: assign(text), literal: &literal };
+    let begin = |text: &str| Settings {
+        mode: Some(Mode::Enforce),
+        params: assign(text),
+        literal: &literal,
+        foreign: false,
+    };
     let error = load_with(&system, &tunable(), &job(), &begin("step=0%")).unwrap_err();
     assert_eq!(error.to_string(), "`step` is within 1% .. 100%, and 0% is not");
     assert_eq!((fake.folders(), fake.attached()), (0, 0));

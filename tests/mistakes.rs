@@ -36,7 +36,6 @@ const SEVERAL: &[(&str, usize)] = &[
     ("threeelse", 0),
     ("cnt2", 0),
     ("cnt4", 0),
-    ("until1", 0),
     // Two mistakes in one text.
     ("e7_given_units", 2),
     ("e8_expect_unknown", 2),

@@ -195,6 +195,15 @@ fn a_cut_object_is_refused() {
 }
 
 #[test]
+fn every_object_is_ours() {
+    for (name, bytes) in objects() {
+        let object = oomc_object::Object::parse(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(object.foreign, [], "{name}");
+        assert!(object.digest.holds(), "{name}");
+    }
+}
+
+#[test]
 fn lines_cover_the_program_and_are_the_policys() {
     for (name, bytes) in objects() {
         let btf = Btf::parse(section(bytes, ".BTF")).expect("BTF");

@@ -251,6 +251,21 @@ fn what_only_a_kernel_knows_is_not_claimed() {
     );
 }
 
+/// Where one of two policies asks for what nobody knows, it is not claimed that they decide alike, or otherwise.
+#[test]
+fn what_only_a_kernel_knows_is_not_compared() {
+    let keeper = "kill largest in subtree where task.mm.owner.comm != \"keeper\"\n";
+    let machine = snapshot(2, 0, &[("/j", 1)], &[(1000, "/j", "worker", 90, 0)]);
+    let plain = "kill largest in subtree\n";
+    let folder = folder("compared", &[("a.oom", keeper), ("b.oom", plain), ("s.json", &machine)]);
+    let (exit, told, _) = oomc(&folder, "diff a.oom b.oom --snapshot s.json --oom /j");
+    assert_eq!(exit, 1, "{told}");
+    assert!(told.ends_with("\nwhether they decide alike is not known\n"), "{told}");
+    assert!(told.contains("not known: a.oom asks for `task.mm.owner.comm`"), "{told}");
+    let (exit, told, _) = oomc(&folder, "diff b.oom b.oom --snapshot s.json --oom /j");
+    assert_eq!((exit, told.as_str()), (0, "both decide alike\n"));
+}
+
 /// A snapshot of schema 1 says nothing of swap and of parents: whoever depends on them is not claimed.
 #[test]
 fn what_an_old_snapshot_does_not_say_is_not_claimed() {

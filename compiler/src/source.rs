@@ -77,6 +77,16 @@ impl Source {
         line.strip_suffix('\r').unwrap_or(line)
     }
 
+    /// A stretch with the white space before it, or behind it if the text begins with it: what goes when it is left out.
+    #[must_use]
+    pub fn with_blank(&self, span: Span) -> Span {
+        let (start, end) = (span.range().start, span.range().end);
+        let before = self.text.get(..start).unwrap_or("").trim_end().len();
+        let behind = self.text.get(end..).unwrap_or("");
+        let blank = behind.len() - behind.trim_start().len();
+        if before == 0 { Span::new(start..end + blank) } else { Span::new(before..end) }
+    }
+
     /// The text of a span.
     #[must_use]
     pub fn slice(&self, span: Span) -> &str {

@@ -28,7 +28,7 @@ use crate::survey::{Survey, survey};
 use crate::sys::{MapAttr, ProgAttr, Reply, Syscall};
 use crate::system::System;
 use crate::unload::{Unloaded, sweep};
-use crate::{relocate, sanitize, verifier_log};
+use crate::{foreign, page, relocate, sanitize, verifier_log};
 
 /// A policy that was attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,12 +72,14 @@ pub struct Settings<'a> {
     pub params: Vec<Assignment>,
     /// Reads values.
     pub literal: Literal<'a>,
+    /// Objects that oomc did not make are loaded, too.
+    pub foreign: bool,
 }
 
 impl Default for Settings<'_> {
     /// As the policy says; attributes of labels are plain numbers.
     fn default() -> Self {
-        Self { mode: None, params: Vec::new(), literal: &plain }
+        Self { mode: None, params: Vec::new(), literal: &plain, foreign: false }
     }
 }
 
@@ -110,6 +112,8 @@ pub fn load_with(
     target: &Target,
     settings: &Settings<'_>,
 ) -> Result<Loaded> {
+    foreign::admit(system, object, settings.foreign)?;
+    page::check(object)?;
     let declared = object.meta.declared();
     let set;
     let object = if settings.mode.is_some() || !settings.params.is_empty() {
@@ -204,6 +208,8 @@ fn label(
 /// # Errors
 /// As [`load`].
 pub fn verify(system: &System<'_>, object: &Object) -> Result<Program> {
+    foreign::admit(system, object, false)?;
+    page::check(object)?;
     preflight::privilege(system, false)?;
     let ready = preflight::check(system, object)?;
     Ok(prepare(system.bpf(), object, &ready)?.program)
@@ -366,9 +372,7 @@ fn publish(
     }
     folder.pin(bpf, parts.prog.as_fd(), pins::PROG)?;
     folder.pin(bpf, parts.ops.as_fd(), pins::OPS)?;
-    let mut meta = object.meta.clone();
-    meta.lines.push(("cgroup".to_owned(), cgroup.path.clone()));
-    keep(bpf, folder, pins::META, &meta.text())?;
+    keep(bpf, folder, pins::META, &foreign::remembered(object, &cgroup.path).text())?;
     keep(bpf, folder, pins::SOURCE, &object.source)?;
 
     let link = ready.ops.attach(bpf, parts.ops.as_fd(), cgroup.dir.as_fd(), &cgroup.path)?;

@@ -5,6 +5,8 @@
 //! that a compiler left open are filled in from the ELF file. Numbers of types and offsets of strings stay,
 //! so that line information fits both. Knows nothing of system calls.
 
+use std::collections::HashMap;
+
 use oomc_abi::btf::{Btf, INT_SIGNED, Kind, LINKAGE_EXTERN, LINKAGE_GLOBAL, TypeId};
 
 use crate::object::{DataSection, Object};
@@ -26,14 +28,15 @@ pub(crate) fn for_kernel(object: &Object) -> Option<Vec<u8>> {
     let at = |id: TypeId| offsets.get(id.checked_sub(1)? as usize).copied();
 
     let mut dummy = None;
+    let mut open: HashMap<&str, &DataSection> =
+        object.data_sections.iter().rev().map(|section| (section.name.as_str(), section)).collect();
     for id in btf.ids() {
         let Kind::DataSec { entries, .. } = btf.get(id)?.kind else { continue };
         let name = btf.name(id);
         let start = at(id)?;
         if name != KSYMS {
-            let Some(place) = object.data_sections.iter().find(|section| section.name == name) else {
-                continue;
-            };
+            // Once: a second description of a section would cost as much as the first.
+            let Some(place) = open.remove(name) else { continue };
             fill(&mut raw, btf, start, &entries.iter().map(|entry| entry.ty).collect::<Vec<_>>(), place)?;
             continue;
         }
@@ -70,11 +73,13 @@ pub(crate) fn for_kernel(object: &Object) -> Option<Vec<u8>> {
 /// Sizes and offsets that only the ELF file knows.
 fn fill(raw: &mut Raw, btf: &Btf, start: usize, variables: &[TypeId], place: &DataSection) -> Option<()> {
     raw.set(start + 8, place.size)?;
+    let places: HashMap<&str, u32> =
+        place.variables.iter().rev().map(|(name, offset)| (name.as_str(), *offset)).collect();
     let mut entries = Vec::new();
     for (index, variable) in variables.iter().enumerate() {
         let slot = start + 12 + 12 * index;
         let mut entry = [raw.word(slot)?, raw.word(slot + 4)?, raw.word(slot + 8)?];
-        if let Some((_, offset)) = place.variables.iter().find(|(name, _)| name == btf.name(*variable)) {
+        if let Some(offset) = places.get(btf.name(*variable)) {
             entry[1] = *offset;
         }
         entries.push(entry);

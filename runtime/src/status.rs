@@ -239,8 +239,7 @@ pub(crate) fn meta(bpf: Bpf<'_>, folder: &Folder) -> Meta {
 }
 
 pub(crate) fn name_of(meta: &Meta) -> String {
-    let hash = meta.get("hash");
-    format!("{}@{}", meta.get("name"), hash.get(..8).unwrap_or(hash))
+    crate::foreign::name(meta)
 }
 
 /// The name by which the kernel knows the policy of a folder.

@@ -661,6 +661,12 @@ fn prog_load(attr: &mut bpf_attr, prog: &ProgAttr<'_>, log: &mut [u8]) -> io::Re
     new_fd(bpf_cmd::BPF_PROG_LOAD, attr)
 }
 
+/// Bytes in a page of this machine.
+pub(crate) fn page_size() -> i64 {
+    // SAFETY: takes a number and gives one; the kernel tells every process the size of its pages.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) }
+}
+
 fn zeroed() -> bpf_attr {
     // SAFETY: a union of structures of numbers, for which zero is a value; the kernel wants unused bytes zero.
     unsafe { std::mem::zeroed() }

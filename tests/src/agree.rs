@@ -84,6 +84,9 @@ pub fn agree_with(
     scene: &Scene,
     params: &[(String, i64)],
 ) -> Result<Decision, String> {
+    // A scene counts in pages; how large they are, the kernel says.
+    let machine = Machine { page: kernel.view().page_size(), ..scene.machine.clone() };
+    let scene = &Scene { machine, event: scene.event.clone(), audit: scene.audit };
     let settings = settings(both, scene, params);
     let decision = decide(&both.checked, &settings, &scene.machine, &scene.event);
     let mut simulation =

@@ -4,6 +4,7 @@
 
 pub mod agree;
 pub mod browser;
+pub mod bulky;
 pub mod child;
 pub mod constructs;
 pub mod generate;

@@ -19,18 +19,17 @@ use oomc_vm::report::Report;
 use oomc_vm::script::{self, Case};
 use serde_json::Value;
 
+use crate::documents::printed;
 use crate::pairs::plan::{Dice, MIB};
 use crate::pairs::{self, Pair};
 
 /// The test's name.
 pub(crate) const NAME: &str = "forecasts_come_true";
 
-/// The number of trees, by which the comparison is asked for.
-pub(crate) const ASKED_FOR: &str = "OOMC_FORECASTS";
-
-/// Seed and number of the trees; others by `OOMC_SEED` and `OOMC_FORECASTS`.
+/// Seed and number of the trees; others by `OOMC_SEED` and `OOMC_FORECASTS`. Of 104 trees with this seed 85 forecasts came
+/// true, 19 warned of what then was otherwise, and none was false.
 const SEED: u64 = 7;
-const COUNT: usize = 104;
+const COUNT: usize = 24;
 
 /// What is left to grow when the forecast is made.
 const LEFT: i64 = 3 * MIB;
@@ -43,7 +42,7 @@ const TOLERANCE: i64 = 15;
 const BESIDES: i64 = 4 * MIB;
 
 /// So many of a hundred forecasts at most may say that they do not know, or warn of what may come otherwise.
-const UNKNOWN: usize = 20;
+const UNKNOWN: usize = 25;
 
 /// What a forecast says where memory can still be swapped out, and where shared memory may stay: then amounts may be
 /// others, and the next event follows at once.
@@ -62,7 +61,7 @@ fn scenes() -> &'static [Result<Scene, String>] {
     SCENES.get_or_init(|| {
         let view = KernelView::embedded();
         let mut dice = Dice::new(number("OOMC_SEED", SEED));
-        let count = number(ASKED_FOR, COUNT as u64) as usize;
+        let count = number("OOMC_FORECASTS", COUNT as u64) as usize;
         (0..count).map(|at| Ok(scene(pairs::pair(&view, "f", at, &mut dice)?, &mut dice))).collect()
     })
 }
@@ -157,26 +156,6 @@ pub(crate) fn cases() -> Vec<Case> {
     scenes().iter().flatten().filter_map(|scene| scene.case().ok()).collect()
 }
 
-/// The JSON documents that commands have printed, in order.
-fn documents(steps: &[String]) -> Vec<Value> {
-    let lines: Vec<&str> = steps.iter().filter_map(|step| step.trim_start().strip_prefix("| ")).collect();
-    let (mut found, mut at) = (Vec::new(), 0);
-    while let Some(from) = lines.get(at..).and_then(|rest| rest.iter().position(|line| line.starts_with('{')))
-    {
-        let text = lines.get(at + from..).unwrap_or_default().join("\n");
-        let mut stream = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
-        match stream.next() {
-            Some(Ok(document)) => {
-                let read = text.get(..stream.byte_offset()).unwrap_or_default().lines().count().max(1);
-                found.push(document);
-                at += from + read;
-            }
-            _ => at += from + 1,
-        }
-    }
-    found
-}
-
 /// What the machine told of one case.
 struct Told {
     before: Snapshot,
@@ -186,7 +165,7 @@ struct Told {
 
 impl Told {
     fn of(report: &Report) -> Result<Self, String> {
-        let documents = documents(&report.steps);
+        let documents = printed(&report.steps);
         let snapshots: Vec<Snapshot> = documents
             .iter()
             .filter_map(|one| oomc_snapshot::parse(one.to_string().as_bytes()).ok())
@@ -264,10 +243,20 @@ fn differences(scene: &Scene, forecast: &Forecast, limit: Option<u64>, told: &To
     found
 }
 
+/// How a forecast and what happened stand to each other.
+enum Compared {
+    True,
+    /// It did not know, or it warned of what then was otherwise.
+    Unknown(&'static str),
+    /// What was said and was not so.
+    False(String),
+}
+
 /// Compares what was said with what happened.
 pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(), Failed> {
     let view = KernelView::embedded();
-    let (mut true_ones, mut unknown, mut millis) = (0, 0, 0);
+    let (mut true_ones, mut millis) = (0, 0);
+    let mut unknown: BTreeMap<&str, usize> = BTreeMap::new();
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     let mut wrong = Vec::new();
     for scene in scenes() {
@@ -281,35 +270,41 @@ pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(
         };
         let compared = told.and_then(|told| {
             let (forecast, limit) = scene.forecast(&view, &told.before)?;
-            if !forecast.unknown.is_empty() || forecast.nobody_asks.is_some() {
-                return Ok(None);
+            if forecast.nobody_asks.is_some() {
+                return Ok(Compared::Unknown("nobody asks"));
+            }
+            if !forecast.unknown.is_empty() {
+                return Ok(Compared::Unknown("asks what only a kernel knows"));
             }
             let differences = differences(scene, &forecast, limit, &told);
             let lines = forecast.lines(true).join("\n");
             let text =
                 format!("{}\n--- forecast\n{lines}\n--- record\n{}", differences.join("\n"), told.record);
-            if !differences.is_empty()
-                && forecast.remarks.iter().any(|remark| WARNED.iter().any(|warning| remark.contains(warning)))
-            {
-                return Ok(None);
-            }
-            Ok(Some(if differences.is_empty() { String::new() } else { text }))
+            let warned = |warning: &&&str| forecast.remarks.iter().any(|remark| remark.contains(**warning));
+            Ok(match WARNED.iter().find(warned) {
+                _ if differences.is_empty() => Compared::True,
+                Some(warning) => Compared::Unknown(warning),
+                None => Compared::False(text),
+            })
         });
         match compared {
-            Ok(None) => unknown += 1,
-            Ok(Some(text)) if text.is_empty() => {
+            Ok(Compared::Unknown(why)) => *unknown.entry(why).or_default() += 1,
+            Ok(Compared::True) => {
                 true_ones += 1;
                 scene.kinds.iter().for_each(|kind| *kinds.entry(kind).or_default() += 1);
             }
-            Ok(Some(text)) | Err(text) => wrong.push(scene.explained(&text)),
+            Ok(Compared::False(text)) | Err(text) => wrong.push(scene.explained(&text)),
         }
     }
     let each: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} with {kind}")).collect();
+    let not_known: Vec<String> = unknown.iter().map(|(why, count)| format!("{count} of {why:?}")).collect();
     eprintln!(
-        "forecasts: {true_ones} came true ({}), {unknown} did not know, {} s",
+        "forecasts: {true_ones} came true ({}), warned or not known: {}, {} s",
         each.join(", "),
+        not_known.join(", "),
         millis / 1000
     );
+    let unknown: usize = unknown.values().sum();
     if unknown * 100 > UNKNOWN * scenes().len() {
         wrong.push(format!("{unknown} forecasts did not know, or warned of what came"));
     }

@@ -5,6 +5,7 @@
 //! read, so that a wrong script fails, and count as ignored.
 
 mod agreement;
+mod documents;
 mod forecasts;
 mod large;
 mod pairs;
@@ -62,7 +63,8 @@ fn main() -> ExitCode {
                 tell += usize::from(tells);
                 let is_judged =
                     [agreement::NAME, snapshot_check::NAME].iter().any(|name| selected(&arguments, name));
-                if selected(&arguments, &name) || (tells && is_judged) {
+                let documents = name == documents::CASE && selected(&arguments, documents::NAME);
+                if selected(&arguments, &name) || (tells && is_judged) || documents {
                     decided.extend(tells.then(|| case.clone()));
                     wanted.push(case);
                 }
@@ -77,6 +79,9 @@ fn main() -> ExitCode {
     let agree = move || agreement::judge(&decided, tell, |name| judge.report(name));
     let trial = Trial::test(agreement::NAME, agree);
     trials.push(trial.with_ignored_flag(tools.is_none()));
+    let judge = Arc::clone(&board);
+    let documents = move || documents::judge(|name| judge.report(name));
+    trials.push(Trial::test(documents::NAME, documents).with_ignored_flag(tools.is_none()));
     let judge = Arc::clone(&board);
     let trial = Trial::test(snapshot_check::NAME, move || {
         snapshot_check::judge(&seen, tell, |name| judge.report(name))
@@ -97,14 +102,12 @@ fn main() -> ExitCode {
     let judge = Arc::clone(&board);
     let trial = Trial::test(pairs::NAME, move || pairs::judge(|name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
-    // Asked for by its variable: it has not been seen to pass in the gate yet.
-    let forecasts = tools.is_some() && env::var_os(forecasts::ASKED_FOR).is_some();
-    if selected(&arguments, forecasts::NAME) && forecasts {
+    if selected(&arguments, forecasts::NAME) && tools.is_some() {
         wanted.extend(forecasts::cases());
     }
     let judge = Arc::clone(&board);
     let trial = Trial::test(forecasts::NAME, move || forecasts::judge(|name| judge.report(name)));
-    trials.push(trial.with_ignored_flag(!forecasts));
+    trials.push(trial.with_ignored_flag(tools.is_none()));
     trials.push(Trial::test(pairs::COMPARED, pairs::wrong_records_are_found));
     let boots = !arguments.list && !wanted.is_empty();
     let runner = tools.filter(|_| boots).map(|tools| {

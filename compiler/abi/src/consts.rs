@@ -2,10 +2,10 @@
 //!
 //! Each names the header it is taken from; the version is the one of the kernel under test, 6.12.
 
-/// Bytes in a page of the target. BTF does not say; x86-64 knows no other.
+/// Bytes in a page where nobody says otherwise. BTF does not say; x86-64 knows no other.
 pub const PAGE_SIZE: i64 = 4096;
-/// `PAGE_COUNTER_MAX` (`include/linux/page_counter.h`), in pages: what an unlimited counter holds.
-pub const PAGE_COUNTER_MAX: i64 = i64::MAX / PAGE_SIZE;
+/// Sizes that pages have: those of arm64 (`ARM64_4K_PAGES` and so on, arch/arm64/Kconfig, 6.12).
+pub const PAGE_SIZES: [i64; 3] = [4096, 16_384, 65_536];
 /// `oom_control.order` of an OOM that an administrator asked for by SysRq (`include/linux/oom.h`).
 pub const ORDER_SYSRQ: i64 = -1;
 /// `OOM_SCORE_ADJ_MIN` (`include/uapi/linux/oom.h`).

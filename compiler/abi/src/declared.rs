@@ -5,6 +5,9 @@
 
 use crate::fields::{Measure, Owner};
 
+/// The key under which an object says for which page size it is made: in bytes.
+pub const PAGE: &str = "page";
+
 /// The declarations of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declared {

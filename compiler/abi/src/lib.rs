@@ -8,7 +8,7 @@
 //! What a function does, and what a member holds, on a machine that is no kernel, stands in the same rows and in
 //! [`model`]; [`world`] is what a model may touch.
 //! What generated code writes down about a decision is defined here too, for writers and readers ([`record`],
-//! [`declared`], [`maps`], [`account`], [`amount`]), and how a traced policy tells what it passes ([`mark`]).
+//! [`declared`], [`maps`], [`account`], [`amount`]), and by what an object that oomc made is known ([`digest`]), and how a traced policy tells what it passes ([`mark`]).
 //! *Facts* are a kernel's BTF ([`btf`]). [`resolve`] joins the two into a [`resolve::KernelView`].
 //!
 //! This crate knows neither the policy language's grammar and types, nor the IR, nor ELF; surface names
@@ -29,6 +29,7 @@ pub mod world;
 pub mod account;
 pub mod amount;
 pub mod declared;
+pub mod digest;
 pub mod maps;
 pub mod mark;
 pub mod scenario;

@@ -3,6 +3,8 @@
 //! Labels have an entry under the cgroup's id and the label's number. Each counter is two members of a value that each
 //! cgroup has: how often, and since when by the boot clock; and the same again for audit mode.
 
+use crate::record;
+
 /// Mode and params: a global, with a member of eight bytes for each.
 pub const CONFIG: &str = "config";
 /// A member of [`CONFIG`]: not 0 in audit mode.
@@ -20,6 +22,42 @@ pub const EVENTS: &str = "events";
 pub const LABELS: &str = "labels";
 /// Counters of cgroups.
 pub const COUNTERS: &str = "counters";
+
+/// The record of the present event and, behind it, what one event needs: a global.
+pub const SCRATCH: &str = "scratch";
+/// What one kill of a large policy needs: a global.
+pub const LOCAL: &str = "local";
+/// The cgroups of one unit: a global.
+pub const UNITS: &str = "units";
+/// What a selection of `all` has found: a global.
+pub const FOUND: &str = "found";
+/// Texts, which nobody may change: a global.
+pub const TEXTS: &str = "rodata";
+/// Names of all globals.
+pub const GLOBALS: &[&str] = &[CONFIG, STATS, SCRATCH, LOCAL, UNITS, FOUND, TEXTS];
+/// Most labels that are put on cgroups at a time.
+pub const MAX_LABELS: u32 = 65_536;
+
+/// A map that is no global.
+#[derive(Clone, Copy, Debug)]
+pub struct MapRow {
+    /// Its name.
+    pub name: &'static str,
+    /// `enum bpf_map_type`.
+    pub kind: u32,
+    /// Its elements; of a ring buffer, bytes.
+    pub entries: u32,
+    /// `BPF_F_NO_PREALLOC`: what is not allocated in advance says so.
+    pub flags: u32,
+}
+
+/// The maps that policies have besides globals; nobody has others.
+pub const MAPS: &[MapRow] = &[
+    MapRow { name: RECORDS, kind: TYPE_ARRAY, entries: record::KEPT, flags: 0 },
+    MapRow { name: EVENTS, kind: TYPE_RINGBUF, entries: record::RING_BYTES, flags: 0 },
+    MapRow { name: LABELS, kind: TYPE_HASH, entries: MAX_LABELS, flags: NO_PREALLOC },
+    MapRow { name: COUNTERS, kind: TYPE_CGRP_STORAGE, entries: 0, flags: NO_PREALLOC },
+];
 
 /// One of the two tallies that each counter has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,3 +96,5 @@ pub const TYPE_ARRAY: u32 = 2;
 pub const TYPE_RINGBUF: u32 = 27;
 /// `BPF_MAP_TYPE_CGRP_STORAGE`.
 pub const TYPE_CGRP_STORAGE: u32 = 32;
+/// `BPF_F_NO_PREALLOC`.
+pub const NO_PREALLOC: u32 = 1;

@@ -5,6 +5,8 @@
 //! what the target lacks is not an error but a poisoned instruction, since it may stand in a branch that
 //! never runs there. Knows nothing of ELF, sections or system calls.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 
 use crate::btf::ext::CoreRelo;
@@ -112,7 +114,12 @@ pub enum Reason {
     Ambiguous(String),
     /// The value does not fit the instruction.
     Range(i64),
+    /// More different facts than any policy asks for.
+    TooMany,
 }
+
+/// Most facts that one object asks for; a large policy has some hundreds.
+const MAX_FACTS: usize = 4096;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,6 +134,7 @@ impl fmt::Display for Error {
             Reason::Stale { found, expected } => write!(f, "the instruction holds {found}, not {expected}"),
             Reason::Ambiguous(what) => write!(f, "the kernel has several types for `{what}` that disagree"),
             Reason::Range(value) => write!(f, "the value {value} does not fit the instruction"),
+            Reason::TooMany => write!(f, "more than {MAX_FACTS} facts of the kernel are asked for"),
         }
     }
 }
@@ -144,9 +152,16 @@ pub fn apply(
     target: &Btf,
 ) -> Result<Vec<Poisoned>, Error> {
     let mut poisoned = Vec::new();
+    // A policy asks for few facts, many times.
+    let mut known: HashMap<[u32; 3], Resolved> = HashMap::new();
     for (record, relo) in relos.iter().enumerate() {
         let error = |reason| Error { insn: relo.insn, record, reason };
-        let resolved = resolve(object, relo, target).map_err(error)?;
+        let most = known.len() >= MAX_FACTS;
+        let resolved = match known.entry([relo.type_id, relo.access, relo.kind]) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(_) if most => return Err(error(Reason::TooMany)),
+            Entry::Vacant(place) => place.insert(resolve(object, relo, target).map_err(error)?).clone(),
+        };
         let done = match resolved.target {
             Some(value) => patch(code, relo.insn, &resolved, value).map_err(error)?,
             None => false,

@@ -4,10 +4,12 @@
 //! sizes and values, or a [`Missing`] that says what the kernel lacks and which names come close. Knows
 //! neither the language nor instructions.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::OnceLock;
 
 use crate::btf::{Btf, Error, INT_BOOL, INT_SIGNED, Kind, TypeId};
+use crate::consts;
 use crate::hooks;
 use crate::kfuncs::KfuncId;
 
@@ -15,6 +17,7 @@ use crate::kfuncs::KfuncId;
 #[derive(Clone, Debug)]
 pub struct KernelView {
     btf: Btf,
+    page: i64,
 }
 
 /// A member found by its path.
@@ -202,7 +205,7 @@ impl KernelView {
     /// # Errors
     /// If the bytes are not a BTF.
     pub fn from_btf(bytes: &[u8]) -> Result<Self, Error> {
-        Btf::parse(bytes).map(|btf| Self { btf })
+        Btf::parse(bytes).map(|btf| Self { btf, page: consts::PAGE_SIZE })
     }
 
     /// The reference kernel, for work without any other. It is read once.
@@ -211,7 +214,7 @@ impl KernelView {
         static VIEW: OnceLock<KernelView> = OnceLock::new();
         VIEW.get_or_init(|| {
             let btf = Btf::parse(EMBEDDED).unwrap_or_else(|error| unreachable!("embedded BTF: {error}"));
-            Self { btf }
+            Self { btf, page: consts::PAGE_SIZE }
         })
         .clone()
     }
@@ -220,6 +223,24 @@ impl KernelView {
     #[must_use]
     pub fn embedded_btf() -> &'static [u8] {
         EMBEDDED
+    }
+
+    /// The same kernel with pages of another size, of which its types say nothing; one of [`consts::PAGE_SIZES`].
+    #[must_use]
+    pub fn with_page_size(self, page: i64) -> Self {
+        Self { page, ..self }
+    }
+
+    /// Bytes in a page.
+    #[must_use]
+    pub fn page_size(&self) -> i64 {
+        self.page
+    }
+
+    /// `PAGE_COUNTER_MAX` (`include/linux/page_counter.h`, 6.12), in pages: what an unlimited counter holds.
+    #[must_use]
+    pub fn page_counter_max(&self) -> i64 {
+        i64::MAX / self.page
     }
 
     /// The types themselves.
@@ -367,7 +388,7 @@ impl KernelView {
     pub fn members(&self, container: &str) -> Vec<String> {
         let mut names = Vec::new();
         if let Ok(ty) = self.container(container) {
-            self.collect(ty, 0, &mut names);
+            self.collect(ty, &mut HashSet::new(), &mut names);
         }
         names
     }
@@ -405,7 +426,7 @@ impl KernelView {
             return Ok(found);
         }
         let mut names = Vec::new();
-        if !self.collect(id, 0, &mut names) {
+        if !self.collect(id, &mut HashSet::new(), &mut names) {
             return Err(self.closed(ty, so_far));
         }
         let nearest = nearest(name, names.iter().map(String::as_str));
@@ -420,14 +441,17 @@ impl KernelView {
         }
     }
 
-    fn collect(&self, id: TypeId, depth: u32, names: &mut Vec<String>) -> bool {
-        let Some((_, ty)) = self.btf.resolve(id) else { return false };
+    fn collect(&self, id: TypeId, seen: &mut HashSet<TypeId>, names: &mut Vec<String>) -> bool {
+        let Some((id, ty)) = self.btf.resolve(id) else { return false };
         let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = ty.kind else { return false };
+        if seen.len() >= MAX_NESTED || !seen.insert(id) {
+            return true;
+        }
         for member in members {
-            if !member.name.is_empty() {
+            if member.name.is_empty() {
+                self.collect(member.ty, seen, names);
+            } else {
                 names.push(member.name.to_owned());
-            } else if depth < 16 {
-                self.collect(member.ty, depth + 1, names);
             }
         }
         true
@@ -496,14 +520,22 @@ pub struct Found {
     pub positions: Vec<u32>,
 }
 
+/// Anonymous structures inside one structure that are looked into; the kernel has a few in its largest. It bounds the
+/// stack, too.
+const MAX_NESTED: usize = 512;
+
 /// Finds a member by name in a structure, a union, and the anonymous ones inside.
 #[must_use]
 pub fn find_member(btf: &Btf, id: TypeId, name: &str) -> Option<Found> {
-    search(btf, id, name, 0)
+    search(btf, id, name, &mut HashSet::new())
 }
 
-fn search(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<Found> {
-    let (_, ty) = btf.resolve(id)?;
+/// Each type is looked into once, however often it stands in others: what was not in it will not be.
+fn search(btf: &Btf, id: TypeId, name: &str, seen: &mut HashSet<TypeId>) -> Option<Found> {
+    let (id, ty) = btf.resolve(id)?;
+    if seen.len() >= MAX_NESTED || !seen.insert(id) {
+        return None;
+    }
     let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = ty.kind else { return None };
     for (at, member) in (0_u32..).zip(&members) {
         if member.name == name {
@@ -511,8 +543,7 @@ fn search(btf: &Btf, id: TypeId, name: &str, depth: u32) -> Option<Found> {
             return Some(Found { bit_offset, bits, ty: member.ty, positions: vec![at] });
         }
         if member.name.is_empty()
-            && depth < 16
-            && let Some(mut found) = search(btf, member.ty, name, depth + 1)
+            && let Some(mut found) = search(btf, member.ty, name, seen)
         {
             found.bit_offset = found.bit_offset.checked_add(member.bit_offset)?;
             found.positions.insert(0, at);

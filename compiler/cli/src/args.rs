@@ -75,6 +75,14 @@ pub(crate) enum Command {
     Fix(Fix),
     /// Compile a policy to an object
     Build(Build),
+    /// Show what an object is: its digest, what it needs of a kernel, its maps, its instructions
+    ///
+    /// Ends with 1 if oomc did not make it, or it was changed since.
+    Inspect(Inspect),
+    /// Look at this machine: whether policies can be loaded and are asked, and what to do about it
+    ///
+    /// Ends with 3 if something stands in their way. With `--verbose` also what is as it should be.
+    Doctor(Doctor),
     /// Load a policy and attach it to a cgroup; it stays when oomc exits
     ///
     /// A FILE.oom is compiled first, against the types of the running kernel, so that what this kernel
@@ -143,6 +151,16 @@ pub(crate) enum Command {
     ///
     /// Ends with 0 when the editor says `shutdown` and `exit`, with 1 when it goes without.
     Lsp(Lsp),
+    /// Print completions for a shell: `oomc completions bash > /etc/bash_completion.d/oomc`
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one page per command into a folder
+    Man {
+        /// Folder for oomc.1, oomc-check.1 and so on; without it, oomc.1 is printed
+        folder: Option<PathBuf>,
+    },
 }
 
 impl Command {
@@ -154,6 +172,8 @@ impl Command {
             Self::Fmt(_) => "fmt",
             Self::Fix(_) => "fix",
             Self::Build(_) => "build",
+            Self::Inspect(_) => "inspect",
+            Self::Doctor(_) => "doctor",
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
             Self::Status(_) => "status",
@@ -171,6 +191,8 @@ impl Command {
             Self::Explain { .. } => "explain",
             Self::Fields(_) => "fields",
             Self::Lsp(_) => "lsp",
+            Self::Completions { .. } => "completions",
+            Self::Man { .. } => "man",
         }
     }
 
@@ -263,6 +285,51 @@ pub(crate) struct Build {
     /// Print a representation instead of writing an object
     #[arg(long, value_name = "STAGE", value_parser = stages())]
     pub(crate) emit: Option<Stage>,
+    /// Bytes in a page of the machines that the object is for; arm64 has all three (`getconf PAGE_SIZE`)
+    #[arg(long, value_name = "BYTES", value_enum, default_value_t = PageSize::Small)]
+    pub(crate) page_size: PageSize,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+}
+
+/// Sizes that pages have, in the order of `oomc_abi::consts::PAGE_SIZES`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageSize {
+    /// All of x86-64, most of arm64
+    #[value(name = "4096")]
+    Small,
+    /// Some of arm64
+    #[value(name = "16384")]
+    Middle,
+    /// Some of arm64
+    #[value(name = "65536")]
+    Large,
+}
+
+impl PageSize {
+    /// The number.
+    pub(crate) fn bytes(self) -> i64 {
+        let [small, middle, large] = oomc_abi::consts::PAGE_SIZES;
+        match self {
+            Self::Small => small,
+            Self::Middle => middle,
+            Self::Large => large,
+        }
+    }
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Inspect {
+    /// An object made by `oomc build`; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Doctor {
+    /// Look at the files of another machine, in `proc` and `sys` below this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) root: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }
@@ -302,6 +369,9 @@ pub(crate) struct Load {
     pub(crate) one: One,
     #[command(flatten)]
     pub(crate) settings: Settings,
+    /// Load an object although oomc did not make it, or it was changed since; `status` calls it foreign from then on
+    #[arg(long)]
+    pub(crate) foreign: bool,
 }
 
 /// What a policy begins with.

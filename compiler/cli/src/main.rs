@@ -70,6 +70,8 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Fix(fix) => cmd::fix::run(report, fix),
         Command::Explain { code } => cmd::explain::run(report, code.as_deref()),
         Command::Fields(fields) => cmd::fields::run(report, fields),
+        Command::Inspect(inspect) => cmd::inspect::run(report, inspect),
+        Command::Doctor(doctor) => cmd::doctor::run(report, doctor),
         Command::Load(load) => cmd::load::run(report, load),
         Command::Unload(unload) => cmd::unload::run(report, unload),
         Command::Status(status) => cmd::status::run(report, status),
@@ -85,5 +87,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Why(why) => cmd::why::run(report, why),
         Command::Test(test) => cmd::test::run(report, test),
         Command::Lsp(lsp) => cmd::lsp::run(lsp),
+        Command::Completions { shell } => cmd::manual::completions(report, *shell),
+        Command::Man { folder } => cmd::manual::man(report, folder.as_deref()),
     }
 }

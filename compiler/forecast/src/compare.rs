@@ -2,25 +2,25 @@
 
 use oomc_abi::record::Record;
 use oomc_sim::machine::{CgroupIndex, Event, Life, Machine, ROOT};
-use oomc_sim::{Attached, Kernel, Policy, Simulation};
+use oomc_sim::{Attached, Kernel, Simulation};
 
 use crate::decision::Told;
 use crate::{Error, Inputs, Settings, Suite};
 
 /// A policy on its side of the comparison.
 #[derive(Debug)]
-pub struct Side {
+pub struct Side<'k> {
     /// Its file, and what was set.
     pub name: String,
-    policy: Policy,
+    suite: Suite<'k>,
     attached: Attached,
 }
 
-impl Side {
+impl<'k> Side<'k> {
     /// Attaches a policy to a cgroup, in mode enforce; returns a remark on each label that the policy does not trust.
     #[must_use]
     pub fn new(
-        suite: Suite<'_>,
+        suite: Suite<'k>,
         inputs: &Inputs,
         at: CgroupIndex,
         settings: &Settings,
@@ -28,7 +28,7 @@ impl Side {
         let (mut attached, remarks) = inputs.attach(&suite.policy, at);
         settings.apply(&mut attached);
         attached.set_audit(false);
-        (Self { name: suite.source().name.clone(), policy: suite.policy, attached }, remarks)
+        (Self { name: suite.source().name.clone(), suite, attached }, remarks)
     }
 }
 
@@ -39,6 +39,24 @@ pub struct Difference {
     pub cgroup: String,
     /// What either of them would do, in words.
     pub texts: [String; 2],
+}
+
+/// An event of which it is not known whether they decide it alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotKnown {
+    /// Path of the cgroup that runs out of memory.
+    pub cgroup: String,
+    /// Who asks for what nobody knows, in words.
+    pub why: String,
+}
+
+/// What became of a comparison; of the places in neither list both decide alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Where they decide otherwise.
+    pub differences: Vec<Difference>,
+    /// Where it is not known.
+    pub not_known: Vec<NotKnown>,
 }
 
 /// Whoever can run out of memory: the cgroup itself, and those below it with a limit of their own.
@@ -57,11 +75,11 @@ pub fn compare(
     machine: &Machine,
     attached: CgroupIndex,
     places: &[CgroupIndex],
-    sides: [&Side; 2],
-) -> Result<Vec<Difference>, Error> {
+    sides: [&Side<'_>; 2],
+) -> Result<Compared, Error> {
     let simulation = Simulation::new(kernel, machine.clone());
     let mut simulation = simulation.map_err(|lacking| Error::Kernel(lacking.to_string()))?;
-    let mut differences = Vec::new();
+    let mut compared = Compared::default();
     let [before, after] = sides;
     for place in places {
         let (own, full) = (machine.cgroup(*place).own, machine.run_out(*place));
@@ -71,19 +89,29 @@ pub fn compare(
         let one = decide(&mut simulation, machine, before, &event)?;
         let other = decide(&mut simulation, machine, after, &event)?;
         simulation.set_own(*place, own);
-        if one.becomes != other.becomes {
+        let cgroup = machine.path(*place);
+        let asks = |side: &Side<'_>, decided: &Decided| {
+            let asked = &decided.unknown;
+            (!asked.is_empty()).then(|| format!("{} asks for {}", side.name, asked.join(", ")))
+        };
+        let why: Vec<String> = [asks(before, &one), asks(after, &other)].into_iter().flatten().collect();
+        if !why.is_empty() {
+            compared.not_known.push(NotKnown { cgroup, why: why.join("; ") });
+        } else if one.becomes != other.becomes {
             let texts =
                 [tell(machine, before, one.record.as_ref()), tell(machine, after, other.record.as_ref())];
-            differences.push(Difference { cgroup: machine.path(*place), texts });
+            compared.differences.push(Difference { cgroup, texts });
         }
     }
-    Ok(differences)
+    Ok(compared)
 }
 
 /// What a policy decided.
 struct Decided {
     record: Option<Record>,
     becomes: Becomes,
+    /// What it depends on and nobody knows, in words.
+    unknown: Vec<String>,
 }
 
 /// What becomes of the machine: who did it by which rule is the policies' own.
@@ -99,7 +127,7 @@ struct Becomes {
 fn decide(
     simulation: &mut Simulation<'_>,
     machine: &Machine,
-    side: &Side,
+    side: &Side<'_>,
     event: &Event,
 ) -> Result<Decided, Error> {
     let mut attached = side.attached.clone();
@@ -112,17 +140,19 @@ fn decide(
         lives: processes.iter().map(|process| process.life).collect(),
         limits: cgroups.iter().map(|cgroup| cgroup.max).collect(),
     };
+    let read: Vec<_> = simulation.unfilled().collect();
+    let unknown = side.suite.unknown(machine, &read);
     simulation.undo(machine);
-    Ok(Decided { record: attached.records().pop(), becomes })
+    Ok(Decided { record: attached.records().pop(), becomes, unknown })
 }
 
-fn tell(machine: &Machine, side: &Side, record: Option<&Record>) -> String {
+fn tell(machine: &Machine, side: &Side<'_>, record: Option<&Record>) -> String {
     let Some(record) = record else { return "did not decide".to_owned() };
     let name = |id: u64| {
         let found = (0..machine.cgroups.len()).find(|at| machine.cgroup(*at).id as u64 == id);
         found.map_or_else(|| format!("cgroup {id}"), |at| machine.path(at))
     };
-    let told = Told { record, declared: &side.policy.declared, cgroup: &name };
+    let told = Told { record, declared: &side.suite.policy.declared, cgroup: &name };
     match told.account().acting_rule() {
         Some(rule) => format!("{}, by rule \"{rule}\"", told.would()),
         None => told.would(),

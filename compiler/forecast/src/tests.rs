@@ -121,8 +121,8 @@ fn policies_are_compared_where_somebody_can_run_out_of_memory() {
         compare(&kernel, &inputs.machine, job, &places(&inputs.machine, job), [&before, &after])
             .expect("sound programs")
     };
-    assert_eq!(compared(2 * MIB), []);
-    let differences = compared(64 * MIB);
+    assert_eq!(compared(2 * MIB).differences, []);
+    let differences = compared(64 * MIB).differences;
     let [one] = differences.as_slice() else { panic!("{differences:?}") };
     assert_eq!(one.cgroup, "/job");
     assert_eq!(one.texts[0], "would kill worker (701), about 30MiB, by rule \"largest\"");

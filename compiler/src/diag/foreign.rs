@@ -67,6 +67,9 @@ const MANAGED: Ours = told(
     "systemd-oomd keeps it to itself: write it down as a `label`, or as `avoid cgroup \"/path\"` and `prefer cgroup \"/path\"`",
 );
 
+const MEMORY: &str = "what the cgroup uses is `cgroup.usage`, what it may use `cgroup.limit`; the machine's memory is \
+                      `machine.memory`, and what of it is left `machine.available`";
+
 const COMMAND: &str =
     "`comm` is the command's name, at most 15 bytes; its arguments and its path are not known";
 
@@ -114,7 +117,20 @@ static WORDS: &[(Use, &[&str], Ours)] = &[
         &["unit", "slice", "service", "scope", "cgroup_name"],
         near("name", "`name` is the last part of the path, for example \"web.service\""),
     ),
-    (Use::Cgroup, &["cgroup_path", "cgrouppath", "control_group"], same("path")),
+    (Use::Cgroup, &["cgroup_path", "cgrouppath", "control_group", "cgroup"], same("path")),
+    (Use::Cgroup, &["memory", "mem", "ram"], told(MEMORY)),
+    (
+        Use::Cgroup,
+        &["memavailable", "mem_available", "available_memory", "memfree", "mem_free", "free_memory", "free"],
+        told(
+            "what the machine has left is `machine.available`: compare it with an amount, or `10% of machine.memory`",
+        ),
+    ),
+    (
+        Use::Cgroup,
+        &["swapfree", "swap_free", "free_swap", "swaptotal", "swap_total"],
+        told("the swap of the machine is `machine.swap`, and what of it is free `machine.swap_free`"),
+    ),
     (
         Use::Cgroup,
         &[
@@ -166,7 +182,7 @@ static WORDS: &[(Use, &[&str], Ours)] = &[
         Use::Process,
         &["memory", "mem", "ram", "memtotal", "total_memory"],
         told(
-            "a process has `rss` and `footprint`, the cgroup whose limit was hit `cgroup.limit` and `cgroup.usage`; what the kernel scores against is `oom.total`",
+            "a process has `rss` and `footprint`, the cgroup whose limit was hit `cgroup.limit` and `cgroup.usage`; the memory of the machine is `machine.memory`, and what the kernel scores against `oom.total`",
         ),
     ),
     (Use::Process, &["rssanon", "vmanon", "anonymous", "private"], same("anon")),
@@ -212,6 +228,18 @@ static WORDS: &[(Use, &[&str], Ours)] = &[
         &["exiting", "zombie"],
         near("dying", "`dying` is true when an OOM killer chose it, or when it exits already"),
     ),
+    (
+        Use::Process,
+        &["kthread", "is_kthread", "kernel_thread", "is_kernel_thread", "kernel", "pf_kthread"],
+        told(
+            "kernel threads, init and what has an `oom_score_adj` of -1000 are never candidates: leave the condition out",
+        ),
+    ),
+    (
+        Use::Process,
+        &["cpu", "cpu_usage", "pcpu", "load", "io", "nice", "priority", "prio"],
+        told("memory decides: how busy a process is, is not known here; `age` and `oom_score_adj` are"),
+    ),
     (Use::Process, &["tgid", "process_id"], same("pid")),
     (Use::Process, &["score"], same("badness")),
     (
@@ -240,7 +268,7 @@ static WORDS: &[(Use, &[&str], Ours)] = &[
     (Use::Rank, &["newest", "latest", "last", "newer", "younger", "freshest", "recent"], same("youngest")),
     (Use::Rank, &["eldest", "first", "earliest", "older"], same("oldest")),
     (Use::Rank, &["baddest"], same("worst")),
-    (Use::Rank, &["each", "every", "any"], same("all")),
+    (Use::Rank, &["each", "every", "any", "everything", "everybody", "everyone"], same("all")),
     (Use::Unit, &["task", "proc", "program", "pid"], same("process")),
     (Use::Unit, &["processes", "tasks", "procs"], same("process")),
     (
@@ -323,7 +351,7 @@ pub fn ours(word: &str, r#use: Use) -> Option<Ours> {
 /// A path of pressure as another tool writes it: `psi.full.avg10`, `memory.pressure.some.avg60`.
 #[must_use]
 pub fn pressure(path: &str) -> Option<String> {
-    let rest = ["psi.", "memory.pressure.", "memory.psi.", "psi.memory.", "pressure.memory."]
+    let rest = ["psi.memory.", "pressure.memory.", "memory.pressure.", "memory.psi.", "psi."]
         .into_iter()
         .find_map(|prefix| path.strip_prefix(prefix))?;
     let (kind, window) = rest.split_once('.')?;

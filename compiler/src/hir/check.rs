@@ -276,6 +276,10 @@ impl Checker<'_> {
         let arith = match op {
             Binary::And | Binary::Or => {
                 let word = if op == Binary::And { "`and`" } else { "`or`" };
+                if let Some(found) = self.bare_alternative(op, left, right) {
+                    self.sink.push(found);
+                    return None;
+                }
                 let (left, right) = (self.condition(left, word), self.condition(right, word));
                 return Some(self.logic(op, left?, right?, span));
             }
@@ -301,6 +305,35 @@ impl Checker<'_> {
         };
         let (left, right) = (self.number(left), self.number(right));
         self.arith(arith, left?, right?, span)
+    }
+
+    /// `comm == "a" or "b"`: the field was not said again.
+    fn bare_alternative(&self, op: Binary, left: &ast::Expr, right: &ast::Expr) -> Option<Diagnostic> {
+        let (ast::ExprKind::Binary(Binary::Eq, field, first), ast::ExprKind::Text(_)) =
+            (&left.kind, &right.kind)
+        else {
+            return None;
+        };
+        let (ast::ExprKind::Path(_), ast::ExprKind::Text(_)) = (&field.kind, &first.kind) else {
+            return None;
+        };
+        let [field, first, second] = [field.span, first.span, right.span].map(|span| self.source.slice(span));
+        let list = (op == Binary::Or).then(|| format!("{field} in [{first}, {second}]"));
+        Some(errors::expr::bare_alternative(field, right.span, left.span.to(right.span), list))
+    }
+
+    /// What is wrong with a comparison as it is written, whatever its sides are.
+    fn miswritten(&mut self, op: CompareOp, left: &ast::Expr, right: &ast::Expr) -> Option<Diagnostic> {
+        let gap = Span { start: left.span.end, end: right.span.start };
+        match (&left.kind, &right.kind) {
+            (_, ast::ExprKind::List(_)) if matches!(op, CompareOp::Eq | CompareOp::Ne) => {
+                Some(errors::expr::compared_list(op == CompareOp::Eq, left.span.to(right.span), gap))
+            }
+            (ast::ExprKind::Path(path), ast::ExprKind::Text(text)) => {
+                self.scope.object_beside_text(path, text)
+            }
+            _ => None,
+        }
     }
 
     fn not(&mut self, inner: ExprId, span: Span) -> ExprId {
@@ -436,6 +469,10 @@ impl Checker<'_> {
         right: &ast::Expr,
         span: Span,
     ) -> Option<ExprId> {
+        if let Some(found) = self.miswritten(op, left, right) {
+            self.sink.push(found);
+            return None;
+        }
         let left_operand = self.operand(left);
         let right_operand = self.beside(left_operand.as_ref(), right);
         match (left_operand?, right_operand?) {
@@ -493,11 +530,11 @@ impl Checker<'_> {
         (text, text_span): (String, Span),
         span: Span,
     ) -> Option<ExprId> {
+        self.text_literal(field, &text, text_span)?;
         if !matches!(op, CompareOp::Eq | CompareOp::Ne) {
             self.sink.push(errors::expr::orders_text(span));
             return None;
         }
-        self.text_literal(field, &text, text_span)?;
         let pattern = self.pattern(field, &text);
         let id = self.push(ExprKind::Matches(field, vec![pattern]), Ty::Bool, span);
         Some(if op == CompareOp::Ne { self.not(id, span) } else { id })
@@ -681,7 +718,13 @@ impl Checker<'_> {
             return Some(self.push(ExprKind::Arith(ArithOp::Mul, base, percent), Ty::Bytes, percent_span));
         }
         let share = share.trim_matches('`');
-        self.sink.push(errors::expr::no_natural_base(&called, share, percent_span));
+        let base = match self.policy.exprs.get(value).map(|expr| &expr.kind) {
+            Some(ExprKind::Field(_, field)) if field.row().owner == Owner::Machine => {
+                if field.row().name.starts_with("swap") { "machine.swap" } else { "machine.memory" }
+            }
+            _ => "cgroup.limit",
+        };
+        self.sink.push(errors::expr::no_natural_base(&called, share, base, percent_span));
         None
     }
 

@@ -291,7 +291,11 @@ impl<'a> Checker<'a> {
         };
         let unit = unit(written);
         if let (Some(path), Unit::Process) = (&of.path, unit) {
-            self.sink.push(misuse("a path is a cgroup's", path.span.to(unit_span)));
+            let text = format!("where comm == \"{}\"", path.text);
+            let fix =
+                (!path.text.contains('/')).then(|| Fix::certain(format!("write `{text}`"), path.span, text));
+            let span = path.span.to(unit_span);
+            self.sink.push(errors::declare::misused_protection(word, "a path is a cgroup's", span, fix));
             return None;
         }
         if of.path.is_none() && of.condition.is_none() {

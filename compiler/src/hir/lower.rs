@@ -149,7 +149,10 @@ impl Checker<'_> {
             };
             match *first {
                 None => *first = Some(clause.span),
-                Some(first) => self.sink.push(errors::declare::clause_twice(word, clause.span, first)),
+                Some(first) => {
+                    let whole = self.source.with_blank(clause.span);
+                    self.sink.push(errors::declare::clause_twice(word, clause.span, whole, first));
+                }
             }
         }
     }

@@ -26,6 +26,11 @@ impl Checker<'_> {
                 self.sink.push(errors::action::open_brace(Span::new(at - 1..at)));
                 return None;
             };
+            if inside.starts_with('{') {
+                let close = after.starts_with('}').then(|| at + inside.len());
+                self.sink.push(errors::action::double_brace(at, inside, close));
+                return None;
+            }
             let span = Span::new(at..at + inside.len());
             let expr = lower_cst::parse_expr(self.source, span, self.sink)?;
             let value = self.shown(&expr)?;

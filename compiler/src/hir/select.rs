@@ -19,6 +19,20 @@ fn meant(near: &str, span: Span) -> Advice {
     Advice::fix(Fix::new(format!("did you mean `{near}`?"), certain).at(span, near))
 }
 
+/// Words for a place of which `subtree` is the nearest.
+const ELSEWHERE: [&str; 10] = [
+    "root",
+    "system",
+    "machine",
+    "host",
+    "everywhere",
+    "descendants",
+    "siblings",
+    "tree",
+    "node",
+    "anywhere",
+];
+
 impl Checker<'_> {
     pub(super) fn selection(&mut self, selection: &ast::Selection) -> Option<Selection> {
         self.selection_with(selection, |_| Some(())).map(|(selection, ())| selection)
@@ -47,14 +61,15 @@ impl Checker<'_> {
                 (filter, lower.keys(selection, unit, binder), also(lower))
             });
         if !used {
-            self.unused_candidate(selection.name.as_ref(), unit, errors);
+            let place = (&selection.place, selection.unit.map(|(_, span)| span));
+            self.unused_candidate(selection.name.as_ref(), unit, Some(place), errors);
         }
         let filter = self.checked_filter(filter)?;
         let (place, keys) = (place?, keys?);
         if let Some(span) = selection.stepwise
             && (unit == Unit::Process || !matches!(place, Place::Subtree(_)))
         {
-            self.sink.push(errors::select::nothing_to_step_down(span));
+            self.sink.push(errors::select::nothing_to_step_down(span, self.source.with_blank(span)));
             return None;
         }
         let all = selection.rank.is_some_and(|(rank, _)| rank == Rank::All);
@@ -76,13 +91,29 @@ impl Checker<'_> {
     }
 
     /// A candidate's name that nothing uses, unless there were errors since: one may hide the use.
-    fn unused_candidate(&mut self, name: Option<&ast::Name>, unit: Unit, errors: usize) {
+    fn unused_candidate(
+        &mut self,
+        name: Option<&ast::Name>,
+        unit: Unit,
+        place: Option<(&ast::Place, Option<Span>)>,
+        errors: usize,
+    ) {
         let Some(name) = name.filter(|_| self.sink.error_count() == errors) else { return };
         let (word, field) = match unit {
             Unit::Process => ("process", "footprint"),
             Unit::Cgroup => ("cgroup", "usage"),
         };
-        self.sink.push(errors::select::unused_candidate(name, word, field));
+        let whole = self.source.with_blank(name.span);
+        let written = place.and_then(|(_, unit)| unit);
+        let place = place.and_then(|(place, _)| match place {
+            ast::Place::Subtree(span, of) => {
+                Some((*span, of.as_ref().map_or("cgroup", |of| self.source.slice(of.span))))
+            }
+            ast::Place::Cgroup(of) => Some((of.span, self.source.slice(of.span))),
+            _ => None,
+        });
+        let unused = errors::select::UnusedName { name, word, field, whole, place, unit: written };
+        self.sink.push(errors::select::unused_candidate(&unused));
     }
 
     /// Whether a candidate may have this name. `kill largest leaf in subtree` reads as if it were about leaves.
@@ -138,6 +169,11 @@ impl Checker<'_> {
                 format!("`{text}` is a process, and candidates are looked for in cgroups"),
                 "write `in subtree`, or the name of a cgroup".into(),
             ),
+            PlaceName::Nothing(_) if ELSEWHERE.contains(&text.as_str()) => wrong(
+                format!("`{text}` is no cgroup"),
+                Advice::fix(Fix::possible("write `subtree`", path.span, "subtree"))
+                    .saying("`subtree` is the cgroup whose limit was hit and all below it; of an OOM of the machine, all"),
+            ),
             PlaceName::Nothing(known) => match nearest(&text, known.iter().map(String::as_str)) {
                 Some(near) => wrong(format!("`{text}` is no cgroup"), meant(near, path.span)),
                 None => wrong(
@@ -183,7 +219,7 @@ impl Checker<'_> {
             }
         {
             let word = rank.spelling();
-            self.sink.push(errors::select::rank_and_key(word, span, label));
+            self.sink.push(errors::select::rank_and_key(word, span, self.source.with_blank(span), label));
             return None;
         }
         let ascending = rank == Some(Rank::Smallest);
@@ -232,7 +268,7 @@ impl Checker<'_> {
         });
         self.quantifiers -= 1;
         if !used {
-            self.unused_candidate(quantifier.name.as_ref(), unit, errors);
+            self.unused_candidate(quantifier.name.as_ref(), unit, None, errors);
         }
         let filter = self.checked_filter(filter)?;
         let value = match value {

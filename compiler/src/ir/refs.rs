@@ -122,7 +122,7 @@ impl MapKind {
     #[must_use]
     pub fn flags(self) -> u32 {
         match self {
-            Self::Hash | Self::CgroupStorage => 1,
+            Self::Hash | Self::CgroupStorage => maps::NO_PREALLOC,
             Self::Array | Self::RingBuffer => 0,
         }
     }

@@ -4,13 +4,16 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use object::elf::RelocationType;
+use object::read::elf::ElfFile64;
 use object::write::{Object, Relocation, SectionId, Symbol, SymbolId, SymbolSection};
 use object::{
-    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind,
-    SymbolScope,
+    Architecture, BinaryFormat, Endianness, Object as _, ObjectSection as _, RelocationFlags, SectionKind,
+    SymbolFlags, SymbolKind, SymbolScope,
 };
+use oomc_abi::digest;
 use oomc_abi::hooks::OOM;
 use oomc_abi::kfuncs::KfuncId;
+use sha2::{Digest as _, Sha256};
 
 use super::btf_ext::Bytes;
 use super::{Error, Module, btf, ksyms, meta, struct_ops};
@@ -106,7 +109,22 @@ pub(super) fn write<'m>(
 
     writer.relocate(ops, 0, entry, R_BPF_64_ABS64)?;
     writer.relocations(&places)?;
-    writer.out.write().map_err(|error| Error::Elf(error.to_string()))
+    let bytes = writer.out.write().map_err(|error| Error::Elf(error.to_string()))?;
+    with_digest(bytes)
+}
+
+/// Puts the SHA-256 of everything into the place that was left for it.
+fn with_digest(mut bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let hash = Sha256::digest(&bytes);
+    let range = {
+        let file = ElfFile64::<Endianness>::parse(bytes.as_slice());
+        let file = file.map_err(|error| Error::Elf(error.to_string()))?;
+        file.section_by_name(digest::SECTION).and_then(|section| section.file_range())
+    };
+    let place = range.and_then(|(at, size)| bytes.get_mut(at as usize..)?.get_mut(..size as usize));
+    let place = place.filter(|place| place.len() == digest::BYTES);
+    place.ok_or(Error::Internal("the object has no place for its digest"))?.copy_from_slice(&hash);
+    Ok(bytes)
 }
 
 /// Bytes of code.
@@ -195,6 +213,7 @@ impl<'m> Writer<'m> {
         self.add(".BTF.ext", SectionKind::Other, bytes.ext.as_slice(), 4);
         self.add(".oomc.source", SectionKind::Other, source, 1);
         self.add(".oomc.meta", SectionKind::Other, meta, 1);
+        self.add(digest::SECTION, SectionKind::Other, vec![0; digest::BYTES], 1);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
+//! | `page` | bytes of a page of the machines that it is for |
 //! | `param` | `NAME TYPE DEFAULT LEAST MOST` |
 //! | `label` | `NUMBER NAME TYPE DEFAULT TRUST` |
 //! | `state` | `NUMBER NAME WINDOW`; 0: for ever |
@@ -11,6 +12,8 @@
 //! | `key` | `SELECTION TYPE TEXT`: keys of a `kill`, in their order |
 //!
 //! Numbers are in the unit of their type: bytes, parts per million, nanoseconds.
+
+use oomc_abi::declared::PAGE;
 
 use super::{Error, Module};
 use crate::hir::{ExprKind, Kill, Mode, Part, Ty};
@@ -25,6 +28,9 @@ pub(super) fn text(module: &Module<'_>) -> Result<String, Error> {
         line("hash", module.hash),
         line("mode", if policy.mode == Mode::Audit { "audit" } else { "enforce" }),
         line("tool", env!("CARGO_PKG_VERSION")),
+        line("edition", "1"),
+        line("cost", &crate::hir::complexity::class(policy).text()),
+        line(PAGE, &module.view.page_size().to_string()),
     ]
     .concat();
     for param in policy.params.values() {

@@ -56,6 +56,14 @@ pub(super) fn whole_object(name: &str, kind: &str, example: &str, span: Span) ->
         .fix(Fix::possible(format!("write `{name}.{example}`"), span, format!("{name}.{example}")))
 }
 
+/// A candidate's field behind a word that names nothing: `self.rss`, `rss.anon`.
+pub(super) fn field_stands_alone(text: &str, field: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(codes::UNKNOWN_NAME, format!("there is no `{text}` here"))
+        .label(span, "unknown name")
+        .help(format!("a field of the candidate stands alone: `{field}`"))
+        .fix(Fix::possible(format!("write `{field}`"), span, field))
+}
+
 /// The kernel's structure of something else: `word` was written for `wanted`, and `rest` behind it.
 pub(super) fn wrong_structure(owner: Owner, word: &str, wanted: &str, rest: &str, span: Span) -> Diagnostic {
     Diagnostic::new(codes::WRONG_OWNER, format!("{} has no `{word}`", singular(owner)))

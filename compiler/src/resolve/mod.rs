@@ -269,6 +269,23 @@ impl Scope {
         errors::whole_object(name, self.kind_of(name), self.example(name), path.span)
     }
 
+    /// A whole object that is compared with a text: the field that such a text is.
+    pub(crate) fn object_beside_text(&mut self, path: &Path, text: &str) -> Option<Diagnostic> {
+        let name = path.text();
+        match self.resolve(path) {
+            Err(diagnostic) if diagnostic.code == codes::NOT_A_VALUE => {}
+            _ => return None,
+        }
+        let kind = self.kind_of(&name);
+        let field = match kind {
+            "process" => "comm",
+            "event" => "scope",
+            _ if text.contains('/') => "path",
+            _ => "name",
+        };
+        Some(errors::whole_object(&name, kind, field, path.span))
+    }
+
     /// The cgroup of the innermost candidate.
     fn present(&self) -> Option<Subject> {
         self.candidates.last().map(|it| match it.unit {
@@ -439,6 +456,10 @@ impl Scope {
                     .chain(HEADS.iter().copied());
                 let member: String = rest.iter().map(|name| format!(".{}", name.text)).collect();
                 let text = path.text();
+                let field = member.trim_start_matches('.');
+                if fields::find(owner(unit), field).is_some() && path.indices.is_empty() {
+                    return Err(errors::field_stands_alone(&text, field, path.span));
+                }
                 if let Some(advice) = errors::foreign_field(&text, owner(unit), "", path.span) {
                     return Err(errors::unknown_name(&text, path.span, advice));
                 }

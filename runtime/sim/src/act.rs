@@ -4,7 +4,7 @@
 //! Changes the machine and what is written down of it in memory. Memory that a victim holds is not given back:
 //! that takes until after the event.
 
-use oomc_abi::consts::{OOM_SCORE_ADJ_MIN, PAGE_SIZE};
+use oomc_abi::consts::OOM_SCORE_ADJ_MIN;
 
 use crate::machine::{CgroupIndex, Life, Machine, Process, ProcessIndex, ROOT};
 use crate::tree::Tree;
@@ -51,7 +51,7 @@ pub(crate) fn raise(model: &mut Model<'_>, cgroup: CgroupIndex, bytes: u64) -> i
     if !model.machine.is_within(cgroup, domain) {
         return EPERM;
     }
-    let pages = (bytes / PAGE_SIZE as u64) as i64;
+    let pages = (bytes / model.machine.page as u64) as i64;
     if model.machine.cgroup(cgroup).max.is_none_or(|max| pages <= max) {
         return EINVAL;
     }
@@ -219,7 +219,7 @@ pub(crate) fn own_killer(
             }
             _ => {}
         }
-        let Some(points) = badness(process, total) else { continue };
+        let Some(points) = badness(process, total, machine.page) else { continue };
         // Of equal ones, the later is taken.
         if chosen.is_none_or(|(most, _)| points >= most) {
             chosen = Some((points, index));
@@ -233,11 +233,11 @@ pub(crate) fn own_killer(
 }
 
 /// `oom_badness()`: none for whom the kernel does not consider.
-fn badness(process: &Process, total: i64) -> Option<i64> {
+fn badness(process: &Process, total: i64, page: i64) -> Option<i64> {
     if process.adj == OOM_SCORE_ADJ_MIN || !has_something_to_give(process) {
         return None;
     }
     let pages = |pages: i64| pages.max(0);
     let rss = pages(process.file) + pages(process.anon) + pages(process.shmem) + pages(process.swap);
-    Some(rss + process.pgtables / PAGE_SIZE + process.adj * (total / 1000))
+    Some(rss + process.pgtables / page + process.adj * (total / 1000))
 }

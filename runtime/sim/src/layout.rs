@@ -5,14 +5,12 @@
 
 use std::collections::HashMap;
 
-use oomc_abi::consts::{
-    CSS_ONLINE, MMF_OOM_SKIP, PAGE_COUNTER_MAX, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, TASK_COMM_LEN,
-};
+use oomc_abi::consts::{CSS_ONLINE, MMF_OOM_SKIP, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, TASK_COMM_LEN};
 use oomc_abi::members;
 use oomc_abi::model::{self, Class, Holds, Place};
 
 use crate::kernel::{Filled, Kernel, Lacking};
-use crate::machine::{Amounts, CgroupIndex, Event, Life, Machine, PAGE, Process, ProcessIndex, ROOT};
+use crate::machine::{Amounts, CgroupIndex, Event, Life, Machine, Process, ProcessIndex, ROOT};
 use crate::memory::{Memory, Region, RegionId};
 use crate::policy::{offset_of_variable, variable_bytes};
 use crate::tree::{Tree, get};
@@ -456,7 +454,7 @@ fn of_process(layout: &Layout, machine: &Machine, holds: Holds, index: ProcessIn
 
 fn of_cgroup(layout: &Layout, machine: &Machine, tree: &Tree, row: &Filled, index: CgroupIndex) -> u64 {
     let cgroup = machine.cgroup(index);
-    let limit = |pages: Option<i64>| pages.unwrap_or(PAGE_COUNTER_MAX) as u64;
+    let limit = |pages: Option<i64>| pages.unwrap_or(i64::MAX / machine.page) as u64;
     match row.holds {
         Holds::Above if row.class == Class::Node => {
             cgroup.parent.map_or(0, |parent| layout.address(row.class, parent))
@@ -522,7 +520,7 @@ fn unfit(holds: Holds) -> u64 {
 
 /// Words of the kernel's variables: the variable, the place in it, and how many pages.
 fn variables(kernel: &Kernel, machine: &Machine) -> Vec<(&'static str, u32, i64)> {
-    let sum = |amount: fn(&Amounts) -> i64| machine.sum(ROOT, amount) / PAGE;
+    let sum = |amount: fn(&Amounts) -> i64| machine.sum(ROOT, amount) / machine.page;
     let (file, shmem, inactive) = (sum(|own| own.file), sum(|own| own.shmem), sum(|own| own.inactive_file));
     let free = machine.memory - sum(|own| own.anon) - file - sum(|own| own.kernel);
     let counters = [

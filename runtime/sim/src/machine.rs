@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use oomc_abi::amounts::Amount;
 
-/// Bytes of a page.
-pub const PAGE: i64 = 4096;
+/// Bytes of a page of a machine of which nobody says otherwise.
+pub const PAGE: i64 = oomc_abi::consts::PAGE_SIZE;
 
 /// A cgroup's place in [`Machine::cgroups`].
 pub type CgroupIndex = usize;
@@ -20,8 +20,10 @@ pub type ProcessIndex = usize;
 pub const ROOT: CgroupIndex = 0;
 
 /// A machine at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
+    /// Bytes of a page.
+    pub page: i64,
     /// Pages of memory.
     pub memory: i64,
     /// Pages of swap.
@@ -38,6 +40,23 @@ pub struct Machine {
     pub cgroups: Vec<Cgroup>,
     /// In no order.
     pub processes: Vec<Process>,
+}
+
+impl Default for Machine {
+    /// Empty, with pages of [`PAGE`] bytes.
+    fn default() -> Self {
+        Self {
+            page: PAGE,
+            memory: 0,
+            swap: 0,
+            swap_free: 0,
+            no_swapping: false,
+            unknown: Unknown::default(),
+            now: 0,
+            cgroups: Vec::new(),
+            processes: Vec::new(),
+        }
+    }
 }
 
 /// What whoever described a machine did not say.
@@ -144,13 +163,15 @@ impl Amounts {
 
     /// The own share of a cgroup that has run out of memory: what nobody accounts for is charged all the same. At the
     /// root, whose usage is the machine's anon and file, it is page cache.
-    pub(crate) fn fill(&mut self, below: &Self, max: Option<i64>, memory: Option<i64>) {
+    ///
+    /// `memory` is the root's, in bytes, with the size of a page.
+    pub(crate) fn fill(&mut self, below: &Self, max: Option<i64>, memory: Option<(i64, i64)>) {
         match (memory, max) {
-            (Some(memory), _) => {
+            (Some((memory, page)), _) => {
                 let used = self.anon + self.file + below.anon + below.file;
-                let free = (memory * PAGE - used).max(0);
+                let free = (memory - used).max(0);
                 self.file += free;
-                self.charged += free / PAGE;
+                self.charged += free / page;
             }
             (None, Some(max)) => self.charged += (max - self.charged - below.charged).max(0),
             (None, None) => {}
@@ -409,7 +430,8 @@ impl Machine {
         for at in self.subtree(index).filter(|at| *at != index) {
             below.add(&self.cgroup(at).own, 1);
         }
-        own.fill(&below, self.cgroup(index).max, (index == ROOT).then_some(self.memory));
+        let memory = (index == ROOT).then_some((self.memory * self.page, self.page));
+        own.fill(&below, self.cgroup(index).max, memory);
         own
     }
 
@@ -425,14 +447,14 @@ impl Machine {
                 continue;
             }
             let (anon, file, shmem, swap, pgtables) = (one.anon, one.file, one.shmem, one.swap, one.pgtables);
-            let home = self.home(at);
+            let (home, page) = (self.home(at), self.page);
             if let Some(Cgroup { own, .. }) = self.cgroups.get_mut(home) {
                 let less = |amount: &mut i64, bytes: i64| *amount = (*amount - bytes).max(0);
-                less(&mut own.anon, anon * PAGE);
-                less(&mut own.file, (file + shmem) * PAGE);
-                less(&mut own.shmem, shmem * PAGE);
+                less(&mut own.anon, anon * page);
+                less(&mut own.file, (file + shmem) * page);
+                less(&mut own.shmem, shmem * page);
                 less(&mut own.kernel, pgtables);
-                less(&mut own.charged, anon + file + shmem + pgtables / PAGE);
+                less(&mut own.charged, anon + file + shmem + pgtables / page);
                 less(&mut own.swapped, swap);
             }
         }

@@ -335,6 +335,11 @@ impl Memory {
         self.unfilled.iter().filter_map(move |(place, offset)| Some((class(*place)?, *offset)))
     }
 
+    /// Forgets what was read.
+    pub(crate) fn forget_unfilled(&mut self) {
+        self.unfilled.clear();
+    }
+
     /// Bytes that objects of a class take.
     pub(crate) fn bytes_of(&self, class: Class) -> usize {
         self.region(RegionId::of_class(class)).data.len()

@@ -71,6 +71,10 @@ impl<'k> Simulation<'k> {
     /// # Errors
     /// If the kernel lacks a member that the machine names.
     pub fn new(kernel: &'k Kernel, machine: Machine) -> Result<Self, Lacking> {
+        let page = kernel.view().page_size();
+        if machine.page != page {
+            return Err(Lacking(format!("its pages have {page} bytes, the machine's {}", machine.page)));
+        }
         let tree = Tree::new(&machine);
         let layout = Layout::new(kernel, &machine, &tree)?;
         Ok(Self { kernel, machine, tree, layout })
@@ -101,6 +105,7 @@ impl<'k> Simulation<'k> {
     /// What policies have done is undone: lives and limits are again those of `before`, the machine of that time.
     pub fn undo(&mut self, before: &Machine) {
         let Self { kernel, machine, tree, layout } = self;
+        layout.memory.forget_unfilled();
         for (index, was) in before.processes.iter().enumerate() {
             if let Some(process) = machine.processes.get_mut(index).filter(|now| now.life != was.life) {
                 process.life = was.life;

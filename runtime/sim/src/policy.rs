@@ -65,8 +65,18 @@ impl Policy {
     /// Fits an object to a kernel.
     ///
     /// # Errors
-    /// If the object is broken, or needs what the kernel or this simulator lacks.
+    /// If the object is broken or foreign, or needs what the kernel or this simulator lacks.
     pub fn new(kernel: &Kernel, object: &Object) -> Result<Self, Unfit> {
+        if !object.foreign.is_empty() {
+            let told = oomc_object::foreign::told(&object.foreign, Some(kernel.view().btf()));
+            return Err(oomc_object::Error::NotOurs(told).into());
+        }
+        let (ours, page) = (object.meta.page_size(), kernel.view().page_size());
+        if ours != Some(page) {
+            let ours =
+                ours.map_or("pages of unknown size".to_owned(), |ours| format!("pages of {ours} bytes"));
+            return Err(Unfit::Unknown(format!("a policy for {ours} on a machine whose pages have {page}")));
+        }
         let mut variables = Memory::default();
         *variables.region_mut(RegionId::VARIABLES) = Region::whole(variable_bytes().into(), 1, false);
         let address =

@@ -29,6 +29,7 @@ impl Snapshot {
         }
         let cgroups = self.cgroups.iter().zip(serials);
         let mut machine = Machine {
+            page: PAGE,
             memory: self.memory / PAGE,
             swap: self.swap / PAGE,
             swap_free: self.swap_free / PAGE,

@@ -5,7 +5,7 @@ use oomc_compiler::hir::{
     ActionId, ActionKind, BinderId, ExprId, ExprKind, Kill, Message, Part, Rule, Selection, Subject, Unit,
 };
 
-use crate::machine::{PAGE, ProcessIndex};
+use crate::machine::ProcessIndex;
 use crate::scope::{Object, Scope};
 use crate::value::clamp;
 use crate::{Call, Oracle, kernel};
@@ -253,9 +253,10 @@ impl Oracle<'_> {
         self.end(End::NoRoom);
         let Some(domain) = self.event.cgroup else { return false };
         let Some(own) = self.machine.cgroup(domain).max else { return false };
-        let own = own * PAGE;
+        let own = own * self.machine.page;
         let Some(by) = self.value(None, by) else { return false };
-        let mut bounds = vec![clamp(i128::from(own) + i128::from(by.max(0))), self.machine.memory * PAGE];
+        let mut bounds =
+            vec![clamp(i128::from(own) + i128::from(by.max(0))), self.machine.memory * self.machine.page];
         if let Some(up_to) = up_to {
             let Some(bound) = self.value(None, up_to) else { return false };
             bounds.push(bound);
@@ -264,11 +265,11 @@ impl Oracle<'_> {
         for above in self.machine.ancestors(domain).skip(1) {
             if let Some(limit) = self.machine.cgroup(above).max {
                 let usage = self.machine.sum(above, |own| own.charged);
-                bounds.push(own + (limit - usage).max(0) * PAGE);
+                bounds.push(own + (limit - usage).max(0) * self.machine.page);
             }
         }
         let Some(wanted) = bounds.into_iter().min() else { return false };
-        let limit = wanted.max(0) / PAGE * PAGE;
+        let limit = wanted.max(0) / self.machine.page * self.machine.page;
         let gain = i128::from(limit) - i128::from(own);
         if gain <= 0 || gain * 100 < i128::from(own) {
             return false;
@@ -276,7 +277,7 @@ impl Oracle<'_> {
         if !self.settings.audit {
             self.decision.calls.push(Call::Raise(limit));
             if let Some(cgroup) = self.machine.cgroups.get_mut(domain) {
-                cgroup.max = Some(limit / PAGE);
+                cgroup.max = Some(limit / self.machine.page);
             }
         }
         self.decision.action = Action::RaiseLimit;

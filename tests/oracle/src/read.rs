@@ -8,12 +8,9 @@ use oomc_abi::fields::{self, FieldId, Owner, Recipe, Scale};
 use oomc_compiler::hir::{LabelId, Pattern, RawId, StateId, Subject};
 
 use crate::Oracle;
-use crate::machine::{Amounts, CONSTRAINTS, CgroupIndex, Life, PAGE, Process, ProcessIndex, ROOT};
+use crate::machine::{Amounts, CONSTRAINTS, CgroupIndex, Life, Process, ProcessIndex, ROOT};
 use crate::scope::{Object, Scope};
 use crate::value::{Value, clamp, matches};
-
-/// A limit that is not set, in bytes: the kernel's largest number of pages.
-const UNLIMITED: i64 = i64::MAX / PAGE * PAGE;
 
 /// A text. A path can be asked for from the attached cgroup, too.
 pub(crate) struct Text {
@@ -67,20 +64,30 @@ impl Oracle<'_> {
             (Owner::Machine, Object::Event) => Some(self.machine_field(name)),
             (Owner::Event, Object::Event) => match name {
                 "order" => Some(self.event.order),
-                "total" => Some(pages(self.event.total)),
+                "total" => Some(self.pages(self.event.total)),
                 other => panic!("the oracle does not know `oom.{other}`"),
             },
             (owner, object) => panic!("{object:?} is no {}", owner.name()),
         }
     }
 
+    /// Bytes of so many pages.
+    fn pages(&self, pages: i64) -> i64 {
+        pages * self.machine.page
+    }
+
+    /// A limit that is not set, in bytes: the kernel's largest number of pages.
+    fn unlimited(&self) -> i64 {
+        self.pages(i64::MAX / self.machine.page)
+    }
+
     /// A field of the machine.
     fn machine_field(&self, name: &str) -> i64 {
         let machine = &self.machine;
-        let sum = |amount: fn(&Amounts) -> i64| machine.sum(ROOT, amount) / PAGE;
+        let sum = |amount: fn(&Amounts) -> i64| machine.sum(ROOT, amount) / machine.page;
         let (file, shmem) = (sum(|own| own.file), sum(|own| own.shmem));
         let taken = sum(|own| own.anon) + file + sum(|own| own.kernel);
-        pages(match name {
+        self.pages(match name {
             "memory" => machine.memory,
             "swap" => machine.swap,
             "swap_free" => machine.swap_free.max(0),
@@ -100,7 +107,7 @@ impl Oracle<'_> {
     pub(crate) fn process_field(&self, index: ProcessIndex, name: &str) -> Value {
         let process = self.machine.process(index);
         // A share that is counted in several places can be below 0 for a moment.
-        let of = |shares: &[i64]| pages(shares.iter().map(|pages| (*pages).max(0)).sum());
+        let of = |shares: &[i64]| self.pages(shares.iter().map(|pages| (*pages).max(0)).sum());
         let Process { anon, file, shmem, swap, .. } = *process;
         match name {
             "rss" => self.memory(process, of(&[anon, file, shmem])),
@@ -111,7 +118,7 @@ impl Oracle<'_> {
             "pgtables" => self.memory(process, process.pgtables),
             "footprint" => self.memory(process, of(&[anon, file, shmem, swap]) + process.pgtables),
             "badness" => {
-                let size = self.process_field(index, "footprint")? / PAGE;
+                let size = self.process_field(index, "footprint")? / self.machine.page;
                 Some(size + process.adj * (self.event.total / 1000))
             }
             "oom_score_adj" => Some(process.adj),
@@ -122,7 +129,7 @@ impl Oracle<'_> {
             "age" => Some(self.machine.now - process.start),
             "nr_threads" => Some(process.threads),
             "dying" => Some(i64::from(is_dying(process))),
-            other => Some(named(Owner::Process, other, &process.members)),
+            other => Some(named(Owner::Process, other, &process.members, self.machine.page)),
         }
     }
 
@@ -150,19 +157,21 @@ impl Oracle<'_> {
         };
         match name {
             "usage" if index == ROOT => Some(sum(|own| own.anon) + sum(|own| own.file)),
-            "usage" => Some(pages(sum(|own| own.charged))),
+            "usage" => Some(self.pages(sum(|own| own.charged))),
             "limit" => {
                 let limits = machine.ancestors(index).filter_map(|at| machine.cgroup(at).max);
-                Some(pages(limits.chain([machine.memory]).min()?))
+                Some(self.pages(limits.chain([machine.memory]).min()?))
             }
-            "own_limit" => Some(cgroup.max.map_or(UNLIMITED, pages)),
-            "high" => Some(cgroup.high.map_or(UNLIMITED, pages)),
-            "low" => Some(pages(cgroup.low)),
-            "min" => Some(pages(cgroup.min)),
-            "swap" => Some(pages(sum(|own| own.swapped))),
-            "swap_limit" => {
-                machine.ancestors(index).filter_map(|at| machine.cgroup(at).swap_max).min().map(pages)
-            }
+            "own_limit" => Some(cgroup.max.map_or(self.unlimited(), |max| self.pages(max))),
+            "high" => Some(cgroup.high.map_or(self.unlimited(), |max| self.pages(max))),
+            "low" => Some(self.pages(cgroup.low)),
+            "min" => Some(self.pages(cgroup.min)),
+            "swap" => Some(self.pages(sum(|own| own.swapped))),
+            "swap_limit" => machine
+                .ancestors(index)
+                .filter_map(|at| machine.cgroup(at).swap_max)
+                .min()
+                .map(|max| self.pages(max)),
             "anon" => Some(sum(|own| own.anon)),
             "file" => Some(sum(|own| own.file)),
             "shmem" => Some(sum(|own| own.shmem)),
@@ -204,7 +213,7 @@ impl Oracle<'_> {
             "pressure.full.avg300" => pressure(1, 2),
             other => Some(match Amount::of_field(other) {
                 Some(amount) => machine.sum(index, |own| own.get(amount)),
-                None => named(Owner::Cgroup, other, &cgroup.members),
+                None => named(Owner::Cgroup, other, &cgroup.members, self.machine.page),
             }),
         }
     }
@@ -362,20 +371,16 @@ impl Oracle<'_> {
 }
 
 /// A field that is a member of a kernel structure and nothing else: what the machine names, or 0.
-fn named(owner: Owner, name: &str, members: &[(String, i64)]) -> i64 {
+fn named(owner: Owner, name: &str, members: &[(String, i64)], page: i64) -> i64 {
     match fields::find(owner, name).map(|field| field.row().recipe) {
         Some(Recipe::Member { path, scale: Scale::One }) => member(members, path),
-        Some(Recipe::Member { path, scale: Scale::Pages }) => pages(member(members, path)),
+        Some(Recipe::Member { path, scale: Scale::Pages }) => member(members, path) * page,
         _ => panic!("the oracle does not know `{name}` of a {}", owner.name()),
     }
 }
 
 fn member(members: &[(String, i64)], path: &str) -> i64 {
     members.iter().find(|(named, _)| named == path).map_or(0, |(_, value)| *value)
-}
-
-fn pages(pages: i64) -> i64 {
-    pages * PAGE
 }
 
 /// Chosen by an OOM killer, or exiting as a whole.

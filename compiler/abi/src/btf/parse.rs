@@ -37,6 +37,12 @@ pub enum Reason {
     Kind(u32),
     /// More types than numbers for them.
     TooMany,
+    /// It is larger than any kernel's.
+    TooLarge,
+    /// A string is longer than any name or line.
+    LongString,
+    /// More types of one name than any kernel has.
+    SameName,
     /// A record of `.BTF.ext` is malformed.
     Record(&'static str),
 }
@@ -55,6 +61,9 @@ impl fmt::Display for Error {
             Reason::TypeId(id) => write!(f, "there is no type {id}"),
             Reason::Kind(kind) => write!(f, "unknown kind of type {kind}"),
             Reason::TooMany => f.write_str("too many types"),
+            Reason::TooLarge => write!(f, "it is larger than {} MiB", MAX_BYTES >> 20),
+            Reason::LongString => write!(f, "a string is longer than {MAX_STRING} bytes"),
+            Reason::SameName => write!(f, "more than {MAX_SAME} types have the same name"),
             Reason::Record(what) => f.write_str(what),
         }
     }
@@ -72,6 +81,12 @@ pub(super) const VERSION: u8 = 1;
 pub(super) const HEADER: u32 = 24;
 /// `BTF_MAX_TYPE`.
 const TYPES_MAX: usize = 0x000f_ffff;
+
+// A small file can stand for much work: thousands of types may share one string or one name. The kernel's own are far
+// below these limits (its names have at most 511 bytes, `KSYM_NAME_LEN`, 6.12).
+const MAX_BYTES: usize = 64 << 20;
+const MAX_STRING: usize = 1024;
+const MAX_SAME: usize = 4096;
 
 /// The kinds, as numbered in `include/uapi/linux/btf.h`.
 pub(super) mod kind {
@@ -132,6 +147,9 @@ pub(super) fn sections(bytes: &[u8]) -> Result<(core::ops::Range<usize>, core::o
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
+    if bytes.len() > MAX_BYTES {
+        return error(0, Reason::TooLarge);
+    }
     let (types_at, strings_at) = sections(bytes)?;
     let section = |at: core::ops::Range<usize>| {
         bytes.get(at.clone()).ok_or(Error { offset: at.start, reason: Reason::Section })
@@ -139,6 +157,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
     let (types, strings) = (section(types_at.clone())?, section(strings_at.clone())?);
     if strings.first() != Some(&0) || strings.last() != Some(&0) || core::str::from_utf8(strings).is_err() {
         return error(strings_at.start, Reason::Strings);
+    }
+    if strings.split(|byte| *byte == 0).any(|string| string.len() > MAX_STRING) {
+        return error(strings_at.start, Reason::LongString);
     }
 
     let shift = |failure: Error| Error { offset: failure.offset + types_at.start, ..failure };
@@ -169,6 +190,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
         }
     }
     named.sort_unstable();
+    if named.chunk_by(|(a, _), (b, _)| a == b).any(|same| same.len() > MAX_SAME) {
+        return error(types_at.start, Reason::SameName);
+    }
     Ok(Btf {
         offsets: offsets.into(),
         names: named.into_iter().map(|(_, id)| id).collect(),

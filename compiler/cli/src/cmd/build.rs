@@ -14,7 +14,7 @@ use crate::policy::{self, Ready};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Build) -> Outcome {
-    let view = view(&args.kernel)?;
+    let view = view(&args.kernel)?.with_page_size(args.page_size.bytes());
     let bytes = read(&args.file)?;
     let made = match args.emit {
         Some(stage) => policy::text(report, &args.file, &bytes)

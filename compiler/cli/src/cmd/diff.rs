@@ -43,32 +43,51 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
         report.warn(remark);
     }
     let [before, after] = sides.as_slice() else { return Ok(Exit::Errors) };
-    let differences = compare(&kernel, &inputs.machine, at, &places, [before, after])?;
+    let compared = compare(&kernel, &inputs.machine, at, &places, [before, after])?;
     let mut all: Vec<Value> = Vec::new();
-    for difference in &differences {
+    for difference in &compared.differences {
         let [of_before, of_after] = &difference.texts;
         report.remark(format_args!("when {} runs out of memory", difference.cgroup));
         report.remark(format_args!("    {}: {of_before}", before.name));
         report.remark(format_args!("    {}: {of_after}", after.name));
         all.push(json!({ "cgroup": difference.cgroup, "before": of_before, "after": of_after }));
     }
-    report.line(match (all.len(), places.len()) {
-        (0, 1) => "both decide alike".to_owned(),
-        (0, all) => format!("both decide alike at all {all} places"),
-        (some, all) => format!("they decide differently at {some} of {all} places"),
+    let mut not_known: Vec<Value> = Vec::new();
+    for one in &compared.not_known {
+        report.remark(format_args!("when {} runs out of memory: not known: {}", one.cgroup, one.why));
+        not_known.push(json!({ "cgroup": one.cgroup, "why": one.why }));
+    }
+    report.line(summary(all.len(), not_known.len(), places.len()));
+    let alike = all.is_empty() && not_known.is_empty();
+    let exit = if alike { Exit::Ok } else { Exit::Errors };
+    let fields = json!({
+        "places": places.len(), "differences": all, "not_known": not_known, "remarks": remarks,
     });
-    let exit = if all.is_empty() { Exit::Ok } else { Exit::Errors };
-    report.result("diff", exit, json!({ "places": places.len(), "differences": all, "remarks": remarks }));
+    report.result("diff", exit, fields);
     Ok(exit)
 }
 
+/// How many of the places are decided how.
+fn summary(different: usize, not_known: usize, places: usize) -> String {
+    let mut text = match (different, places - not_known) {
+        (0, 0) => return "whether they decide alike is not known".to_owned(),
+        (0, 1) => "both decide alike".to_owned(),
+        (0, all) => format!("both decide alike at all {all} places"),
+        (some, all) => format!("they decide differently at {some} of {all} places"),
+    };
+    if not_known > 0 {
+        text += &format!("; {not_known} more are not known");
+    }
+    text
+}
+
 /// A policy on its side of the comparison, with some params set; and remarks on labels.
-fn side(
-    suite: Suite<'_>,
+fn side<'k>(
+    suite: Suite<'k>,
     inputs: &Inputs,
     at: CgroupIndex,
     set: &[Assignment],
-) -> Result<(Side, Vec<String>), Failure> {
+) -> Result<(Side<'k>, Vec<String>), Failure> {
     let wanted = settings(&suite.policy.declared, set, None)?;
     let (mut side, remarks) = Side::new(suite, inputs, at, &wanted);
     if !set.is_empty() {

@@ -10,7 +10,7 @@ use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
 use oomc_compiler::value;
 use oomc_runtime::verifier_log::Refusal;
-use oomc_runtime::{Error, Loaded, Object, Settings, System, preflight};
+use oomc_runtime::{Error, Loaded, Object, Settings, System, object, page, preflight};
 use serde_json::json;
 
 use crate::args::Load;
@@ -38,7 +38,8 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     };
     let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
     let mode = args.settings.mode.map(Into::into);
-    let settings = Settings { mode, params: args.settings.set.clone(), literal: &value::read };
+    let params = args.settings.set.clone();
+    let settings = Settings { mode, params, literal: &value::read, foreign: args.foreign };
     match oomc_runtime::load_with(&system, &object, &args.one.target(), &settings) {
         Ok(loaded) => {
             tell_loaded(report, &loaded);
@@ -50,6 +51,15 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
             }
             Ok(Exit::Ok)
         }
+        Err(Error::Verifier(refusal)) if !object.foreign.is_empty() => {
+            let odd = object::foreign::told(&object.foreign, None);
+            Err(Failure::refused(format!("{name}: {refusal}"))
+                .help(format!("the object is foreign, so this is no fault of oomc: {odd}")))
+        }
+        Err(error @ Error::Object(object::Error::NotOurs(_))) => Err(Failure::refused(format!(
+            "{name}: {error}"
+        ))
+        .help("build it again from its policy; `--foreign` loads it all the same, and `status` says so")),
         Err(Error::Verifier(refusal)) => Ok(tell_refusal(report, &object, &refusal)),
         Err(error) => Err(error.into()),
     }
@@ -77,7 +87,7 @@ fn compile(
 ) -> Result<Result<Vec<u8>, Exit>, Failure> {
     // Before the policy: without this no policy makes sense here.
     preflight::kernel(system)?;
-    let view = view_of(&system.paths.btf)?;
+    let view = view_of(&system.paths.btf)?.with_page_size(page::size());
     Ok(match policy::compile(report, &args.file, bytes, &view) {
         Ok(ready) => Ok(ready.object),
         Err(unready) => {

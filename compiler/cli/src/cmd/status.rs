@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use oomc_abi::amount::exact;
 use oomc_abi::shown::text_of_bytes;
-use oomc_runtime::{Attached, Foreign, Gone, Left, System};
+use oomc_runtime::{Attached, Foreign, Gone, Left, System, foreign};
 use serde_json::{Map, Value, json};
 
 use crate::args::Status;
@@ -51,6 +51,9 @@ pub(crate) fn run(report: &Report, args: &Status) -> Outcome {
 /// A policy in two lines: what it is, and what it has done.
 pub(crate) fn tell_attached(report: &Report, one: &Attached) {
     report.line(format_args!("{}: {} ({})", one.cgroup, one.policy, mode(one)));
+    if let Some(odd) = foreign::oddities(&one.meta) {
+        report.line(format_args!("  foreign, loaded by `--foreign`: {odd}"));
+    }
     report.line(format_args!("  {}", counters(&one.counters)));
     for (param, value) in &one.params {
         let text = |value: i64| exact(param.unit, value);
@@ -131,6 +134,7 @@ pub(crate) fn attached_json(one: &Attached) -> Value {
         "policy": one.policy,
         "name": one.meta.get("name"),
         "hash": one.meta.get("hash"),
+        "foreign": foreign::oddities(&one.meta),
         "mode": mode(one),
         "params": params,
         "counters": counters_json(&one.counters),

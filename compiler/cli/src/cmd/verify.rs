@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use oomc_runtime::{Error, Object, System, preflight};
+use oomc_runtime::{Error, Object, System, page, preflight};
 use serde_json::{Value, json};
 
 use crate::cmd::load::explain_refusal;
@@ -15,7 +15,7 @@ use crate::report::Report;
 pub(crate) fn run(report: &Report, files: &[PathBuf]) -> Outcome {
     let system = System::running();
     preflight::kernel(&system)?;
-    let view = view_of(&system.paths.btf)?;
+    let view = view_of(&system.paths.btf)?.with_page_size(page::size());
     let mut exit = Exit::Ok;
     let mut all: Vec<Value> = Vec::new();
     for path in files {

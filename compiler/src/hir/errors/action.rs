@@ -16,6 +16,21 @@ pub(in crate::hir) fn open_brace(span: Span) -> Diagnostic {
         .help("write a value in braces: `{cgroup.usage}`")
 }
 
+/// A value in two pairs of braces. `at` is the second brace, `inside` begins with it, `close` is the first brace that closes.
+pub(in crate::hir) fn double_brace(at: usize, inside: &str, close: Option<usize>) -> Diagnostic {
+    let value = inside.trim_start_matches('{').trim();
+    let end = close.map_or(at + inside.len(), |close| close + 1);
+    let fix = Fix::new(format!("write `{{{value}}}`"), !value.is_empty() && close.is_some());
+    let fix = fix.at(Span::new(at..at + 1), "");
+    Diagnostic::new(codes::MESSAGE, "a value stands in one pair of braces")
+        .label(Span::new(at - 1..end), "two of them")
+        .help(format!("write `{{{value}}}`; a brace itself cannot be written"))
+        .fix(match close {
+            Some(close) => fix.at(Span::new(close..close + 1), ""),
+            None => fix,
+        })
+}
+
 /// A message with more values than a record holds.
 pub(in crate::hir) fn too_many_values(span: Span) -> Diagnostic {
     Diagnostic::new(codes::MESSAGE, format!("a message has at most {MAX_VALUES} values"))

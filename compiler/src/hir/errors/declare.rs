@@ -125,13 +125,13 @@ fn mode(word: &str) -> Option<(&'static str, bool)> {
     }
 }
 
-/// A clause that a policy has once stands twice.
-pub(in crate::hir) fn clause_twice(word: &str, span: Span, first: Span) -> Diagnostic {
+/// A clause that a policy has once stands twice; `whole` is what goes with the second one.
+pub(in crate::hir) fn clause_twice(word: &str, span: Span, whole: Span, first: Span) -> Diagnostic {
     Diagnostic::new(codes::DUPLICATE_CLAUSE, format!("`{word}` stands twice"))
         .label(span, "the second one")
         .label(first, "the first one")
         .help("keep one of them")
-        .fix(Fix::possible("leave the second one out", span, ""))
+        .fix(Fix::possible("leave the second one out", whole, ""))
 }
 
 /// A name or a block with nothing in it.

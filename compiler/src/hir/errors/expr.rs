@@ -98,6 +98,36 @@ pub(in crate::hir) fn list_alone(span: Span) -> Diagnostic {
         .help("write `comm in [\"sshd\", \"systemd\"]`")
 }
 
+/// A list that is compared with `==` or `!=`; `gap` is the operator with the white space around it.
+pub(in crate::hir) fn compared_list(equal: bool, span: Span, gap: Span) -> Diagnostic {
+    let fix = Fix::certain("write `in`", gap, " in ");
+    Diagnostic::new(codes::LIST, "nothing is equal to a list")
+        .label(span, "a value is in a list, or it is not")
+        .help(if equal {
+            "write `in`: `comm in [\"sshd\", \"systemd\"]`"
+        } else {
+            "write `not (… in [ … ])`"
+        })
+        .fixes(equal.then_some(fix))
+}
+
+/// `comm == "a" or "b"`; `list` is the comparison with all of them, where `or` joins them.
+pub(in crate::hir) fn bare_alternative(
+    field: &str,
+    span: Span,
+    whole: Span,
+    list: Option<String>,
+) -> Diagnostic {
+    let help = match &list {
+        Some(list) => format!("write `{list}`"),
+        None => format!("write `{field} == …` again: what is compared stands in each part"),
+    };
+    Diagnostic::new(codes::NOT_BOOL, "a text alone is no condition")
+        .label(span, "compared with nothing")
+        .help(help)
+        .fixes(list.map(|list| Fix::certain(format!("write `{list}`"), whole, list)))
+}
+
 /// A quantifier in a constant.
 pub(in crate::hir) fn quantifier_in_constant(span: Span) -> Diagnostic {
     Diagnostic::new(codes::NOT_CONSTANT, "a constant cannot depend on what there is")
@@ -267,16 +297,12 @@ pub(in crate::hir) fn no_comparison(
         .help(help)
 }
 
-/// A bare percent beside an amount that has no limit of its own.
-pub(in crate::hir) fn no_natural_base(called: &str, share: &str, span: Span) -> Diagnostic {
+/// A bare percent beside an amount that has no limit of its own; `base` is the likeliest.
+pub(in crate::hir) fn no_natural_base(called: &str, share: &str, base: &str, span: Span) -> Diagnostic {
     Diagnostic::new(codes::PERCENT_BASE, format!("{called} has no natural base: `{share}` of what?"))
         .label(span, "a percent of nothing")
-        .help(format!("name the base: `{share} of cgroup.limit`"))
-        .fix(Fix::possible(
-            format!("write `{share} of cgroup.limit`"),
-            span,
-            format!("{share} of cgroup.limit"),
-        ))
+        .help(format!("name the base: `{share} of {base}`"))
+        .fix(Fix::possible(format!("write `{share} of {base}`"), span, format!("{share} of {base}")))
 }
 
 /// A word without quotes beside a field of text.

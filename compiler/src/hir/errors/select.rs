@@ -9,12 +9,12 @@ use crate::hir::MAX_QUANTIFIERS;
 use crate::source::Span;
 use crate::syntax::ast;
 
-/// `stepwise` where there is no tree of cgroups.
-pub(in crate::hir) fn nothing_to_step_down(span: Span) -> Diagnostic {
+/// `stepwise` where there is no tree of cgroups; `whole` is what goes with the word.
+pub(in crate::hir) fn nothing_to_step_down(span: Span, whole: Span) -> Diagnostic {
     Diagnostic::new(codes::STEPWISE, "`stepwise` goes down a tree of cgroups")
         .label(span, "nothing to go down here")
         .help("write `largest cgroup in subtree stepwise`, or leave `stepwise` out")
-        .fix(Fix::possible("leave `stepwise` out", span, ""))
+        .fix(Fix::possible("leave `stepwise` out", whole, ""))
 }
 
 /// `stepwise` beside `all`.
@@ -24,22 +24,42 @@ pub(in crate::hir) fn stepwise_of_all(span: Span) -> Diagnostic {
         .help("leave `all` or `stepwise` out")
 }
 
-/// A candidate's name that nothing uses; `field` is one that it could be used for.
-pub(in crate::hir) fn unused_candidate(name: &ast::Name, word: &str, field: &str) -> Diagnostic {
+/// A candidate's name that nothing uses.
+pub(in crate::hir) struct UnusedName<'a> {
+    pub(in crate::hir) name: &'a ast::Name,
+    /// What the candidate is.
+    pub(in crate::hir) word: &'a str,
+    /// A field that the name could be used for.
+    pub(in crate::hir) field: &'a str,
+    /// What goes with the name if it is left out.
+    pub(in crate::hir) whole: Span,
+    /// The place of the selection, if `leaves of …` can stand there, and of which cgroup.
+    pub(in crate::hir) place: Option<(Span, &'a str)>,
+    /// The unit is written before it.
+    pub(in crate::hir) unit: Option<Span>,
+}
+
+/// A candidate's name that nothing uses.
+pub(in crate::hir) fn unused_candidate(unused: &UnusedName<'_>) -> Diagnostic {
+    let name = unused.name;
     Diagnostic::new(
         codes::UNUSED_CANDIDATE,
         format!("`{}` is only the candidate's name, and nothing uses it", name.text),
     )
-    .label(name.span, format!("the candidate is a {word} all the same"))
-    .advice(unused_name(name, field))
+    .label(name.span, format!("the candidate is a {} all the same", unused.word))
+    .advice(unused_name(unused))
 }
 
 /// What to write instead of a name that nothing uses.
-fn unused_name(name: &ast::Name, field: &str) -> Advice {
-    let leave = Fix::possible("leave it out", name.span, "");
+fn unused_name(unused: &UnusedName<'_>) -> Advice {
+    let UnusedName { name, field, whole, .. } = *unused;
+    let leave = Fix::possible("leave it out", whole, "");
     let foreign = foreign::ours(&name.text, Use::Rank).or_else(|| foreign::ours(&name.text, Use::Unit));
     match foreign {
-        Some(ours) if ours.word.is_empty() => Advice::fix(leave).saying(ours.remark),
+        Some(ours) if ours.word.is_empty() => {
+            // To leave the word out would forget what it asks for.
+            Advice { help: ours.remark.to_owned(), fixes: leaves(unused).into_iter().collect() }
+        }
         Some(ours) => {
             let help = format!("did you mean `{}`?", ours.word);
             Advice::fix(Fix::certain(help, name.span, ours.word))
@@ -49,6 +69,17 @@ fn unused_name(name: &ast::Name, field: &str) -> Advice {
             Advice::fix(leave).saying(help)
         }
     }
+}
+
+/// `kill largest leaf in subtree`: the leaves as a place.
+fn leaves(unused: &UnusedName<'_>) -> Option<Fix> {
+    let (place, of) = unused.place?;
+    let place_text = format!("leaves of {of}");
+    let fix = Fix::new(format!("write `cgroup in {place_text}`"), false).at(place, place_text);
+    Some(match unused.unit {
+        Some(unit) => fix.at(unit, "cgroup").at(unused.whole, ""),
+        None => fix.at(unused.name.span, "cgroup"),
+    })
 }
 
 /// A candidate's name that is almost a word of the language.
@@ -88,12 +119,12 @@ pub(in crate::hir) fn worst_cgroup(span: Span) -> Diagnostic {
         .fix(Fix::possible("write `largest`", span, "largest"))
 }
 
-/// A ranking word that is an order already, and `by`.
-pub(in crate::hir) fn rank_and_key(word: &str, span: Span, label: &str) -> Diagnostic {
+/// A ranking word that is an order already, and `by`; `whole` is what goes with the word.
+pub(in crate::hir) fn rank_and_key(word: &str, span: Span, whole: Span, label: &str) -> Diagnostic {
     Diagnostic::new(codes::RANK_AND_KEY, format!("`{word}` is an order already, and `by` is another"))
         .label(span, label)
         .help(format!("leave `{word}` out, or leave `by` out"))
-        .fix(Fix::possible(format!("leave `{word}` out"), span, ""))
+        .fix(Fix::possible(format!("leave `{word}` out"), whole, ""))
 }
 
 /// More quantifiers inside each other than can be counted at once.

@@ -14,6 +14,13 @@ pub(super) fn check(lint: &Lint<'_>, sink: &mut Sink) {
             sink.push(found);
         }
     }
+    for (_, kill) in lint.policy.kills() {
+        // The amount is compared behind each victim.
+        let Some(until) = kill.until else { continue };
+        if let Some(ExprKind::Int(0)) = lint.kind(until.freed) {
+            sink.push(errors::frees_nothing(lint.span(until.freed)));
+        }
+    }
 }
 
 struct Always<'a> {

@@ -37,6 +37,15 @@ pub(super) fn path_shape(text: &str, span: Span, label: &str, instead: &str, lit
         .fixes(literal.then_some(fix))
 }
 
+/// A path where the last part of one is compared.
+pub(super) fn name_shape(text: &str, span: Span, last: &str, literal: bool) -> Diagnostic {
+    let fix = Fix::possible(format!("write \"{last}\""), span, format!("\"{last}\""));
+    Diagnostic::new(codes::PATH_SHAPE, format!("no cgroup has the name \"{text}\""))
+        .label(span, "a path, and `name` is its last part")
+        .help(format!("write the last part alone, \"{last}\", or compare `path`"))
+        .fixes(literal.then_some(fix))
+}
+
 /// A condition that says the same of each candidate.
 pub(super) fn independent(written: &str, span: Span, help: &str) -> Diagnostic {
     Diagnostic::new(codes::INDEPENDENT, format!("`{written}` does not depend on the candidate"))
@@ -54,6 +63,13 @@ pub(super) fn always(written: &str, always: bool, why: &str, span: Span) -> Diag
             "compare with another value, or leave it out"
         },
     )
+}
+
+/// `until freed 0B`
+pub(super) fn frees_nothing(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::CONSTANT_CONDITION, "`until freed` always ends with the first victim")
+        .label(span, "whoever dies frees as much")
+        .help("write how much is to come free, for example `512MiB`, or leave `until freed …` out")
 }
 
 /// Two things that are the same, of which the second one does nothing.

@@ -1,4 +1,4 @@
-//! Paths that no cgroup has: with a slash at the end, or with the place where cgroups are mounted.
+//! Paths that no cgroup has: with a slash at the end, or with the place where cgroups are mounted; and names with a slash.
 
 use oomc_abi::fields::Owner;
 
@@ -12,8 +12,10 @@ const MOUNTS: &[&str] = &["/sys/fs/cgroup/unified/", "/sys/fs/cgroup/"];
 pub(super) fn check(compared: &Compared) -> Option<Diagnostic> {
     let row = compared.field.row();
     let text = compared.text.as_str();
-    if (row.owner, row.name) != (Owner::Cgroup, "path") {
-        return None;
+    match (row.owner, row.name) {
+        (Owner::Cgroup, "path") => {}
+        (Owner::Cgroup, "name") => return name(text, compared),
+        _ => return None,
     }
     let mounted = MOUNTS.iter().find_map(|mount| text.strip_prefix(mount));
     let below = mounted.map_or_else(|| text.to_owned(), |rest| format!("/{rest}"));
@@ -24,4 +26,13 @@ pub(super) fn check(compared: &Compared) -> Option<Diagnostic> {
     }
     let label = if mounted.is_some() { "begins with the mount" } else { "ends with a slash" };
     Some(errors::path_shape(text, compared.span, label, instead, compared.literal))
+}
+
+/// A name is one part of a path: the last one.
+fn name(text: &str, compared: &Compared) -> Option<Diagnostic> {
+    let last = text.trim_end_matches('/').rsplit('/').next()?;
+    if !text.contains('/') || last.is_empty() || last.starts_with('*') {
+        return None;
+    }
+    Some(errors::name_shape(text, compared.span, last, compared.literal))
 }

@@ -61,7 +61,7 @@ fn rules(lint: &Lint<'_>, sink: &mut Sink) {
         if let Some(first) = seen.get(&text) {
             let message =
                 format!("the rule \"{}\" does what a rule before it did without progress", rule.name);
-            let fix = Fix::possible("leave the second one out", rule.span, "");
+            let fix = Fix::possible("leave the second one out", lint.source.with_blank(rule.span), "");
             sink.push(errors::same(&message, at, *first, "leave it out, or write another one", Some(fix)));
         } else {
             seen.insert(text, at);

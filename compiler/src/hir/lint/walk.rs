@@ -2,10 +2,10 @@
 //!
 //! Gives every condition that is reached from a clause, and no expression that was folded away.
 
-use oomc_abi::fields::FieldId;
+use oomc_abi::fields::{self, FieldId, Owner};
 
 use super::Lint;
-use crate::hir::{BinderId, ExprId, ExprKind, Pattern, Subject, Unit};
+use crate::hir::{BinderId, ExprId, ExprKind, Pattern, Place, Subject, Unit};
 use crate::source::Span;
 
 /// What a condition decides.
@@ -81,9 +81,9 @@ impl Lint<'_> {
         all
     }
 
-    /// Every string that a field is compared with.
+    /// Every string that a field is compared with; a place by pattern compares paths.
     pub(super) fn patterns(&self) -> Vec<Compared> {
-        let mut all = Vec::new();
+        let mut all = self.places();
         for expr in self.policy.exprs.values() {
             let ExprKind::Matches(value, patterns) = &expr.kind else { continue };
             let Some(ExprKind::Field(_, field)) = self.kind(*value) else { continue };
@@ -93,6 +93,23 @@ impl Lint<'_> {
         let mut seen = std::collections::HashSet::new();
         all.retain(|one| seen.insert((one.span, one.text.clone())));
         all
+    }
+
+    /// The patterns of places.
+    fn places(&self) -> Vec<Compared> {
+        let Some(path) = fields::find(Owner::Cgroup, "path") else { return Vec::new() };
+        let kills = self.policy.kills().map(|(_, kill)| (kill.selection.place, kill.selection.span));
+        let picks = self.policy.picks.values().map(|pick| (pick.selection.place, pick.selection.span));
+        let asked = self.policy.exprs.values().filter_map(|expr| match &expr.kind {
+            ExprKind::Quantifier(quantifier) => Some((quantifier.place, expr.span)),
+            _ => None,
+        });
+        let all = kills.chain(picks).chain(asked);
+        all.filter_map(|(place, span)| match place {
+            Place::Matching(pattern) => Some(self.compared(self.policy.patterns.get(pattern)?, path, span)),
+            _ => None,
+        })
+        .collect()
     }
 
     /// A string where it is written in a comparison.

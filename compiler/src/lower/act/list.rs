@@ -1,6 +1,7 @@
 //! Lists of cgroups, by id: what was found in an RCU section, to be worked off outside of it.
 
 use oomc_abi::kfuncs;
+pub(super) use oomc_abi::maps::{FOUND, UNITS};
 use oomc_abi::members;
 use oomc_abi::record::at;
 
@@ -10,11 +11,6 @@ use crate::lower::emit::{Cell, Walks, imm};
 
 /// Cgroups that one kill covers (language reference §5); what is beyond is counted in the record.
 const MAX_LISTED: i32 = 4096;
-
-/// The cgroups of one unit.
-pub(super) const UNITS: &str = "units";
-/// What a selection of `all` has found.
-pub(super) const FOUND: &str = "found";
 
 /// A list.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,5 @@
 //! `raise_limit`: grants memory to the cgroup whose limit was hit, within what its ancestors can carry.
 
-use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE};
 use oomc_abi::kfuncs;
 use oomc_abi::members;
 use oomc_abi::record::{Action, End, at};
@@ -9,8 +8,6 @@ use super::Act;
 use crate::hir::ExprId;
 use crate::ir::{BinOp, Block, Cond, Operand, Type, Value};
 use crate::lower::emit::{Order, Walks, imm};
-
-const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
 
 impl Act<'_> {
     pub(super) fn raise_limit(
@@ -27,8 +24,8 @@ impl Act<'_> {
         let own = self.own_limit(on_nothing);
         let wanted = self.wanted_limit(own, by, up_to, on_nothing);
         let gain = self.worthwhile_gain(own, wanted, on_nothing);
-        let limit = self.bin_imm(BinOp::Shl, wanted, PAGE_SHIFT);
-        let gain = self.bin_imm(BinOp::Shl, gain, PAGE_SHIFT);
+        let limit = self.pages_to_bytes(wanted);
+        let gain = self.pages_to_bytes(gain);
         self.raise(limit, on_nothing);
         self.note_action(Action::RaiseLimit);
         self.note(at::RESULT, limit);
@@ -44,7 +41,7 @@ impl Act<'_> {
         self.leave_if(Cond::Eq, memcg, imm(0), none);
         let domain = self.domain;
         let own = self.field(domain, members::MEMCG_MAX);
-        let unlimited = self.int(PAGE_COUNTER_MAX);
+        let unlimited = self.unlimited();
         self.leave_if(Cond::Uge, own, Operand::Value(unlimited), none);
         own
     }
@@ -52,16 +49,16 @@ impl Act<'_> {
     /// The limit that is asked for, in pages, as far as the ancestors and the machine can carry it; leaves to `none`
     /// if nothing is asked for.
     fn wanted_limit(&mut self, own: Value, by: ExprId, up_to: Option<ExprId>, none: Block) -> Value {
-        // From here on in whole pages: an amount of bytes is at most 2^51 of them, so no sum leaves 64 bits.
+        // From here on in whole pages: an amount of bytes is at most 2^51 of the smallest, so no sum leaves 64 bits.
         let by = self.expr(by, none);
         self.leave_if(Cond::Sle, by, imm(0), none);
-        let by = self.bin_imm(BinOp::Ushr, by, PAGE_SHIFT);
+        let by = self.bytes_to_pages(by);
         let mut wanted = self.bin(BinOp::Add, own, by);
         if let Some(up_to) = up_to {
             // A negative amount is 0.
             let cap = self.expr(up_to, none);
             let cap = self.at_least_zero(cap);
-            let cap = self.bin_imm(BinOp::Ushr, cap, PAGE_SHIFT);
+            let cap = self.bytes_to_pages(cap);
             wanted = self.min(wanted, cap);
         }
         let room = self.room_above();
@@ -102,7 +99,7 @@ impl Act<'_> {
     /// policy would not be asked.
     fn room_above(&mut self) -> Value {
         let room = self.cell();
-        let unlimited = self.int(PAGE_COUNTER_MAX);
+        let unlimited = self.unlimited();
         self.put(room, unlimited);
         self.with_rcu(|s| {
             let domain = s.domain;
@@ -111,7 +108,7 @@ impl Act<'_> {
                 s.end_at_domain(walk.item, walk.next);
                 let above = s.cast_memcg(walk.item);
                 let max = s.field(above, members::MEMCG_MAX);
-                let unlimited = s.int(PAGE_COUNTER_MAX);
+                let unlimited = s.unlimited();
                 s.leave_if(Cond::Uge, max, Operand::Value(unlimited), walk.next);
                 let usage = s.field(above, members::MEMCG_USAGE);
                 let left = s.bin(BinOp::Sub, max, usage);
@@ -134,7 +131,7 @@ impl Act<'_> {
         let unknown = self.b.create_block();
         self.b.branch(Cond::Ne, total, imm(0), known, unknown);
         self.b.switch_to(known);
-        let total = self.bin_imm(BinOp::Ushr, total, PAGE_SHIFT);
+        let total = self.bytes_to_pages(total);
         let clamped = self.min(pages, total);
         self.b.jump(join, &[clamped]);
         self.b.switch_to(unknown);

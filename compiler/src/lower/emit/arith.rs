@@ -10,6 +10,25 @@ use crate::ir::{BinOp, Block, Cond, Operand, Type, Value};
 const RATIO_SHIFT_FROM: i64 = 1 << 56;
 
 impl Emit<'_> {
+    /// A number of pages of the kernel compiled for, at most what its counters hold: the product fits.
+    pub(in crate::lower) fn pages_to_bytes(&mut self, pages: Value) -> Value {
+        self.bin_imm(BinOp::Shl, pages, self.page_shift())
+    }
+
+    /// Whole pages.
+    pub(in crate::lower) fn bytes_to_pages(&mut self, bytes: Value) -> Value {
+        self.bin_imm(BinOp::Ushr, bytes, self.page_shift())
+    }
+
+    /// What a counter without a limit holds, in pages.
+    pub(in crate::lower) fn unlimited(&mut self) -> Value {
+        self.int(self.view.page_counter_max())
+    }
+
+    fn page_shift(&self) -> i32 {
+        self.view.page_size().trailing_zeros() as i32
+    }
+
     /// `a + b`, saturating.
     pub(in crate::lower) fn add_sat(&mut self, a: Value, b: Value) -> Value {
         let sum = self.bin(BinOp::Add, a, b);

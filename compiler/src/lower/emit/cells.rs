@@ -70,7 +70,11 @@ impl Globals {
             read_only: false,
         });
         let config = func.refs_mut().globals.push(super::config::global(policy));
-        let scratch = func.refs_mut().globals.push(bytes("scratch", ".bss.scratch", Vec::new()));
+        let scratch = func.refs_mut().globals.push(bytes(
+            maps::SCRATCH,
+            &format!(".bss.{}", maps::SCRATCH),
+            Vec::new(),
+        ));
         Self {
             stats,
             config,
@@ -133,7 +137,7 @@ impl Emit<'_> {
     /// From here to [`Self::close_local`], cells are those of the part that every kill uses anew.
     pub(in crate::lower) fn open_local(&mut self) {
         if self.globals.local.is_none() {
-            let local = bytes("local", ".bss.local", Vec::new());
+            let local = bytes(maps::LOCAL, &format!(".bss.{}", maps::LOCAL), Vec::new());
             self.globals.local = Some(self.b.func.refs_mut().globals.push(local));
         }
         self.globals.local_next = Some(0);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use oomc_abi::consts::{PAGE_COUNTER_MAX, PAGE_SIZE, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, UPID_SIZE};
+use oomc_abi::consts::{PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, UPID_SIZE};
 use oomc_abi::fields::{self, FieldId, MachineTerm, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
@@ -18,8 +18,6 @@ use super::{Read, raw, text};
 use crate::hir::{Anchor, ExprId, ExprKind, LabelId, RATIO_ONE, RawId, StateId, Subject, Unit as Of};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 use crate::lower::emit::{Fetched, Order, Walks, imm};
-
-const PAGE_SHIFT: i32 = PAGE_SIZE.trailing_zeros() as i32;
 
 /// Bits of a fraction in averages of pressure (`FSHIFT`, include/linux/sched/loadavg.h, 6.12).
 const PSI_FRACTION_BITS: i32 = 11;
@@ -457,7 +455,7 @@ impl Read<'_> {
 
     fn usage(&mut self, memcg: Value) -> Value {
         let pages = self.field(memcg, members::MEMCG_USAGE);
-        self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
+        self.pages_to_bytes(pages)
     }
 
     /// A number of an object: a task, or a referenced memcg below the root.
@@ -529,7 +527,7 @@ impl Read<'_> {
             self.put(sum, more);
         }
         let pages = self.get(sum);
-        self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
+        self.pages_to_bytes(pages)
     }
 
     /// The number of a process in its innermost PID namespace, the last one of an array whose length only `level` tells.
@@ -554,7 +552,7 @@ impl Read<'_> {
         match scale {
             Scale::One => value,
             // A counter of pages is at most PAGE_COUNTER_MAX: the product fits.
-            Scale::Pages => self.bin_imm(BinOp::Shl, value, PAGE_SHIFT),
+            Scale::Pages => self.pages_to_bytes(value),
         }
     }
 
@@ -584,7 +582,7 @@ impl Read<'_> {
     /// `oom_badness()` without its exclusions, which are those of every kill.
     fn badness(&mut self, task: Value, terms: &[MmTerm], missing: Block) -> Value {
         let bytes = self.process_memory(task, terms, missing);
-        let pages = self.bin_imm(BinOp::Ushr, bytes, PAGE_SHIFT);
+        let pages = self.bytes_to_pages(bytes);
         let oc = self.oc;
         let total = self.field(oc, members::OC_TOTAL);
         let thousandth = self.bin_imm(BinOp::Udiv, total, 1000);
@@ -627,7 +625,7 @@ impl Read<'_> {
             })
         };
         let pages = sum(self, Scale::Pages, None);
-        let pages = pages.map(|pages| self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT));
+        let pages = pages.map(|pages| self.pages_to_bytes(pages));
         match sum(self, Scale::One, pages) {
             Some(sum) => sum,
             None => self.broken("a sum of nothing"),
@@ -663,7 +661,7 @@ impl Read<'_> {
     /// The smallest `memory.max` up to the root, at most the machine's memory.
     fn effective_limit(&mut self, memcg: Value, missing: Block) -> Value {
         let pages = self.smallest_above(memcg, members::MEMCG_MAX);
-        let limit = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
+        let limit = self.pages_to_bytes(pages);
         let total_memory = self.globals.total_memory;
         let total = self.get(total_memory);
         let (known, unknown, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
@@ -673,7 +671,7 @@ impl Read<'_> {
         let clamped = self.min(limit, total);
         self.b.jump(join, &[clamped]);
         self.b.switch_to(unknown);
-        let unlimited = self.int(PAGE_COUNTER_MAX);
+        let unlimited = self.unlimited();
         self.leave_if(Cond::Uge, pages, Operand::Value(unlimited), missing);
         self.b.jump(join, &[limit]);
         self.b.switch_to(join);
@@ -683,7 +681,7 @@ impl Read<'_> {
     /// The smallest of a limit in pages, from a memcg up to the root.
     fn smallest_above(&mut self, memcg: Value, limit: Member) -> Value {
         let smallest = self.cell();
-        let unlimited = self.int(PAGE_COUNTER_MAX);
+        let unlimited = self.unlimited();
         self.put(smallest, unlimited);
         self.with_rcu(|s| {
             let css = s.css_of(memcg);
@@ -716,9 +714,9 @@ impl Read<'_> {
     /// The smallest `memory.swap.max` up to the root.
     fn swap_limit(&mut self, memcg: Value, missing: Block) -> Value {
         let pages = self.smallest_above(memcg, members::MEMCG_SWAP_MAX);
-        let unlimited = self.int(PAGE_COUNTER_MAX);
+        let unlimited = self.unlimited();
         self.leave_if(Cond::Uge, pages, Operand::Value(unlimited), missing);
-        self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT)
+        self.pages_to_bytes(pages)
     }
 
     /// Reads the machine's memory once per event; 0 where the kernel does not show it.
@@ -733,7 +731,7 @@ impl Read<'_> {
         // On a fault the helper zeroes the cell: unknown.
         self.helper(helpers::PROBE_READ_KERNEL, &[area, size, pages]);
         let pages = self.get(cell);
-        let bytes = self.bin_imm(BinOp::Shl, pages, PAGE_SHIFT);
+        let bytes = self.pages_to_bytes(pages);
         self.put(cell, bytes);
     }
 

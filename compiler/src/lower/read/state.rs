@@ -13,9 +13,6 @@ use crate::hir::{LabelId, Policy, StateId};
 use crate::ir::{BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Value};
 use crate::lower::emit::{Cell, EPOCH, Order, Walks, imm};
 
-/// Most labels on cgroups of the machine, of one policy.
-const MAX_LABELS: u32 = 65_536;
-
 /// The maps, as far as the policy needs them.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::lower) struct Maps {
@@ -37,7 +34,7 @@ impl Maps {
                 key: vec!["cgroup".into(), "label".into()],
                 value: vec!["value".into()],
                 value_bytes: 0,
-                max_entries: MAX_LABELS,
+                max_entries: maps::MAX_LABELS,
             })
         });
         let counters = (!policy.states.is_empty()).then(|| {

@@ -74,7 +74,7 @@ fn expectations(positives: &[Rule]) -> Vec<&'static str> {
     }
     // The more can follow, the less a list of it helps: what must come is what a reader looks for.
     if list.len() > 4 {
-        list.retain(|text| !matches!(*text, "an operator" | "the next clause" | "`or`"));
+        list.retain(|text| !matches!(*text, "an operator" | "the next clause" | "`or`" | "`of`"));
     }
     list
 }
@@ -178,6 +178,7 @@ fn called(rule: Rule) -> Option<&'static str> {
         Rule::kw_kill => "`kill`",
         Rule::kw_to => "`to`",
         Rule::kw_in => "`in`",
+        Rule::of => "`of`",
         Rule::kw_where => "`where`",
         Rule::kw_by => "`by`",
         Rule::kw_up => "`up to`",

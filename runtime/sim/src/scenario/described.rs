@@ -265,6 +265,7 @@ impl Described {
         self.lineage()?;
         let (swap, swap_free) = self.swap()?;
         let mut machine = Machine {
+            page: PAGE,
             memory: self.memory / PAGE,
             swap: swap / PAGE,
             swap_free: swap_free / PAGE,
@@ -300,7 +301,8 @@ impl Described {
             let mut own = own_amounts(one, held, &sums)
                 .map_err(|text| (one.line, format!("`{}`: {text}", machine.path(at))))?;
             if full == Some(at) && !one.totals.contains_key("usage") {
-                own.fill(&sums, one.cgroup.max, (at == ROOT).then_some(machine.memory));
+                let memory = (at == ROOT).then_some((machine.memory * machine.page, machine.page));
+                own.fill(&sums, one.cgroup.max, memory);
             }
             if let Some(above) = one.cgroup.parent.and_then(|parent| below.get_mut(parent)) {
                 above.add(&sums, 1);

@@ -1,10 +1,11 @@
 //! Clauses, actions and tests as people first write them.
 
+use oomc_grammar::items::Item;
 use oomc_grammar::{Rule, words};
 
 use super::{Hint, Stumble, in_quotes};
 use crate::diag::Fix;
-use crate::source::Span;
+use crate::source::{Source, Span};
 use crate::syntax::literal;
 
 /// What was most likely meant, if it is about the shape of a clause.
@@ -12,7 +13,6 @@ pub(super) fn hint(at: &Stumble<'_>) -> Option<Hint> {
     condition(at)
         .or_else(|| increment(at))
         .or_else(|| raise(at))
-        .or_else(|| declaration(at))
         .or_else(|| header(at))
         .or_else(|| test(at))
         .or_else(|| comment(at))
@@ -53,17 +53,23 @@ fn condition(at: &Stumble<'_>) -> Option<Hint> {
     }
 }
 
-/// `n += 1`, `n++`, `n = n + 1`
+/// `n += 1`, `n++`, `n = n + 1` among the actions of a rule.
 fn increment(at: &Stumble<'_>) -> Option<Hint> {
     let acts = at.has(Rule::action) || at.has(Rule::kw_count) || at.has(Rule::EOI);
-    if !acts || !at.found.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    acts.then(|| counted(at.source, at.item, at.span())).flatten()
+}
+
+/// `n += 1`, `n++`, `n = n + 1`, where `span` is the name.
+pub(super) fn counted(source: &Source, item: &Item, span: Span) -> Option<Hint> {
+    let name = source.slice(span);
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return None;
     }
-    let name = at.found;
-    let behind = at.behind();
+    let rest = source.text.get(span.range().end..item.range.end)?;
+    let behind = rest.trim_start();
     let packed: String = behind.chars().filter(|c| !c.is_whitespace()).collect();
-    let forms = [("+=1".to_owned(), false), ("++".to_owned(), false), (format!("={name}+1"), true)];
-    let (form, _) = forms.iter().find(|(form, _)| {
+    let forms = ["+=1".to_owned(), "++".to_owned(), format!("={name}+1")];
+    let form = forms.iter().find(|form| {
         packed.strip_prefix(form.as_str()).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
     })?;
     // Where the form ends in the text, whose white space `packed` lacks.
@@ -72,10 +78,25 @@ fn increment(at: &Stumble<'_>) -> Option<Hint> {
         left -= usize::from(!c.is_whitespace());
         (left == 0).then_some(place + c.len_utf8())
     })?;
-    let start = at.at + (at.rest().len() - behind.len());
-    let text = format!("count {name}");
-    let hint = Hint::write(true, Span::new(at.at..start + end), &text);
-    Some(hint.instead("a counter is counted by `count`", at.span()))
+    let start = span.range().end + (rest.len() - behind.len());
+    let hint = Hint::write(true, Span::new(span.range().start..start + end), &format!("count {name}"));
+    Some(hint.instead("a counter is counted by `count`", span))
+}
+
+/// A word that begins no clause, and needs one before it or a form of its own.
+pub(super) fn bare_word(text: &str, span: Span) -> Option<Hint> {
+    let told = match text {
+        "audit" | "enforce" => return Some(Hint::write(true, span, &format!("mode {text}"))),
+        "define" => "a definition is written so: `define heavy = process where rss > 1GiB`",
+        "test" => "a test is written so: `test \"name\" { given { … } on oom in \"/job\" expect … }`",
+        "counter" => "a counter is declared so: `state n: counter per cgroup`",
+        "else" | "otherwise" => "`else` belongs to an `if` in the same clause: `if … then … else …`",
+        "version" | "edition" => "the edition is no clause: `oomc --version -v` tells which one this is",
+        "set_limit" | "limit" => "a limit is raised by an amount, and how far: `raise_limit 10% up to 2GiB`",
+        "}" => "no block is open here: leave `}` out, or open one with `{`",
+        _ => return None,
+    };
+    Some(Hint::told(told))
 }
 
 /// The parts of `raise_limit`.
@@ -100,53 +121,6 @@ fn raise(at: &Stumble<'_>) -> Option<Hint> {
         }
         "upto" | "until" | "max" | "to" if at.has(Rule::kw_up) || at.has(Rule::up_to) => {
             Some(Hint::write(true, at.span(), "up to"))
-        }
-        _ => None,
-    }
-}
-
-/// `label tier = 100`, `state n = 0`
-fn declaration(at: &Stumble<'_>) -> Option<Hint> {
-    let declares = at.has(Rule::colon) && at.found == "=";
-    match at.head() {
-        "label" if declares => {
-            let value = super::super::token(at.behind()).trim_start_matches('-');
-            let number = at.behind().split_whitespace().next().unwrap_or(value);
-            let kind = match literal::parse(number.trim_start_matches('-')).map(|literal| literal.kind) {
-                Ok(literal::Kind::Bytes) => "bytes",
-                Ok(literal::Kind::Ratio) => "percent",
-                Ok(literal::Kind::Duration) => "duration",
-                Err(_) if matches!(number, "true" | "false") => "bool",
-                Ok(literal::Kind::Count) | Err(_) => "count",
-            };
-            let fix = Fix::certain(
-                format!("write `: {kind} =`"),
-                Span::new(at.end_of_before().range().start..at.span().range().end),
-                format!(": {kind} ="),
-            );
-            let name = at.word_before();
-            Some(Hint::fix(fix).help(format!("a label has a type: `label {name}: {kind} = {number}`")))
-        }
-        "state" if declares => {
-            let rest = at.rest();
-            let end = rest.find('\n').unwrap_or(rest.len());
-            let line = rest.get(..end)?.split('#').next()?.trim_end();
-            let zero = line.trim_start_matches('=').trim() == "0";
-            let span = Span::new(at.end_of_before().range().start..at.at + line.len());
-            let fix = Fix::new("write `: counter per cgroup`", zero).at(span, ": counter per cgroup");
-            let name = at.word_before();
-            Some(
-                Hint::fix(fix).help(format!(
-                    "a state is a counter that begins at 0: `state {name}: counter per cgroup`"
-                )),
-            )
-        }
-        "rule" if at.has(Rule::colon) => {
-            let fix = Fix::certain("write `:` behind the name", at.end_of_before(), ":");
-            Some(Hint::fix(fix).help("a rule's name ends with a colon: `rule \"name\": …`"))
-        }
-        "const" | "param" | "pick" if at.has(Rule::equals) && at.found == ":" => {
-            Some(Hint::write(true, at.span(), "="))
         }
         _ => None,
     }
@@ -260,7 +234,7 @@ fn comment(at: &Stumble<'_>) -> Option<Hint> {
 }
 
 /// A comment of another language that begins at a byte.
-pub(super) fn comment_at(source: &crate::source::Source, start: usize) -> Option<Hint> {
+pub(super) fn comment_at(source: &Source, start: usize) -> Option<Hint> {
     let text = source.text.get(start..)?;
     let line = text.split('\n').next()?;
     let help = "a comment begins with `#`";
@@ -299,12 +273,11 @@ fn stray(at: &Stumble<'_>) -> Option<Hint> {
         let fix = in_block.then(|| Fix::certain("leave the comma out", at.span(), ""));
         return Some(Hint { fixes: fix.into_iter().collect(), ..hint });
     }
-    if at.word_before() == "wait" && at.found.starts_with(|c: char| c.is_ascii_digit()) {
-        let fix = Fix::possible(
-            "leave the time out",
-            Span::new(at.end_of_before().range().start..at.span().range().end),
-            "",
-        );
+    let time = if at.found == "for" { super::super::token(at.behind()) } else { at.found };
+    if at.word_before() == "wait" && time.starts_with(|c: char| c.is_ascii_digit()) {
+        let end = at.rest().find(time).map_or(at.span().range().end, |start| at.at + start + time.len());
+        let span = Span::new(at.end_of_before().range().start..end);
+        let fix = Fix::possible("leave the time out", span, "");
         return Some(Hint::fix(fix).help(
             "`wait` takes no time: it lasts until the victim's memory is back, a few seconds at most",
         ));

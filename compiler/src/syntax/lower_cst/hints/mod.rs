@@ -2,14 +2,18 @@
 //!
 //! Takes a [`Stumble`]: what could have stood there, what does, and the text around it. Gives a [`Hint`]. Mistakes that
 //! many make are known one by one, grouped by what they are about: values ([`value`]), selections ([`selection`]),
-//! clauses and tests ([`clause`]). What is none of these is a mistyped word, or gets an example.
+//! declarations ([`declaration`]), clauses and tests ([`clause`]), and what joins their parts ([`joint`]). What is none of these is a mistyped word, or gets an example.
 
 mod clause;
+mod declaration;
+mod joint;
 mod selection;
 mod value;
 
 use oomc_grammar::items::{self, Item};
-use oomc_grammar::{Rule, words};
+use oomc_grammar::pest::Parser as _;
+use oomc_grammar::pest::error::InputLocation;
+use oomc_grammar::{OomParser, Rule, words};
 
 use super::token;
 use crate::diag::Fix;
@@ -78,6 +82,26 @@ impl<'a> Stumble<'a> {
         Span::new(end..end)
     }
 
+    /// Whether the parser reads on behind what a fix writes: to the end, or at least over the token that follows.
+    fn reads_on(&self, fix: &Fix) -> bool {
+        let (text, range) = (&self.source.text, &self.item.range);
+        let Some(end) = fix.edits.iter().map(|edit| edit.span.range().end).max() else { return false };
+        let (Some(new), Some(rest)) = (fix.apply(text), text.get(end..)) else { return false };
+        let after = new.len() - rest.len();
+        let next = after + (rest.len() - rest.trim_start().len());
+        let new_end = range.end + new.len() - text.len();
+        let Some(clause) = new.get(range.start..new_end) else { return false };
+        match OomParser::parse(Rule::item, clause) {
+            Ok(_) => true,
+            // What begins with a word that begins clauses is an item of its own, and stands behind this one.
+            Err(error) => match error.location {
+                InputLocation::Pos(at) | InputLocation::Span((at, _)) => {
+                    range.start + at > next || at >= clause.trim_end().len()
+                }
+            },
+        }
+    }
+
     /// The first word of the clause.
     fn head(&self) -> &'a str {
         token(self.source.text.get(self.item.range.clone()).unwrap_or(""))
@@ -126,7 +150,10 @@ impl Hint {
 /// What to write instead.
 pub(super) fn hint(stumble: &Stumble<'_>) -> Hint {
     value::hint(stumble)
+        .or_else(|| joint::before_a_place(stumble))
         .or_else(|| selection::hint(stumble))
+        .or_else(|| declaration::hint(stumble))
+        .or_else(|| joint::hint(stumble))
         .or_else(|| clause::hint(stumble))
         .or_else(|| mistyped(stumble))
         .unwrap_or_else(|| Hint::told(example(stumble)))
@@ -142,7 +169,15 @@ fn mistyped(at: &Stumble<'_>) -> Option<Hint> {
         .or_else(|| nearest(found, items::clause_words()).filter(|_| found.len() >= 3))
         .or_else(|| nearest(found, joints).filter(|_| found.len() >= 3));
     if let Some(word) = near.filter(|word| *word != found) {
-        return Some(meant(at, at.span(), found, word));
+        let mut hint = meant(at, at.span(), found, word);
+        let reads_on = hint.fixes.iter().any(|fix| at.reads_on(fix));
+        // A word of English is more likely another mistake than a slip of the pen.
+        if reads_on || found.len() >= 3 && !joint::is_english(found) {
+            hint.fixes
+                .iter_mut()
+                .for_each(|fix| fix.certain = reads_on || items::clause_words().any(|one| one == word));
+            return Some(hint);
+        }
     }
     if ["then", "else"].contains(&found)
         && !at.has(Rule::number)
@@ -175,11 +210,21 @@ pub(super) fn clause_word(source: &Source, item: &Item, span: Span) -> Hint {
         return hint;
     }
     let behind = source.text.get(span.range().end..item.range.end).unwrap_or("");
-    if text == "raise" && behind.trim_start().starts_with("limit ") {
-        let length = behind.len() - behind.trim_start().len() + "limit".len();
+    let raised = ["limit ", "memory.max ", "memory_max ", "MemoryMax ", "cgroup.limit ", "the limit "];
+    if text == "raise"
+        && let Some(raised) = raised.into_iter().find(|raised| behind.trim_start().starts_with(raised))
+    {
+        let length = behind.len() - behind.trim_start().len() + raised.trim_end().len();
         return Hint::write(true, Span::new(span.range().start..span.range().end + length), "raise_limit");
     }
-    let near = nearest(text, items::clause_words());
+    if let Some(hint) = clause::counted(source, item, span) {
+        return hint;
+    }
+    if let Some(hint) = clause::bare_word(text, span) {
+        return hint;
+    }
+    let near = nearest(text, items::clause_words())
+        .filter(|word| *word != text && (text.len() > 2 || text.eq_ignore_ascii_case(word)));
     let title = |word: &str| format!("did you mean `{word}`?");
     if let Some(word) = near {
         let fix = quiet(source, item, &title(word)).filter(|_| text.eq_ignore_ascii_case(word));

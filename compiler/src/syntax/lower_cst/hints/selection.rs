@@ -75,6 +75,19 @@ fn protection(at: &Stumble<'_>) -> Option<Hint> {
             " where",
         )));
     }
+    if at.found == "pid" && !known {
+        let number = super::super::token(at.behind());
+        let text = format!("process where pid == {number}");
+        let end = at.at + (at.rest().len() - at.behind().len()) + number.len();
+        let is_number = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.is_empty();
+        return is_number.then(|| Hint::write(true, Span::new(at.at..end), &text));
+    }
+    if !process && !cgroup && !known && at.found != "killing" {
+        let text = format!("process where comm == \"{}\"", at.found);
+        return Some(
+            Hint::write(false, at.span(), &text).help(format!("say who is meant by a condition: `{text}`")),
+        );
+    }
     let (unit, certain) = match (process, cgroup) {
         (true, false) => ("process", true),
         (false, true) => ("cgroup", true),
@@ -137,8 +150,40 @@ fn place_behind(at: &Stumble<'_>) -> Hint {
     Hint::fix(fix).help(format!("the place stands before `{}`: `{place} {} …`", at.found, at.found))
 }
 
+/// `in cgroup "/job"`, `in subtree of "/job"`, `cgroup /job`
+fn path_behind_a_place(at: &Stumble<'_>) -> Option<Hint> {
+    if at.found == "/" && at.has(Rule::kw_in) && at.word_before() == "cgroup" {
+        let path: &str = at.rest().split_whitespace().next().unwrap_or("/");
+        let text = format!("in \"{path}\"");
+        return Some(Hint::write(true, Span::new(at.at..at.at + path.len()), &text));
+    }
+    let path = at.found.strip_prefix("\"/")?;
+    let (before, mut start) = (at.before(), at.before().len());
+    for word in ["of", "cgroup", "subtree", "children", "leaves"] {
+        start = before.get(..start)?.trim_end().strip_suffix(word).map_or(start, str::len);
+    }
+    if start == before.len() || !before.get(..start)?.trim_end().ends_with(" in") {
+        return None;
+    }
+    let fix = Fix::possible(format!("write `in \"/{path}`"), Span::new(start..at.at), "");
+    Some(Hint::fix(fix).help(format!("a path is a place of its own: `in \"/{path}`")))
+}
+
+/// `in children`, `in leaves`
+fn children_of_nothing(at: &Stumble<'_>) -> Option<Hint> {
+    let place = at.word_before();
+    if !at.has(Rule::of) || at.has(Rule::plus) || !matches!(place, "children" | "leaves") {
+        return None;
+    }
+    let fix = Fix::certain("write `of cgroup`", at.end_of_before(), " of cgroup");
+    Some(Hint::fix(fix).help(format!("say of which cgroup: `{place} of cgroup`")))
+}
+
 /// `in /job`, `in child of cgroup`
 fn place(at: &Stumble<'_>) -> Option<Hint> {
+    if let Some(hint) = path_behind_a_place(at).or_else(|| children_of_nothing(at)) {
+        return Some(hint);
+    }
     if at.found == "/" && at.has(Rule::subtree) {
         let path: &str = at.rest().split_whitespace().next().unwrap_or("/");
         if at.has(Rule::string) {
