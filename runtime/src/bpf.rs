@@ -177,15 +177,15 @@ impl<'k> Bpf<'k> {
     /// The bytes of a loaded BTF.
     pub(crate) fn btf_data(&self, id: u32) -> Result<Vec<u8>> {
         let btf = self.by_id(IdKind::Btf, id)?;
-        let mut data = Vec::new();
+        let name = format!("BTF {id}");
+        let read = |data: &mut Vec<u8>| match self.call(Syscall::BtfData { btf: btf.as_fd(), data }, &name)? {
+            Reply::Number(size) => Ok(size),
+            other => Err(unexpected(&other)),
+        };
         // Asked twice: for the size, then for the bytes.
-        for _ in 0..2 {
-            let call = Syscall::BtfData { btf: btf.as_fd(), data: &mut data };
-            match self.call(call, &format!("BTF {id}"))? {
-                Reply::Number(size) => data = room(size, &format!("BTF {id}"))?,
-                other => return Err(unexpected(&other)),
-            }
-        }
+        let size = read(&mut Vec::new())?;
+        let mut data = room(size, &name)?;
+        read(&mut data)?;
         Ok(data)
     }
 

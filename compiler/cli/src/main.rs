@@ -12,6 +12,7 @@ mod policy;
 mod report;
 mod sarif;
 mod screen;
+mod standing;
 mod usage;
 
 use std::process::ExitCode;
