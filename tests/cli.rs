@@ -382,6 +382,24 @@ fn what_stands_in_a_file_or_its_name_does_not_steer_the_terminal() {
     assert!(told.contains('\u{1b}'), "a file gets what was written");
 }
 
+/// What reads a log line by line takes no name for a line of oomc's.
+#[test]
+fn no_name_makes_a_line_of_its_own() {
+    let folder = folder("lines", &[]);
+    let forged = "a\nerror: all is lost\r\u{85}error: more\u{2028}";
+    for args in [["check", forged], ["build", forged], ["status", "--cgroup"], ["unload", "--cgroup"]] {
+        let mut args = args.to_vec();
+        if args.contains(&"--cgroup") {
+            args.push(forged);
+        }
+        let (exit, _, stderr) = oomc(&folder, &args, "");
+        assert_ne!(exit, 0);
+        let errors = stderr.lines().filter(|line| line.contains("error: ")).count();
+        assert_eq!(errors, 1, "{args:?}: {stderr}");
+        assert!(!stderr.contains('\r') && !stderr.contains('\u{2028}'), "{stderr:?}");
+    }
+}
+
 #[test]
 fn the_terminal_gets_what_it_can_show() {
     let folder = folder("terminal", &[("a.oom", BAD), ("é.oom", BAD)]);

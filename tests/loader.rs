@@ -180,7 +180,7 @@ impl Fake {
         let things = self.things.borrow();
         pinned
             .filter_map(|data| match things.get(&data.ino()) {
-                Some((_, Thing::Link { cgroup, .. })) if *cgroup != 0 => Some(*cgroup),
+                Some((_, Thing::Link { map, cgroup, .. })) if *map != 0 && *cgroup != 0 => Some(*cgroup),
                 _ => None,
             })
             .collect()
@@ -196,10 +196,10 @@ impl Fake {
         let _ = fs::remove_file(self.root.join("cgroup").join(name).join("memory.max"));
         fs::remove_dir(self.root.join("cgroup").join(name)).unwrap();
         for (_, thing) in self.things.borrow_mut().values_mut() {
-            if let Thing::Link { cgroup, .. } = thing
+            if let Thing::Link { cgroup, map, .. } = thing
                 && *cgroup == id
             {
-                *cgroup = 0;
+                (*cgroup, *map) = (0, 0);
             }
         }
     }
@@ -284,8 +284,9 @@ impl Fake {
                 self.make(Thing::Link { kind: LINK_STRUCT_OPS, map: self.thing(map).0, cgroup })
             }
             Syscall::LinkDetach { link } => self.change(link, |thing| {
-                if let Thing::Link { cgroup, .. } = thing {
-                    *cgroup = 0;
+                // It still names its cgroup.
+                if let Thing::Link { map, .. } = thing {
+                    *map = 0;
                 }
             }),
             Syscall::Pin { object, dir, name } => {

@@ -153,7 +153,7 @@ impl fmt::Display for Error {
                     Ok(version) => write!(f, "this kernel ({version}) cannot run the policy:")?,
                     Err(_) => f.write_str("this kernel cannot run the policy:")?,
                 }
-                missing.iter().try_for_each(|missing| write!(f, "\n  - {missing}"))
+                missing.iter().try_for_each(|missing| write!(f, "\n  - {}", shown(&missing.to_string())))
             }
             Self::Privilege(text) => f.write_str(text),
             Self::Call { call, object, source } => {

@@ -97,13 +97,16 @@ fn state(bpf: Bpf<'_>, folder: &Folder) -> Result<State> {
     }
     let ops = folder.open(bpf, pins::OPS)?.ok_or_else(|| wrong("there is no `ops` beside it".to_owned()))?;
     let ops = bpf.map_info(ops.as_fd(), pins::OPS)?;
-    if ops.kind != bpf_map_type::BPF_MAP_TYPE_STRUCT_OPS as u32 || ops.id != info.map_id {
+    // A link that was detached leads to no map any more (bpf_struct_ops_map_link_detach, 6.12), though it may still
+    // name its cgroup; one whose cgroup was removed names none.
+    if ops.kind != bpf_map_type::BPF_MAP_TYPE_STRUCT_OPS as u32 || (info.map_id != 0 && ops.id != info.map_id)
+    {
         return Err(wrong("it is not the link of the `ops` beside it".to_owned()));
     }
-    match info.cgroup_id {
-        0 => Ok(State::Detached),
-        id if id == folder.id => Ok(State::Attached(info.id)),
-        id => Err(wrong(format!("it is attached to cgroup {id}"))),
+    match (info.map_id, info.cgroup_id) {
+        (0, _) | (_, 0) => Ok(State::Detached),
+        (_, id) if id == folder.id => Ok(State::Attached(info.id)),
+        (_, id) => Err(wrong(format!("it is attached to cgroup {id}"))),
     }
 }
 
