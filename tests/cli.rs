@@ -216,6 +216,31 @@ fn help_and_version() {
     assert!(narrow.lines().all(|line| line.chars().count() <= 50), "{narrow}");
 }
 
+/// Each command has a page, in which its flags stand; a completion knows each command.
+#[test]
+fn manual_pages_and_completions() {
+    let folder = folder("manual", &[]);
+    let (exit, _, said) = oomc(&folder, &["man", "pages"], "");
+    assert_eq!(exit, 0, "{said}");
+    let (_, bash, _) = oomc(&folder, &["completions", "bash"], "");
+    let (_, help, _) = oomc(&folder, &["--help"], "");
+    let listed =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let words = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    for word in words.filter(|word| !word.is_empty() && *word != "help") {
+        let page = fs::read_to_string(folder.join(format!("pages/oomc-{word}.1"))).unwrap();
+        assert!(page.contains(&format!("oomc\\-{word} \\- ")), "{page}");
+        let flag = if word == "load" { "\\-\\-cgroup" } else { "\\-\\-format" };
+        assert!(page.contains(flag), "{word}: {page}");
+        assert!(
+            bash.contains(&format!("oomc__subcmd__{word}")) || bash.contains(&format!("oomc__{word}")),
+            "{word}"
+        );
+    }
+    let (exit, page, _) = oomc(&folder, &["man"], "");
+    assert!(exit == 0 && page.contains(".TH oomc 1"), "{page}");
+}
+
 #[test]
 fn mistakes_of_usage_say_what_to_write() {
     let folder =
@@ -355,6 +380,24 @@ fn what_stands_in_a_file_or_its_name_does_not_steer_the_terminal() {
     assert!(!steers(&told), "{told:?}");
     let (_, told, _) = oomc(&folder, &["fmt", "-"], &evil.replace("4096", "4KiB"));
     assert!(told.contains('\u{1b}'), "a file gets what was written");
+}
+
+/// What reads a log line by line takes no name for a line of oomc's.
+#[test]
+fn no_name_makes_a_line_of_its_own() {
+    let folder = folder("lines", &[]);
+    let forged = "a\nerror: all is lost\r\u{85}error: more\u{2028}";
+    for args in [["check", forged], ["build", forged], ["status", "--cgroup"], ["unload", "--cgroup"]] {
+        let mut args = args.to_vec();
+        if args.contains(&"--cgroup") {
+            args.push(forged);
+        }
+        let (exit, _, stderr) = oomc(&folder, &args, "");
+        assert_ne!(exit, 0);
+        let errors = stderr.lines().filter(|line| line.contains("error: ")).count();
+        assert_eq!(errors, 1, "{args:?}: {stderr}");
+        assert!(!stderr.contains('\r') && !stderr.contains('\u{2028}'), "{stderr:?}");
+    }
 }
 
 #[test]

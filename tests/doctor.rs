@@ -1,5 +1,9 @@
 //! What `oomc doctor` finds on machines that are made of files, and what it says to do.
-#![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test whose files cannot be written, or whose document lacks a member, has failed"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use oomc_abi::btf::Btf;
 use oomc_abi::consts::BPF_F_CGROUP_FD;
@@ -21,18 +21,23 @@ use oomc_abi::resolve::KernelView;
 use oomc_compiler::Source;
 use oomc_runtime::error::Kind;
 use oomc_runtime::labels::{self, Refreshed};
-use oomc_runtime::sys::{IdKind, Kernel, LinkInfo, MapInfo, ProgInfo, Reply, Syscall};
+use oomc_runtime::sys::{
+    Facts, IdKind, Kernel, LinkInfo, Linux, MapInfo, ObjectKind, ProgInfo, Reply, Syscall,
+};
 use oomc_runtime::{
-    Assignment, Error, Mode, Object, Paths, Settings, System, Target, config, load, load_with, status, unload,
+    Assignment, Error, Gone, Holder, Mode, Object, Paths, Settings, System, Target, config, events, load,
+    load_with, status, tidy, unload,
 };
 
 const POLICY: &str = "if cgroup.usage > 90% then raise_limit 10% else kill largest in subtree\n";
 
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
+const EACCES: i32 = 13;
 const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
+const ERANGE: i32 = 34;
 const ENODATA: i32 = 61;
 
 const STRUCT_OPS: u32 = 26;
@@ -53,7 +58,7 @@ enum Thing {
     Btf(Vec<u8>),
     Map { kind: u32, value: Vec<u8>, frozen: bool, btf: u32, value_type: u32, kernel_value_type: u32 },
     Prog { len: u32 },
-    Link { map: u32, cgroup: u64 },
+    Link { kind: u32, map: u32, cgroup: u64 },
 }
 
 /// A kernel in a folder.
@@ -72,11 +77,22 @@ struct Fake {
     stray: Cell<Option<u64>>,
     /// Extended attributes of directories, by inode and name.
     attributes: RefCell<HashMap<(u64, String), String>>,
+    /// Directories that are not root's, closed to others, and in bpffs, by inode.
+    facts: RefCell<HashMap<u64, Change>>,
 }
+
+/// How a directory is seen otherwise.
+type Change = fn(Facts) -> Facts;
+
+/// `BPF_FS_MAGIC`, `SYSFS_MAGIC` and `TMPFS_MAGIC` (`include/uapi/linux/magic.h`, 6.12).
+const BPFFS: u32 = 0xcafe_4a11;
+const SYSFS: u32 = 0x6265_6572;
+const TMPFS: u32 = 0x0102_1994;
 
 impl Fake {
     fn new(name: &str) -> Self {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loader").join(name);
+        // Without links: none of them is followed.
+        let root = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).unwrap().join("loader").join(name);
         let _ = fs::remove_dir_all(&root);
         for folder in ["objects", "bpf", "cgroup/job", "cgroup/next"] {
             fs::create_dir_all(root.join(folder)).unwrap();
@@ -98,7 +114,14 @@ impl Fake {
             refusal: RefCell::new(None),
             stray: Cell::new(None),
             attributes: RefCell::default(),
+            facts: RefCell::default(),
         }
+    }
+
+    /// Lets a directory be seen otherwise.
+    fn seen_as(&self, place: &str, change: Change) {
+        let ino = fs::symlink_metadata(self.root.join(place)).unwrap().ino();
+        self.facts.borrow_mut().insert(ino, change);
     }
 
     fn system(&self) -> System<'_> {
@@ -109,8 +132,9 @@ impl Fake {
             mounts: self.root.join("mounts"),
             process_status: self.root.join("status"),
             uptime: self.root.join("uptime"),
+            locks: "/proc/locks".into(),
         };
-        System { kernel: self, paths }
+        System { kernel: self, paths, waits: None }
     }
 
     /// Runs a loader from its first call on.
@@ -156,7 +180,7 @@ impl Fake {
         let things = self.things.borrow();
         pinned
             .filter_map(|data| match things.get(&data.ino()) {
-                Some((_, Thing::Link { cgroup, .. })) if *cgroup != 0 => Some(*cgroup),
+                Some((_, Thing::Link { map, cgroup, .. })) if *map != 0 && *cgroup != 0 => Some(*cgroup),
                 _ => None,
             })
             .collect()
@@ -172,10 +196,10 @@ impl Fake {
         let _ = fs::remove_file(self.root.join("cgroup").join(name).join("memory.max"));
         fs::remove_dir(self.root.join("cgroup").join(name)).unwrap();
         for (_, thing) in self.things.borrow_mut().values_mut() {
-            if let Thing::Link { cgroup, .. } = thing
+            if let Thing::Link { cgroup, map, .. } = thing
                 && *cgroup == id
             {
-                *cgroup = 0;
+                (*cgroup, *map) = (0, 0);
             }
         }
     }
@@ -257,19 +281,43 @@ impl Fake {
                     return errno(EEXIST);
                 }
                 let cgroup = self.stray.get().unwrap_or(cgroup);
-                self.make(Thing::Link { map: self.thing(map).0, cgroup })
+                self.make(Thing::Link { kind: LINK_STRUCT_OPS, map: self.thing(map).0, cgroup })
             }
             Syscall::LinkDetach { link } => self.change(link, |thing| {
-                if let Thing::Link { cgroup, .. } = thing {
-                    *cgroup = 0;
+                // It still names its cgroup.
+                if let Thing::Link { map, .. } = thing {
+                    *map = 0;
                 }
             }),
-            Syscall::Pin { object, path } => {
+            Syscall::Pin { object, dir, name } => {
                 let (number, _) = self.thing(object);
-                fs::hard_link(self.root.join("objects").join(number.to_string()), path)?;
+                fs::hard_link(self.root.join("objects").join(number.to_string()), inside(dir).join(name))?;
                 Ok(Reply::Done)
             }
-            Syscall::Pinned { path } => Ok(Reply::Fd(OwnedFd::from(File::open(path)?))),
+            Syscall::Pinned { dir, name } => {
+                Ok(Reply::Fd(OwnedFd::from(File::open(inside(dir).join(name))?)))
+            }
+            Syscall::KindOf { object } => {
+                Ok(Reply::Kind(match self.things.borrow().get(&Self::ino(object)) {
+                    Some((_, Thing::Map { .. })) => ObjectKind::Map,
+                    Some((_, Thing::Prog { .. })) => ObjectKind::Prog,
+                    Some((_, Thing::Link { .. })) => ObjectKind::Link,
+                    _ => ObjectKind::Other,
+                }))
+            }
+            Syscall::LookAt { dir } => {
+                let Reply::Facts(facts) = Linux.call(Syscall::LookAt { dir })? else { panic!("no facts") };
+                let facts =
+                    Facts { uid: 0, magic: BPFFS, read_only: false, mode: facts.mode & 0o755, ..facts };
+                let change = self.facts.borrow().get(&facts.ino).copied();
+                Ok(Reply::Facts(change.map_or(facts, |change| change(facts))))
+            }
+            call @ (Syscall::OpenDir { .. }
+            | Syscall::List { .. }
+            | Syscall::MakeDir { .. }
+            | Syscall::RemoveDir { .. }
+            | Syscall::RemoveFile { .. }
+            | Syscall::Lock { .. }) => Linux.call(call),
             Syscall::LinkNext { after } => {
                 let things = self.things.borrow();
                 let mut ids: Vec<u32> = things
@@ -285,8 +333,8 @@ impl Fake {
                 Ok(Reply::Fd(OwnedFd::from(File::open(self.root.join("objects").join(id.to_string()))?)))
             }
             Syscall::LinkInfo { link } => match self.thing(link) {
-                (id, Thing::Link { map, cgroup }) => {
-                    Ok(Reply::Link(LinkInfo { kind: LINK_STRUCT_OPS, id, map_id: map, cgroup_id: cgroup }))
+                (id, Thing::Link { kind, map, cgroup }) => {
+                    Ok(Reply::Link(LinkInfo { kind, id, map_id: map, cgroup_id: cgroup }))
                 }
                 other => panic!("{other:?} is no link"),
             },
@@ -320,13 +368,20 @@ impl Fake {
                 other => panic!("{other:?} is no BTF"),
             },
             // Only maps of one element are kept apart here.
-            Syscall::MapDelete { .. } | Syscall::MountBpf { .. } => Ok(Reply::Done),
+            Syscall::MapDelete { .. } => Ok(Reply::Done),
+            Syscall::MountBpf { place } => {
+                self.facts.borrow_mut().remove(&fs::metadata(place)?.ino());
+                Ok(Reply::Done)
+            }
             Syscall::MapNextKey { .. } => errno(ENOENT),
             Syscall::Attribute { of, name, value } => {
                 let attributes = self.attributes.borrow();
                 let Some(found) = attributes.get(&(Self::ino(of), name.to_owned())) else {
                     return errno(ENODATA);
                 };
+                if !value.is_empty() && value.len() < found.len() {
+                    return errno(ERANGE);
+                }
                 value.iter_mut().zip(found.bytes()).for_each(|(to, from)| *to = from);
                 Ok(Reply::Number(found.len() as u32))
             }
@@ -334,12 +389,17 @@ impl Fake {
     }
 }
 
+/// The folder that a descriptor leads to.
+fn inside(dir: BorrowedFd<'_>) -> PathBuf {
+    format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir)).into()
+}
+
 impl Kernel for Fake {
     fn call(&self, call: Syscall<'_>) -> io::Result<Reply> {
         let number = self.count.get();
         self.count.set(number + 1);
         let what = match &call {
-            Syscall::Pin { path, .. } => format!("PIN {}", path.file_name().unwrap().display()),
+            Syscall::Pin { name, .. } => format!("PIN {name}"),
             Syscall::MapCreate(map) => format!("{} {}", call.name(), map.name),
             _ => call.name().to_owned(),
         };
@@ -377,7 +437,7 @@ fn a_load_does_things_in_order_and_pins_the_link_last() {
     let loaded = load(&fake.fresh(), &object(), &job()).unwrap();
     let id = fake.cgroup("job");
     assert_eq!((loaded.cgroup.as_str(), loaded.cgroup_id), ("/job", id));
-    assert!(loaded.memory);
+    assert_eq!(loaded.no_memory, None);
     assert_eq!(loaded.program.insns, loaded.program.xlated);
     assert!(is_whole(&fake.pins(id)), "{:?}", fake.pins(id));
     assert_eq!(fake.attached(), 1);
@@ -475,9 +535,12 @@ fn a_loader_killed_at_any_moment_leaves_nothing_half_attached() {
         assert!(outcome.is_err(), "call {call} was never made");
         assert_eq!(fake.attached(), 0, "killed in call {call}");
         assert!(!fake.pins(id).contains(&"link".to_owned()));
-        // Each command tidies up: in turn a load, a status and an unload.
+        // Looking changes nothing; each command that changes something tidies up.
+        let folders = fake.folders();
+        let seen = status(&fake.fresh(), None).unwrap();
+        assert_eq!((seen.attached.len(), seen.left.len(), fake.folders()), (0, folders, folders));
         match call % 3 {
-            0 => assert_eq!(status(&fake.fresh(), None).unwrap().attached, []),
+            0 => assert_eq!(tidy(&fake.fresh()).unwrap().leftovers.len(), folders),
             1 => assert!(matches!(unload(&fake.fresh(), Some(&job())), Err(Error::Vacant { .. }))),
             _ => {
                 load(&fake.fresh(), &object, &job()).unwrap();
@@ -508,7 +571,12 @@ fn an_unloader_killed_at_any_moment_leaves_nothing_half_attached() {
             assert!(is_whole(&fake.pins(id)), "killed in call {call}");
             unload(&fake.fresh(), Some(&job())).unwrap();
         } else {
-            status(&fake.fresh(), None).unwrap();
+            let seen = status(&fake.fresh(), None).unwrap();
+            assert!(
+                seen.gone.iter().all(|gone| gone.cgroup_exists),
+                "it is detached, the cgroup is not gone"
+            );
+            tidy(&fake.fresh()).unwrap();
         }
         assert_eq!((fake.attached(), fake.folders()), (0, 0), "killed in call {call}");
     }
@@ -586,34 +654,200 @@ fn counters_are_named_by_the_types_of_their_map() {
 }
 
 #[test]
-fn pins_of_removed_cgroups_are_reported_once_and_removed() {
+fn a_policy_whose_cgroup_is_gone_is_shown_until_it_is_unloaded_or_tidied() {
     let fake = Fake::new("gone");
     let next = Target::Cgroup("/next".to_owned());
     let loaded = load(&fake.fresh(), &object(), &next).unwrap();
-    assert!(!loaded.memory, "the cgroup has no memory.max");
-    let check = |gone: &[oomc_runtime::Gone]| {
-        let [one] = gone else { panic!("{gone:?}") };
-        assert_eq!((one.cgroup.as_str(), one.cgroup_id), ("/next", loaded.cgroup_id));
-        assert_eq!(one.policy, object().ops_name());
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let check = |gone: &[Gone]| {
+        let [Gone { was, cgroup_exists: false }] = gone else { panic!("{gone:?}") };
+        assert_eq!((was.cgroup.as_str(), was.cgroup_id), ("/next", loaded.cgroup_id));
+        assert_eq!(was.policy, object().ops_name());
     };
+    let before = fake.pins(loaded.cgroup_id);
     fake.remove_cgroup("next");
-    check(&status(&fake.fresh(), None).unwrap().gone);
+    // By the path that it had, or among all; twice, because nothing changes.
+    for target in [Some(&next), None, Some(&next), None] {
+        let seen = status(&fake.fresh(), target).unwrap();
+        check(&seen.gone);
+        assert_eq!((seen.attached.len(), seen.left.len()), (usize::from(target.is_none()), 0));
+        let (kept, left) = events::decisions(&fake.fresh(), target).unwrap();
+        assert_eq!(kept.iter().filter(|one| one.gone && one.cgroup == "/next").count(), 1, "{target:?}");
+        assert_eq!(left, []);
+    }
+    config::mode(&fake.fresh(), &job(), Mode::Audit).unwrap();
+    let error = config::mode(&fake.fresh(), &next, Mode::Audit).unwrap_err();
+    assert!(matches!(error, Error::Cgroup { .. }), "{error}");
+    assert_eq!(unload(&fake.fresh(), Some(&job())).unwrap().gone, []);
+    assert_eq!(fake.pins(loaded.cgroup_id), before);
+
+    check(&unload(&fake.fresh(), Some(&next)).unwrap().gone);
     assert_eq!(fake.folders(), 0);
-    assert_eq!(status(&fake.fresh(), None).unwrap().gone, []);
-
-    fs::create_dir(fake.root.join("cgroup/next")).unwrap();
-    load(&fake.fresh(), &object(), &next).unwrap();
-    fake.remove_cgroup("next");
-    assert_eq!(load(&fake.fresh(), &object(), &job()).unwrap().gone.len(), 1);
-    assert_eq!(fake.folders(), 1);
-
-    fs::create_dir(fake.root.join("cgroup/next")).unwrap();
-    load(&fake.fresh(), &object(), &next).unwrap();
-    fake.remove_cgroup("next");
-    // Its path still says whom the operator means.
-    assert_eq!(unload(&fake.fresh(), Some(&next)).unwrap().gone.len(), 1);
-    assert_eq!((fake.attached(), fake.folders()), (1, 1));
     assert!(matches!(unload(&fake.fresh(), Some(&next)), Err(Error::Cgroup { .. })));
+
+    fs::create_dir(fake.root.join("cgroup/next")).unwrap();
+    load(&fake.fresh(), &object(), &next).unwrap();
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    fake.remove_cgroup("next");
+    let tidied = tidy(&fake.fresh()).unwrap();
+    assert_eq!((tidied.gone.len(), tidied.detached.len(), tidied.left.len()), (1, 0, 0));
+    assert_eq!((fake.attached(), fake.folders()), (1, 1));
+}
+
+/// Everything that is reported as not made by oomc: names of entries and why.
+fn odd(left: &[oomc_runtime::Left]) -> Vec<(String, &str)> {
+    let name = |one: &oomc_runtime::Left| one.place.file_name().unwrap().to_string_lossy().into_owned();
+    left.iter().filter(|one| !one.ours).map(|one| (name(one), one.why.as_str())).collect()
+}
+
+#[test]
+fn what_oomc_did_not_make_is_reported_and_left_alone() {
+    let fake = Fake::new("odd");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let precious = fake.root.join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("letters"), b"dear").unwrap();
+    let folder = fake.root.join("bpf/oomc");
+    std::os::unix::fs::symlink(&precious, folder.join("99")).unwrap();
+    std::os::unix::fs::symlink(&precious, folder.join("4711 ")).unwrap();
+    fs::create_dir(folder.join("097")).unwrap();
+    fs::write(folder.join("98"), b"").unwrap();
+    fs::create_dir(folder.join("97")).unwrap();
+    fake.seen_as("bpf/oomc/97", |facts| Facts { uid: 1000, ..facts });
+    let names = ["097", "4711 ", "97", "98", "99"];
+    let seen = |left: &[oomc_runtime::Left]| {
+        assert_eq!(odd(left).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
+    };
+    let all = status(&fake.fresh(), None).unwrap();
+    assert_eq!(all.attached.len(), 1);
+    seen(&all.left);
+    let (kept, left) = events::decisions(&fake.fresh(), None).unwrap();
+    assert_eq!(kept.len(), 1);
+    seen(&left);
+    seen(&tidy(&fake.fresh()).unwrap().left);
+    // What is odd elsewhere is nothing to whoever asks for one cgroup.
+    assert_eq!(status(&fake.fresh(), Some(&job())).unwrap().left, []);
+    let unloaded = unload(&fake.fresh(), None).unwrap();
+    assert_eq!(unloaded.detached.len(), 1);
+    seen(&unloaded.left);
+    assert_eq!(fake.folders(), names.len());
+    assert_eq!(fs::read(precious.join("letters")).unwrap(), b"dear");
+}
+
+#[test]
+fn objects_of_others_among_the_pins_stop_nothing_and_stay() {
+    let fake = Fake::new("others");
+    let next = Target::Cgroup("/next".to_owned());
+    load(&fake.fresh(), &object(), &next).unwrap();
+    let pin = |thing: Thing, place: &str| {
+        fake.make(thing).unwrap();
+        let number = fake.things.borrow().len();
+        let place = fake.root.join("bpf/oomc").join(place);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::hard_link(fake.root.join("objects").join(number.to_string()), place).unwrap();
+    };
+    pin(Thing::Link { kind: 2, map: 0, cgroup: 1 }, "11/link");
+    pin(Thing::Prog { len: 8 }, "12/link");
+    pin(Thing::Link { kind: 2, map: 0, cgroup: 1 }, "13/stats");
+    pin(Thing::Prog { len: 8 }, "14/theirs");
+    let all = status(&fake.fresh(), None).unwrap();
+    assert_eq!(all.attached.len(), 1);
+    assert_eq!(
+        odd(&all.left),
+        [
+            ("link".to_owned(), "it is a link of another kind (2)"),
+            ("link".to_owned(), "it is a program, not a link"),
+        ]
+    );
+    let tidied = tidy(&fake.fresh()).unwrap();
+    assert_eq!(
+        odd(&tidied.left),
+        [
+            ("link".to_owned(), "it is a link of another kind (2)"),
+            ("link".to_owned(), "it is a program, not a link"),
+            ("stats".to_owned(), "it is a link, not a map"),
+            ("theirs".to_owned(), "oomc did not put it there"),
+        ]
+    );
+    assert_eq!(unload(&fake.fresh(), None).unwrap().detached.len(), 1);
+    for place in ["11/link", "12/link", "13/stats", "14/theirs"] {
+        assert!(fake.root.join("bpf/oomc").join(place).exists(), "{place}");
+    }
+    assert!(!fake.calls.borrow().iter().filter(|call| *call == "BPF_LINK_DETACH").count() > 1);
+}
+
+#[test]
+fn a_struct_ops_for_something_else_is_not_detached() {
+    let fake = Fake::new("another_ops");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    for (_, thing) in fake.things.borrow_mut().values_mut() {
+        if let Thing::Map { kind: STRUCT_OPS, kernel_value_type, .. } = thing {
+            *kernel_value_type += 1;
+        }
+    }
+    let unloaded = unload(&fake.fresh(), None).unwrap();
+    assert_eq!(unloaded.detached, []);
+    assert_eq!(
+        odd(&unloaded.left),
+        [("ops".to_owned(), "it is a struct_ops for something else than OOM events")]
+    );
+    assert!(unload(&fake.fresh(), Some(&job())).is_err());
+    assert_eq!(fake.attached(), 1);
+}
+
+#[test]
+fn a_folder_that_others_could_have_filled_is_not_believed() {
+    let bad: [(&str, Change, &str); 6] = [
+        ("bpf/oomc", |facts| Facts { uid: 1000, ..facts }, "chmod 700"),
+        ("bpf/oomc", |facts| Facts { mode: 0o770, ..facts }, "chmod 700"),
+        ("bpf/oomc", |facts| Facts { mode: 0o1777, ..facts }, "chmod 700"),
+        ("bpf", |facts| Facts { mode: 0o777, ..facts }, "chmod 700"),
+        ("bpf", |facts| Facts { uid: 1000, ..facts }, "chown root"),
+        ("bpf", |facts| Facts { magic: TMPFS, ..facts }, "a tmpfs is mounted there"),
+    ];
+    for (at, (place, change, word)) in bad.into_iter().enumerate() {
+        let fake = Fake::new(&format!("unbelieved_{at}"));
+        load(&fake.fresh(), &object(), &job()).unwrap();
+        fake.seen_as(place, change);
+        for error in [
+            load(&fake.fresh(), &object(), &Target::System).map(drop).unwrap_err(),
+            status(&fake.fresh(), None).map(drop).unwrap_err(),
+            events::decisions(&fake.fresh(), None).map(drop).unwrap_err(),
+            tidy(&fake.fresh()).map(drop).unwrap_err(),
+            unload(&fake.fresh(), None).map(drop).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), Kind::Refused, "{error}");
+            let Error::Place { place: found, .. } = &error else { panic!("{error}") };
+            assert!(found.ends_with(place) && error.to_string().contains(word), "{error}");
+        }
+        assert_eq!((fake.attached(), fake.folders()), (1, 1));
+    }
+    // In a directory with the sticky bit, as bpffs is by itself, what is root's stays root's.
+    let fake = Fake::new("sticky");
+    fake.seen_as("bpf", |facts| Facts { mode: 0o1777, ..facts });
+    load(&fake.fresh(), &object(), &job()).unwrap();
+}
+
+#[test]
+fn no_link_is_followed_to_the_folder() {
+    let fake = Fake::new("linked");
+    let precious = fake.root.join("precious/1");
+    fs::create_dir_all(&precious).unwrap();
+    fs::write(precious.join("stats"), b"dear").unwrap();
+    std::os::unix::fs::symlink(fake.root.join("precious"), fake.root.join("bpf/oomc")).unwrap();
+    for error in [
+        load(&fake.fresh(), &object(), &job()).map(drop).unwrap_err(),
+        status(&fake.fresh(), None).map(drop).unwrap_err(),
+        tidy(&fake.fresh()).map(drop).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), Kind::Refused, "{error}");
+        assert!(error.to_string().contains("it is a link or a file"), "{error}");
+    }
+    fs::rename(fake.root.join("bpf"), fake.root.join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(fake.root.join("elsewhere"), fake.root.join("bpf")).unwrap();
+    let error = status(&fake.fresh(), None).unwrap_err();
+    assert!(error.to_string().contains("is a link or a file"), "{error}");
+    assert_eq!(fs::read(precious.join("stats")).unwrap(), b"dear");
 }
 
 #[test]
@@ -643,19 +877,91 @@ fn two_loaders_do_not_meet() {
 #[test]
 fn bpffs_is_mounted_once_where_nothing_is_mounted() {
     let fake = Fake::new("mount");
-    let mut system = fake.fresh();
-    // A folder in which nobody can make another one, as `/sys/fs/bpf` is before the mount.
-    system.paths.bpffs = "/proc/self/task".into();
-    assert!(load(&system, &object(), &job()).is_err());
-    assert_eq!(*fake.calls.borrow(), ["mount"]);
+    let mounts = |fake: &Fake| fake.calls.borrow().iter().filter(|call| *call == "mount").count();
+    fake.seen_as("bpf", |facts| Facts { magic: SYSFS, ..facts });
+    // Whoever only looks mounts nothing.
+    assert_eq!(status(&fake.fresh(), None).unwrap().attached, []);
+    assert_eq!(mounts(&fake), 0);
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    assert_eq!(mounts(&fake), 1);
+    load(&fake.fresh(), &object(), &Target::System).unwrap();
+    assert_eq!(mounts(&fake), 0);
+}
 
-    let mut system = fake.fresh();
-    system.paths.bpffs = "/proc/self/task".into();
-    let mounts = fs::read_to_string(&system.paths.mounts).unwrap();
-    fs::write(&system.paths.mounts, format!("{mounts}31 23 0:27 / /proc/self/task rw - bpf none rw\n"))
-        .unwrap();
-    assert!(load(&system, &object(), &job()).is_err());
-    assert_eq!(*fake.calls.borrow(), Vec::<String>::new());
+#[test]
+fn a_bpffs_that_nothing_can_be_written_to_is_called_so() {
+    let fake = Fake::new("read_only");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    fake.seen_as("bpf", |facts| Facts { read_only: true, ..facts });
+    let error = load(&fake.fresh(), &object(), &Target::System).unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(
+        error.to_string().contains("mounted read-only") && error.to_string().contains("remount,rw"),
+        "{error}"
+    );
+    assert_eq!(status(&fake.fresh(), None).unwrap().attached.len(), 1, "it can still be looked at");
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_not_nothing() {
+    let fake = Fake::new("denied");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    // Every call of a status, in turn.
+    let calls = {
+        status(&fake.fresh(), None).unwrap();
+        fake.count.get()
+    };
+    for errno in [EPERM, EACCES] {
+        for call in 0..calls {
+            fake.fail.set(Some((call, errno)));
+            let result = status(&fake.fresh(), None);
+            fake.fail.set(None);
+            let what = fake.calls.borrow().get(call).cloned().unwrap();
+            match result {
+                Err(error) if what.starts_with("BPF_") => {
+                    assert!(error.to_string().contains(&what), "{error}")
+                }
+                Err(error) => assert_eq!(error.kind(), Kind::Missing, "{what}: {error}"),
+                Ok(seen) => {
+                    assert!(seen.attached.len() + odd(&seen.left).len() == 1, "{what}: {seen:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_waits_is_told_for_whom() {
+    let fake = Fake::new("waits");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let folder = File::open(fake.root.join("bpf/oomc")).unwrap();
+    folder.lock().unwrap();
+    let heard = RefCell::new(Vec::new());
+    let waits = |holder: &Holder| {
+        heard.borrow_mut().push(holder.clone());
+        folder.unlock().unwrap();
+    };
+    assert_eq!(status(&fake.fresh().telling(&waits), None).unwrap().attached.len(), 1);
+    let heard = heard.borrow();
+    let [holder] = heard.as_slice() else { panic!("{heard:?}") };
+    // Some file systems number their devices otherwise in /proc/locks; then nobody knows who it is.
+    if let Some(pid) = holder.pid {
+        assert_eq!(pid, std::process::id());
+        let name = fs::read_to_string("/proc/self/comm").unwrap();
+        assert_eq!(holder.to_string(), format!("process {pid} (`{}`)", name.trim_end()));
+    } else {
+        assert_eq!(holder.to_string(), "another process");
+    }
+}
+
+#[test]
+fn those_who_look_do_not_keep_each_other_waiting() {
+    let fake = Fake::new("lookers");
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    let folder = File::open(fake.root.join("bpf/oomc")).unwrap();
+    folder.lock_shared().unwrap();
+    let waits = |holder: &Holder| panic!("waits for {holder}");
+    assert_eq!(status(&fake.fresh().telling(&waits), None).unwrap().attached.len(), 1);
 }
 
 #[test]
@@ -739,6 +1045,166 @@ fn a_function_that_one_action_cannot_do_without_is_needed() {
     let both = "raise_limit 10% up to 1GiB or wait\nraise_limit 20% up to 1GiB\n";
     assert_eq!(weak(both), Some(false));
     assert_eq!(weak("kill largest in subtree"), None);
+}
+
+/// CAP_BPF and CAP_PERFMON.
+const SOME: &str = "CapEff:\t000000c000000000\n";
+
+#[test]
+fn what_needs_more_than_a_load_says_so_before_anything_is_done() {
+    let fake = Fake::new("some_privilege");
+    fs::write(fake.root.join("status"), SOME).unwrap();
+    load(&fake.fresh(), &tunable(), &job()).unwrap();
+    let calls = |result: Error| {
+        assert!(matches!(&result, Error::Privilege(text) if text.contains("CAP_SYS_ADMIN")), "{result}");
+        assert_eq!(fake.count.get(), 0, "{result}");
+    };
+    calls(unload(&fake.fresh(), Some(&job())).map(drop).unwrap_err());
+    calls(unload(&fake.fresh(), None).map(drop).unwrap_err());
+    calls(status(&fake.fresh(), None).map(drop).unwrap_err());
+    calls(tidy(&fake.fresh()).map(drop).unwrap_err());
+    calls(events::decisions(&fake.fresh(), None).map(drop).unwrap_err());
+    calls(config::mode(&fake.fresh(), &job(), Mode::Audit).map(drop).unwrap_err());
+    labels::put(&fake.fresh(), &job(), &assign("tier=7"), &literal).unwrap();
+    assert_eq!(fake.attached(), 1);
+}
+
+#[test]
+fn the_root_is_that_of_the_whole_tree() {
+    let fake = Fake::new("bind_mount");
+    let (tree, job_at) = (fake.root.join("cgroup"), fake.root.join("cgroup/job"));
+    let bind = format!("29 23 0:26 /job {} rw - cgroup2 none rw\n", job_at.display());
+    let whole = format!("30 23 0:26 / {} rw - cgroup2 none rw\n", tree.display());
+    fs::write(fake.root.join("mounts"), format!("{bind}{whole}")).unwrap();
+    let loaded = load(&fake.fresh(), &object(), &Target::System).unwrap();
+    assert_eq!((loaded.cgroup.as_str(), loaded.cgroup_id), ("/", fake.cgroup("")));
+    unload(&fake.fresh(), Some(&Target::System)).unwrap();
+
+    // As in a container: there is nothing else.
+    fs::create_dir(fake.root.join("cgroup/job/inner")).unwrap();
+    fs::write(fake.root.join("mounts"), &bind).unwrap();
+    let error = load(&fake.fresh(), &object(), &Target::System).unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(error.to_string().contains("shows only /job;"), "{error}");
+    let loaded = load(&fake.fresh(), &object(), &Target::Cgroup("inner".to_owned())).unwrap();
+    assert_eq!((loaded.cgroup.as_str(), loaded.cgroup_id), ("/job/inner", fake.cgroup("job/inner")));
+    let seen = status(&fake.fresh(), Some(&Target::Cgroup("/job/inner".to_owned()))).unwrap();
+    assert_eq!(seen.attached.first().map(|one| one.cgroup.as_str()), Some("/job/inner"));
+    unload(&fake.fresh(), None).unwrap();
+
+    // A cgroup namespace calls its own root `/`.
+    fs::write(fake.root.join("mounts"), &whole).unwrap();
+    fs::write(fake.root.join("cgroup/cgroup.events"), "populated 1\n").unwrap();
+    assert!(matches!(load(&fake.fresh(), &object(), &Target::System), Err(Error::PartOfTree { .. })));
+    let loaded = load(&fake.fresh(), &object(), &job()).unwrap();
+    assert_eq!(loaded.cgroup, "(cgroup namespace)/job");
+}
+
+#[test]
+fn the_advice_about_cgroups_fits_the_cause() {
+    let fake = Fake::new("cgroup_advice");
+    let next = Target::Cgroup("/next".to_owned());
+    let advice = |target: &Target| {
+        let why = load(&fake.fresh(), &object(), target).unwrap().no_memory;
+        unload(&fake.fresh(), Some(target)).unwrap();
+        why.unwrap_or_default()
+    };
+    let put = |file: &str, text: &str| fs::write(fake.root.join(file), text).unwrap();
+    put("cgroup/cgroup.controllers", "cpu memory\n");
+    put("cgroup/cgroup.subtree_control", "cpu\n");
+    let gap = format!("`echo +memory > {}/cgroup.subtree_control`", fake.root.join("cgroup").display());
+    assert!(advice(&next).ends_with(&gap), "{}", advice(&next));
+    assert_eq!((advice(&job()), advice(&Target::System)), (String::new(), String::new()));
+
+    put("cgroup/cgroup.controllers", "cpu\n");
+    assert!(advice(&Target::System).contains("cgroup_disable=memory"));
+    let mounts = fs::read_to_string(fake.root.join("mounts")).unwrap();
+    let v1 = "31 23 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
+    put("mounts", &format!("{v1}{mounts}"));
+    let both = advice(&Target::System);
+    assert!(
+        both.contains("cgroup v1, at /sys/fs/cgroup/memory") && both.contains("cgroup_no_v1=memory"),
+        "{both}"
+    );
+
+    put("mounts", v1);
+    let error = load(&fake.fresh(), &object(), &next).unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing);
+    assert!(error.to_string().contains("only cgroup v1 is mounted"), "{error}");
+    put("mounts", "");
+    let error = load(&fake.fresh(), &object(), &next).unwrap_err();
+    assert!(error.to_string().contains("`mount -t cgroup2"), "{error}");
+}
+
+#[test]
+fn who_is_not_trusted_decides_nothing_by_what_he_writes() {
+    let fake = Fake::new("hostile_labels");
+    let system = fake.system();
+    let long = "1".repeat(65);
+    let put = |cgroup: &str, text: &str| {
+        let key = (fake.cgroup(cgroup), "user.oom.tier".to_owned());
+        fake.attributes.borrow_mut().insert(key, text.to_owned());
+    };
+    fs::create_dir(fake.root.join("cgroup/job/inner")).unwrap();
+    fs::create_dir(fake.root.join("cgroup/job/other")).unwrap();
+    put("job/inner", &long);
+    put("job/other", "3");
+    fs::set_permissions(fake.root.join("cgroup/job/inner"), fs::Permissions::from_mode(0o777)).unwrap();
+    let settings = Settings { literal: &literal, ..Settings::default() };
+    let ignored = |labels: Refreshed| {
+        assert_eq!((labels.set, labels.ignored.len()), (1, 1));
+        let one = labels.ignored.first().unwrap();
+        assert_eq!(one.cgroup, "/job/inner");
+        one.why.clone()
+    };
+    let why = ignored(load_with(&system, &tunable(), &job(), &settings).unwrap().labels);
+    assert_eq!(why, "others than its owner may write to the directory");
+    fs::set_permissions(fake.root.join("cgroup/job/inner"), fs::Permissions::from_mode(0o755)).unwrap();
+    let why = ignored(labels::refresh(&system, &job(), &literal).unwrap().what);
+    assert_eq!(why, "its value has more than 64 bytes, which no value has");
+    put("job/inner", "3\u{1b}[2J");
+    let why = ignored(labels::refresh(&system, &job(), &literal).unwrap().what);
+    assert!(why.contains("is not a value"), "{why}");
+}
+
+#[test]
+fn whoever_follows_sees_reloads_and_what_comes_later() {
+    let fake = Fake::new("follow");
+    let next = Target::Cgroup("/next".to_owned());
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    // Another reader has the ring buffer, which is none here.
+    let reader = |cgroup: &str| {
+        let folder = File::open(fake.root.join("bpf/oomc").join(fake.cgroup(cgroup).to_string())).unwrap();
+        folder.lock().unwrap();
+        folder
+    };
+    let mut readers = vec![reader("job")];
+    let mut follow = events::follow(fake.fresh(), None).unwrap();
+    let mut look = |all: bool| -> Vec<String> {
+        let seen = follow.look(all).unwrap();
+        seen.into_iter().map(|(of, seen)| format!("{} {seen:?} {}", of.cgroup, of.link)).collect()
+    };
+    let first = look(true);
+    let [one] = first.as_slice() else { panic!("{first:?}") };
+    assert!(one.starts_with("/job Attached "), "{one}");
+    assert_eq!((look(true), look(false)), (Vec::new(), Vec::new()));
+    // Between two looks: another link, though of the same policy on the same cgroup.
+    unload(&fake.fresh(), Some(&job())).unwrap();
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    load(&fake.fresh(), &object(), &next).unwrap();
+    readers.extend([reader("job"), reader("next")]);
+    let seen = look(true);
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert_eq!(seen.first(), Some(&one.replace("Attached", "Detached")));
+    assert!(seen.iter().any(|one| one.starts_with("/next Attached ")), "{seen:?}");
+    // Nobody waits for whoever changes something.
+    let folder = File::open(fake.root.join("bpf/oomc")).unwrap();
+    folder.lock().unwrap();
+    assert_eq!(look(true), Vec::<String>::new());
+    folder.unlock().unwrap();
+    fake.remove_cgroup("next");
+    let seen = look(true);
+    assert!(matches!(seen.as_slice(), [one] if one.starts_with("/next Detached ")), "{seen:?}");
 }
 
 #[test]

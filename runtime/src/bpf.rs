@@ -1,16 +1,28 @@
 //! [`Syscall`]s with typed answers: which call failed on which object becomes an [`Error`] here.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use oomc_abi::shown::shown_bytes;
+
 use crate::error::{Error, Result};
-use crate::sys::{IdKind, Kernel, LinkInfo, MapAttr, MapInfo, ProgInfo, Reply, Syscall};
+use crate::sys::{
+    Entry, Facts, IdKind, Kernel, LinkInfo, Lock, MapAttr, MapInfo, ObjectKind, ProgInfo, Reply, Syscall,
+};
 
 /// A kernel that is asked on behalf of somebody who wants sentences.
 #[derive(Clone, Copy)]
 pub(crate) struct Bpf<'k> {
     kernel: &'k dyn Kernel,
+}
+
+impl std::fmt::Debug for Bpf<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bpf")
+    }
 }
 
 impl<'k> Bpf<'k> {
@@ -165,15 +177,15 @@ impl<'k> Bpf<'k> {
     /// The bytes of a loaded BTF.
     pub(crate) fn btf_data(&self, id: u32) -> Result<Vec<u8>> {
         let btf = self.by_id(IdKind::Btf, id)?;
-        let mut data = Vec::new();
+        let name = format!("BTF {id}");
+        let read = |data: &mut Vec<u8>| match self.call(Syscall::BtfData { btf: btf.as_fd(), data }, &name)? {
+            Reply::Number(size) => Ok(size),
+            other => Err(unexpected(&other)),
+        };
         // Asked twice: for the size, then for the bytes.
-        for _ in 0..2 {
-            let call = Syscall::BtfData { btf: btf.as_fd(), data: &mut data };
-            match self.call(call, &format!("BTF {id}"))? {
-                Reply::Number(size) => data.resize(readable(size, &format!("BTF {id}"))?, 0),
-                other => return Err(unexpected(&other)),
-            }
-        }
+        let size = read(&mut Vec::new())?;
+        let mut data = vec![0; readable(size, &name)?];
+        read(&mut data)?;
         Ok(data)
     }
 
@@ -181,12 +193,67 @@ impl<'k> Bpf<'k> {
         self.fd(Syscall::ById { kind, id }, &format!("{kind:?} {id}"))
     }
 
-    pub(crate) fn pin(&self, object: BorrowedFd<'_>, path: &Path) -> Result<()> {
-        self.call(Syscall::Pin { object, path }, &path.display().to_string()).map(drop)
+    pub(crate) fn pin(
+        &self,
+        object: BorrowedFd<'_>,
+        dir: BorrowedFd<'_>,
+        name: &str,
+        place: &Path,
+    ) -> Result<()> {
+        self.call(Syscall::Pin { object, dir, name }, &path(place)).map(drop)
     }
 
-    pub(crate) fn pinned(&self, path: &Path) -> Result<OwnedFd> {
-        self.fd(Syscall::Pinned { path }, &path.display().to_string())
+    pub(crate) fn pinned(&self, dir: BorrowedFd<'_>, name: &str, place: &Path) -> Result<OwnedFd> {
+        self.fd(Syscall::Pinned { dir, name }, &path(place))
+    }
+
+    pub(crate) fn kind_of(&self, object: BorrowedFd<'_>, place: &Path) -> Result<ObjectKind> {
+        match self.call(Syscall::KindOf { object }, &path(place))? {
+            Reply::Kind(kind) => Ok(kind),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Opens a directory; `place` is how messages call it.
+    pub(crate) fn open_dir(&self, at: Option<BorrowedFd<'_>>, name: &Path, place: &Path) -> Result<OwnedFd> {
+        self.fd(Syscall::OpenDir { at, path: name }, &path(place))
+    }
+
+    pub(crate) fn look_at(&self, dir: BorrowedFd<'_>, place: &Path) -> Result<Facts> {
+        match self.call(Syscall::LookAt { dir }, &path(place))? {
+            Reply::Facts(facts) => Ok(facts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(crate) fn list(&self, dir: BorrowedFd<'_>, place: &Path) -> Result<Vec<Entry>> {
+        match self.call(Syscall::List { dir }, &path(place))? {
+            Reply::Entries(entries) => Ok(entries),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes a directory. False: there is something of this name.
+    pub(crate) fn make_dir(&self, at: BorrowedFd<'_>, name: &OsStr, place: &Path) -> Result<bool> {
+        unless(self.call(Syscall::MakeDir { at, name }, &path(place)), libc::EEXIST)
+    }
+
+    /// Removes a directory, if there is one.
+    pub(crate) fn remove_dir(&self, at: BorrowedFd<'_>, name: &OsStr, place: &Path) -> Result<()> {
+        unless(self.call(Syscall::RemoveDir { at, name }, &path(place)), libc::ENOENT).map(drop)
+    }
+
+    /// Removes a file, if there is one.
+    pub(crate) fn remove_file(&self, at: BorrowedFd<'_>, name: &OsStr, place: &Path) -> Result<()> {
+        unless(self.call(Syscall::RemoveFile { at, name }, &path(place)), libc::ENOENT).map(drop)
+    }
+
+    /// Takes a lock. False: somebody else has it, and this was not to wait.
+    pub(crate) fn lock(&self, dir: BorrowedFd<'_>, lock: Lock, wait: bool, place: &Path) -> Result<bool> {
+        match self.call(Syscall::Lock { dir, lock, wait }, &path(place)) {
+            Err(Error::Call { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            result => result.map(|_| true),
+        }
     }
 
     pub(crate) fn detach(&self, link: BorrowedFd<'_>) -> Result<()> {
@@ -194,7 +261,20 @@ impl<'k> Bpf<'k> {
     }
 
     pub(crate) fn mount(&self, place: &Path) -> Result<()> {
-        self.call(Syscall::MountBpf { place }, &format!("bpffs at {}", place.display())).map(drop)
+        self.call(Syscall::MountBpf { place }, &format!("bpffs at {}", path(place))).map(drop)
+    }
+}
+
+/// A path as messages have it.
+fn path(place: &Path) -> String {
+    shown_bytes(place.as_os_str().as_bytes())
+}
+
+/// False: the call ended with this errno.
+fn unless(result: Result<Reply>, errno: i32) -> Result<bool> {
+    match result {
+        Err(Error::Call { source, .. }) if source.raw_os_error() == Some(errno) => Ok(false),
+        result => result.map(|_| true),
     }
 }
 

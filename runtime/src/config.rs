@@ -19,6 +19,7 @@ use crate::object::named_words;
 use crate::pins::{Folder, Pins};
 use crate::preflight;
 use crate::status;
+use crate::survey::survey;
 use crate::system::System;
 
 /// Reads a value as the language writes it.
@@ -124,12 +125,12 @@ fn change<T>(
     change: impl FnOnce(&mut Config, &Declared) -> Result<T>,
 ) -> Result<Changed<T>> {
     let cgroup = cgroup::open(system, target)?;
-    preflight::privilege(system, false)?;
+    preflight::privilege(system, true)?;
     let bpf = system.bpf();
     let vacant = || Error::Vacant { cgroup: cgroup.path.clone() };
     let pins = Pins::lock_existing(system)?.ok_or_else(vacant)?;
-    let (living, _) = status::sweep(system, &pins)?;
-    let living = living.iter().find(|living| living.folder.id == cgroup.id).ok_or_else(vacant)?;
+    let survey = survey(bpf, &pins)?;
+    let living = survey.on(cgroup.id)?.ok_or_else(vacant)?;
     let meta = status::meta(bpf, &living.folder);
     let (mut config, map) = Config::pinned(bpf, &living.folder)?
         .ok_or_else(|| Error::Setting("the policy has no map of its settings".to_owned()))?;

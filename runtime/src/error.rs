@@ -5,7 +5,10 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use oomc_abi::shown::{shown, shown_bytes};
 
 use crate::object;
 use crate::preflight::Missing;
@@ -73,6 +76,13 @@ pub enum Error {
         /// Why it is none.
         reason: String,
     },
+    /// The whole machine is meant, and only a part of its cgroups can be seen.
+    PartOfTree {
+        /// Where cgroup2 is mounted.
+        place: PathBuf,
+        /// What is there.
+        part: String,
+    },
     /// The root cgroup was named by its path.
     RootByPath,
     /// The kernel attached the policy to another place than asked for; it was detached again.
@@ -88,6 +98,17 @@ pub enum Error {
     Uncovered {
         /// Path of the cgroup below the mount.
         cgroup: String,
+    },
+    /// A place in the file system is not what it has to be, or cannot be believed.
+    Place {
+        /// The call that found it out: `openat2`.
+        call: &'static str,
+        /// Which place.
+        place: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// What to do; may be empty.
+        help: String,
     },
     /// Something that must not happen: the answer of a call has the wrong shape.
     Unexpected(String),
@@ -105,10 +126,16 @@ impl Error {
             Self::RootByPath | Self::Setting(_) => Kind::Usage,
             Self::Call { source, .. } | Self::File { source, .. } => match source.raw_os_error() {
                 Some(libc::EPERM) => Kind::Missing,
+                // Of bpf(2) this is an answer to what was asked for, of a file one to who asks.
+                Some(libc::EACCES) if !self.is_bpf() => Kind::Missing,
                 _ => Kind::Refused,
             },
             _ => Kind::Refused,
         }
+    }
+
+    fn is_bpf(&self) -> bool {
+        matches!(self, Self::Call { call, .. } if call.starts_with("BPF_"))
     }
 
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
@@ -126,30 +153,42 @@ impl fmt::Display for Error {
                     Ok(version) => write!(f, "this kernel ({version}) cannot run the policy:")?,
                     Err(_) => f.write_str("this kernel cannot run the policy:")?,
                 }
-                missing.iter().try_for_each(|missing| write!(f, "\n  - {missing}"))
+                missing.iter().try_for_each(|missing| write!(f, "\n  - {}", shown(&missing.to_string())))
             }
             Self::Privilege(text) => f.write_str(text),
             Self::Call { call, object, source } => {
-                write!(f, "{call} of {object} failed: {source}")?;
+                write!(f, "{call} of {} failed: {source}", shown(object))?;
                 match source.raw_os_error() {
                     Some(libc::EPERM) => f.write_str("; run as root"),
+                    Some(libc::EACCES) if !self.is_bpf() => f.write_str("; run as root"),
                     _ => Ok(()),
                 }
             }
-            Self::File { action, path, source } => write!(f, "cannot {action} {}: {source}", path.display()),
+            Self::File { action, path, source } => write!(f, "cannot {action} {}: {source}", place(path)),
+            Self::Place { call, place: at, why, help } => {
+                write!(f, "{call} of {}: {}", place(at), shown(why))?;
+                if help.is_empty() { Ok(()) } else { write!(f, "; {help}") }
+            }
             Self::Verifier(refusal) => refusal.fmt(f),
             Self::Occupied { cgroup, policy, foreign } => {
-                write!(f, "{cgroup} already has a policy")?;
+                write!(f, "{} already has a policy", shown(cgroup))?;
                 if let Some(policy) = policy {
-                    write!(f, ": {policy}")?;
+                    write!(f, ": {}", shown(policy))?;
                 }
                 match foreign {
                     true => f.write_str(", attached by another loader; nothing was changed"),
                     false => f.write_str("; nothing was changed (`oomc unload` removes it)"),
                 }
             }
-            Self::Vacant { cgroup } => write!(f, "{cgroup} has no policy that oomc loaded"),
-            Self::Cgroup { path, reason } => write!(f, "{path} is not a cgroup: {reason}"),
+            Self::Vacant { cgroup } => write!(f, "{} has no policy that oomc loaded", shown(cgroup)),
+            Self::Cgroup { path, reason } => write!(f, "{} is not a cgroup: {}", shown(path), shown(reason)),
+            Self::PartOfTree { place: at, part } => write!(
+                f,
+                "the root cgroup cannot be reached here: {} shows only {}; run this outside of the container, or where \
+                 cgroup2 is mounted as a whole",
+                place(at),
+                shown(part)
+            ),
             Self::RootByPath => f.write_str(
                 "`/` is the root cgroup: a policy there decides for the whole machine; say `--system` for that",
             ),
@@ -158,11 +197,17 @@ impl fmt::Display for Error {
                 "the kernel attached the policy to cgroup {found} instead of {wanted}; it was detached again"
             ),
             Self::Uncovered { cgroup } => {
+                let cgroup = shown(cgroup);
                 write!(f, "no policy that oomc loaded is attached to {cgroup} or to a cgroup above it")
             }
-            Self::Setting(text) | Self::Unexpected(text) => f.write_str(text),
+            Self::Setting(text) | Self::Unexpected(text) => f.write_str(&shown(text)),
         }
     }
+}
+
+/// A path as messages have it.
+fn place(path: &Path) -> String {
+    shown_bytes(path.as_os_str().as_bytes())
 }
 
 impl std::error::Error for Error {

@@ -4,9 +4,7 @@
 //! instead: it sees the same as long as no more decisions come between two looks than the array keeps.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
 
 use aya::maps::{Map, MapData, RingBuf};
 use oomc_abi::declared::Declared;
@@ -14,10 +12,13 @@ use oomc_abi::maps::{EVENTS, RECORDS};
 use oomc_abi::record::{KEPT, Record};
 
 use crate::bpf::Bpf;
-use crate::cgroup::Target;
+use crate::cgroup::{self, Target};
 use crate::error::{Error, Result};
-use crate::pins::{self, Folder};
+use crate::pins::{Folder, Left};
+use crate::preflight;
 use crate::status;
+use crate::survey::{Living, present};
+use crate::sys::Lock;
 use crate::system::System;
 
 /// How often a record is read that is being written.
@@ -26,8 +27,10 @@ const TRIES: u32 = 3;
 /// A policy and its records, the oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decisions {
-    /// Path of the cgroup that the policy is attached to.
+    /// Path of the cgroup that the policy is attached to, or was.
     pub cgroup: String,
+    /// It is not attached any more.
+    pub gone: bool,
     /// `name@hash`.
     pub policy: String,
     /// What it declares.
@@ -36,13 +39,15 @@ pub struct Decisions {
     pub records: Vec<Record>,
 }
 
-/// The last decisions of every policy of ours, or of one cgroup's.
+/// The last decisions of every policy of ours, or of one cgroup's, those that are gone included; and what could not be
+/// read.
 ///
 /// # Errors
 /// [`Error::Vacant`] when the cgroup has no policy of ours.
-pub fn decisions(system: &System<'_>, only: Option<&Target>) -> Result<Vec<Decisions>> {
-    status::with_living(system, only, |attached, folder| {
+pub fn decisions(system: &System<'_>, only: Option<&Target>) -> Result<(Vec<Decisions>, Vec<Left>)> {
+    status::with_each(system, only, true, |attached, folder, link| {
         Ok(Decisions {
+            gone: link.is_none(),
             records: kept(system.bpf(), folder)?,
             declared: attached.meta.declared(),
             cgroup: attached.cgroup,
@@ -80,22 +85,44 @@ fn records(bpf: Bpf<'_>, map: &OwnedFd) -> Result<Vec<Record>> {
 /// Where a follower's records come from.
 enum Source {
     /// The ring buffer; the lock keeps other readers away from it.
-    Sent { ring: Box<RingBuf<MapData>>, _lock: File },
+    Sent { ring: Box<RingBuf<MapData>>, _lock: OwnedFd },
     /// The array.
     Kept(OwnedFd),
 }
 
-/// Somebody who waits for the decisions of one policy.
-pub struct Follower<'s> {
+/// The policy that something is told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
     /// Path of the cgroup that the policy is attached to.
     pub cgroup: String,
     /// `name@hash`.
     pub policy: String,
+    /// Id of the link: another one after each load.
+    pub link: u32,
     /// What it declares.
     pub declared: Declared,
+}
+
+/// What is seen of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It is attached: from now on, or already when this began.
+    Attached,
+    /// A decision.
+    Decision(Box<Record>),
+    /// So many decisions came too fast.
+    Lost(u64),
+    /// It is attached no more; nothing else comes of it.
+    Detached,
+    /// Its decisions cannot be read, for this reason.
+    Unreadable(String),
+}
+
+/// Somebody who waits for the decisions of one policy.
+struct Follower<'s> {
+    of: Followed,
     bpf: Bpf<'s>,
     source: Source,
-    link: PathBuf,
     /// Number of the last record that was given.
     last: u64,
     waiting: VecDeque<Record>,
@@ -103,84 +130,130 @@ pub struct Follower<'s> {
 
 impl std::fmt::Debug for Follower<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Follower").field("cgroup", &self.cgroup).field("last", &self.last).finish()
+        f.debug_struct("Follower").field("of", &self.of).field("last", &self.last).finish()
     }
 }
 
-/// What a follower sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// A decision.
-    Decision(Box<Record>),
-    /// So many decisions came too fast.
-    Missed(u64),
+/// Somebody who waits for the decisions of every policy of ours, or of one cgroup's, over reloads.
+#[derive(Debug)]
+pub struct Follow<'s> {
+    system: System<'s>,
+    only: Option<Target>,
+    followers: Vec<Follower<'s>>,
+    /// Links of policies that cannot be followed; said once.
+    broken: Vec<u32>,
 }
 
-/// Follows every policy of ours, or one cgroup's, from the decisions that are kept on.
+/// Follows policies from the decisions that are kept on.
 ///
 /// # Errors
-/// As [`decisions`].
-pub fn follow<'s>(system: &System<'s>, only: Option<&Target>) -> Result<Vec<Follower<'s>>> {
-    status::with_living(system, only, |attached, folder| {
-        let bpf = system.bpf();
-        let source = match sent(folder)? {
-            Some(source) => source,
-            None => {
-                let map = folder.open(bpf, RECORDS)?;
-                let lacks = || Error::Unexpected(format!("{} keeps no records", attached.policy));
-                Source::Kept(map.ok_or_else(lacks)?)
+/// [`Error::Cgroup`] when there is no such cgroup; it may well have no policy yet.
+pub fn follow<'s>(system: System<'s>, only: Option<&Target>) -> Result<Follow<'s>> {
+    preflight::privilege(&system, true)?;
+    if let Some(target) = only {
+        cgroup::open(&system, target)?;
+    }
+    Ok(Follow { system, only: only.cloned(), followers: Vec::new(), broken: Vec::new() })
+}
+
+impl Follow<'_> {
+    /// What has been seen since the last time, in order for each policy; with `all`, also which policies come and go.
+    /// Does not wait for anybody: while a policy is loaded or unloaded, that is seen the next time.
+    ///
+    /// # Errors
+    /// When pins cannot be believed any more, or the kernel refuses to show them.
+    pub fn look(&mut self, all: bool) -> Result<Vec<(Followed, Seen)>> {
+        let mut seen = Vec::new();
+        // Who is there first, and their decisions then: what a policy decides before it is unloaded is seen.
+        let found = if all { present(&self.system, self.only.as_ref())? } else { None };
+        let mut broken = Vec::new();
+        for follower in &mut self.followers {
+            if let Err(error) = follower.drain(&mut seen) {
+                seen.push((follower.of.clone(), Seen::Unreadable(error.to_string())));
+                broken.push(follower.of.link);
             }
-        };
-        Ok(Follower {
-            declared: attached.meta.declared(),
-            cgroup: attached.cgroup,
-            policy: attached.policy,
-            bpf,
-            source,
-            link: folder.path(pins::LINK),
-            last: 0,
-            waiting: kept(bpf, folder)?.into(),
-        })
-    })
+        }
+        self.followers.retain(|follower| !broken.contains(&follower.of.link));
+        self.broken.extend(broken);
+        let Some(present) = found else { return Ok(seen) };
+        self.followers.retain(|follower| {
+            let lives = present.links.contains(&follower.of.link);
+            if !lives {
+                seen.push((follower.of.clone(), Seen::Detached));
+            }
+            lives
+        });
+        for Living { folder, link_id } in &present.wanted {
+            let link = *link_id;
+            if self.followers.iter().any(|follower| follower.of.link == link) || self.broken.contains(&link) {
+                continue;
+            }
+            let of = followed(&self.system, folder, link);
+            seen.push((of.clone(), Seen::Attached));
+            let begun = Follower::new(self.system.bpf(), folder, of.clone());
+            match begun.and_then(|mut one| one.drain(&mut seen).map(|()| one)) {
+                Ok(follower) => self.followers.push(follower),
+                Err(error) => {
+                    seen.push((of, Seen::Unreadable(error.to_string())));
+                    self.broken.push(link);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Whether no policy is followed now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.followers.is_empty()
+    }
+}
+
+fn followed(system: &System<'_>, folder: &Folder, link: u32) -> Followed {
+    let meta = status::meta(system.bpf(), folder);
+    let cgroup = cgroup::path(system, folder.id).unwrap_or_else(|| meta.get("cgroup").to_owned());
+    Followed { cgroup, policy: status::name_of(&meta), link, declared: meta.declared() }
 }
 
 /// The ring buffer, unless somebody else reads it.
-fn sent(folder: &Folder) -> Result<Option<Source>> {
-    let path = folder.path(EVENTS);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let lock = File::open(folder.place()).map_err(Error::file("open", folder.place()))?;
-    if lock.try_lock().is_err() {
+fn sent(bpf: Bpf<'_>, folder: &Folder) -> Result<Option<Source>> {
+    let (Some(map), Some(dir)) = (folder.open(bpf, EVENTS)?, folder.dir(bpf)?) else { return Ok(None) };
+    if !bpf.lock(dir.as_fd(), Lock::Exclusive, false, &folder.place())? {
         return Ok(None);
     }
     let broken = |error: aya::maps::MapError| {
-        Error::Unexpected(format!("cannot read the ring buffer {}: {error}", path.display()))
+        Error::Unexpected(format!("cannot read the ring buffer in {}: {error}", folder.place().display()))
     };
-    let data = MapData::from_pin(&path).map_err(broken)?;
+    let data = MapData::from_fd(map).map_err(broken)?;
     let ring = RingBuf::try_from(Map::RingBuf(data)).map_err(broken)?;
-    Ok(Some(Source::Sent { ring: Box::new(ring), _lock: lock }))
+    Ok(Some(Source::Sent { ring: Box::new(ring), _lock: dir }))
 }
 
-impl Follower<'_> {
-    /// The next thing that has been seen. None: nothing new yet.
-    ///
-    /// # Errors
-    /// When the kernel refuses to show the records.
-    pub fn poll(&mut self) -> Result<Option<Seen>> {
+impl<'s> Follower<'s> {
+    fn new(bpf: Bpf<'s>, folder: &Folder, of: Followed) -> Result<Self> {
+        let source = match sent(bpf, folder)? {
+            Some(source) => source,
+            None => {
+                let lacks = || Error::Unexpected(format!("{} keeps no records", of.policy));
+                Source::Kept(folder.open(bpf, RECORDS)?.ok_or_else(lacks)?)
+            }
+        };
+        Ok(Self { of, bpf, source, last: 0, waiting: kept(bpf, folder)?.into() })
+    }
+
+    /// Everything that is new.
+    fn drain(&mut self, seen: &mut Vec<(Followed, Seen)>) -> Result<()> {
         if self.waiting.is_empty() {
             self.look()?;
         }
-        let Some(record) = self.waiting.pop_front() else { return Ok(None) };
-        let expected = self.last + 1;
-        if self.last != 0 && record.number > expected {
-            let missed = record.number - expected;
-            self.last = record.number - 1;
-            self.waiting.push_front(record);
-            return Ok(Some(Seen::Missed(missed)));
+        while let Some(record) = self.waiting.pop_front() {
+            if self.last != 0 && record.number > self.last + 1 {
+                seen.push((self.of.clone(), Seen::Lost(record.number - self.last - 1)));
+            }
+            self.last = record.number;
+            seen.push((self.of.clone(), Seen::Decision(Box::new(record))));
         }
-        self.last = record.number;
-        Ok(Some(Seen::Decision(Box::new(record))))
+        Ok(())
     }
 
     fn look(&mut self) -> Result<()> {
@@ -197,11 +270,5 @@ impl Follower<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Whether the policy is still attached.
-    #[must_use]
-    pub fn lives(&self) -> bool {
-        self.link.exists()
     }
 }

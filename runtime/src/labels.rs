@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use oomc_abi::declared::{Declared, Label};
 use oomc_abi::maps::LABELS;
+use oomc_abi::shown::text_of_bytes;
 
 use crate::bpf::Bpf;
 use crate::cgroup::{self, Cgroup, Target};
@@ -18,7 +19,8 @@ use crate::config::{Assignment, Changed, Literal, read};
 use crate::error::{Error, Result};
 use crate::pins::Pins;
 use crate::preflight;
-use crate::status::{self, Living};
+use crate::status;
+use crate::survey::{Living, Survey, survey};
 use crate::system::System;
 
 /// What is written for a label that is taken away.
@@ -91,11 +93,9 @@ pub fn put(
 /// As [`put`].
 pub fn refresh(system: &System<'_>, target: &Target, literal: Literal<'_>) -> Result<Changed<Refreshed>> {
     with_policy(system, target, |policy| {
-        let mount = cgroup::mount(system)?;
-        let attached = mount.join(policy.attached.trim_start_matches('/'));
-        let owner = fs::metadata(&attached).map_err(Error::file("look at", &attached))?.uid();
-        let attributes =
-            attributes(policy.bpf, &mount, &policy.cgroup.path, owner, &policy.declared, literal)?;
+        let attached = &policy.place;
+        let owner = fs::metadata(attached).map_err(Error::file("look at", attached))?.uid();
+        let attributes = attributes(system, &policy.cgroup.place, owner, &policy.declared, literal)?;
         for found in &attributes.found {
             policy.store(found.cgroup, found.index, Some(found.value))?;
         }
@@ -137,9 +137,8 @@ impl Found {
 
 /// Reads the attributes of a cgroup and everything below. `owner` is the owner of the attached cgroup.
 pub(crate) fn attributes(
-    bpf: Bpf<'_>,
-    mount: &Path,
-    from: &str,
+    system: &System<'_>,
+    from: &Path,
     owner: u32,
     declared: &Declared,
     literal: Literal<'_>,
@@ -148,7 +147,8 @@ pub(crate) fn attributes(
     if declared.labels.is_empty() {
         return Ok(all);
     }
-    let mut open: Vec<PathBuf> = vec![mount.join(from.trim_start_matches('/'))];
+    let mount = cgroup::mount(system)?;
+    let mut open: Vec<PathBuf> = vec![from.to_owned()];
     while let Some(place) = open.pop() {
         // Owner and attribute are of one descriptor, so that nobody puts another directory in between. Cgroups
         // come and go while this runs.
@@ -156,22 +156,20 @@ pub(crate) fn attributes(
         let Ok(data) = dir.metadata() else { continue };
         all.seen.push(data.ino());
         for (index, label) in (0..).zip(&declared.labels) {
-            let name = format!("user.oom.{}", label.name);
-            let Some(bytes) = bpf.attribute(dir.as_fd(), &name, MAX_ATTRIBUTE)? else { continue };
-            let text = String::from_utf8_lossy(&bytes);
-            let text = text.trim_end_matches('\0').trim();
-            let value = label
-                .trust
-                .refuses(data.uid(), data.mode(), owner)
-                .map_or_else(|| read(label.unit, text, literal), Err);
-            match value {
-                Ok(value) => all.found.push(Found { cgroup: data.ino(), index, value }),
-                Err(why) => all.ignored.push(Ignored {
-                    cgroup: format!("/{}", place.strip_prefix(mount).unwrap_or(&place).display()),
-                    label: label.name.clone(),
-                    why,
-                }),
-            }
+            // Whose it is comes first: nobody who is not trusted decides by what he writes whether this goes on.
+            let why = match label.trust.refuses(data.uid(), data.mode(), owner) {
+                Some(why) if exists(system.bpf(), &dir, label) => why,
+                Some(_) => continue,
+                None => match attribute(system.bpf(), &dir, label, literal) {
+                    Value::None => continue,
+                    Value::Number(value) => {
+                        all.found.push(Found { cgroup: data.ino(), index, value });
+                        continue;
+                    }
+                    Value::Wrong(why) => why,
+                },
+            };
+            all.ignored.push(Ignored { cgroup: mount.path(&place), label: label.name.clone(), why });
         }
         let entries = fs::read_dir(&place).into_iter().flatten().flatten();
         open.extend(
@@ -183,6 +181,39 @@ pub(crate) fn attributes(
     Ok(all)
 }
 
+/// Whether there is an attribute, without a look at its value.
+fn exists(bpf: Bpf<'_>, dir: &File, label: &Label) -> bool {
+    !matches!(bpf.attribute(dir.as_fd(), &format!("user.oom.{}", label.name), 0), Ok(None))
+}
+
+/// What a directory says of a label.
+enum Value {
+    /// Nothing.
+    None,
+    Number(i64),
+    /// Something that is no value.
+    Wrong(String),
+}
+
+/// Reads one attribute. Whatever is in it, this is an answer and no error: it is written by others.
+fn attribute(bpf: Bpf<'_>, dir: &File, label: &Label, literal: Literal<'_>) -> Value {
+    let name = format!("user.oom.{}", label.name);
+    match bpf.attribute(dir.as_fd(), &name, MAX_ATTRIBUTE) {
+        Ok(None) => Value::None,
+        Ok(Some(bytes)) => {
+            let text = text_of_bytes(bytes.trim_ascii_end());
+            match read(label.unit, text.trim_end_matches('\0').trim(), literal) {
+                Ok(value) => Value::Number(value),
+                Err(why) => Value::Wrong(why),
+            }
+        }
+        Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::ERANGE) => {
+            Value::Wrong(format!("its value has more than {MAX_ATTRIBUTE} bytes, which no value has"))
+        }
+        Err(error) => Value::Wrong(format!("its value cannot be read: {error}")),
+    }
+}
+
 /// The policy that a cgroup's labels are for.
 struct Policy<'s> {
     bpf: Bpf<'s>,
@@ -191,6 +222,8 @@ struct Policy<'s> {
     id: u64,
     /// Its path.
     attached: String,
+    /// Its directory.
+    place: PathBuf,
     declared: Declared,
     map: Option<std::os::fd::OwnedFd>,
 }
@@ -231,28 +264,27 @@ fn with_policy<T>(
     let bpf = system.bpf();
     let uncovered = || Error::Uncovered { cgroup: cgroup.path.clone() };
     let pins = Pins::lock_existing(system)?.ok_or_else(uncovered)?;
-    let (living, _) = status::sweep(system, &pins)?;
-    let (attached, living) = nearest(system, &cgroup, &living)?.ok_or_else(uncovered)?;
+    let survey = survey(bpf, &pins)?;
+    let (attached, place, living) = nearest(system, &cgroup, &survey)?.ok_or_else(uncovered)?;
     let meta = status::meta(bpf, &living.folder);
     let map = living.folder.open(bpf, LABELS)?;
     let id = living.folder.id;
-    let policy = Policy { bpf, cgroup, id, attached, declared: meta.declared(), map };
+    let policy = Policy { bpf, cgroup, id, attached, place, declared: meta.declared(), map };
     let what = act(&policy)?;
     Ok(Changed { cgroup: policy.attached, policy: status::name_of(&meta), what })
 }
 
-/// The policy of a cgroup or of its nearest ancestor with one, with the path of its cgroup.
+/// The policy of a cgroup or of its nearest ancestor with one, with the path and the directory of its cgroup.
 fn nearest<'l>(
     system: &System<'_>,
     cgroup: &Cgroup,
-    living: &'l [Living],
-) -> Result<Option<(String, &'l Living)>> {
+    survey: &'l Survey,
+) -> Result<Option<(String, PathBuf, &'l Living)>> {
     let mount = cgroup::mount(system)?;
-    for path in Path::new(&cgroup.path).ancestors() {
-        let place = mount.join(path.strip_prefix("/").unwrap_or(path));
-        let id = fs::metadata(&place).map_err(Error::file("look at", &place))?.ino();
-        if let Some(living) = living.iter().find(|living| living.folder.id == id) {
-            return Ok(Some((path.display().to_string(), living)));
+    for (place, path) in mount.ancestors(&cgroup.place) {
+        let id = fs::metadata(place).map_err(Error::file("look at", place))?.ino();
+        if let Some(living) = survey.on(id)? {
+            return Ok(Some((path, place.to_owned(), living)));
         }
     }
     Ok(None)

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 
 use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE};
 
@@ -20,11 +21,13 @@ use crate::config::{Assignment, Config, Literal, Mode};
 use crate::error::{Error, Result};
 use crate::labels::{self, Refreshed};
 use crate::object::{self, Object, text_of};
-use crate::pins::{self, Folder, Pins};
+use crate::pins::{self, Folder, Left, Pins};
 use crate::preflight::{self, Ready};
 use crate::status::{self, Gone};
+use crate::survey::{Survey, survey};
 use crate::sys::{MapAttr, ProgAttr, Reply, Syscall};
 use crate::system::System;
+use crate::unload::{Unloaded, sweep};
 use crate::{foreign, page, relocate, sanitize, verifier_log};
 
 /// A policy that was attached.
@@ -36,15 +39,17 @@ pub struct Loaded {
     pub cgroup_id: u64,
     /// `name@hash`, as the kernel logs it.
     pub policy: String,
-    /// The cgroup accounts for memory; otherwise the policy never runs.
-    pub memory: bool,
+    /// Directory of the cgroup.
+    pub place: PathBuf,
+    /// Why the cgroup does not account for memory, if it does not: then the policy never runs.
+    pub no_memory: Option<String>,
     /// The program before and after the verifier.
     pub program: Program,
     /// What this kernel lacks and the policy can do without.
     pub absent: Vec<String>,
     /// Labels that extended attributes gave.
     pub labels: Refreshed,
-    /// Policies whose cgroups are gone; their pins were removed.
+    /// A policy that had been detached from this cgroup before; its pins were removed.
     pub gone: Vec<Gone>,
 }
 
@@ -122,29 +127,48 @@ pub fn load_with(
     let ready = preflight::check(system, object)?;
     let bpf = system.bpf();
     let pins = Pins::lock(system)?;
-    let (living, gone) = status::sweep(system, &pins)?;
-    if let Some(living) = living.iter().find(|living| living.folder.id == cgroup.id) {
+    let survey = survey(bpf, &pins)?;
+    if let Some(living) = survey.on(cgroup.id)? {
         let policy = status::policy_name(bpf, &ready.ops, &living.folder);
         return Err(Error::Occupied { cgroup: cgroup.path, policy, foreign: false });
     }
     let parts = prepare(bpf, object, &ready)?;
     let labels = label(system, object, &parts, &cgroup, &declared, settings.literal)?;
     let folder = pins.folder(cgroup.id);
+    let gone = make_room(bpf, &survey, &folder)?;
     if let Err(error) = publish(system, object, &ready, &parts, &cgroup, &folder) {
         // The first error is the one to tell. What this leaves is a folder without a link.
-        let _ = folder.remove();
+        let _ = folder.remove(bpf);
         return Err(error);
     }
     Ok(Loaded {
         cgroup: cgroup.path,
         cgroup_id: cgroup.id,
         policy: object.ops_name(),
-        memory: cgroup.memory,
+        place: cgroup.place,
+        no_memory: cgroup.no_memory,
         program: parts.program,
         absent: parts.absent,
         labels,
         gone,
     })
+}
+
+/// Removes what killed commands have left, and what is gone from this very cgroup.
+fn make_room(bpf: Bpf<'_>, survey: &Survey, folder: &Folder) -> Result<Vec<Gone>> {
+    let mut removed = Unloaded::default();
+    sweep(bpf, &survey.unfinished, &mut removed);
+    let mut gone = Vec::new();
+    for old in survey.gone.iter().filter(|old| old.id == folder.id) {
+        gone.push(Gone { was: status::attached(bpf, old)?, cgroup_exists: true });
+        removed.left.extend(old.remove(bpf)?);
+    }
+    match removed.left.into_iter().find(|left| left.id == Some(folder.id)) {
+        Some(Left { place, why, .. }) => {
+            Err(Error::Place { call: "a look", place, why, help: "look who put it there".to_owned() })
+        }
+        None => Ok(gone),
+    }
 }
 
 /// The object with other first values of its settings.
@@ -172,8 +196,7 @@ fn label(
     let Some(map) = position.and_then(|at| parts.maps.get(at)) else { return Ok(Refreshed::default()) };
     let bpf = system.bpf();
     let owner = cgroup.dir.metadata().map_err(Error::file("look at", &cgroup.path))?.uid();
-    let mount = cgroup::mount(system)?;
-    let attributes = labels::attributes(bpf, &mount, &cgroup.path, owner, declared, literal)?;
+    let attributes = labels::attributes(system, &cgroup.place, owner, declared, literal)?;
     for found in &attributes.found {
         found.store(bpf, map.as_fd())?;
     }
@@ -340,12 +363,12 @@ fn publish(
     folder: &Folder,
 ) -> Result<()> {
     let bpf = system.bpf();
-    folder.create()?;
+    folder.create(bpf)?;
     for (global, map) in object.globals.iter().zip(&parts.globals) {
-        folder.pin(bpf, map.as_fd(), &pin_name(global.map_name()))?;
+        folder.pin(bpf, map.as_fd(), &pins::of_map(global.map_name()))?;
     }
     for (map, fd) in object.maps.iter().zip(&parts.maps) {
-        folder.pin(bpf, fd.as_fd(), &pin_name(&map.name))?;
+        folder.pin(bpf, fd.as_fd(), &pins::of_map(&map.name))?;
     }
     folder.pin(bpf, parts.prog.as_fd(), pins::PROG)?;
     folder.pin(bpf, parts.ops.as_fd(), pins::OPS)?;
@@ -364,16 +387,6 @@ fn publish(
         return Err(Error::WrongCgroup { wanted: cgroup.id, found });
     }
     folder.pin(bpf, link.as_fd(), pins::LINK)
-}
-
-/// bpffs takes no dots in names; names of our own pins are taken.
-fn pin_name(map: &str) -> String {
-    let name = map.replace('.', "_");
-    if [pins::LINK, pins::PROG, pins::OPS, pins::META, pins::SOURCE].contains(&name.as_str()) {
-        format!("{name}_")
-    } else {
-        name
-    }
 }
 
 /// A text in a map of its own, for whoever asks later.

@@ -1,10 +1,10 @@
-//! What is attached where, what it has done, and taking it away.
+//! What is attached where, and what it has done.
 //!
 //! Reads pins, and links by their ids. Counters are named by the types of their own map, so a loader need
-//! not know which counters a policy has. Whoever asks also tidies up: pins of policies whose cgroup is gone
-//! are reported once and removed.
+//! not know which counters a policy has. Looking changes nothing: a policy whose cgroup is gone keeps its pins, and so
+//! its records, until it is unloaded or tidied. What cannot be read is reported and stops nothing else.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 
 use aya_obj::generated::bpf_link_type;
 use oomc_abi::btf::Btf;
@@ -18,27 +18,30 @@ use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::events;
 use crate::object::{Meta, text_of};
-use crate::pins::{self, Folder, Pins};
+use crate::pins::{self, Folder, Left, Pins};
 use crate::preflight;
 use crate::struct_ops::KernelOps;
+use crate::survey::{Living, Only, Survey, odd, relevant, survey, wants, wants_gone};
 use crate::sys::{IdKind, Reply, Syscall};
 use crate::system::System;
 
-/// Everything that is attached.
+/// Everything that is attached, and what is left of what was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Ours, by path.
     pub attached: Vec<Attached>,
     /// Attached by other loaders.
     pub foreign: Vec<Foreign>,
-    /// Ours, whose cgroups are gone; their pins were removed.
+    /// Ours, and detached, with their records.
     pub gone: Vec<Gone>,
+    /// What is among the pins besides.
+    pub left: Vec<Left>,
 }
 
 /// A policy of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
-    /// Path of the cgroup below the mount.
+    /// Path of the cgroup in the machine's tree.
     pub cgroup: String,
     /// Its id.
     pub cgroup_id: u64,
@@ -59,7 +62,7 @@ pub struct Attached {
 /// A policy that another loader attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
-    /// Path of the cgroup below the mount, if it has one.
+    /// Path of the cgroup in the machine's tree, if it can be seen.
     pub cgroup: Option<String>,
     /// Its id.
     pub cgroup_id: u64,
@@ -69,132 +72,131 @@ pub struct Foreign {
     pub link: u32,
 }
 
-/// A policy whose cgroup was removed: the kernel has detached it.
+/// A policy that is attached no more, and whose pins are still there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
-    /// Path that the cgroup had when the policy was loaded.
-    pub cgroup: String,
-    /// The id that it had.
-    pub cgroup_id: u64,
-    /// `name@hash`.
-    pub policy: String,
-    /// What it had done.
-    pub counters: Vec<(String, u64)>,
+    /// What it was; the cgroup is that of the load.
+    pub was: Attached,
+    /// The cgroup is still there: whoever unloaded the policy was killed. Otherwise it was removed, and the kernel has
+    /// detached the policy.
+    pub cgroup_exists: bool,
 }
 
-/// What was removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unloaded {
-    /// Detached, with final counters.
-    pub detached: Vec<Attached>,
-    /// Gone before.
-    pub gone: Vec<Gone>,
-}
-
-/// A folder whose link is attached.
-#[derive(Debug)]
-pub(crate) struct Living {
-    pub(crate) folder: Folder,
-    link: OwnedFd,
-    link_id: u32,
-}
-
-/// Removes what killed loaders and removed cgroups left, and gives what is attached.
-pub(crate) fn sweep(system: &System<'_>, pins: &Pins) -> Result<(Vec<Living>, Vec<Gone>)> {
-    let bpf = system.bpf();
-    let (mut living, mut gone) = (Vec::new(), Vec::new());
-    for folder in pins.folders()? {
-        let Some(link) = folder.open(bpf, pins::LINK)? else {
-            folder.remove()?;
-            continue;
-        };
-        let info = bpf.link_info(link.as_fd())?;
-        if info.cgroup_id != 0 {
-            living.push(Living { folder, link, link_id: info.id });
-            continue;
-        }
-        let meta = meta(bpf, &folder);
-        gone.push(Gone {
-            cgroup: meta.get("cgroup").to_owned(),
-            cgroup_id: folder.id,
-            policy: name_of(&meta),
-            counters: counters(bpf, &folder).unwrap_or_default(),
-        });
-        folder.remove()?;
-    }
-    Ok((living, gone))
-}
-
-/// Everything that is attached, or what is attached to one cgroup.
+/// Everything that is attached, or what is attached to one cgroup. Changes nothing.
 ///
 /// # Errors
-/// Without privilege, or when pins cannot be read.
+/// Without privilege, or when pins cannot be believed.
 pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
-    let only = only.map(|target| cgroup::open(system, target)).transpose()?;
     preflight::privilege(system, true)?;
+    let only = Only::find(system, only)?;
     let bpf = system.bpf();
-    let (living, gone) = match Pins::lock_existing(system)? {
-        Some(pins) => sweep(system, &pins)?,
-        None => (Vec::new(), Vec::new()),
+    let pins = Pins::look(system)?;
+    let mut survey = match &pins {
+        Some(pins) => survey(bpf, pins)?,
+        None => Survey::default(),
     };
-    let ours: Vec<u32> = living.iter().map(|living| living.link_id).collect();
-    let mut status = Status { gone, ..Status::default() };
-    let wanted = |id: u64| only.as_ref().is_none_or(|only| only.id == id);
-    for living in living.iter().filter(|living| wanted(living.folder.id)) {
-        status.attached.push(attached(bpf, &living.folder)?);
+    let ours: Vec<u32> = survey.living.iter().map(|living| living.link_id).collect();
+    let mut status = Status { left: relevant(&mut survey, only.as_ref()), ..Status::default() };
+    for Living { folder, .. } in survey.living.iter().filter(|living| wants(only.as_ref(), living.folder.id))
+    {
+        match attached(bpf, folder) {
+            Ok(one) => status.attached.push(one),
+            Err(error) => status.left.push(odd(folder, &error)),
+        }
+    }
+    for folder in &survey.gone {
+        match attached(bpf, folder) {
+            Ok(was) if wants_gone(only.as_ref(), &was) => {
+                status.gone.push(Gone { was, cgroup_exists: false });
+            }
+            Ok(_) => {}
+            Err(error) => status.left.push(odd(folder, &error)),
+        }
     }
     // Without types of the kernel or without the ops structure nobody has attached anything.
     if let Ok(btf) = preflight::kernel_types(system)
         && let Ok(ops) = KernelOps::find(&btf)
     {
         let found = foreign(bpf, &ops)?;
-        status
-            .foreign
-            .extend(found.into_iter().filter(|one| !ours.contains(&one.link) && wanted(one.cgroup_id)));
+        let theirs = found.into_iter().filter(|one| !ours.contains(&one.link));
+        status.foreign.extend(theirs.filter(|one| wants(only.as_ref(), one.cgroup_id)));
     }
     name_cgroups(system, &mut status);
     status.attached.sort_by(|a, b| a.cgroup.cmp(&b.cgroup));
-    Ok(status)
+    match only {
+        Some(Only { missing: Some(missing), .. }) if status.gone.is_empty() => Err(missing),
+        _ => Ok(status),
+    }
 }
 
-/// Looks at each policy of ours that is attached, or at one cgroup's, with its pins.
+/// Looks at each policy of ours, or at one cgroup's, with its pins: those that are attached and, if they are asked for,
+/// those that are gone, whose cgroup is not there. Gives what could be read, and what could not.
 ///
 /// # Errors
 /// [`Error::Vacant`] when the cgroup has none of ours.
-pub(crate) fn with_living<T>(
+pub(crate) fn with_each<T>(
     system: &System<'_>,
     only: Option<&Target>,
-    look: impl Fn(Attached, &Folder) -> Result<T>,
-) -> Result<Vec<T>> {
-    let only = only.map(|target| cgroup::open(system, target)).transpose()?;
-    preflight::privilege(system, false)?;
-    let living = match Pins::lock_existing(system)? {
-        Some(pins) => sweep(system, &pins)?.0,
-        None => Vec::new(),
+    with_gone: bool,
+    look: impl Fn(Attached, &Folder, Option<u32>) -> Result<T>,
+) -> Result<(Vec<T>, Vec<Left>)> {
+    preflight::privilege(system, true)?;
+    let only = Only::find(system, only)?;
+    let bpf = system.bpf();
+    let pins = Pins::look(system)?;
+    let mut survey = match &pins {
+        Some(pins) => survey(bpf, pins)?,
+        None => Survey::default(),
     };
+    let mut left = relevant(&mut survey, only.as_ref());
+    left.retain(|left| !left.ours);
     let mut status = Status::default();
     let mut folders = Vec::new();
-    for living in living {
-        if only.as_ref().is_none_or(|only| only.id == living.folder.id) {
-            status.attached.push(attached(system.bpf(), &living.folder)?);
-            folders.push(living.folder);
+    let living = survey.living.into_iter().map(|living| (living.folder, Some(living.link_id)));
+    let gone = survey.gone.into_iter().map(|folder| (folder, None));
+    for (folder, link) in living.chain(gone.filter(|_| with_gone)) {
+        match attached(bpf, &folder) {
+            Ok(one) if link.is_some() && wants(only.as_ref(), folder.id) => status.attached.push(one),
+            Ok(one) if link.is_none() && wants_gone(only.as_ref(), &one) => {
+                status.gone.push(Gone { was: one, cgroup_exists: false });
+            }
+            Ok(_) => continue,
+            Err(error) => {
+                left.push(odd(&folder, &error));
+                continue;
+            }
         }
+        folders.push((folder, link));
     }
-    if let (Some(only), true) = (&only, folders.is_empty()) {
-        return Err(Error::Vacant { cgroup: only.path.clone() });
+    if let Some(only) = only
+        && folders.is_empty()
+    {
+        let refused = left.into_iter().next().map(|Left { place, why, .. }| Error::Place {
+            call: "a look",
+            place,
+            why,
+            help: String::new(),
+        });
+        return Err(refused.unwrap_or_else(|| only.vacant()));
     }
     name_cgroups(system, &mut status);
-    status.attached.into_iter().zip(&folders).map(|(one, folder)| look(one, folder)).collect()
+    let mut seen = Vec::new();
+    let all = status.attached.into_iter().chain(status.gone.into_iter().map(|gone| gone.was));
+    for (one, (folder, link)) in all.zip(&folders) {
+        match look(one, folder, *link) {
+            Ok(what) => seen.push(what),
+            Err(error) => left.push(odd(folder, &error)),
+        }
+    }
+    Ok((seen, left))
 }
 
 /// Fills in the paths that the cgroups have now; one may have been renamed since the load.
-fn name_cgroups(system: &System<'_>, status: &mut Status) {
+pub(crate) fn name_cgroups(system: &System<'_>, status: &mut Status) {
     let Ok(mount) = cgroup::mount(system) else { return };
-    let ids: Vec<u64> = status
-        .attached
-        .iter()
-        .map(|one| one.cgroup_id)
+    let ids: Vec<u64> = (status.attached.iter().map(|one| one.cgroup_id))
         .chain(status.foreign.iter().map(|one| one.cgroup_id))
+        .chain(status.gone.iter().map(|one| one.was.cgroup_id))
         .collect();
     let mut paths = cgroup::paths(&mount, &ids).into_iter();
     for one in &mut status.attached {
@@ -205,53 +207,12 @@ fn name_cgroups(system: &System<'_>, status: &mut Status) {
     for one in &mut status.foreign {
         one.cgroup = paths.next().flatten();
     }
-}
-
-/// Detaches the policy of one cgroup, or all of ours.
-///
-/// # Errors
-/// [`Error::Vacant`] when the cgroup has none of ours.
-pub fn unload(system: &System<'_>, only: Option<&Target>) -> Result<Unloaded> {
-    preflight::privilege(system, false)?;
-    let bpf = system.bpf();
-    let pins = Pins::lock_existing(system)?;
-    let (living, gone) = match &pins {
-        Some(pins) => sweep(system, pins)?,
-        None => (Vec::new(), Vec::new()),
-    };
-    let id = match only {
-        None => None,
-        Some(target) => match cgroup::open(system, target) {
-            Ok(cgroup) if living.iter().any(|living| living.folder.id == cgroup.id) => Some(cgroup.id),
-            Ok(cgroup) => {
-                if gone.iter().any(|gone| gone.cgroup == cgroup.path) {
-                    return Ok(Unloaded { detached: Vec::new(), gone });
-                }
-                return Err(Error::Vacant { cgroup: cgroup.path });
-            }
-            Err(Error::Cgroup { path, .. }) if gone.iter().any(|gone| gone.cgroup == path) => {
-                return Ok(Unloaded { detached: Vec::new(), gone });
-            }
-            Err(error) => return Err(error),
-        },
-    };
-    let mut detached = Vec::new();
-    for living in living.iter().filter(|living| id.is_none_or(|id| living.folder.id == id)) {
-        match bpf.detach(living.link.as_fd()) {
-            Ok(()) => {}
-            // Then closing the last descriptor does it, below.
-            Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
-            Err(error) => return Err(error),
-        }
-        // After detaching, so that nothing is counted any more. What cannot be read does not stop this.
-        let last = attached(bpf, &living.folder);
-        living.folder.remove()?;
-        detached.push(last?);
+    for one in &mut status.gone {
+        one.cgroup_exists = paths.next().flatten().is_some();
     }
-    Ok(Unloaded { detached, gone })
 }
 
-fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
+pub(crate) fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
     let meta = meta(bpf, folder);
     let (mode, params) = match Config::pinned(bpf, folder)? {
         Some((mut config, _)) => (Some(config.mode()?), config.params(&meta.declared())),

@@ -1,4 +1,4 @@
-//! bpf(2), mount(2) and fgetxattr(2): the only unsafe code of the crate.
+//! bpf(2), mount(2), fgetxattr(2), and calls on directories: the only unsafe code of the crate.
 //!
 //! Owns the shape of each call ([`Syscall`]) and of its answer ([`Reply`]). [`Linux`] passes them to the
 //! kernel; tests put another [`Kernel`] in its place and see the order of calls, refuse some, and look what
@@ -7,15 +7,18 @@
 //! Fields and numbers are those of `include/uapi/linux/bpf.h`, 6.12, as generated in `aya-obj`.
 #![expect(unsafe_code, reason = "system calls take pointers; this file is the only one that makes any")]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::dirs;
+pub use crate::dirs::{Entry, EntryKind, Facts, Lock};
+
 use aya_obj::generated::{
-    bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info, bpf_line_info, bpf_map_info,
-    bpf_map_type, bpf_prog_info, bpf_prog_type,
+    BPF_F_PATH_FD, bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info, bpf_line_info,
+    bpf_map_info, bpf_map_type, bpf_prog_info, bpf_prog_type,
 };
 
 /// One call.
@@ -94,13 +97,69 @@ pub enum Syscall<'a> {
     Pin {
         /// A program, map or link.
         object: BorrowedFd<'a>,
-        /// Must not exist.
-        path: &'a Path,
+        /// A directory of bpffs.
+        dir: BorrowedFd<'a>,
+        /// Must not exist there.
+        name: &'a str,
     },
     /// Opens a pinned object. Gives a file descriptor.
     Pinned {
-        /// In bpffs.
+        /// A directory of bpffs.
+        dir: BorrowedFd<'a>,
+        /// The pin.
+        name: &'a str,
+    },
+    /// What an object is. Gives a kind.
+    KindOf {
+        /// What bpf(2) gave.
+        object: BorrowedFd<'a>,
+    },
+    /// Opens a directory; no component of the path may be a link. Gives a file descriptor.
+    OpenDir {
+        /// Below this directory and in the same file system; none: an absolute path.
+        at: Option<BorrowedFd<'a>>,
+        /// Which one.
         path: &'a Path,
+    },
+    /// Whose a directory is and in which file system. Gives facts.
+    LookAt {
+        /// The directory.
+        dir: BorrowedFd<'a>,
+    },
+    /// What is in a directory. Gives entries.
+    List {
+        /// The directory.
+        dir: BorrowedFd<'a>,
+    },
+    /// Makes a directory that only its owner may use.
+    MakeDir {
+        /// In this one.
+        at: BorrowedFd<'a>,
+        /// Must not exist.
+        name: &'a OsStr,
+    },
+    /// Removes an empty directory.
+    RemoveDir {
+        /// From this one.
+        at: BorrowedFd<'a>,
+        /// Its name.
+        name: &'a OsStr,
+    },
+    /// Removes a file, a pin or a link.
+    RemoveFile {
+        /// From this directory.
+        at: BorrowedFd<'a>,
+        /// Its name.
+        name: &'a OsStr,
+    },
+    /// Takes the lock of a directory.
+    Lock {
+        /// The directory.
+        dir: BorrowedFd<'a>,
+        /// For what.
+        lock: Lock,
+        /// Wait for whoever has it; otherwise EWOULDBLOCK.
+        wait: bool,
     },
     /// The next larger id of a link. Gives an id; ENOENT after the last.
     LinkNext {
@@ -177,6 +236,13 @@ impl Syscall<'_> {
                 "BPF_OBJ_GET_INFO_BY_FD"
             }
             Self::MountBpf { .. } => "mount",
+            Self::KindOf { .. } => "readlink",
+            Self::OpenDir { .. } => "openat2",
+            Self::LookAt { .. } => "fstat",
+            Self::List { .. } => "getdents64",
+            Self::MakeDir { .. } => "mkdirat",
+            Self::RemoveDir { .. } | Self::RemoveFile { .. } => "unlinkat",
+            Self::Lock { .. } => "flock",
             Self::Attribute { .. } => "fgetxattr",
         }
     }
@@ -191,6 +257,32 @@ pub enum IdKind {
     Map,
     /// BTFs.
     Btf,
+}
+
+/// What a descriptor of bpf(2) leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A map.
+    Map,
+    /// A program.
+    Prog,
+    /// A link.
+    Link,
+    /// Something else.
+    Other,
+}
+
+impl ObjectKind {
+    /// As a sentence has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Map => "a map",
+            Self::Prog => "a program",
+            Self::Link => "a link",
+            Self::Other => "no object of bpf(2)",
+        }
+    }
 }
 
 /// A map.
@@ -275,6 +367,12 @@ pub enum Reply {
     Map(MapInfo),
     /// Facts of a program.
     Prog(ProgInfo),
+    /// What an object is.
+    Kind(ObjectKind),
+    /// Facts of a directory.
+    Facts(Facts),
+    /// What is in a directory.
+    Entries(Vec<Entry>),
 }
 
 /// `struct bpf_link_info`, as far as it is needed.
@@ -422,17 +520,15 @@ impl Kernel for Linux {
                 attr.link_detach.link_fd = raw(link)?;
                 done(bpf_cmd::BPF_LINK_DETACH, &mut attr)
             }
-            Syscall::Pin { object, path } => {
-                let path = c_path(path)?;
-                // SAFETY: as above.
-                let fields = unsafe { &mut attr.__bindgen_anon_4 };
-                fields.pathname = path.as_ptr() as u64;
-                fields.bpf_fd = raw(object)?;
+            Syscall::Pin { object, dir, name } => {
+                let name = CString::new(name)?;
+                pin_attr(&mut attr, &name, dir);
+                attr.__bindgen_anon_4.bpf_fd = raw(object)?;
                 done(bpf_cmd::BPF_OBJ_PIN, &mut attr)
             }
-            Syscall::Pinned { path } => {
-                let path = c_path(path)?;
-                attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
+            Syscall::Pinned { dir, name } => {
+                let name = CString::new(name)?;
+                pin_attr(&mut attr, &name, dir);
                 new_fd(bpf_cmd::BPF_OBJ_GET, &mut attr)
             }
             Syscall::LinkNext { after } => {
@@ -512,8 +608,25 @@ impl Kernel for Linux {
                 };
                 u32::try_from(result).map(Reply::Number).map_err(|_| io::Error::last_os_error())
             }
+            Syscall::KindOf { object } => dirs::kind_of(object).map(Reply::Kind),
+            Syscall::OpenDir { at, path } => dirs::open(at, path).map(Reply::Fd),
+            Syscall::LookAt { dir } => dirs::look_at(dir).map(Reply::Facts),
+            Syscall::List { dir } => dirs::list(dir).map(Reply::Entries),
+            Syscall::MakeDir { at, name } => dirs::make(at, name).map(|()| Reply::Done),
+            Syscall::RemoveDir { at, name } => dirs::remove(at, name, true).map(|()| Reply::Done),
+            Syscall::RemoveFile { at, name } => dirs::remove(at, name, false).map(|()| Reply::Done),
+            Syscall::Lock { dir, lock, wait } => dirs::lock(dir, lock, wait).map(|()| Reply::Done),
         }
     }
+}
+
+/// A name in a directory. The kernel takes one from 6.5 on, and none before has policies for OOM events.
+fn pin_attr(attr: &mut bpf_attr, name: &CStr, dir: BorrowedFd<'_>) {
+    // SAFETY: writes to plain fields of a zeroed union; who calls keeps the name until the call is over.
+    let fields = unsafe { &mut attr.__bindgen_anon_4 };
+    fields.pathname = name.as_ptr() as u64;
+    fields.file_flags = BPF_F_PATH_FD;
+    fields.path_fd = dir.as_raw_fd();
 }
 
 fn prog_load(attr: &mut bpf_attr, prog: &ProgAttr<'_>, log: &mut [u8]) -> io::Result<Reply> {

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use oomc_abi::shown::{shown, text_of_bytes};
+
 use crate::bpf::Bpf;
-use crate::sys::{Kernel, Linux};
+use crate::sys::{Facts, Kernel, Linux};
 
 /// A kernel and the files by which it is seen.
 #[derive(Clone)]
@@ -13,6 +15,27 @@ pub struct System<'k> {
     pub kernel: &'k dyn Kernel,
     /// The files.
     pub paths: Paths,
+    /// Who is told that a command waits, and for whom.
+    pub waits: Option<&'k dyn Fn(&Holder)>,
+}
+
+/// Who has the lock on oomc's pins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process, if it is known.
+    pub pid: Option<u32>,
+    /// Its command.
+    pub command: Option<String>,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.pid, &self.command) {
+            (Some(pid), Some(command)) => write!(f, "process {pid} (`{}`)", shown(command)),
+            (Some(pid), None) => write!(f, "process {pid}"),
+            (None, _) => f.write_str("another process"),
+        }
+    }
 }
 
 /// Files of the running system.
@@ -30,6 +53,8 @@ pub struct Paths {
     pub process_status: PathBuf,
     /// How long the machine runs.
     pub uptime: PathBuf,
+    /// Who has which lock.
+    pub locks: PathBuf,
 }
 
 impl Default for Paths {
@@ -41,6 +66,7 @@ impl Default for Paths {
             mounts: "/proc/self/mountinfo".into(),
             process_status: "/proc/self/status".into(),
             uptime: "/proc/uptime".into(),
+            locks: "/proc/locks".into(),
         }
     }
 }
@@ -49,11 +75,39 @@ impl System<'static> {
     /// The running one.
     #[must_use]
     pub fn running() -> Self {
-        Self { kernel: &Linux, paths: Paths::default() }
+        Self { kernel: &Linux, paths: Paths::default(), waits: None }
     }
 }
 
 impl<'k> System<'k> {
+    /// The same, with somebody who is told when a command waits.
+    #[must_use]
+    pub fn telling(self, waits: &'k dyn Fn(&Holder)) -> Self {
+        Self { waits: Some(waits), ..self }
+    }
+
+    /// Says for whom this waits: for whoever has the lock of this directory.
+    pub(crate) fn tell_waiting(&self, dir: &Facts) {
+        if let Some(tell) = self.waits {
+            tell(&self.holder(dir));
+        }
+    }
+
+    fn holder(&self, dir: &Facts) -> Holder {
+        // proc_locks(5): number, kind, mode, access, process, device and inode.
+        let place = format!("{:02x}:{:02x}:{}", libc::major(dir.dev), libc::minor(dir.dev), dir.ino);
+        let locks = std::fs::read_to_string(&self.paths.locks).unwrap_or_default();
+        let held = locks.lines().find_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            // A line of somebody who waits has an arrow here.
+            let (kind, pid) = (words.next()?, words.nth(2)?);
+            (kind == "FLOCK" && words.next()? == place).then(|| pid.parse().ok())
+        });
+        let pid: Option<u32> = held.flatten();
+        let command = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/comm")).ok());
+        Holder { pid, command: command.map(|name| text_of_bytes(name.trim_ascii_end())) }
+    }
+
     /// When the machine was started, as far as its clock is right. Records count from then.
     #[must_use]
     pub fn started(&self) -> Option<SystemTime> {

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use oomc_abi::btf::ext::LineInfo;
+use oomc_abi::shown::shown;
 
 use crate::object::Object;
 
@@ -39,9 +40,12 @@ pub struct SourceLine {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the kernel's verifier refuses the program of `{}`: {}", self.policy, self.message)?;
+        let (policy, message) = (shown(&self.policy), shown(&self.message));
+        write!(f, "the kernel's verifier refuses the program of `{policy}`: {message}")?;
         if let Some(place) = &self.place {
-            write!(f, "\n  at {}:{}:{}: {}", place.file, place.line, place.column, place.text.trim())?;
+            // They stand in the object.
+            let (file, text) = (shown(&place.file), shown(place.text.trim()));
+            write!(f, "\n  at {file}:{}:{}: {text}", place.line, place.column)?;
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ pub mod digest;
 pub mod maps;
 pub mod mark;
 pub mod scenario;
+pub mod shown;
 
 pub mod btf;
 pub mod proto;

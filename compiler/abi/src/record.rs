@@ -7,6 +7,8 @@
 
 use core::fmt;
 
+use crate::shown::text_of_bytes;
+
 /// Records that are kept for a reader who comes later.
 pub const KEPT: u32 = 64;
 /// Bytes of the ring buffer: a power of two, and whole pages.
@@ -296,7 +298,8 @@ impl Record {
             let bytes = bytes.get(at as usize * 8..).unwrap_or_default();
             let bytes = bytes.get(..len).unwrap_or_default();
             let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+            // Whatever a process calls itself: two names that differ stay different.
+            text_of_bytes(bytes.get(..end).unwrap_or_default())
         };
         let message = |index: u32, values: u32| {
             let index = word(index).checked_sub(1)?;

@@ -89,9 +89,18 @@ pub(crate) enum Command {
     /// lacks is an error at the policy's line. An object made by `oomc build` is loaded as it is.
     Load(Load),
     /// Detach a policy and print its final counters
+    ///
+    /// Also removes what is left of policies that were attached to a cgroup with this path and are gone.
     Unload(Unload),
     /// Show which policies are attached to which cgroups, and what they have done
+    ///
+    /// Also policies whose cgroup is gone: their records stay until `unload` or `tidy`. Changes nothing. Ends with 4 if
+    /// something among the pins is not as oomc makes it.
     Status(Status),
+    /// Remove what is left of policies whose cgroup is gone, and of commands that were killed
+    ///
+    /// Their records are gone then. Policies that are attached stay as they are.
+    Tidy,
     /// Change params of an attached policy: `oomc set --cgroup /job step=30%`
     ///
     /// All of them or, when one is refused, none. The next out-of-memory event sees the new values.
@@ -142,6 +151,16 @@ pub(crate) enum Command {
     ///
     /// Ends with 0 when the editor says `shutdown` and `exit`, with 1 when it goes without.
     Lsp(Lsp),
+    /// Print completions for a shell: `oomc completions bash > /etc/bash_completion.d/oomc`
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one page per command into a folder
+    Man {
+        /// Folder for oomc.1, oomc-check.1 and so on; without it, oomc.1 is printed
+        folder: Option<PathBuf>,
+    },
 }
 
 impl Command {
@@ -158,6 +177,7 @@ impl Command {
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
             Self::Status(_) => "status",
+            Self::Tidy => "tidy",
             Self::Set(_) => "set",
             Self::Mode(_) => "mode",
             Self::Label(_) => "label",
@@ -171,6 +191,8 @@ impl Command {
             Self::Explain { .. } => "explain",
             Self::Fields(_) => "fields",
             Self::Lsp(_) => "lsp",
+            Self::Completions { .. } => "completions",
+            Self::Man { .. } => "man",
         }
     }
 
@@ -339,12 +361,38 @@ impl One {
 }
 
 #[derive(Debug, Group)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Place {
+    /// The cgroup: relative to the cgroup2 mount, or an absolute path below it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+    /// The root cgroup: decides for the whole machine
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// Attach the standing policies: what the files NAME.toml of a folder say; what is so already stays
+    #[arg(long, conflicts_with_all = ["file", "mode", "set", "foreign"])]
+    pub(crate) all: bool,
+}
+
+impl Place {
+    pub(crate) fn target(&self) -> Target {
+        match &self.cgroup {
+            Some(path) => Target::Cgroup(path.clone()),
+            None => Target::System,
+        }
+    }
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct Load {
     /// A policy, or an object made by `oomc build`; `-` is standard input
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "all")]
+    pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) one: One,
+    pub(crate) place: Place,
+    /// The folder of standing policies
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/oomc/policies.d", requires = "all")]
+    pub(crate) policies: PathBuf,
     #[command(flatten)]
     pub(crate) settings: Settings,
     /// Load an object although oomc did not make it, or it was changed since; `status` calls it foreign from then on
@@ -419,7 +467,7 @@ pub(crate) struct Label {
 pub(crate) struct Events {
     #[command(flatten)]
     pub(crate) which: Status,
-    /// Go on with new decisions, until interrupted or until the policies are detached
+    /// Go on with new decisions, also of policies that are attached later, until interrupted
     #[arg(short, long)]
     pub(crate) follow: bool,
 }

@@ -47,11 +47,14 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// What to do.
     pub(crate) help: Option<String>,
+    /// The sentence is several lines, and nothing from outside makes any of them. Otherwise an end of a line in it comes
+    /// from a name, and is escaped.
+    pub(crate) lines: bool,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), help: None }
+        Self { exit, message: message.into(), help: None, lines: false }
     }
 
     pub(crate) fn refused(message: impl Into<String>) -> Self {
@@ -71,7 +74,7 @@ impl From<oomc_runtime::Error> for Failure {
             Kind::Missing => Exit::Missing,
             Kind::Refused => Exit::Refused,
         };
-        Self::new(exit, error.to_string())
+        Self { lines: true, ..Self::new(exit, error.to_string()) }
     }
 }
 
@@ -81,7 +84,8 @@ impl From<oomc_forecast::Error> for Failure {
             oomc_forecast::Error::Kernel(_) => Exit::Missing,
             _ => Exit::Refused,
         };
-        Self { exit, message: error.to_string(), help: error.help() }
+        let lines = !matches!(error, oomc_forecast::Error::NoCgroup { .. });
+        Self { exit, message: error.to_string(), help: error.help(), lines }
     }
 }
 

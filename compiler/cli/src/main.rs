@@ -12,6 +12,7 @@ mod policy;
 mod report;
 mod sarif;
 mod screen;
+mod standing;
 mod usage;
 
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Load(load) => cmd::load::run(report, load),
         Command::Unload(unload) => cmd::unload::run(report, unload),
         Command::Status(status) => cmd::status::run(report, status),
+        Command::Tidy => cmd::tidy::run(report),
         Command::Set(set) => cmd::set::run(report, set),
         Command::Mode(mode) => cmd::mode::run(report, mode),
         Command::Label(label) => cmd::label::run(report, label),
@@ -86,5 +88,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Why(why) => cmd::why::run(report, why),
         Command::Test(test) => cmd::test::run(report, test),
         Command::Lsp(lsp) => cmd::lsp::run(lsp),
+        Command::Completions { shell } => cmd::manual::completions(report, *shell),
+        Command::Man { folder } => cmd::manual::man(report, folder.as_deref()),
     }
 }

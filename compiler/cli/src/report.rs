@@ -162,7 +162,7 @@ impl Report {
     /// A remark that people get even if they asked for errors only.
     pub(crate) fn insist(&self, text: impl fmt::Display) {
         if !self.for_programs() {
-            self.complain("warning", &text.to_string());
+            self.complain("warning", &harmless(&text.to_string(), false));
         }
     }
 
@@ -204,7 +204,10 @@ impl Report {
     }
 
     fn say(&self, failure: &Failure) {
-        self.complain("error", &failure.message);
+        match failure.lines {
+            true => self.complain("error", &failure.message),
+            false => self.complain("error", &harmless(&failure.message, false)),
+        }
         if let Some(help) = &failure.help {
             self.complain("help", help);
         }
@@ -284,7 +287,7 @@ impl Report {
 
 /// What ended a command, for programs; `null` instead of a command that is none.
 pub(crate) fn failure_json(command: impl Into<Value>, failure: &Failure) -> Value {
-    let Failure { exit, message, help } = failure;
+    let Failure { exit, message, help, lines: _ } = failure;
     let error = json!({ "message": message, "help": help });
     json!({ "schema": SCHEMA, "command": command.into(), "exit": exit.name(), "error": error })
 }

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::env;
 use std::io::{self, IsTerminal as _};
 
+use oomc_abi::shown::{escaped, hides};
+
 use crate::args::Color;
 
 /// Columns of a picture where nobody says how many there are.
@@ -97,31 +99,10 @@ pub(crate) fn width(text: &str) -> usize {
     unicode_width::UnicodeWidthStr::width(text)
 }
 
-/// Whether a letter steers a terminal, turns the direction of text, or cannot be seen.
-fn hides(letter: char) -> bool {
-    letter.is_control()
-        || matches!(
-            letter,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        )
-}
-
 /// Text from anywhere in which nothing steers a terminal: such a letter stands as `\u{1b}`. Tabs stay; ends of lines
 /// stay if they are wanted.
 pub(crate) fn harmless(text: &str, lines: bool) -> Cow<'_, str> {
-    let stays = |letter: char| !hides(letter) || letter == '\t' || (lines && letter == '\n');
-    if text.chars().all(stays) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len() + 8);
-    for letter in text.chars() {
-        if stays(letter) {
-            safe.push(letter);
-        } else {
-            safe.push_str(&format!("\\u{{{:x}}}", u32::from(letter)));
-        }
-    }
-    Cow::Owned(safe)
+    escaped(text, |letter| letter == '\t' || (lines && letter == '\n'))
 }
 
 /// A document in JSON whose strings cannot steer a terminal either: JSON has an escape for each such letter.

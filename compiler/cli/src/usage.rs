@@ -74,7 +74,7 @@ fn failure(error: &clap::Error) -> Failure {
     let first = paragraphs.next().unwrap_or_default();
     let message = first.strip_prefix("error: ").unwrap_or(first);
     let rest: Vec<&str> = paragraphs.collect();
-    let failure = Failure::new(Exit::Usage, message);
+    let failure = Failure { lines: true, ..Failure::new(Exit::Usage, message) };
     if rest.is_empty() { failure } else { failure.help(rest.join("\n")) }
 }
 

@@ -18,7 +18,7 @@ use oomc_vm::machine;
 use oomc_vm::report::{Message, Progress, Report};
 
 use crate::kmsg::Log;
-use crate::{map, tree};
+use crate::{map, places, tree};
 
 /// What the kernel prints when it is itself at fault.
 const ALARMS: [&str; 5] = ["WARNING:", "BUG:", "Oops", "general protection", "possible deadlock"];
@@ -178,6 +178,7 @@ fn clean_up() -> Result<(), String> {
         thread::sleep(Duration::from_millis(20));
     }
     tree::unhide();
+    places::restore();
     for folder in ["/sys/fs/bpf", "/ram", "/tmp"] {
         tree::empty_folder(folder);
     }

@@ -27,6 +27,8 @@ mod libbpf;
 
 mod map;
 
+mod places;
+
 use std::env;
 use std::process::ExitCode;
 

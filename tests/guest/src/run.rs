@@ -19,7 +19,7 @@ use crate::decisions::Decisions;
 use crate::forest::Forest;
 use crate::kmsg::Log;
 use crate::procs::{Outcome, Processes};
-use crate::{libbpf, map, tree};
+use crate::{libbpf, map, places, tree};
 
 const PINS: &str = "/sys/fs/bpf/oomc";
 
@@ -141,6 +141,7 @@ impl Stage {
             Action::Attribute { path, name, value } => map::set_attribute(&tree::folder(path), name, value),
             Action::Owner { path, uid } => std::os::unix::fs::chown(tree::folder(path), Some(*uid), None)
                 .map_err(|error| format!("cannot give {path} away: {error}")),
+            Action::Place(place) => places::act(place),
             Action::Cut { file, keep, name } => cut(file, *keep, name),
             Action::Libbpf { policy, cgroup } => self.libbpf(policy, cgroup),
             Action::Release => self.release(),
@@ -176,13 +177,16 @@ impl Stage {
         self.ended(exit, &output)
     }
 
-    /// Keeps and shows what an oomc printed, and looks at how it ended.
-    fn ended(&mut self, exit: i32, output: &Output) -> Result<(), String> {
+    /// Keeps and shows what an oomc printed.
+    fn heard(&mut self, output: &Output) -> Result<(), String> {
         self.output =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        for line in self.output.lines() {
-            tell(&Progress::Step(format!("           | {line}")))?;
-        }
+        self.output.lines().try_for_each(|line| tell(&Progress::Step(format!("           | {line}"))))
+    }
+
+    /// The same, and looks at how it ended.
+    fn ended(&mut self, exit: i32, output: &Output) -> Result<(), String> {
+        self.heard(output)?;
         match output.status.code() {
             Some(code) if code == exit => Ok(()),
             _ => Err(format!("oomc ended with {}, expected {exit}:\n{}", output.status, self.output)),
@@ -204,8 +208,17 @@ impl Stage {
 
     fn followed(&mut self) -> Result<(), String> {
         let follower = self.follower.take().ok_or("nobody follows")?;
+        let pid = i32::try_from(follower.id()).map_err(|error| error.to_string())?;
+        kill(Pid::from_raw(pid), Signal::SIGINT)
+            .map_err(|error| format!("cannot interrupt oomc: {error}"))?;
         let output = follower.wait_with_output().map_err(|error| format!("cannot wait for oomc: {error}"))?;
-        self.ended(0, &output)
+        // Whoever follows goes on until he is interrupted, and ends by that.
+        if output.status.code().is_some() {
+            return self
+                .ended(0, &output)
+                .and(Err(format!("it has ended by itself, with {}", output.status)));
+        }
+        self.heard(&output)
     }
 
     /// Attaches by libbpf; the loader holds the link until `release`.
@@ -339,6 +352,13 @@ impl Stage {
             Expect::Links(count) => {
                 let found = links();
                 if found == *count { Ok(()) } else { Err(format!("there are {found}")) }
+            }
+            Expect::Place(path) => {
+                if places::exists(path) {
+                    Ok(())
+                } else {
+                    Err("there is none".to_owned())
+                }
             }
             Expect::Whole(path) => {
                 let id = fs::metadata(tree::folder(path))

@@ -37,6 +37,25 @@ pub struct Step {
     pub action: Action,
 }
 
+/// What is done to the machine's files. Places are absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `folder PLACE [uid N]`: makes a directory, and gives it away.
+    Folder(String, u32),
+    /// `file PLACE`: makes a file.
+    File(String),
+    /// `text PLACE LINE; LINE…`: writes a file, with its folders; `{here}` is the folder of the case's objects.
+    Text(String, String),
+    /// `link PLACE to TARGET`: makes a symbolic link.
+    Link(String, String),
+    /// `mode PLACE OCTAL`: says who may do what with it.
+    Mode(String, u32),
+    /// `clear PLACE`: removes it, with everything below if it is a directory.
+    Clear(String),
+    /// `first CGROUP at PLACE`: mounts a cgroup there, before cgroup2 itself is mounted.
+    First(String, String),
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -89,7 +108,7 @@ pub enum Action {
     },
     /// `follow ARG…`: `oomc events --follow ARG…` in the background.
     Follow(Vec<String>),
-    /// `followed`: waits for its end; what it printed is the output.
+    /// `followed`: interrupts it; what it printed is the output.
     Followed,
     /// `attribute PATH NAME VALUE`: sets an extended attribute of a cgroup.
     Attribute {
@@ -107,6 +126,8 @@ pub enum Action {
         /// To whom.
         uid: u32,
     },
+    /// `place WHAT…`: does something to the machine's files, as somebody else than oomc would.
+    Place(Place),
     /// `cut FILE SIZE as NEW`: the first bytes of a file, as another file.
     Cut {
         /// The file.
@@ -267,6 +288,8 @@ pub enum Expect {
     Links(usize),
     /// `expect whole PATH`: the verifier removed nothing from the program pinned for this cgroup.
     Whole(String),
+    /// `place PLACE`: there is such a file.
+    Place(String),
 }
 
 /// What a task must be.
@@ -440,6 +463,7 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             value: words.next("a value")?,
         },
         "owner" => Action::Owner { path: words.next("a cgroup")?, uid: words.number()? },
+        "place" => Action::Place(place(&mut words)?),
         "cut" => {
             let (file, keep) = (words.next("a file")?, words.bytes()?);
             words.keyword("as")?;
@@ -499,6 +523,38 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
     };
     words.end()?;
     Ok(action)
+}
+
+fn place(words: &mut Words<'_>) -> Result<Place, String> {
+    let what = words.next("what is done")?;
+    let place = words.next("a place")?;
+    Ok(match what.as_str() {
+        "folder" => match words.optional().as_deref() {
+            None => Place::Folder(place, 0),
+            Some("uid") => Place::Folder(place, words.number()?),
+            Some(other) => return Err(format!("`{other}` stands where `uid` should")),
+        },
+        "file" => Place::File(place),
+        "text" => {
+            let (_, lines) = words.step.split_once(&place).ok_or("no text")?;
+            words.rest = Vec::new().into_iter();
+            Place::Text(place, lines.split(';').map(|line| format!("{}\n", line.trim())).collect())
+        }
+        "link" => {
+            words.keyword("to")?;
+            Place::Link(place, words.next("a target")?)
+        }
+        "mode" => {
+            let mode = words.next("a mode")?;
+            Place::Mode(place, u32::from_str_radix(&mode, 8).map_err(|_| format!("`{mode}` is no mode"))?)
+        }
+        "clear" => Place::Clear(place),
+        "first" => {
+            words.keyword("at")?;
+            Place::First(place, words.next("a place")?)
+        }
+        other => return Err(format!("`{other}` is nothing that is done to a place")),
+    })
 }
 
 fn cgroup(words: &mut Words<'_>) -> Result<Action, String> {
@@ -590,6 +646,7 @@ fn expect(words: &mut Words<'_>) -> Result<Expect, String> {
         "pins" => Expect::Pins(words.number()?),
         "links" => Expect::Links(words.number()?),
         "whole" => Expect::Whole(words.next("a cgroup")?),
+        "place" => Expect::Place(words.next("a place")?),
         "no" => match words.next("`log` or `output`")?.as_str() {
             "log" => Expect::Log { text: words.next("a text")?, count: Some(0) },
             "output" => Expect::Output { text: words.next("a text")?, absent: true },

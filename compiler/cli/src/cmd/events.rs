@@ -6,23 +6,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use oomc_abi::declared::Declared;
 use oomc_abi::record::Record;
 use oomc_forecast::decision::Told;
-use oomc_runtime::events::{self, Follower, Seen};
+use oomc_runtime::events::{self, Followed, Seen};
 use oomc_runtime::{System, cgroup};
 use serde_json::{Value, json};
 
 use crate::args::Events;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::cmd::status::{left_json, tell_left};
+use crate::cmd::waiting;
+use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
 /// Between two looks for new decisions.
 const PAUSE: Duration = Duration::from_millis(100);
+/// So many looks for decisions to one for policies that come and go.
+const ROUNDS: u32 = 5;
 
 pub(crate) fn run(report: &Report, args: &Events) -> Outcome {
-    let system = System::running();
+    let waits = waiting(report);
+    let system = System::running().telling(&waits);
     if args.follow {
         return follow(report, &system, args);
     }
-    let all = events::decisions(&system, args.which.target().as_ref())?;
+    let (all, left) = events::decisions(&system, args.which.target().as_ref())?;
     let mut records: Vec<_> =
         all.iter().flat_map(|one| one.records.iter().map(move |record| (one, record))).collect();
     records.sort_by_key(|(_, record)| record.first);
@@ -32,52 +37,59 @@ pub(crate) fn run(report: &Report, args: &Events) -> Outcome {
     if records.is_empty() {
         report.line(if all.is_empty() { "no policy is attached" } else { "nothing was decided yet" });
     }
+    let exit = tell_left(report, &left);
     let records = records.iter().map(|(one, record)| event_json(&one.policy, record, &one.declared));
     let records: Vec<Value> = records.collect();
-    report.result("events", Exit::Ok, json!({ "events": records }));
-    Ok(Exit::Ok)
+    report.result("events", exit, json!({ "events": records, "left": left_json(&left) }));
+    Ok(exit)
 }
 
-/// Prints decisions as they come.
+/// Prints decisions as they come, over reloads, until it is interrupted or nobody reads any more.
 fn follow(report: &Report, system: &System<'_>, args: &Events) -> Outcome {
-    let mut followers = events::follow(system, args.which.target().as_ref())?;
-    if followers.is_empty() {
-        report.line("no policy is attached");
-    }
-    while !followers.is_empty() {
-        for follower in &mut followers {
-            while let Some(seen) = follower.poll()? {
-                tell_seen(report, system, follower, &seen);
-            }
+    let mut follow = events::follow(system.clone(), args.which.target().as_ref())?;
+    let mut first = true;
+    for round in (0..ROUNDS).cycle() {
+        for (of, seen) in follow.look(round == 0)? {
+            tell_seen(report, system, &of, &seen);
         }
-        // Nobody reads any more.
+        if first && follow.is_empty() {
+            report.remark("no policy is attached yet");
+        }
+        first = false;
         if report.flush().is_err() {
-            return Ok(Exit::Ok);
+            break;
         }
-        followers.retain(|follower| {
-            let lives = follower.lives();
-            if !lives {
-                report.warn(format_args!("{}: {} is detached", follower.cgroup, follower.policy));
-            }
-            lives
-        });
         thread::sleep(PAUSE);
     }
-    report.flush().map_err(|error| Failure::refused(format!("cannot write the output: {error}")))?;
     Ok(Exit::Ok)
 }
 
-fn tell_seen(report: &Report, system: &System<'_>, follower: &Follower<'_>, seen: &Seen) {
+fn tell_seen(report: &Report, system: &System<'_>, of: &Followed, seen: &Seen) {
+    let Followed { cgroup, policy, link, declared } = of;
+    let whose = json!({ "cgroup": cgroup, "policy": policy, "link": link });
     match seen {
+        Seen::Attached => {
+            report.remark(format_args!("{cgroup}: {policy} is attached"));
+            report.result("events", Exit::Ok, json!({ "attached": whose }));
+        }
         Seen::Decision(record) => {
-            Shown::new(system, record, &follower.declared).tell(report);
-            let event = event_json(&follower.policy, record, &follower.declared);
+            Shown::new(system, record, declared).tell(report);
+            let event = event_json(policy, record, declared);
             report.result("events", Exit::Ok, json!({ "event": event }));
         }
-        Seen::Missed(count) => {
-            let cgroup = &follower.cgroup;
+        Seen::Lost(count) => {
             report.insist(format_args!("{cgroup}: {count} decisions came too fast and are not shown"));
-            report.result("events", Exit::Ok, json!({ "missed": count, "cgroup": cgroup }));
+            let lost = json!({ "cgroup": cgroup, "policy": policy, "link": link, "decisions": count });
+            report.result("events", Exit::Ok, json!({ "lost": lost, "missed": count, "cgroup": cgroup }));
+        }
+        Seen::Unreadable(why) => {
+            report.insist(format_args!("{cgroup}: the decisions of {policy} cannot be read: {why}"));
+            let unreadable = json!({ "cgroup": cgroup, "policy": policy, "link": link, "why": why });
+            report.result("events", Exit::Ok, json!({ "unreadable": unreadable }));
+        }
+        Seen::Detached => {
+            report.remark(format_args!("{cgroup}: {policy} is detached"));
+            report.result("events", Exit::Ok, json!({ "detached": whose }));
         }
     }
 }

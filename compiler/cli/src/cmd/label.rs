@@ -7,6 +7,7 @@ use oomc_runtime::{System, Target};
 use serde_json::{Value, json};
 
 use crate::args::Label;
+use crate::cmd::waiting;
 use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
@@ -16,7 +17,8 @@ pub(crate) fn run(report: &Report, args: &Label) -> Outcome {
 }
 
 fn put(report: &Report, target: &Target, args: &Label) -> Outcome {
-    let changed = labels::put(&System::running(), target, &args.labels, &value::read)?;
+    let waits = waiting(report);
+    let changed = labels::put(&System::running().telling(&waits), target, &args.labels, &value::read)?;
     for Put { cgroup, label, value } in &changed.what {
         let value = value.map_or_else(|| "inherited".to_owned(), |value| exact(label.unit, value));
         let (name, policy, attached) = (&label.name, &changed.policy, &changed.cgroup);
@@ -31,7 +33,8 @@ fn put(report: &Report, target: &Target, args: &Label) -> Outcome {
 }
 
 fn refresh(report: &Report, target: &Target) -> Outcome {
-    let changed = labels::refresh(&System::running(), target, &value::read)?;
+    let waits = waiting(report);
+    let changed = labels::refresh(&System::running().telling(&waits), target, &value::read)?;
     tell_ignored(report, &changed.what.ignored);
     report.remark(format_args!(
         "{} labels were read, for {} on {}",
@@ -47,10 +50,29 @@ fn refresh(report: &Report, target: &Target) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Attributes that count as not set: never silent.
+/// Cgroups with ignored labels that are named one by one.
+const NAMED: usize = 20;
+
+/// Attributes that count as not set: never silent, and one line for a cgroup. How many cgroups there are, whoever owns
+/// one may decide.
 pub(crate) fn tell_ignored(report: &Report, ignored: &[Ignored]) {
-    for Ignored { cgroup, label, why } in ignored {
-        report.insist(format_args!("the label `{label}` on {cgroup} is ignored: {why}"));
+    let cgroups: Vec<&[Ignored]> = ignored.chunk_by(|a, b| a.cgroup == b.cgroup).collect();
+    for all in cgroups.iter().take(NAMED) {
+        match all {
+            [Ignored { cgroup, label, why }] => {
+                report.insist(format_args!("the label `{label}` on {cgroup} is ignored: {why}"));
+            }
+            [Ignored { cgroup, .. }, ..] => {
+                let each: Vec<String> =
+                    all.iter().map(|one| format!("`{}`: {}", one.label, one.why)).collect();
+                report.insist(format_args!("labels on {cgroup} are ignored: {}", each.join("; ")));
+            }
+            [] => {}
+        }
+    }
+    if let Some(more) = cgroups.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        report
+            .insist(format_args!("labels on {more} more cgroups are ignored; `--format json` has them all"));
     }
 }
 

@@ -1,5 +1,6 @@
-//! `oomc load FILE --cgroup PATH`
+//! `oomc load FILE --cgroup PATH`, `oomc load --all`
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -10,40 +11,39 @@ use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
 use oomc_compiler::value;
 use oomc_runtime::verifier_log::Refusal;
-use oomc_runtime::{Error, Loaded, Object, Settings, System, cgroup, object, page, preflight};
-use serde_json::json;
+use oomc_runtime::{Error, Loaded, Object, Settings, System, object, page, preflight};
+use serde_json::{Value, json};
 
 use crate::args::Load;
 use crate::cmd::label::{ignored_json, tell_ignored};
-use crate::cmd::status::{gone_json, tell_gone};
-use crate::cmd::{tell, view_of};
+use crate::cmd::status::{gone_json, tell_removed};
+use crate::cmd::{tell, view_of, waiting};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, read};
 use crate::policy;
 use crate::report::Report;
+use crate::standing::{Done, Outcome as Made, apply, read_all, trusted_policy};
 
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
-    let system = System::running();
-    let bytes = read(&args.file)?;
-    let name = files::name(&args.file);
-    let meant_as_object = args.file.extension().is_some_and(|extension| extension == "o");
-    let bytes = if meant_as_object || Object::looks_like(&bytes) {
-        bytes
-    } else {
-        match compile(report, &system, args, &bytes)? {
-            Ok(object) => object,
-            Err(exit) => return Ok(exit),
+    let waits = waiting(report);
+    let system = System::running().telling(&waits);
+    let Some(file) = &args.file else { return standing(report, &system, &args.policies) };
+    let name = files::name(file);
+    let bytes = match object_of(report, &system, file, read(file)?)? {
+        Ok(object) => object,
+        Err(unready) => {
+            report.result("load", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+            return Ok(unready.exit);
         }
     };
     let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
     let mode = args.settings.mode.map(Into::into);
     let params = args.settings.set.clone();
     let settings = Settings { mode, params, literal: &value::read, foreign: args.foreign };
-    match oomc_runtime::load_with(&system, &object, &args.one.target(), &settings) {
+    match oomc_runtime::load_with(&system, &object, &args.place.target(), &settings) {
         Ok(loaded) => {
             tell_loaded(report, &loaded);
-            let place = cgroup::mount(&system)?.join(loaded.cgroup.trim_start_matches('/'));
-            if loaded.memory && loaded.cgroup != "/" && !can_run_out(&place) {
+            if loaded.no_memory.is_none() && loaded.cgroup != "/" && !can_run_out(&loaded.place) {
                 report.warn(format_args!(
                     "neither {0} nor a cgroup below it has a memory.max: nobody asks this policy until one has",
                     loaded.cgroup
@@ -78,23 +78,58 @@ fn can_run_out(place: &Path) -> bool {
         .any(|entry| can_run_out(&entry.path()))
 }
 
-/// Compiles for the running kernel.
-fn compile(
+/// The standing policies. Each file and each cgroup is for itself; the exit code is that of the worst.
+fn standing(report: &Report, system: &System<'_>, folder: &Path) -> Outcome {
+    let (all, failures) = read_all(folder)?;
+    let now = oomc_runtime::status(system, None)?;
+    let (mut worst, mut told) = (Exit::Ok, Vec::new());
+    for failure in &failures {
+        report.unreadable(failure);
+        worst = worst.max(failure.exit);
+        told.push(json!({ "file": Value::Null, "why": failure.message }));
+    }
+    let mut taken = BTreeMap::new();
+    for one in &all {
+        let file = one.file.display().to_string();
+        let object = || {
+            let bytes = trusted_policy(&one.policy)?;
+            object_of(report, system, &one.policy, bytes)?.map_err(|unready| {
+                Failure::new(unready.exit, format!("{} is not compiled", one.policy.display()))
+            })
+        };
+        let done = apply(system, one, &now.attached, &mut taken, &object).unwrap_or_else(|failure| {
+            vec![Done { cgroup: one.cgroup.text().to_owned(), outcome: Made::Failed, failure: Some(failure) }]
+        });
+        for one in done {
+            report.remark(format_args!("{}: {} ({file})", one.cgroup, one.outcome.name()));
+            if let Some(failure) = &one.failure {
+                report.unreadable(failure);
+                worst = worst.max(failure.exit);
+            }
+            let why = one.failure.map(|failure| failure.message);
+            told.push(json!({
+                "file": file, "cgroup": one.cgroup, "outcome": one.outcome.name(), "why": why,
+            }));
+        }
+    }
+    report.result("load", worst, json!({ "standing": told }));
+    Ok(worst)
+}
+
+/// An object as it is, or what a policy is compiled to for the running kernel.
+fn object_of(
     report: &Report,
     system: &System<'_>,
-    args: &Load,
-    bytes: &[u8],
-) -> Result<Result<Vec<u8>, Exit>, Failure> {
+    file: &Path,
+    bytes: Vec<u8>,
+) -> Result<Result<Vec<u8>, policy::Unready>, Failure> {
+    if file.extension().is_some_and(|extension| extension == "o") || Object::looks_like(&bytes) {
+        return Ok(Ok(bytes));
+    }
     // Before the policy: without this no policy makes sense here.
     preflight::kernel(system)?;
     let view = view_of(&system.paths.btf)?.with_page_size(page::size());
-    Ok(match policy::compile(report, &args.file, bytes, &view) {
-        Ok(ready) => Ok(ready.object),
-        Err(unready) => {
-            report.result("load", unready.exit, json!({ "diagnostics": unready.diagnostics }));
-            Err(unready.exit)
-        }
-    })
+    Ok(policy::compile(report, file, &bytes, &view).map(|ready| ready.object))
 }
 
 /// A refusal of the verifier is a fault of oomc, shown at the line of the policy that the object carries.
@@ -157,11 +192,10 @@ fn keep(refusal: &Refusal) -> std::io::Result<PathBuf> {
 }
 
 fn tell_loaded(report: &Report, loaded: &Loaded) {
-    tell_gone(report, &loaded.gone);
-    if !loaded.memory {
+    tell_removed(report, &loaded.gone);
+    if let Some(why) = &loaded.no_memory {
         report.warn(format_args!(
-            "{} has no memory controller: the policy never runs there; enable it in the parent's \
-             cgroup.subtree_control",
+            "{} has no memory controller: the policy never runs there; {why}",
             loaded.cgroup
         ));
     }
@@ -185,7 +219,7 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
             "cgroup": loaded.cgroup,
             "cgroup_id": loaded.cgroup_id,
             "policy": loaded.policy,
-            "memory_controller": loaded.memory,
+            "memory_controller": loaded.no_memory.is_none(),
             "program": {
                 "instructions": program.insns,
                 "instructions_verified": program.xlated,

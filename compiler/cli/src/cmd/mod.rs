@@ -14,6 +14,7 @@ pub(crate) mod inspect;
 pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod lsp;
+pub(crate) mod manual;
 pub(crate) mod mode;
 pub(crate) mod new;
 pub(crate) mod plan;
@@ -22,6 +23,7 @@ pub(crate) mod sim;
 pub(crate) mod snapshot;
 pub(crate) mod status;
 pub(crate) mod test;
+pub(crate) mod tidy;
 pub(crate) mod unload;
 pub(crate) mod verify;
 pub(crate) mod why;
@@ -31,7 +33,7 @@ use std::path::Path;
 use oomc_abi::declared::Declared;
 use oomc_compiler::diag::{Diagnostic, Severity};
 use oomc_compiler::{KernelView, Source, value};
-use oomc_runtime::{Assignment, config};
+use oomc_runtime::{Assignment, Holder, config};
 use serde_json::Value;
 
 use crate::args::{Kernel, Mode};
@@ -39,6 +41,11 @@ use crate::exit::{Exit, Failure};
 use crate::files;
 pub(crate) use crate::files::write;
 use crate::report::{Report, diagnostics_json};
+
+/// Tells for whom a command waits.
+fn waiting(report: &Report) -> impl Fn(&Holder) + '_ {
+    move |holder| report.insist(format_args!("waiting for {holder}, which has the lock on oomc's pins"))
+}
 
 /// The kernel that a command compiles for.
 fn view(kernel: &Kernel) -> Result<KernelView, Failure> {

@@ -7,11 +7,14 @@ use oomc_runtime::config::{self, Change};
 use serde_json::{Value, json};
 
 use crate::args::Set;
+use crate::cmd::waiting;
 use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Set) -> Outcome {
-    let changed = config::set(&System::running(), &args.one.target(), &args.params, &value::read)?;
+    let waits = waiting(report);
+    let changed =
+        config::set(&System::running().telling(&waits), &args.one.target(), &args.params, &value::read)?;
     for Change { param, from, to } in &changed.what {
         let (from, to) = (exact(param.unit, *from), exact(param.unit, *to));
         report.remark(format_args!(

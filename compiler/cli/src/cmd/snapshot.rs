@@ -61,7 +61,7 @@ pub(crate) fn recorded(path: &Path) -> Result<Inputs, Failure> {
 pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result<Reading, Failure> {
     let mount = match &roots.cgroup_root {
         Some(root) => root.clone(),
-        None => cgroup::mount(&System::running())?,
+        None => cgroup::mount(&System::running())?.place().to_owned(),
     };
     let only = only.map(|path| inputs::below(&mount, path));
     let roots = oomc_snapshot::Roots { cgroups: mount, proc: roots.proc_root.clone() };

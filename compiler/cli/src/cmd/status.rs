@@ -1,18 +1,22 @@
 //! `oomc status [--cgroup PATH]`
 
+use std::os::unix::ffi::OsStrExt as _;
+
 use oomc_abi::amount::exact;
-use oomc_runtime::{Attached, Foreign, Gone, System, foreign};
+use oomc_abi::shown::text_of_bytes;
+use oomc_runtime::{Attached, Foreign, Gone, Left, System, foreign};
 use serde_json::{Map, Value, json};
 
 use crate::args::Status;
 use crate::cmd::events::{Shown, record_json};
+use crate::cmd::waiting;
 use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Status) -> Outcome {
-    let system = System::running();
+    let waits = waiting(report);
+    let system = System::running().telling(&waits);
     let status = oomc_runtime::status(&system, args.target().as_ref())?;
-    tell_gone(report, &status.gone);
     for one in &status.attached {
         tell_attached(report, one);
         tell_last(report, &system, one);
@@ -25,11 +29,23 @@ pub(crate) fn run(report: &Report, args: &Status) -> Outcome {
     if status.attached.is_empty() && status.foreign.is_empty() {
         report.line("no policy is attached");
     }
+    for one in &status.gone {
+        let end = "its records stay until `oomc unload` or `oomc tidy`";
+        report.line(format_args!("{}: {}: {}; {end}", one.was.cgroup, one.was.policy, state(one)));
+        report.line(format_args!("  {}", counters(&one.was.counters)));
+        tell_last(report, &system, &one.was);
+    }
+    let exit = tell_left(report, &status.left);
     let attached: Vec<Value> = status.attached.iter().map(attached_json).collect();
     let foreign: Vec<Value> = status.foreign.iter().map(foreign_json).collect();
-    let result = json!({ "attached": attached, "foreign": foreign, "gone": gone_json(&status.gone) });
-    report.result("status", Exit::Ok, result);
-    Ok(Exit::Ok)
+    let result = json!({
+        "attached": attached,
+        "foreign": foreign,
+        "gone": gone_json(&status.gone),
+        "left": left_json(&status.left),
+    });
+    report.result("status", exit, result);
+    Ok(exit)
 }
 
 /// A policy in two lines: what it is, and what it has done.
@@ -61,15 +77,39 @@ fn mode(one: &Attached) -> &str {
     one.mode.map_or_else(|| one.meta.get("mode"), |mode| mode.name())
 }
 
-/// Policies whose cgroups are gone, said once.
-pub(crate) fn tell_gone(report: &Report, gone: &[Gone]) {
+/// Why a policy is attached no more.
+fn state(gone: &Gone) -> &'static str {
+    if gone.cgroup_exists { "it is detached" } else { "the cgroup is gone" }
+}
+
+/// Policies that were gone, and whose pins were removed now.
+pub(crate) fn tell_removed(report: &Report, gone: &[Gone]) {
     for one in gone {
         report.line(format_args!(
-            "{}: the cgroup is gone, the kernel has detached {}; its pins were removed",
-            one.cgroup, one.policy
+            "{}: {}: {}; its pins and records were removed",
+            one.was.cgroup,
+            one.was.policy,
+            state(one)
         ));
-        report.line(format_args!("  {}", counters(&one.counters)));
+        report.line(format_args!("  {}", counters(&one.was.counters)));
     }
+}
+
+/// What is among the pins besides, and how a command ends that leaves it.
+pub(crate) fn tell_left(report: &Report, left: &[Left]) -> Exit {
+    for one in left {
+        let end = if one.ours { "`oomc tidy` removes it" } else { "oomc leaves it alone" };
+        report.insist(format_args!("{one}; {end}"));
+    }
+    if left.iter().any(|one| !one.ours) { Exit::Refused } else { Exit::Ok }
+}
+
+pub(crate) fn left_json(left: &[Left]) -> Value {
+    let all = left.iter().map(|one| {
+        let place = text_of_bytes(one.place.as_os_str().as_bytes());
+        json!({ "place": place, "why": one.why, "tidy_removes": one.ours })
+    });
+    Value::Array(all.collect())
 }
 
 fn counters(counters: &[(String, u64)]) -> String {
@@ -113,12 +153,11 @@ fn foreign_json(one: &Foreign) -> Value {
 
 pub(crate) fn gone_json(gone: &[Gone]) -> Value {
     let all = gone.iter().map(|one| {
-        json!({
-            "cgroup": one.cgroup,
-            "cgroup_id": one.cgroup_id,
-            "policy": one.policy,
-            "counters": counters_json(&one.counters),
-        })
+        let mut document = attached_json(&one.was);
+        if let Value::Object(members) = &mut document {
+            members.insert("state".to_owned(), json!(state(one)));
+        }
+        document
     });
     Value::Array(all.collect())
 }

@@ -4,8 +4,9 @@ use oomc_runtime::{System, Target};
 use serde_json::{Value, json};
 
 use crate::args::Unload;
-use crate::cmd::status::{attached_json, gone_json, tell_attached, tell_gone};
-use crate::exit::{Exit, Outcome};
+use crate::cmd::status::{attached_json, gone_json, left_json, tell_attached, tell_left, tell_removed};
+use crate::cmd::waiting;
+use crate::exit::Outcome;
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Unload) -> Outcome {
@@ -13,8 +14,9 @@ pub(crate) fn run(report: &Report, args: &Unload) -> Outcome {
         Some(path) => Some(Target::Cgroup(path.clone())),
         None => args.system.then_some(Target::System),
     };
-    let unloaded = oomc_runtime::unload(&System::running(), target.as_ref())?;
-    tell_gone(report, &unloaded.gone);
+    let waits = waiting(report);
+    let unloaded = oomc_runtime::unload(&System::running().telling(&waits), target.as_ref())?;
+    tell_removed(report, &unloaded.gone);
     for one in &unloaded.detached {
         report.remark("detached:");
         tell_attached(report, one);
@@ -22,7 +24,13 @@ pub(crate) fn run(report: &Report, args: &Unload) -> Outcome {
     if unloaded.detached.is_empty() && unloaded.gone.is_empty() {
         report.line("no policy is attached");
     }
+    let exit = tell_left(report, &unloaded.left);
     let detached: Vec<Value> = unloaded.detached.iter().map(attached_json).collect();
-    report.result("unload", Exit::Ok, json!({ "detached": detached, "gone": gone_json(&unloaded.gone) }));
-    Ok(Exit::Ok)
+    let result = json!({
+        "detached": detached,
+        "gone": gone_json(&unloaded.gone),
+        "left": left_json(&unloaded.left),
+    });
+    report.result("unload", exit, result);
+    Ok(exit)
 }

@@ -5,17 +5,22 @@ use serde_json::json;
 
 use crate::args::Why;
 use crate::cmd::events::{Shown, event_json};
+use crate::cmd::status::{left_json, tell_left};
+use crate::cmd::waiting;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Why) -> Outcome {
-    let system = System::running();
-    let all = events::decisions(&system, args.which.target().as_ref())?;
+    let waits = waiting(report);
+    let system = System::running().telling(&waits);
+    let (all, left) = events::decisions(&system, args.which.target().as_ref())?;
+    let exit = tell_left(report, &left);
     let all = all.iter().flat_map(|one| one.records.iter().map(move |record| (one, record)));
-    let found: Vec<_> = match args.number {
+    let mut found: Vec<_> = match args.number {
         Some(number) => all.filter(|(_, record)| record.number == number).collect(),
         None => all.max_by_key(|(_, record)| record.last).into_iter().collect(),
     };
+    found.sort_by_key(|(_, record)| record.last);
     // Each policy counts for itself.
     let (policy, record) = match (found.as_slice(), args.number) {
         ([one], _) => *one,
@@ -25,23 +30,34 @@ pub(crate) fn run(report: &Report, args: &Why) -> Outcome {
         }
         ([], None) => {
             report.line("nothing was decided yet");
-            report.result("why", Exit::Ok, json!({ "event": null }));
-            return Ok(Exit::Ok);
+            report.result("why", exit, json!({ "event": null, "left": left_json(&left) }));
+            return Ok(exit);
+        }
+        // Policies that were attached to one cgroup, or to one of its name, after one another: the last is meant.
+        ([older @ .., last], _) if older.iter().all(|(one, _)| one.cgroup == last.0.cgroup) => {
+            let older = older.len();
+            report.warn(format_args!(
+                "{older} earlier policies there have such a decision, too; `oomc events` has all"
+            ));
+            *last
         }
         (several, _) => {
-            let cgroups: Vec<&str> = several.iter().map(|(one, _)| one.cgroup.as_str()).collect();
+            let mut cgroups: Vec<&str> = several.iter().map(|(one, _)| one.cgroup.as_str()).collect();
+            cgroups.dedup();
             let message = format!("several policies have such a decision: at {}", cgroups.join(", "));
             return Err(Failure::new(Exit::Usage, message).help("say which one with `--cgroup`"));
         }
     };
     let shown = Shown::new(&system, record, &policy.declared);
     report.line(shown.line());
-    report.remark(format_args!("    by {}, attached to {}", policy.policy, policy.cgroup));
+    let gone = if policy.gone { ", and detached since" } else { "" };
+    report.remark(format_args!("    by {}, attached to {}{gone}", policy.policy, policy.cgroup));
     shown.with(|told| {
         for line in told.in_full() {
             report.remark(format_args!("    {line}"));
         }
     });
-    report.result("why", Exit::Ok, json!({ "event": event_json(&policy.policy, record, &policy.declared) }));
-    Ok(Exit::Ok)
+    let event = event_json(&policy.policy, record, &policy.declared);
+    report.result("why", exit, json!({ "event": event, "left": left_json(&left) }));
+    Ok(exit)
 }

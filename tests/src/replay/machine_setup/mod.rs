@@ -524,6 +524,7 @@ impl<'k> MachineSetup<'k> {
             | Expect::Output { .. }
             | Expect::Pins(_)
             | Expect::Links(_)
+            | Expect::Place(_)
             | Expect::Whole(_) => Ok(()),
         }
     }

@@ -1,0 +1,166 @@
+//! Taking policies away, and what is left of those that are gone.
+//!
+//! Looks at a link once more before it is detached, and removes only what oomc has put there. Where it is to take away
+//! all, what cannot be taken away stops nothing else and is reported.
+
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+
+use crate::bpf::Bpf;
+use crate::cgroup::Target;
+use crate::error::{Error, Result};
+use crate::pins::{self, Folder, Left, Pins};
+use crate::preflight;
+use crate::status::{Attached, Gone, Status, attached, name_cgroups};
+use crate::struct_ops::KernelOps;
+use crate::survey::{Living, Only, Survey, odd, relevant, survey, wants, wants_gone};
+use crate::system::System;
+
+/// What was removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unloaded {
+    /// Detached, with final counters.
+    pub detached: Vec<Attached>,
+    /// Gone before.
+    pub gone: Vec<Gone>,
+    /// Folders of commands that were killed.
+    pub leftovers: Vec<PathBuf>,
+    /// What stays.
+    pub left: Vec<Left>,
+}
+
+/// Detaches the policy of one cgroup, or all of ours, and removes what is gone there.
+///
+/// # Errors
+/// [`Error::Vacant`] when the cgroup has none of ours.
+pub fn unload(system: &System<'_>, target: Option<&Target>) -> Result<Unloaded> {
+    preflight::privilege(system, true)?;
+    let only = Only::find(system, target)?;
+    let Some(pins) = Pins::lock_existing(system)? else {
+        return only.map_or_else(|| Ok(Unloaded::default()), |only| Err(only.vacant()));
+    };
+    let bpf = system.bpf();
+    let mut survey = survey(bpf, &pins)?;
+    if let Some(id) = only.as_ref().and_then(|only| only.id) {
+        survey.readable(id)?;
+    }
+    let mut unloaded = Unloaded::default();
+    sweep(bpf, &survey.unfinished, &mut unloaded);
+    survey.unfinished.clear();
+    unloaded.left.extend(relevant(&mut survey, only.as_ref()));
+    let remover = Remover { bpf, ops: kernel_ops(system, &survey)? };
+    for Living { folder, .. } in survey.living.iter().filter(|living| wants(only.as_ref(), living.folder.id))
+    {
+        match remover.detach(folder, &mut unloaded) {
+            Ok(last) => unloaded.detached.push(last),
+            Err(error) if only.is_some() => return Err(error),
+            Err(error) => unloaded.left.push(odd(folder, &error)),
+        }
+    }
+    remover.remove_gone(system, &survey.gone, only.as_ref(), &mut unloaded);
+    match only {
+        Some(only) if unloaded.detached.is_empty() && unloaded.gone.is_empty() => Err(only.vacant()),
+        _ => Ok(unloaded),
+    }
+}
+
+/// Removes what is left of policies that are attached no more. Those that are attached stay as they are.
+///
+/// # Errors
+/// Without privilege, or when pins cannot be believed.
+pub fn tidy(system: &System<'_>) -> Result<Unloaded> {
+    preflight::privilege(system, true)?;
+    let Some(pins) = Pins::lock_existing(system)? else { return Ok(Unloaded::default()) };
+    let bpf = system.bpf();
+    let survey = survey(bpf, &pins)?;
+    let mut tidied = Unloaded { left: survey.left.clone(), ..Unloaded::default() };
+    sweep(bpf, &survey.unfinished, &mut tidied);
+    let remover = Remover { bpf, ops: kernel_ops(system, &survey)? };
+    remover.remove_gone(system, &survey.gone, None, &mut tidied);
+    Ok(tidied)
+}
+
+/// Removes folders without a link.
+pub(crate) fn sweep(bpf: Bpf<'_>, unfinished: &[Folder], removed: &mut Unloaded) {
+    for folder in unfinished {
+        match folder.remove(bpf) {
+            Ok(left) if left.is_empty() => removed.leftovers.push(folder.place()),
+            Ok(left) => removed.left.extend(left),
+            Err(error) => removed.left.push(odd(folder, &error)),
+        }
+    }
+}
+
+/// The kernel's ops structure, if there is anything that has to be compared with it.
+fn kernel_ops(system: &System<'_>, survey: &Survey) -> Result<Option<KernelOps>> {
+    if survey.living.is_empty() && survey.gone.is_empty() {
+        return Ok(None);
+    }
+    KernelOps::find(&preflight::kernel_types(system)?).map(Some).map_err(Error::Kernel)
+}
+
+/// Takes policies away, after a last look whether they are policies.
+struct Remover<'k> {
+    bpf: Bpf<'k>,
+    ops: Option<KernelOps>,
+}
+
+impl Remover<'_> {
+    /// Refuses a link of something else than the handling of OOM events.
+    fn confirm(&self, folder: &Folder) -> Result<()> {
+        let place = folder.place().join(pins::OPS);
+        let why = |why: &str| Error::Place {
+            call: "BPF_OBJ_GET_INFO_BY_FD",
+            place: place.clone(),
+            why: why.to_owned(),
+            help: String::new(),
+        };
+        let map = folder.open(self.bpf, pins::OPS)?.ok_or_else(|| why("it is gone"))?;
+        let value = self.bpf.map_info(map.as_fd(), pins::OPS)?.kernel_value_type;
+        match &self.ops {
+            Some(ops) if ops.value_type == value => Ok(()),
+            _ => Err(why("it is a struct_ops for something else than OOM events")),
+        }
+    }
+
+    fn detach(&self, folder: &Folder, unloaded: &mut Unloaded) -> Result<Attached> {
+        self.confirm(folder)?;
+        if let Some(link) = folder.open(self.bpf, pins::LINK)? {
+            match self.bpf.detach(link.as_fd()) {
+                Ok(()) => {}
+                // Then closing the last descriptor does it, below.
+                Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // After detaching, so that nothing is counted any more. What cannot be read does not stop this.
+        let last = attached(self.bpf, folder);
+        unloaded.left.extend(folder.remove(self.bpf)?);
+        last
+    }
+
+    fn remove_gone(&self, system: &System<'_>, gone: &[Folder], only: Option<&Only>, removed: &mut Unloaded) {
+        let mut status = Status::default();
+        for folder in gone {
+            let was = match attached(self.bpf, folder).and_then(|was| self.confirm(folder).map(|()| was)) {
+                Ok(was) => was,
+                Err(error) => {
+                    removed.left.push(odd(folder, &error));
+                    continue;
+                }
+            };
+            if !wants_gone(only, &was) {
+                continue;
+            }
+            match folder.remove(self.bpf) {
+                Ok(left) => {
+                    removed.left.extend(left);
+                    status.gone.push(Gone { was, cgroup_exists: false });
+                }
+                Err(error) => removed.left.push(odd(folder, &error)),
+            }
+        }
+        name_cgroups(system, &mut status);
+        removed.gone.extend(status.gone);
+    }
+}
