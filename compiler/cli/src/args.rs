@@ -151,6 +151,14 @@ pub(crate) enum Command {
     ///
     /// Ends with 0 when the editor says `shutdown` and `exit`, with 1 when it goes without.
     Lsp(Lsp),
+    /// Print what is attached and what it has done, in OpenMetrics
+    ///
+    /// Changes nothing and waits for nobody.
+    Metrics {
+        /// Write it to this file, which is replaced as a whole: for a collector of text files
+        #[arg(long, value_name = "FILE")]
+        textfile: Option<PathBuf>,
+    },
     /// Print completions for a shell: `oomc completions bash > /etc/bash_completion.d/oomc`
     Completions {
         /// The shell
@@ -191,6 +199,7 @@ impl Command {
             Self::Explain { .. } => "explain",
             Self::Fields(_) => "fields",
             Self::Lsp(_) => "lsp",
+            Self::Metrics { .. } => "metrics",
             Self::Completions { .. } => "completions",
             Self::Man { .. } => "man",
         }
