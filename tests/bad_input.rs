@@ -234,6 +234,43 @@ fn other_files_given_to_load() {
     assert_eq!(exit, 4, "the program itself: {text}");
 }
 
+/// Runs the program with an address space of 256 MiB.
+fn oomc_in_little_memory(folder: &Path, args: &[&str]) -> (i32, String) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -v 262144; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_oomc")]).args(args);
+    let Output { status, stdout, stderr } =
+        child::run(&mut command, folder, PATIENCE).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+    let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(!text.contains("panicked"), "{args:?}: {text}");
+    (status.code().unwrap_or_else(|| panic!("{args:?} ended with {status}: {text}")), text)
+}
+
+#[test]
+fn small_files_that_stand_for_much_need_little_memory() {
+    use oomc_tests::bulky;
+    let folder = folder("bulky");
+    fs::write(folder.join("good.oom"), "kill largest in subtree").unwrap();
+    for (name, bytes, words) in [
+        ("sections.o", bulky::many_sections(40_000), " sections; 128 is the most"),
+        ("sizes.o", bulky::sizes_only(60), " bytes; 16777216 is the most"),
+        ("names.o", bulky::long_names(8_000, 8_000_000), "a name in it is longer than 255 bytes"),
+        ("same.btf", bulky::same_name(300_000, 3_000_000), "a string is longer than 1024 bytes"),
+    ] {
+        fs::write(folder.join(name), bytes).unwrap();
+        let args = match name.ends_with(".o") {
+            true => vec!["inspect", name],
+            false => vec!["check", "--btf", name, "good.oom"],
+        };
+        let (exit, text) = oomc_in_little_memory(&folder, &args);
+        assert_eq!(exit, 4, "{name}: {text}");
+        assert!(text.contains(words), "{name}: {text}");
+    }
+    // As large as a kernel's own, and nothing that a policy needs.
+    fs::write(folder.join("types.btf"), bulky::many_types(400_000)).unwrap();
+    let (exit, text) = oomc_in_little_memory(&folder, &["check", "--btf", "types.btf", "good.oom"]);
+    assert_eq!(exit, 3, "{text}");
+}
+
 #[test]
 fn load_needs_a_place() {
     let folder = folder("place");
