@@ -121,6 +121,7 @@ fn every_document_names_its_command_and_holds_to_the_schema() {
         "fields swap",
         "fields nothing-like-this",
         "completions zsh",
+        "metrics --textfile none/oomc.prom",
         "man",
         "man pages",
         "plan good.oom --system",

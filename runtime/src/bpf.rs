@@ -148,7 +148,7 @@ impl<'k> Bpf<'k> {
     /// The value of a map of one element.
     pub(crate) fn map_value(&self, map: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
         let info = self.map_info(map, name)?;
-        let mut value = room(info.value_size, &format!("map {name}"))?;
+        let mut value = vec![0; readable(info.value_size, &format!("map {name}"))?];
         self.element(map, 0, &mut value, name)?;
         Ok(value)
     }
@@ -177,15 +177,15 @@ impl<'k> Bpf<'k> {
     /// The bytes of a loaded BTF.
     pub(crate) fn btf_data(&self, id: u32) -> Result<Vec<u8>> {
         let btf = self.by_id(IdKind::Btf, id)?;
-        let mut data = Vec::new();
+        let name = format!("BTF {id}");
+        let read = |data: &mut Vec<u8>| match self.call(Syscall::BtfData { btf: btf.as_fd(), data }, &name)? {
+            Reply::Number(size) => Ok(size),
+            other => Err(unexpected(&other)),
+        };
         // Asked twice: for the size, then for the bytes.
-        for _ in 0..2 {
-            let call = Syscall::BtfData { btf: btf.as_fd(), data: &mut data };
-            match self.call(call, &format!("BTF {id}"))? {
-                Reply::Number(size) => data = room(size, &format!("BTF {id}"))?,
-                other => return Err(unexpected(&other)),
-            }
-        }
+        let size = read(&mut Vec::new())?;
+        let mut data = vec![0; readable(size, &name)?];
+        read(&mut data)?;
         Ok(data)
     }
 
@@ -281,13 +281,13 @@ fn unless(result: Result<Reply>, errno: i32) -> Result<bool> {
 /// Most bytes of one thing that is read from the kernel; a policy's largest map has a few hundred thousand.
 const MAX_READ: u32 = 64 << 20;
 
-/// Zeros for what is to be read.
-fn room(size: u32, what: &str) -> Result<Vec<u8>> {
+/// A size, if so much may be read.
+fn readable(size: u32, what: &str) -> Result<usize> {
     if size > MAX_READ {
         let most = MAX_READ >> 20;
         return Err(Error::Unexpected(format!("{what} has {size} bytes; more than {most} MiB are not read")));
     }
-    Ok(vec![0; size as usize])
+    Ok(size as usize)
 }
 
 pub(crate) fn unexpected(reply: &Reply) -> Error {

@@ -17,7 +17,8 @@ pub(crate) const NAME: &str = "documents_hold_to_their_schemas";
 pub(crate) const CASE: &str = "documents_of_an_attached_policy";
 
 /// The commands that it runs.
-const COMMANDS: [&str; 7] = ["status", "events", "why", "set", "mode", "label", "unload"];
+const COMMANDS: [&str; 10] =
+    ["status", "events", "why", "metrics", "doctor", "tidy", "set", "mode", "label", "unload"];
 
 /// The documents that commands have printed, in order.
 pub(crate) fn printed(steps: &[String]) -> Vec<Value> {

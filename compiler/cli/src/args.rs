@@ -155,6 +155,14 @@ pub(crate) enum Command {
     ///
     /// Ends with 0 when the editor says `shutdown` and `exit`, with 1 when it goes without.
     Lsp(Lsp),
+    /// Print what is attached and what it has done, in OpenMetrics
+    ///
+    /// Changes nothing and waits for nobody.
+    Metrics {
+        /// Write it to this file, which is replaced as a whole: for a collector of text files
+        #[arg(long, value_name = "FILE")]
+        textfile: Option<PathBuf>,
+    },
     /// Print completions for a shell: `oomc completions bash > /etc/bash_completion.d/oomc`
     Completions {
         /// The shell
@@ -196,6 +204,7 @@ impl Command {
             Self::Explain { .. } => "explain",
             Self::Fields(_) => "fields",
             Self::Lsp(_) => "lsp",
+            Self::Metrics { .. } => "metrics",
             Self::Completions { .. } => "completions",
             Self::Man { .. } => "man",
         }
@@ -366,12 +375,38 @@ impl One {
 }
 
 #[derive(Debug, Group)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Place {
+    /// The cgroup: relative to the cgroup2 mount, or an absolute path below it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<String>,
+    /// The root cgroup: decides for the whole machine
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// Attach the standing policies: what the files NAME.toml of a folder say; what is so already stays
+    #[arg(long, conflicts_with_all = ["file", "mode", "set", "foreign"])]
+    pub(crate) all: bool,
+}
+
+impl Place {
+    pub(crate) fn target(&self) -> Target {
+        match &self.cgroup {
+            Some(path) => Target::Cgroup(path.clone()),
+            None => Target::System,
+        }
+    }
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct Load {
     /// A policy, or an object made by `oomc build`; `-` is standard input
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "all")]
+    pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) one: One,
+    pub(crate) place: Place,
+    /// The folder of standing policies
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/oomc/policies.d", requires = "all")]
+    pub(crate) policies: PathBuf,
     #[command(flatten)]
     pub(crate) settings: Settings,
     /// Load an object although oomc did not make it, or it was changed since; `status` calls it foreign from then on

@@ -12,6 +12,7 @@ mod policy;
 mod report;
 mod sarif;
 mod screen;
+mod standing;
 mod usage;
 
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Why(why) => cmd::why::run(report, why),
         Command::Test(test) => cmd::test::run(report, test),
         Command::Lsp(lsp) => cmd::lsp::run(lsp),
+        Command::Metrics { textfile } => cmd::metrics::run(report, textfile.as_deref()),
         Command::Completions { shell } => cmd::manual::completions(report, *shell),
         Command::Man { folder } => cmd::manual::man(report, folder.as_deref()),
     }

@@ -57,12 +57,12 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Object, Error> {
     if !bytes.starts_with(b"\x7fELF") {
         return Err(Error::NotElf);
     }
-    if bytes.len() > MAX_FILE {
-        return Err(broken(format!("it is larger than {} MiB", MAX_FILE >> 20)));
-    }
     let elf = Elf::parse(bytes)?;
     if elf.architecture() != Architecture::Bpf || elf.kind() != ObjectKind::Relocatable {
         return Err(Error::OtherMachine);
+    }
+    if bytes.len() > MAX_FILE {
+        return Err(broken(format!("it is larger than {} MiB", MAX_FILE >> 20)));
     }
     within_limits(&elf)?;
     let mut object = Reader { elf: &elf }.read()?;

@@ -24,6 +24,14 @@ pub(crate) fn act(place: &Place) -> Result<(), String> {
             fs::create_dir(path).and_then(|()| chown(path, Some(*uid), Some(*uid))).map_err(says)
         }
         Place::File(path) => fs::write(path, "something").map_err(says),
+        Place::Text(path, text) => {
+            let here = std::env::current_dir().map_err(says)?;
+            let text = text.replace("{here}", &here.display().to_string());
+            if let Some(folder) = Path::new(path).parent() {
+                fs::create_dir_all(folder).map_err(says)?;
+            }
+            fs::write(path, text).map_err(says)
+        }
         Place::Link(path, target) => symlink(target, path).map_err(says),
         Place::Mode(path, mode) => {
             fs::set_permissions(path, fs::Permissions::from_mode(*mode)).map_err(says)?;

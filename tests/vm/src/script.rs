@@ -44,6 +44,8 @@ pub enum Place {
     Folder(String, u32),
     /// `file PLACE`: makes a file.
     File(String),
+    /// `text PLACE LINE; LINE…`: writes a file, with its folders; `{here}` is the folder of the case's objects.
+    Text(String, String),
     /// `link PLACE to TARGET`: makes a symbolic link.
     Link(String, String),
     /// `mode PLACE OCTAL`: says who may do what with it.
@@ -533,6 +535,11 @@ fn place(words: &mut Words<'_>) -> Result<Place, String> {
             Some(other) => return Err(format!("`{other}` stands where `uid` should")),
         },
         "file" => Place::File(place),
+        "text" => {
+            let (_, lines) = words.step.split_once(&place).ok_or("no text")?;
+            words.rest = Vec::new().into_iter();
+            Place::Text(place, lines.split(';').map(|line| format!("{}\n", line.trim())).collect())
+        }
         "link" => {
             words.keyword("to")?;
             Place::Link(place, words.next("a target")?)

@@ -1,5 +1,6 @@
-//! `oomc load FILE --cgroup PATH`
+//! `oomc load FILE --cgroup PATH`, `oomc load --all`
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,7 +12,7 @@ use oomc_compiler::source::Span;
 use oomc_compiler::value;
 use oomc_runtime::verifier_log::Refusal;
 use oomc_runtime::{Error, Loaded, Object, Settings, System, object, page, preflight};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::args::Load;
 use crate::cmd::label::{ignored_json, tell_ignored};
@@ -21,26 +22,25 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, read};
 use crate::policy;
 use crate::report::Report;
+use crate::standing::{Done, Outcome as Made, apply, read_all, trusted_policy};
 
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     let waits = waiting(report);
     let system = System::running().telling(&waits);
-    let bytes = read(&args.file)?;
-    let name = files::name(&args.file);
-    let meant_as_object = args.file.extension().is_some_and(|extension| extension == "o");
-    let bytes = if meant_as_object || Object::looks_like(&bytes) {
-        bytes
-    } else {
-        match compile(report, &system, args, &bytes)? {
-            Ok(object) => object,
-            Err(exit) => return Ok(exit),
+    let Some(file) = &args.file else { return standing(report, &system, &args.policies) };
+    let name = files::name(file);
+    let bytes = match object_of(report, &system, file, read(file)?)? {
+        Ok(object) => object,
+        Err(unready) => {
+            report.result("load", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+            return Ok(unready.exit);
         }
     };
     let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
     let mode = args.settings.mode.map(Into::into);
     let params = args.settings.set.clone();
     let settings = Settings { mode, params, literal: &value::read, foreign: args.foreign };
-    match oomc_runtime::load_with(&system, &object, &args.one.target(), &settings) {
+    match oomc_runtime::load_with(&system, &object, &args.place.target(), &settings) {
         Ok(loaded) => {
             tell_loaded(report, &loaded);
             if loaded.no_memory.is_none() && loaded.cgroup != "/" && !can_run_out(&loaded.place) {
@@ -78,23 +78,58 @@ fn can_run_out(place: &Path) -> bool {
         .any(|entry| can_run_out(&entry.path()))
 }
 
-/// Compiles for the running kernel.
-fn compile(
+/// The standing policies. Each file and each cgroup is for itself; the exit code is that of the worst.
+fn standing(report: &Report, system: &System<'_>, folder: &Path) -> Outcome {
+    let (all, failures) = read_all(folder)?;
+    let now = oomc_runtime::status(system, None)?;
+    let (mut worst, mut told) = (Exit::Ok, Vec::new());
+    for failure in &failures {
+        report.unreadable(failure);
+        worst = worst.max(failure.exit);
+        told.push(json!({ "file": Value::Null, "why": failure.message }));
+    }
+    let mut taken = BTreeMap::new();
+    for one in &all {
+        let file = one.file.display().to_string();
+        let object = || {
+            let bytes = trusted_policy(&one.policy)?;
+            object_of(report, system, &one.policy, bytes)?.map_err(|unready| {
+                Failure::new(unready.exit, format!("{} is not compiled", one.policy.display()))
+            })
+        };
+        let done = apply(system, one, &now.attached, &mut taken, &object).unwrap_or_else(|failure| {
+            vec![Done { cgroup: one.cgroup.text().to_owned(), outcome: Made::Failed, failure: Some(failure) }]
+        });
+        for one in done {
+            report.remark(format_args!("{}: {} ({file})", one.cgroup, one.outcome.name()));
+            if let Some(failure) = &one.failure {
+                report.unreadable(failure);
+                worst = worst.max(failure.exit);
+            }
+            let why = one.failure.map(|failure| failure.message);
+            told.push(json!({
+                "file": file, "cgroup": one.cgroup, "outcome": one.outcome.name(), "why": why,
+            }));
+        }
+    }
+    report.result("load", worst, json!({ "standing": told }));
+    Ok(worst)
+}
+
+/// An object as it is, or what a policy is compiled to for the running kernel.
+fn object_of(
     report: &Report,
     system: &System<'_>,
-    args: &Load,
-    bytes: &[u8],
-) -> Result<Result<Vec<u8>, Exit>, Failure> {
+    file: &Path,
+    bytes: Vec<u8>,
+) -> Result<Result<Vec<u8>, policy::Unready>, Failure> {
+    if file.extension().is_some_and(|extension| extension == "o") || Object::looks_like(&bytes) {
+        return Ok(Ok(bytes));
+    }
     // Before the policy: without this no policy makes sense here.
     preflight::kernel(system)?;
     let view = view_of(&system.paths.btf)?.with_page_size(page::size());
-    Ok(match policy::compile(report, &args.file, bytes, &view) {
-        Ok(ready) => Ok(ready.object),
-        Err(unready) => {
-            report.result("load", unready.exit, json!({ "diagnostics": unready.diagnostics }));
-            Err(unready.exit)
-        }
-    })
+    Ok(policy::compile(report, file, &bytes, &view).map(|ready| ready.object))
 }
 
 /// A refusal of the verifier is a fault of oomc, shown at the line of the policy that the object carries.

@@ -15,6 +15,7 @@ pub(crate) mod label;
 pub(crate) mod load;
 pub(crate) mod lsp;
 pub(crate) mod manual;
+pub(crate) mod metrics;
 pub(crate) mod mode;
 pub(crate) mod new;
 pub(crate) mod plan;

@@ -1,0 +1,184 @@
+//! Makes a machine so as standing policies say.
+//!
+//! What is so already is left alone: a policy of the same text, in the wanted mode, with the wanted params. Another text
+//! replaces the one that is attached. Each cgroup is for itself: what fails at one stops nothing else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use oomc_compiler::hir::{Pattern, glob};
+use oomc_compiler::value;
+use oomc_runtime::{Attached, Object, Settings, System, Target, cgroup, config, labels, load_with};
+
+use super::Standing;
+use crate::exit::{Exit, Failure};
+
+/// Cgroups inside each other that are looked into: more than a container in a container in a service has.
+const DEPTH: usize = 32;
+
+/// What became of one cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was so.
+    Unchanged,
+    /// The policy is attached now.
+    Attached,
+    /// Mode or params are others now.
+    Changed,
+    /// Another text was attached.
+    Replaced,
+    /// No cgroup has this path yet.
+    Absent,
+    /// It could not be made so.
+    Failed,
+}
+
+impl Outcome {
+    /// As JSON has it, and a reader.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Attached => "attached",
+            Self::Changed => "changed",
+            Self::Replaced => "replaced",
+            Self::Absent => "absent",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What was done for one file at one cgroup.
+pub(crate) struct Done {
+    /// The cgroup; of [`Outcome::Absent`] the pattern.
+    pub(crate) cgroup: String,
+    pub(crate) outcome: Outcome,
+    /// Why it failed.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// Makes all cgroups of one file so. `object` compiles its policy, once, when the first cgroup is found; `taken` holds the
+/// cgroups of the files before.
+pub(crate) fn apply(
+    system: &System<'_>,
+    one: &Standing,
+    attached: &[Attached],
+    taken: &mut BTreeMap<String, String>,
+    object: &dyn Fn() -> Result<Vec<u8>, Failure>,
+) -> Result<Vec<Done>, Failure> {
+    let found = cgroups(system, &one.cgroup)?;
+    if found.is_empty() {
+        let cgroup = one.cgroup.text().to_owned();
+        return Ok(vec![Done { cgroup, outcome: Outcome::Absent, failure: None }]);
+    }
+    let bytes = object()?;
+    let object = Object::parse(&bytes)
+        .map_err(|error| Failure::refused(format!("{}: {error}", one.policy.display())))?;
+    let done = found.into_iter().map(|cgroup| {
+        let file = one.file.display().to_string();
+        let result = match taken.get(&cgroup) {
+            Some(other) => {
+                Err(Failure::new(Exit::Usage, format!("{other} says what is to be attached there")))
+            }
+            None => {
+                taken.insert(cgroup.clone(), file);
+                at(system, one, &object, &cgroup, attached)
+            }
+        };
+        match result {
+            Ok(outcome) => Done { cgroup, outcome, failure: None },
+            Err(failure) => Done { cgroup, outcome: Outcome::Failed, failure: Some(failure) },
+        }
+    });
+    Ok(done.collect())
+}
+
+/// Makes one cgroup so.
+fn at(
+    system: &System<'_>,
+    one: &Standing,
+    object: &Object,
+    cgroup: &str,
+    attached: &[Attached],
+) -> Result<Outcome, Failure> {
+    let target = if cgroup == "/" { Target::System } else { Target::Cgroup(cgroup.to_owned()) };
+    let now = attached.iter().find(|now| now.cgroup == cgroup);
+    let outcome = match now {
+        Some(now) if now.meta.get("hash") == object.meta.get("hash") => settle(system, one, now, &target)?,
+        Some(_) => {
+            oomc_runtime::unload(system, Some(&target))?;
+            load(system, one, object, &target)?;
+            Outcome::Replaced
+        }
+        None => {
+            load(system, one, object, &target)?;
+            Outcome::Attached
+        }
+    };
+    // A label that is the same again changes nothing.
+    let below = |path: &str| path == cgroup || cgroup == "/" || path.starts_with(&format!("{cgroup}/"));
+    for (path, assignments) in one.labels.iter().filter(|(path, _)| below(path)) {
+        labels::put(system, &Target::Cgroup(path.clone()), assignments, &value::read)?;
+    }
+    Ok(outcome)
+}
+
+fn load(system: &System<'_>, one: &Standing, object: &Object, target: &Target) -> Result<(), Failure> {
+    let settings =
+        Settings { mode: one.mode, params: one.params.clone(), literal: &value::read, foreign: false };
+    load_with(system, object, target, &settings)?;
+    Ok(())
+}
+
+/// Mode and params of a policy that is attached already.
+fn settle(system: &System<'_>, one: &Standing, now: &Attached, target: &Target) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::Unchanged;
+    if let Some(mode) = one.mode.filter(|mode| now.mode.is_some_and(|now| now != *mode)) {
+        config::mode(system, target, mode)?;
+        outcome = Outcome::Changed;
+    }
+    if !one.params.is_empty() {
+        let declared = now.meta.declared();
+        let mut differs = false;
+        for assignment in &one.params {
+            let (param, wanted) = config::wanted(&declared, assignment, &value::read)?;
+            differs |= !now.params.iter().any(|(known, is)| known.name == param.name && *is == wanted);
+        }
+        if differs {
+            config::set(system, target, &one.params, &value::read)?;
+            outcome = Outcome::Changed;
+        }
+    }
+    Ok(outcome)
+}
+
+/// The cgroups whose path a pattern matches, by path.
+fn cgroups(system: &System<'_>, pattern: &Pattern) -> Result<Vec<String>, Failure> {
+    let mount = cgroup::mount(system)?;
+    let mut found = Vec::new();
+    if let Pattern::Literal(path) = pattern {
+        if mount.place().join(path.trim_start_matches('/')).is_dir() {
+            found.push(path.clone());
+        }
+        return Ok(found);
+    }
+    below(mount.place(), "", DEPTH, &mut |path| {
+        if glob::matches(pattern, path) {
+            found.push(path.to_owned());
+        }
+    });
+    found.sort();
+    Ok(found)
+}
+
+/// Walks the cgroups below a directory. One that is removed meanwhile is none.
+fn below(place: &Path, path: &str, depth: usize, visit: &mut dyn FnMut(&str)) {
+    visit(if path.is_empty() { "/" } else { path });
+    let Some(depth) = depth.checked_sub(1) else { return };
+    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+    // A link leads out of the tree; cgroupfs has none.
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        if let Some(name) = entry.file_name().to_str() {
+            below(&entry.path(), &format!("{path}/{name}"), depth, visit);
+        }
+    }
+}

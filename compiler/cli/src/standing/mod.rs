@@ -1,0 +1,12 @@
+//! Standing policies: what a folder of files says is to be attached on this machine.
+//!
+//! A file of [`file`] names a policy, a cgroup (a pattern, too), mode, params and labels. [`apply`] makes the machine so
+//! and changes nothing that is so already. Knows nothing of how a policy is loaded.
+
+mod apply;
+mod file;
+mod trusted;
+
+pub(crate) use apply::{Done, Outcome, apply};
+pub(crate) use file::{Standing, read_all};
+pub(crate) use trusted::policy as trusted_policy;
