@@ -137,6 +137,7 @@ fn every_document_names_its_command_and_holds_to_the_schema() {
         "load missing.oom --system",
         "unload --cgroup /oomc-tests/none",
         "status --cgroup /oomc-tests/none",
+        "show --cgroup /oomc-tests/none",
         "tidy",
         "set --cgroup /oomc-tests/none step=3",
         "mode --cgroup /oomc-tests/none audit",

@@ -675,6 +675,9 @@ fn a_policy_whose_cgroup_is_gone_is_shown_until_it_is_unloaded_or_tidied() {
         assert_eq!(kept.iter().filter(|one| one.gone && one.cgroup == "/next").count(), 1, "{target:?}");
         assert_eq!(left, []);
     }
+    let shown = oomc_runtime::show::show(&fake.fresh(), &next).unwrap();
+    assert_eq!((shown.text.as_str(), shown.gone), (POLICY, true));
+    assert!(!oomc_runtime::show::show(&fake.fresh(), &job()).unwrap().gone);
     config::mode(&fake.fresh(), &job(), Mode::Audit).unwrap();
     let error = config::mode(&fake.fresh(), &next, Mode::Audit).unwrap_err();
     assert!(matches!(error, Error::Cgroup { .. }), "{error}");

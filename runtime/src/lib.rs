@@ -24,6 +24,7 @@ mod pins;
 pub mod preflight;
 mod relocate;
 mod sanitize;
+pub mod show;
 pub mod status;
 mod struct_ops;
 mod survey;

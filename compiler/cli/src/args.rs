@@ -97,6 +97,10 @@ pub(crate) enum Command {
     /// Also policies whose cgroup is gone: their records stay until `unload` or `tidy`. Changes nothing. Ends with 4 if
     /// something among the pins is not as oomc makes it.
     Status(Status),
+    /// Print the text of the policy that is attached to a cgroup
+    ///
+    /// From the copy that its object carries; of the last policy there, if none is attached any more.
+    Show(One),
     /// Remove what is left of policies whose cgroup is gone, and of commands that were killed
     ///
     /// Their records are gone then. Policies that are attached stay as they are.
@@ -185,6 +189,7 @@ impl Command {
             Self::Load(_) => "load",
             Self::Unload(_) => "unload",
             Self::Status(_) => "status",
+            Self::Show(_) => "show",
             Self::Tidy => "tidy",
             Self::Set(_) => "set",
             Self::Mode(_) => "mode",

@@ -76,6 +76,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Load(load) => cmd::load::run(report, load),
         Command::Unload(unload) => cmd::unload::run(report, unload),
         Command::Status(status) => cmd::status::run(report, status),
+        Command::Show(one) => cmd::show::run(report, one),
         Command::Tidy => cmd::tidy::run(report),
         Command::Set(set) => cmd::set::run(report, set),
         Command::Mode(mode) => cmd::mode::run(report, mode),

@@ -20,6 +20,7 @@ pub(crate) mod mode;
 pub(crate) mod new;
 pub(crate) mod plan;
 pub(crate) mod set;
+pub(crate) mod show;
 pub(crate) mod sim;
 pub(crate) mod snapshot;
 pub(crate) mod status;

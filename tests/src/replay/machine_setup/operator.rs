@@ -36,7 +36,7 @@ impl MachineSetup<'_> {
         let words: Vec<&str> = args.iter().map(String::as_str).collect();
         match words.as_slice() {
             // What they say is for the machine.
-            ["status" | "events" | "why" | "plan" | "snapshot" | "sim" | "tidy", ..] => Ok(()),
+            ["status" | "events" | "why" | "plan" | "snapshot" | "sim" | "tidy" | "show", ..] => Ok(()),
             _ if exit != 0 => Ok(()),
             ["load", object, rest @ ..] => self.load(case, object, rest),
             ["unload", rest @ ..] => {
