@@ -157,7 +157,7 @@ pub(crate) enum Command {
     Lsp(Lsp),
     /// Print what is attached and what it has done, in OpenMetrics
     ///
-    /// Changes nothing and waits for nobody.
+    /// Changes nothing; waits while another command changes what is attached, as `status` does.
     Metrics {
         /// Write it to this file, which is replaced as a whole: for a collector of text files
         #[arg(long, value_name = "FILE")]

@@ -1,6 +1,6 @@
 //! `oomc metrics [--textfile FILE]`
 //!
-//! What is attached and what it has done, in OpenMetrics. Asks what `status` asks: takes no lock and changes nothing.
+//! What is attached and what it has done, in OpenMetrics. Asks what `status` asks, and changes nothing.
 //! How many series there are is bounded: of cgroups beyond [`MOST`] only the number is told.
 
 use std::fs;
