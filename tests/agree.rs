@@ -154,6 +154,48 @@ fn whom_one_of_all_takes_along_depends_on_the_order() {
     assert!(decision.in_any_order);
 }
 
+/// Of a cgroup's processes any may come first. Where one of them has its memory with one in a group, that decides how many
+/// the kernel is asked to kill; who dies is the same.
+#[test]
+fn a_cgroup_is_killed_in_any_order() {
+    use oomc_sim::machine::{Cgroup, Process};
+    let kernel = kernel();
+    let cgroup = |name: &str, parent, id, group| Cgroup {
+        name: name.to_owned(),
+        parent: Some(parent),
+        id,
+        serial: id,
+        group,
+        ..Cgroup::default()
+    };
+    let process = |cgroup, pid, shares_with| Process {
+        cgroup,
+        pid,
+        shares_with,
+        anon: 100,
+        threads: 1,
+        ..Process::default()
+    };
+    let machine = Machine {
+        memory: 1 << 18,
+        now: 1_000_000_000,
+        cgroups: vec![
+            Cgroup { id: 1, serial: 1, ..Cgroup::default() },
+            cgroup("a", 0, 5, false),
+            cgroup("first", 1, 6, false),
+            cgroup("second", 1, 7, false),
+            cgroup("group", 2, 8, true),
+        ],
+        processes: vec![process(3, 15, None), process(4, 25, Some(0)), process(4, 40, None)],
+        ..Machine::default()
+    };
+    let event = Event { cgroup: None, attached: 0, total: 1 << 18, ..Event::default() };
+    let scene = Scene { machine, event, audit: None };
+    let unit = both("kill oldest cgroup in \"/a/**\"", &kernel).expect("it is small");
+    let decision = agree(&unit, &kernel, &scene).expect("both are right");
+    assert!(decision.members_in_any_order);
+}
+
 /// What is compared would tell: the bytes of one policy against the meaning of another.
 #[test]
 fn a_wrong_program_is_found() {

@@ -271,10 +271,11 @@ fn compare(
     found.compare("answer", &i64::from(run.answer), &decision.answer);
     let alone = compare_calls(found, scene, decision, run);
     // Who is killed with another's memory takes no group along; so where memory is shared and there are groups, the order
-    // decides who dies, and of several that all die it is open.
+    // decides who dies, and of several that all die, or of those in one cgroup, it is open.
     let shared = machine.processes.iter().any(|process| process.shares_with.is_some());
     let groups = machine.cgroups.iter().any(|cgroup| cgroup.group);
-    let open = decision.order_decides || (decision.in_any_order && shared && groups);
+    let any_order = decision.in_any_order || decision.members_in_any_order;
+    let open = decision.order_decides || (any_order && shared && groups);
     let lives = machine.processes.iter().zip(&decision.machine.processes).enumerate();
     for (index, (one, other)) in lives.filter(|_| !open) {
         let life = |life: Life| match life {
@@ -298,6 +299,9 @@ fn compare(
     found.compare("records kept and sent", &records, &attached.sent().collect());
     if let Some(record) = records.last() {
         compare_records(found, both, decision, record);
+        if !decision.in_any_order && !open {
+            found.compare("killed by calls", &record.killed, &decision.killed);
+        }
     }
 }
 
@@ -345,9 +349,6 @@ fn compare_records(found: &mut Differences, both: &Both, decision: &Decision, re
     let kills = matches!(decision.action, Action::KillProcess | Action::KillCgroup | Action::KillAll);
     if (kills && !decision.in_any_order) || decision.action == Action::RaiseLimit {
         found.compare("expected", &record.expected, &decision.expected);
-    }
-    if !decision.in_any_order {
-        found.compare("killed by calls", &record.killed, &decision.killed);
     }
     if decision.action == Action::RaiseLimit {
         found.compare("limit", &Some(record.result), &decision.limit);

@@ -232,6 +232,7 @@ impl Oracle<'_> {
             self.decision.killed += victims.len() as u64;
             return !victims.is_empty();
         }
+        self.decision.members_in_any_order |= victims.len() > 1;
         let domain = self.domain();
         let mut died = false;
         for victim in victims {

@@ -74,6 +74,8 @@ pub struct Decision {
     pub killed: u64,
     /// Several died with no order among them: who was the first, and who died with whom, is not said.
     pub in_any_order: bool,
+    /// Several processes of a cgroup died with it, one by one: which of them came first is not said.
+    pub members_in_any_order: bool,
     /// All that a selection finds die, and a condition asks whether others are dying: each is looked at when its turn comes,
     /// so who dies is not said.
     pub order_decides: bool,
@@ -122,6 +124,7 @@ pub fn decide(policy: &Policy, settings: &Settings, machine: &Machine, event: &E
         victims: Vec::new(),
         killed: 0,
         in_any_order: false,
+        members_in_any_order: false,
         order_decides: false,
         limit: None,
         expected: 0,
