@@ -31,8 +31,13 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Reads a policy or an object that a file of standing policies names.
+/// Reads a policy or an object that a file of standing policies names. Whoever may write to its folder can put another one
+/// there.
 pub(crate) fn policy(path: &Path) -> Result<Vec<u8>, Failure> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let data = std::fs::metadata(folder)
+        .map_err(|error| Failure::refused(format!("cannot look at {}: {error}", folder.display())))?;
+    believed(folder, &data)?;
     read(path, MAX_POLICY)
 }
 
