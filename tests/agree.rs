@@ -110,45 +110,48 @@ fn an_amount_is_as_many_bytes_as_the_machines_pages_say() {
     }
 }
 
-/// Two leaves share a process's memory, and one of them lies in a group: who is killed first decides whether the group dies
-/// too, and `all` promises no order.
-#[test]
-fn whom_one_of_all_takes_along_depends_on_the_order() {
+/// A machine that is short of memory: cgroups by name, parent, serial number and whether it is a group, behind the root;
+/// processes by cgroup, id and whose memory they have.
+fn short_of_memory(cgroups: &[(&str, usize, i64, bool)], processes: &[(usize, i64, Option<usize>)]) -> Scene {
     use oomc_sim::machine::{Amounts, Cgroup, Process};
-    let kernel = kernel();
-    let cgroup = |name: &str, parent, serial, group| Cgroup {
-        name: name.to_owned(),
-        parent: Some(parent),
-        id: serial,
-        serial,
-        group,
+    let cgroups = cgroups.iter().map(|(name, parent, serial, group)| Cgroup {
+        name: (*name).to_owned(),
+        parent: Some(*parent),
+        id: *serial,
+        serial: *serial,
+        group: *group,
         own: Amounts { charged: 300, ..Amounts::default() },
         ..Cgroup::default()
-    };
-    let process = |cgroup, pid, shares_with| Process {
-        cgroup,
-        pid,
-        shares_with,
+    });
+    let processes = processes.iter().map(|(cgroup, pid, shares_with)| Process {
+        cgroup: *cgroup,
+        pid: *pid,
+        shares_with: *shares_with,
         anon: 100,
         threads: 1,
         start: 1,
         ..Process::default()
-    };
+    });
     let machine = Machine {
         memory: 1 << 18,
         now: 1_000_000_000,
-        cgroups: vec![
-            Cgroup { id: 1, serial: 1, ..Cgroup::default() },
-            cgroup("a", 0, 2, false),
-            cgroup("job", 0, 5, false),
-            cgroup("group", 1, 3, true),
-            cgroup("leaf", 3, 4, false),
-        ],
-        processes: vec![process(2, 15, None), process(4, 25, Some(0)), process(3, 40, None)],
+        cgroups: std::iter::once(Cgroup { id: 1, serial: 1, ..Cgroup::default() }).chain(cgroups).collect(),
+        processes: processes.collect(),
         ..Machine::default()
     };
     let event = Event { cgroup: None, attached: 0, total: 1 << 18, ..Event::default() };
-    let scene = Scene { machine, event, audit: None };
+    Scene { machine, event, audit: None }
+}
+
+/// Two leaves share a process's memory, and one of them lies in a group: who is killed first decides whether the group dies
+/// too, and `all` promises no order.
+#[test]
+fn whom_one_of_all_takes_along_depends_on_the_order() {
+    let kernel = kernel();
+    let scene = short_of_memory(
+        &[("a", 0, 2, false), ("job", 0, 5, false), ("group", 1, 3, true), ("leaf", 3, 4, false)],
+        &[(2, 15, None), (4, 25, Some(0)), (3, 40, None)],
+    );
     let all = both("kill all cgroup in leaves of cgroup", &kernel).expect("it is small");
     let decision = agree(&all, &kernel, &scene).expect("both are right");
     assert!(decision.in_any_order);
@@ -158,39 +161,11 @@ fn whom_one_of_all_takes_along_depends_on_the_order() {
 /// the kernel is asked to kill; who dies is the same.
 #[test]
 fn a_cgroup_is_killed_in_any_order() {
-    use oomc_sim::machine::{Cgroup, Process};
     let kernel = kernel();
-    let cgroup = |name: &str, parent, id, group| Cgroup {
-        name: name.to_owned(),
-        parent: Some(parent),
-        id,
-        serial: id,
-        group,
-        ..Cgroup::default()
-    };
-    let process = |cgroup, pid, shares_with| Process {
-        cgroup,
-        pid,
-        shares_with,
-        anon: 100,
-        threads: 1,
-        ..Process::default()
-    };
-    let machine = Machine {
-        memory: 1 << 18,
-        now: 1_000_000_000,
-        cgroups: vec![
-            Cgroup { id: 1, serial: 1, ..Cgroup::default() },
-            cgroup("a", 0, 5, false),
-            cgroup("first", 1, 6, false),
-            cgroup("second", 1, 7, false),
-            cgroup("group", 2, 8, true),
-        ],
-        processes: vec![process(3, 15, None), process(4, 25, Some(0)), process(4, 40, None)],
-        ..Machine::default()
-    };
-    let event = Event { cgroup: None, attached: 0, total: 1 << 18, ..Event::default() };
-    let scene = Scene { machine, event, audit: None };
+    let scene = short_of_memory(
+        &[("a", 0, 5, false), ("first", 1, 6, false), ("second", 1, 7, false), ("group", 2, 8, true)],
+        &[(3, 15, None), (4, 25, Some(0)), (4, 40, None)],
+    );
     let unit = both("kill oldest cgroup in \"/a/**\"", &kernel).expect("it is small");
     let decision = agree(&unit, &kernel, &scene).expect("both are right");
     assert!(decision.members_in_any_order);

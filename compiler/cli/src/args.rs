@@ -367,11 +367,13 @@ pub(crate) struct One {
 
 impl One {
     pub(crate) fn target(&self) -> Target {
-        match &self.cgroup {
-            Some(path) => Target::Cgroup(path.clone()),
-            None => Target::System,
-        }
+        target(self.cgroup.as_deref())
     }
+}
+
+/// A cgroup, or without one the machine.
+fn target(cgroup: Option<&str>) -> Target {
+    cgroup.map_or(Target::System, |path| Target::Cgroup(path.to_owned()))
 }
 
 #[derive(Debug, Group)]
@@ -390,10 +392,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn target(&self) -> Target {
-        match &self.cgroup {
-            Some(path) => Target::Cgroup(path.clone()),
-            None => Target::System,
-        }
+        target(self.cgroup.as_deref())
     }
 }
 
