@@ -105,6 +105,12 @@ fn at(
     let outcome = match now {
         Some(now) if now.meta.get("hash") == object.meta.get("hash") => settle(system, one, now, &target)?,
         Some(_) => {
+            // What would be refused leaves the old policy where it is.
+            let declared = object.meta.declared();
+            for assignment in &one.params {
+                config::wanted(&declared, assignment, &value::read)?;
+            }
+            oomc_runtime::load::verify(system, object)?;
             oomc_runtime::unload(system, Some(&target))?;
             load(system, one, object, &target)?;
             Outcome::Replaced
