@@ -101,8 +101,8 @@ fn named(text: &str) -> String {
     out
 }
 
-/// What of an object does not depend on the text's layout: every section but the text itself and the types
-/// with their lines; of those, all but the lines; of the metadata, all but the text's hash and how keys were
+/// What of an object does not depend on the text's layout: every section but the text itself, the digest and the
+/// types with their lines; of those, all but the lines; of the metadata, all but the text's hash and how keys were
 /// written.
 fn program(text: &str, view: &KernelView) -> Option<Vec<String>> {
     let object = compile(&Source::new("policy.oom", text), view).object?;
@@ -111,7 +111,7 @@ fn program(text: &str, view: &KernelView) -> Option<Vec<String>> {
     for section in file.sections() {
         let (name, data) = (section.name().unwrap_or("?"), section.data().unwrap_or_default());
         match name {
-            ".BTF" | ".BTF.ext" | ".oomc.source" => {}
+            ".BTF" | ".BTF.ext" | ".oomc.source" | ".oomc.digest" => {}
             ".oomc.meta" => {
                 let lines = String::from_utf8_lossy(data).into_owned();
                 // A key stands there as it was written: `key=NUMBER TYPE TEXT`.
