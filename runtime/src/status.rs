@@ -82,6 +82,16 @@ pub struct Gone {
     pub cgroup_exists: bool,
 }
 
+/// The pins, which are locked for readers as long as they are kept, and what they are; without a folder there is nothing.
+fn looked_at<'k>(system: &System<'k>) -> Result<(Option<Pins<'k>>, Survey)> {
+    let pins = Pins::look(system)?;
+    let survey = match &pins {
+        Some(pins) => survey(system.bpf(), pins)?,
+        None => Survey::default(),
+    };
+    Ok((pins, survey))
+}
+
 /// Everything that is attached, or what is attached to one cgroup. Changes nothing.
 ///
 /// # Errors
@@ -90,11 +100,7 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
     preflight::privilege(system, true)?;
     let only = Only::find(system, only)?;
     let bpf = system.bpf();
-    let pins = Pins::look(system)?;
-    let mut survey = match &pins {
-        Some(pins) => survey(bpf, pins)?,
-        None => Survey::default(),
-    };
+    let (_pins, mut survey) = looked_at(system)?;
     let ours: Vec<u32> = survey.living.iter().map(|living| living.link_id).collect();
     let mut status = Status { left: relevant(&mut survey, only.as_ref()), ..Status::default() };
     for Living { folder, .. } in survey.living.iter().filter(|living| wants(only.as_ref(), living.folder.id))
@@ -143,11 +149,7 @@ pub(crate) fn with_each<T>(
     preflight::privilege(system, true)?;
     let only = Only::find(system, only)?;
     let bpf = system.bpf();
-    let pins = Pins::look(system)?;
-    let mut survey = match &pins {
-        Some(pins) => survey(bpf, pins)?,
-        None => Survey::default(),
-    };
+    let (_pins, mut survey) = looked_at(system)?;
     let mut left = relevant(&mut survey, only.as_ref());
     left.retain(|left| !left.ours);
     let mut status = Status::default();

@@ -51,6 +51,7 @@ pub(crate) fn text(path: &Path) -> Result<String, Failure> {
 pub(crate) fn believed(path: &Path, data: &Metadata) -> Result<(), Failure> {
     let refused =
         |why: String, help: String| Err(Failure::refused(format!("{} {why}", path.display())).help(help));
+    // Where that cannot be read, root alone is believed.
     let asks = std::fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or(0);
     if data.uid() != 0 && data.uid() != asks {
         let help = format!("chown root {}", path.display());

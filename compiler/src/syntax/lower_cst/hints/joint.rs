@@ -1,7 +1,7 @@
 //! Words and signs between the parts of a clause, as other languages have them.
 //!
-//! [`WORDS`] has one row for each part that can follow: the words with which people begin it, and ours. A fix is made
-//! only if the parser then reads on behind it ([`Stumble::reads_on`]).
+//! [`WORDS`] has one row for each part that can follow: the words with which people begin it, and ours. What puts another
+//! word there is made only if the parser then reads on behind it ([`Stumble::reads_on`]).
 
 use oomc_grammar::{Rule, words};
 
@@ -107,7 +107,8 @@ fn preposition_as_name(at: &Stumble<'_>) -> Option<Hint> {
         return None;
     }
     let fix = Fix::certain("write `in`", at.span_before(), "in");
-    Some(Hint::fix(fix).instead(format!("`{word}` does not begin a place"), at.span_before()))
+    at.reads_on(&fix)
+        .then(|| Hint::fix(fix).instead(format!("`{word}` does not begin a place"), at.span_before()))
 }
 
 /// `in the subtree`, `in this cgroup`
