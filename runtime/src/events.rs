@@ -210,7 +210,8 @@ impl Follow<'_> {
 }
 
 fn followed(system: &System<'_>, folder: &Folder, link: u32) -> Followed {
-    let meta = status::meta(system.bpf(), folder);
+    // Without it the decisions are told without names.
+    let meta = status::meta(system.bpf(), folder).unwrap_or_default();
     let cgroup = cgroup::path(system, folder.id).unwrap_or_else(|| meta.get("cgroup").to_owned());
     Followed { cgroup, policy: status::name_of(&meta), link, declared: meta.declared() }
 }

@@ -46,7 +46,11 @@ fn rendered(status: &Status) -> Result<String, Failure> {
     };
     gauge("policies", "Policies that oomc has attached", status.attached.len());
     gauge("policies_foreign", "Policies that other loaders have attached", status.foreign.len());
-    gauge("policies_gone", "Policies whose cgroup is gone and whose records are kept", status.gone.len());
+    gauge(
+        "policies_gone",
+        "Policies whose cgroup is gone and whose records are kept",
+        status.gone.iter().filter(|gone| !gone.before).count(),
+    );
     gauge("pins_odd", "Entries among the pins that oomc did not make so", status.left.len());
     let untold = status.attached.len().saturating_sub(MOST);
     gauge("policies_untold", "Attached policies that have no series of their own here", untold);
