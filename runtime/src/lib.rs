@@ -33,6 +33,7 @@ pub mod sys;
 pub mod system;
 mod unload;
 pub mod verifier_log;
+pub mod watch;
 
 pub use cgroup::Target;
 pub use config::{Assignment, Mode};
@@ -45,4 +46,4 @@ pub use replace::{Replaced, RolledBack, replace, rollback};
 pub use status::{Attached, Foreign, Gone, Status, status};
 pub use struct_ops::Profile;
 pub use system::{Holder, Paths, System};
-pub use unload::{Unloaded, tidy, unload};
+pub use unload::{Unloaded, tidy, tidy_but, unload};
