@@ -41,6 +41,6 @@ pub use oomc_object as object;
 pub use oomc_object::Object;
 pub use pins::Left;
 pub use status::{Attached, Foreign, Gone, Status, status};
-pub use struct_ops::Profile;
+pub use struct_ops::{Led, Profile, lead};
 pub use system::{Holder, Paths, System};
 pub use unload::{Unloaded, tidy, unload};

@@ -266,7 +266,7 @@ fn counters(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<(String, u64)>> {
 }
 
 /// Links of the ops structure, ours included.
-fn foreign(bpf: Bpf<'_>, ops: &KernelOps) -> Result<Vec<Foreign>> {
+pub(crate) fn foreign(bpf: Bpf<'_>, ops: &KernelOps) -> Result<Vec<Foreign>> {
     let mut found = Vec::new();
     let mut after = 0;
     loop {

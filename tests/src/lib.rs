@@ -7,6 +7,7 @@ pub mod browser;
 pub mod bulky;
 pub mod child;
 pub mod constructs;
+pub mod fake;
 pub mod generate;
 pub mod markup;
 pub mod page;
