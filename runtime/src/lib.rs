@@ -31,6 +31,7 @@ mod survey;
 pub mod sys;
 pub mod system;
 mod unload;
+mod unlocked;
 pub mod verifier_log;
 
 pub use cgroup::Target;
@@ -44,3 +45,4 @@ pub use status::{Attached, Foreign, Gone, Status, status};
 pub use struct_ops::{Led, Profile, lead};
 pub use system::{Holder, Paths, System};
 pub use unload::{Unloaded, tidy, unload};
+pub use unlocked::{Unlocked, unlocked};

@@ -132,6 +132,17 @@ impl<'k> Pins<'k> {
         }
     }
 
+    /// The folder as it is, without the lock: what is seen in it may vanish or change at any moment. None when there is
+    /// no folder.
+    pub(crate) fn unlocked(system: &System<'k>) -> Result<Option<Self>> {
+        let Some(parent) = parent(system, false)? else { return Ok(None) };
+        let bpf = system.bpf();
+        let place = system.paths.bpffs.join(NAME);
+        let Some(dir) = folder_of(bpf, &parent, &place)? else { return Ok(None) };
+        believed(bpf, &dir, &place)?;
+        Ok(Some(Self { bpf, root: Rc::new(Root { dir, place }) }))
+    }
+
     fn existing(system: &System<'k>, lock: Lock) -> Result<Option<Self>> {
         match parent(system, false)? {
             Some(parent) => Self::take(system, &parent, false, lock),

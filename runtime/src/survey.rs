@@ -77,13 +77,18 @@ pub(crate) fn odd(folder: &Folder, error: &Error) -> Left {
     Left { place, why, ours: false, id: Some(folder.id) }
 }
 
-enum State {
+/// What the folder of one policy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// By the link of this id.
     Attached(u32),
+    /// Whole, and attached no more.
     Detached,
+    /// Without a link, or not there.
     Unfinished,
 }
 
-fn state(bpf: Bpf<'_>, folder: &Folder) -> Result<State> {
+pub(crate) fn state(bpf: Bpf<'_>, folder: &Folder) -> Result<State> {
     let Some(link) = folder.open(bpf, pins::LINK)? else { return Ok(State::Unfinished) };
     let wrong = |why: String| Error::Place {
         call: "BPF_OBJ_GET_INFO_BY_FD",

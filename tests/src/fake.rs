@@ -67,6 +67,8 @@ pub struct Fake {
     pub fail: Cell<Option<(usize, i32)>>,
     /// The process dies in the call of this number.
     pub die: Cell<Option<usize>>,
+    /// What somebody else does right before the call of this number.
+    pub meanwhile: RefCell<Option<(usize, Meanwhile)>>,
     /// What the verifier says to a program, if it does not like it.
     pub refusal: RefCell<Option<String>>,
     /// Links name this cgroup instead of the right one.
@@ -82,6 +84,9 @@ pub struct Fake {
     /// Directories that are not root's, closed to others, and in bpffs, by inode.
     pub facts: RefCell<HashMap<u64, Change>>,
 }
+
+/// What somebody else does to a kernel.
+pub type Meanwhile = fn(&Fake);
 
 /// How a directory is seen otherwise.
 pub type Change = fn(Facts) -> Facts;
@@ -113,6 +118,7 @@ impl Fake {
             count: Cell::new(0),
             fail: Cell::new(None),
             die: Cell::new(None),
+            meanwhile: RefCell::new(None),
             refusal: RefCell::new(None),
             stray: Cell::new(None),
             attributes: RefCell::default(),
@@ -451,6 +457,13 @@ impl Kernel for Fake {
             _ => call.name().to_owned(),
         };
         self.calls.borrow_mut().push(what);
+        let due = self.meanwhile.borrow_mut().take_if(|(at, _)| *at == number);
+        if let Some((_, act)) = due {
+            let before = self.calls.borrow().clone();
+            act(self);
+            self.calls.replace(before);
+            self.count.set(number + 1);
+        }
         if self.die.get() == Some(number) {
             panic!("killed in call {number}");
         }
