@@ -444,6 +444,18 @@ impl Folder {
         Ok(left)
     }
 
+    /// As [`remove`](Self::remove), of a folder in which no link was found: if there is one after all, it stays whole,
+    /// because removing the pin of a link takes its policy away.
+    pub(crate) fn remove_leftover(&self, bpf: Bpf<'_>) -> Result<Vec<Left>> {
+        let Some(dir) = self.dir(bpf)? else { return Ok(Vec::new()) };
+        let entries = bpf.list(dir.as_fd(), &self.place())?;
+        if entries.iter().any(|entry| entry.name == LINK) {
+            let why = "it has a link, which could not be opened before".to_owned();
+            return Ok(vec![Left { place: self.place(), why, ours: false, id: Some(self.id) }]);
+        }
+        self.remove(bpf)
+    }
+
     /// Why an entry is not removed. A pin of ours that leads to something else may be all that keeps another one's link.
     fn stays(&self, bpf: Bpf<'_>, dir: &OwnedFd, entry: &Entry) -> Result<Option<String>> {
         let Some(name) = entry.name.to_str().filter(|name| is_ours(name) && entry.kind == EntryKind::File)

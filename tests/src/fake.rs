@@ -205,6 +205,14 @@ impl Fake {
             .collect()
     }
 
+    /// Whether anybody has an object: by a pin, or open.
+    pub fn lives(&self, number: u32) -> bool {
+        let place = self.root.join("objects").join(number.to_string());
+        let pinned = fs::metadata(&place).is_ok_and(|data| data.nlink() > 1);
+        let mut open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        pinned || open.any(|entry| fs::read_link(entry.path()).is_ok_and(|to| to == place))
+    }
+
     pub fn attached(&self) -> usize {
         self.links().len()
     }
@@ -377,7 +385,7 @@ impl Fake {
                     .values()
                     .filter(|(_, thing)| matches!(thing, Thing::Link { .. }))
                     .map(|(number, _)| *number)
-                    .filter(|number| *number > after)
+                    .filter(|number| *number > after && self.lives(*number))
                     .collect();
                 ids.sort_unstable();
                 ids.first().map_or(errno(ENOENT), |id| Ok(Reply::Number(*id)))
@@ -468,7 +476,13 @@ impl Kernel for Fake {
             panic!("killed in call {number}");
         }
         match self.fail.get() {
-            Some((at, errno)) if at == number => Err(io::Error::from_raw_os_error(errno)),
+            Some((at, errno)) if at == number => {
+                // What is not there has been removed by somebody else.
+                if errno == ENOENT && matches!(call, Syscall::RemoveFile { .. } | Syscall::RemoveDir { .. }) {
+                    self.answer(call)?;
+                }
+                Err(io::Error::from_raw_os_error(errno))
+            }
             _ => self.answer(call),
         }
     }
