@@ -10,6 +10,7 @@ pub mod constructs;
 pub mod fake;
 pub mod generate;
 pub mod markup;
+pub mod mutate;
 pub mod page;
 pub mod replay;
 
