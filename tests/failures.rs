@@ -8,7 +8,11 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use oomc_abi::profile::Profile;
-use oomc_runtime::{Error, Left, Object, System, Target, load, status, tidy, unload};
+use oomc_abi::resolve::KernelView;
+use oomc_compiler::Source;
+use oomc_runtime::{
+    Error, Left, Object, Settings, System, Target, load, replace, rollback, status, tidy, unload,
+};
 use oomc_tests::fake::{Fake, fixture, is_whole, job, object};
 
 /// What each call returns (bpf(2), kernel/bpf/syscall.c, 6.12; the manual pages of the others). EINTR and EAGAIN of
@@ -35,6 +39,7 @@ const ERRNOS: &[(&str, &[i32])] = &[
             libc::EOPNOTSUPP,
         ],
     ),
+    ("BPF_LINK_UPDATE", &[libc::EPERM, libc::EINVAL, libc::ENOLINK, libc::EOPNOTSUPP, libc::ENOMEM]),
     ("BPF_LINK_DETACH", &[libc::EPERM, libc::EINVAL, libc::EOPNOTSUPP, libc::ENOMEM]),
     ("BPF_LINK_GET_NEXT_ID", &[libc::EPERM, libc::ENOENT]),
     ("BPF_LINK_GET_FD_BY_ID", &[libc::EPERM, libc::ENOENT, libc::EMFILE]),
@@ -63,6 +68,12 @@ fn next() -> Target {
     Target::Cgroup("/next".to_owned())
 }
 
+/// Another version.
+fn later() -> Object {
+    let source = Source::new("later.oom", "kill smallest in subtree\n");
+    Object::parse(&oomc_compiler::compile(&source, &KernelView::embedded()).object.unwrap()).unwrap()
+}
+
 /// A command, and how the machine is before it.
 struct Command {
     name: &'static str,
@@ -70,11 +81,24 @@ struct Command {
     run: fn(&System<'_>, &Object) -> Result<Vec<Left>, Error>,
 }
 
-const COMMANDS: [Command; 4] = [
+const COMMANDS: [Command; 6] = [
     Command {
         name: "load",
         before: |_, _| {},
         run: |system, object| load(system, object, &job()).map(|_| Vec::new()),
+    },
+    Command {
+        name: "load --replace",
+        before: |fake, object| drop(load(&fake.system(), object, &job()).unwrap()),
+        run: |system, _| replace(system, &later(), &job(), &Settings::default()).map(|_| Vec::new()),
+    },
+    Command {
+        name: "rollback",
+        before: |fake, object| {
+            load(&fake.system(), object, &job()).unwrap();
+            replace(&fake.system(), &later(), &job(), &Settings::default()).unwrap();
+        },
+        run: |system, _| rollback(system, &job()).map(|_| Vec::new()),
     },
     Command {
         name: "unload",
@@ -124,6 +148,12 @@ fn descriptors(fake: &Fake) -> usize {
     open.filter_map(|entry| fs::read_link(entry.path()).ok()).filter(|to| to.starts_with(&fake.root)).count()
 }
 
+/// Names of the pins in a folder.
+fn pins(fake: &Fake, folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(fake.root.join("bpf/oomc").join(folder)).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+}
+
 /// Objects that live on without anybody who has them open.
 fn pinned(fake: &Fake) -> usize {
     use std::os::unix::fs::MetadataExt as _;
@@ -139,13 +169,17 @@ fn nothing_is_left(fake: &Fake, what: &str) {
     }
     let links = fake.links();
     for id in &links {
-        assert!(is_whole(&fake.pins(*id)), "{what}: {:?}", fake.pins(*id));
+        let whole = ["", "b"].map(|version| is_whole(&pins(fake, &format!("{id}{version}"))));
+        assert!(whole.contains(&true), "{what}: {:?}", fake.pins(*id));
     }
     let seen = status(&fake.fresh(), None).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!((seen.attached.len(), seen.foreign.len()), (links.len(), 0), "{what}: {seen:?}");
     assert!(seen.left.iter().all(|left| left.ours), "{what}: {:?}", seen.left);
     tidy(&fake.fresh()).unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_eq!((fake.attached(), fake.folders()), (links.len(), links.len()), "{what}: after a tidy");
+    assert_eq!(fake.attached(), links.len(), "{what}: after a tidy");
+    // A version before stays, with its pins.
+    let versions = status(&fake.fresh(), None).unwrap().gone.iter().filter(|gone| gone.before).count();
+    assert_eq!(fake.folders(), links.len() + versions, "{what}: after a tidy");
     unload(&fake.fresh(), None).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!((fake.attached(), fake.folders(), pinned(fake)), (0, 0, 0), "{what}: after an unload");
 }
@@ -162,6 +196,8 @@ fn call_of(name: &str) -> &str {
 const NONE: &str = "has no policy that oomc loaded";
 const NO_OPS: &str = "there is no `ops` beside it";
 const A_LINK: &str = "it has a link, which could not be opened before";
+const NO_PIN: [&str; 5] =
+    ["has no ops", "has no link", "no version before", "already has a policy", "link failed: File exists"];
 
 /// A sentence names the call that failed, what it was about and why; or says in words of its own what that errno means
 /// there.
@@ -181,7 +217,8 @@ fn names(text: &str, call: &str, errno: i32) -> bool {
         ("BPF_OBJ_GET", libc::ENOENT) => &["it is gone", NONE, NO_OPS, A_LINK],
         _ => &[],
     };
-    said || otherwise.iter().any(|words| text.contains(words))
+    let absent = errno == libc::ENOENT && NO_PIN.iter().any(|words| text.contains(words));
+    said || absent || otherwise.iter().any(|words| text.contains(words))
 }
 
 fn fail(
@@ -224,6 +261,7 @@ fn fail(
             match command.name {
                 "load" => assert_eq!(after.len(), usize::from(result.is_ok()), "{what}: {result:?}"),
                 "tidy" => assert_eq!(after, before, "{what}: {result:?}"),
+                "load --replace" | "rollback" => assert_eq!(after.len(), 1, "{what}: {result:?}"),
                 _ => assert!(after.iter().all(|id| before.contains(id)), "{what}: {result:?}"),
             }
             if command.name == "load" && result.is_err() {
@@ -251,6 +289,10 @@ fn kill(command: &Command, profile: Profile, object: &Object) {
             // The link's pin is the last call.
             "load" => assert!(after.is_empty(), "{what}"),
             "tidy" => assert_eq!(after, before, "{what}"),
+            // Where links cannot be led elsewhere there is a moment in which the cgroup has none.
+            "load --replace" | "rollback" if profile == Profile::Generic => {
+                assert_eq!(after.len(), 1, "{what}")
+            }
             _ => assert!(after.iter().all(|id| before.contains(id)), "{what}"),
         }
         nothing_is_left(&fake, &what);
@@ -287,6 +329,16 @@ fn whatever_call_of_an_unload_fails() {
 #[test]
 fn whatever_call_of_an_unload_of_all_fails() {
     fails("unload --all");
+}
+
+#[test]
+fn whatever_call_of_a_replacement_fails() {
+    fails("load --replace");
+}
+
+#[test]
+fn whatever_call_of_a_rollback_fails() {
+    fails("rollback");
 }
 
 #[test]

@@ -135,6 +135,8 @@ fn every_document_names_its_command_and_holds_to_the_schema() {
         "doctor --root . --btf good.oom",
         "load good.oom --cgroup /oomc-tests/none",
         "load missing.oom --system",
+        "load good.oom --cgroup /oomc-tests/none --replace",
+        "rollback --cgroup /oomc-tests/none",
         "unload --cgroup /oomc-tests/none",
         "status --cgroup /oomc-tests/none",
         "show --cgroup /oomc-tests/none",

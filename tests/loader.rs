@@ -18,10 +18,10 @@ use oomc_runtime::labels::{self, Refreshed};
 use oomc_runtime::sys::Facts;
 use oomc_runtime::{
     Assignment, Error, Gone, Holder, Mode, Object, Settings, System, Target, config, events, load, load_with,
-    status, tidy, unload,
+    replace, rollback, status, tidy, unload,
 };
 use oomc_tests::fake::{
-    Change, EACCES, EINVAL, EPERM, Fake, POLICY, STRUCT_OPS, SYSFS, TMPFS, Thing, compiled, fixture,
+    Change, EACCES, EINVAL, ENOSPC, EPERM, Fake, POLICY, STRUCT_OPS, SYSFS, TMPFS, Thing, compiled, fixture,
     is_whole, job, object,
 };
 
@@ -254,7 +254,7 @@ fn a_policy_whose_cgroup_is_gone_is_shown_until_it_is_unloaded_or_tidied() {
     let loaded = load(&fake.fresh(), &object(), &next).unwrap();
     load(&fake.fresh(), &object(), &job()).unwrap();
     let check = |gone: &[Gone]| {
-        let [Gone { was, cgroup_exists: false }] = gone else { panic!("{gone:?}") };
+        let [Gone { was, cgroup_exists: false, before: false }] = gone else { panic!("{gone:?}") };
         assert_eq!((was.cgroup.as_str(), was.cgroup_id), ("/next", loaded.cgroup_id));
         assert_eq!(was.policy, object().ops_name());
     };
@@ -1079,4 +1079,156 @@ fn a_label_is_for_the_nearest_policy() {
         refused(&Target::Cgroup("next".to_owned()), "tier=7"),
         "no policy that oomc loaded is attached to /next or to a cgroup above it"
     );
+}
+
+/// A second version: `floor` is another param, `step` has another range, `mark` is new.
+const LATER: &str = "mode audit\nparam step = 20% range 1% .. 50%\nparam floor = 3 range 1 .. 9\nlabel mark: count = 1\n\
+                     if cgroup.usage > step then kill largest in subtree\n";
+
+fn later() -> Object {
+    let compiled = oomc_compiler::compile(&Source::new("later.oom", LATER), &KernelView::embedded());
+    Object::parse(&compiled.object.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))).unwrap()
+}
+
+fn setting(text: &str) -> Settings<'static> {
+    let params = if text.is_empty() { Vec::new() } else { assign(text) };
+    Settings { params, literal: &literal, ..Settings::default() }
+}
+
+/// What is attached, by its name.
+fn attached_policy(system: &System<'_>) -> Option<String> {
+    status(system, None).unwrap().attached.first().map(|one| one.policy.clone())
+}
+
+#[test]
+fn another_version_takes_the_place_with_what_was_set() {
+    let fake = Fake::new("replace");
+    let system = fake.system();
+    let first = replace(&system, &tunable(), &job(), &setting("")).unwrap();
+    assert!(first.before.is_none(), "on a cgroup without a policy it is a load");
+    config::set(&system, &job(), &assign("step=30% floor=1MiB"), &literal).unwrap();
+    config::mode(&system, &job(), Mode::Enforce).unwrap();
+
+    let done = replace(&fake.fresh(), &later(), &job(), &setting("")).unwrap();
+    assert_eq!(done.before.map(|before| before.policy), Some(tunable().ops_name()));
+    let kept: Vec<(&str, i64)> =
+        done.kept.params.iter().map(|(param, value)| (param.name.as_str(), *value)).collect();
+    assert_eq!((kept, done.kept.mode), (vec![("step", 300_000)], Some(Mode::Enforce)));
+    let lost: Vec<(&str, &str)> =
+        done.kept.lost.iter().map(|lost| (lost.what.as_str(), lost.why.as_str())).collect();
+    assert_eq!(lost, [("param floor", "the new policy has one of another type")]);
+    assert_eq!(settings(&system), (Some(Mode::Enforce), vec![300_000, 3]));
+    assert_eq!((attached_policy(&system), fake.attached()), (Some(later().ops_name()), 1));
+    // Between these two nobody is attached.
+    let calls = fake.calls.borrow().clone();
+    let at = |what: &str| calls.iter().position(|call| call == what).unwrap();
+    assert_eq!(at("BPF_LINK_CREATE"), at("BPF_LINK_DETACH") + 1, "{calls:#?}");
+    assert!(at("BPF_PROG_LOAD") < at("BPF_LINK_DETACH") && at("PIN records") < at("BPF_LINK_DETACH"));
+
+    // What this load says counts, and what the policy before was never told does not.
+    config::set(&system, &job(), &assign("step=40%"), &literal).unwrap();
+    let again = replace(&system, &later(), &job(), &setting("step=5%")).unwrap();
+    assert_eq!((again.kept.params.len(), settings(&system).1), (0, vec![50_000, 3]));
+    assert_eq!(again.loaded.gone.len(), 1, "one version before is kept");
+    assert_eq!((fake.folders(), fake.attached()), (2, 1));
+}
+
+#[test]
+fn the_version_before_comes_back_as_it_was() {
+    let fake = Fake::new("rollback");
+    let system = fake.system();
+    assert!(matches!(rollback(&system, &job()), Err(Error::Vacant { .. })));
+    load(&system, &tunable(), &job()).unwrap();
+    assert!(matches!(rollback(&system, &job()), Err(Error::NoVersion { .. })));
+    config::set(&system, &job(), &assign("step=30%"), &literal).unwrap();
+    replace(&system, &later(), &job(), &setting("step=9%")).unwrap();
+    let seen = status(&system, None).unwrap();
+    assert!(seen.gone.iter().all(|gone| gone.before) && seen.gone.len() == 1, "{:?}", seen.gone);
+    assert_eq!(tidy(&system).unwrap().gone, [], "it is no leftover");
+
+    for (from, to, params) in [
+        (later(), tunable(), vec![300_000, 64 << 20]),
+        (tunable(), later(), vec![90_000, 3]),
+        (later(), tunable(), vec![300_000, 64 << 20]),
+    ] {
+        let back = rollback(&fake.fresh(), &job()).unwrap();
+        assert_eq!((back.from, back.to.policy), (from.ops_name(), to.ops_name()));
+        assert_eq!((settings(&system).1, attached_policy(&system)), (params, Some(to.ops_name())));
+        assert_eq!((fake.attached(), fake.folders()), (1, 2));
+        assert!(!fake.calls.borrow().iter().any(|call| call == "BPF_PROG_LOAD"), "nothing is verified again");
+    }
+    let unloaded = unload(&system, Some(&job())).unwrap();
+    assert_eq!((unloaded.detached.len(), unloaded.gone.len(), fake.folders()), (1, 1, 0));
+}
+
+#[test]
+fn every_failing_call_of_a_replacement_leaves_the_policy_before() {
+    let fake = Fake::new("replace_failures");
+    let (tunable, later) = (tunable(), later());
+    load(&fake.fresh(), &tunable, &job()).unwrap();
+    replace(&fake.fresh(), &later, &job(), &setting("")).unwrap();
+    let (calls, names) = (fake.count.get(), fake.calls.borrow().clone());
+    for errno in [EPERM, ENOSPC] {
+        for call in 0..calls {
+            unload(&fake.fresh(), None).unwrap();
+            fake.collect();
+            load(&fake.fresh(), &tunable, &job()).unwrap();
+            fake.fail.set(Some((call, errno)));
+            let result = replace(&fake.fresh(), &later, &job(), &setting(""));
+            fake.fail.set(None);
+            let what = names.get(call).unwrap();
+            let policy = match (what.as_str(), &result) {
+                // Without a log first, and then with one: the second time it works. An attribute that cannot be read
+                // is no label.
+                ("BPF_PROG_LOAD" | "fgetxattr", Ok(_)) => later.ops_name(),
+                (_, Ok(_)) => panic!("{what} failed and the replacement went on"),
+                (_, Err(_)) => tunable.ops_name(),
+            };
+            let seen = (attached_policy(&fake.system()), fake.attached());
+            assert_eq!(seen, (Some(policy), 1), "after a failing {what} ({call}): {result:?}");
+            let folders = if result.is_ok() { 2 } else { 1 };
+            assert_eq!(fake.folders(), folders, "after a failing {what} ({call}): {result:?}");
+            if let Err(Error::NotReplaced { policy, lost, .. }) = &result {
+                assert_eq!((policy, lost.as_deref()), (&tunable.ops_name(), None));
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_replaces_may_be_killed_at_any_moment() {
+    let fake = Fake::new("replace_killed");
+    let (tunable, later) = (tunable(), later());
+    load(&fake.fresh(), &tunable, &job()).unwrap();
+    replace(&fake.fresh(), &later, &job(), &setting("")).unwrap();
+    let calls = fake.count.get();
+    rollback(&fake.fresh(), &job()).unwrap();
+    let back = fake.count.get();
+    std::panic::set_hook(Box::new(|_| {}));
+    for (call, rolls) in (0..calls).map(|call| (call, false)).chain((0..back).map(|call| (call, true))) {
+        unload(&fake.fresh(), None).unwrap();
+        fake.collect();
+        load(&fake.fresh(), &tunable, &job()).unwrap();
+        if rolls {
+            replace(&fake.fresh(), &later, &job(), &setting("")).unwrap();
+        }
+        fake.die.set(Some(call));
+        let system = fake.fresh();
+        let outcome = catch_unwind(AssertUnwindSafe(|| match rolls {
+            true => rollback(&system, &job()).map(drop),
+            false => replace(&system, &later, &job(), &setting("")).map(drop),
+        }));
+        fake.die.set(None);
+        assert!(outcome.is_err(), "call {call} was never made");
+        // One of the two or none, and nothing half: the next command goes on from there.
+        assert!(fake.attached() <= 1, "killed in call {call}");
+        let seen = status(&fake.fresh(), None).unwrap();
+        assert_eq!(seen.attached.len(), fake.attached(), "killed in call {call}");
+        assert!(seen.left.iter().all(|left| left.ours), "killed in call {call}: {:?}", seen.left);
+        replace(&fake.fresh(), &later, &job(), &setting("")).unwrap();
+        assert_eq!((attached_policy(&fake.system()), fake.attached()), (Some(later.ops_name()), 1));
+    }
+    let _ = std::panic::take_hook();
+    unload(&fake.fresh(), None).unwrap();
+    assert_eq!(fake.folders(), 0);
 }

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use oomc_abi::btf::Btf;
 use oomc_abi::profile::{Profile, Unclear, query_type_id};
@@ -11,7 +12,9 @@ use oomc_abi::reference;
 use oomc_abi::resolve::KernelView;
 use oomc_compiler::Source;
 use oomc_runtime::error::Kind;
-use oomc_runtime::{Error, Led, Object, Target, lead, load, status, unload};
+use oomc_runtime::{
+    Error, Led, Object, Settings, Target, lead, load, replace, rollback, status, tidy, unload,
+};
 use oomc_tests::fake::{EPERM, Fake, Thing, fixture, is_whole, job, object};
 
 fn next() -> Fake {
@@ -160,6 +163,82 @@ fn a_link_is_led_to_another_map_where_the_kernel_can() {
             }
         }
     }
+}
+
+/// Another version, told from the first by its name.
+fn later() -> Object {
+    let source = Source::new("later.oom", "kill smallest in subtree\n");
+    Object::parse(&oomc_compiler::compile(&source, &KernelView::embedded()).object.unwrap()).unwrap()
+}
+
+fn attached_policy(fake: &Fake) -> String {
+    let seen = status(&fake.fresh(), None).unwrap();
+    assert_eq!((seen.left.as_slice(), seen.foreign.as_slice()), (&[][..], &[][..]));
+    let [one] = seen.attached.as_slice() else { panic!("{seen:?}") };
+    one.policy.clone()
+}
+
+/// At every moment one of the two is attached: the link never leaves the cgroup.
+#[test]
+fn a_version_takes_the_place_of_another_without_a_gap() {
+    let fake = next();
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    replace(&fake.fresh(), &later(), &job(), &Settings::default()).unwrap();
+    assert_eq!((calls(&fake, "BPF_LINK_UPDATE"), calls(&fake, "BPF_LINK_DETACH")), (1, 0));
+    assert_eq!((calls(&fake, "BPF_LINK_CREATE"), fake.folders()), (0, 2));
+    assert_eq!(attached_policy(&fake), later().ops_name());
+    assert_eq!(tidy(&fake.fresh()).unwrap().gone, [], "the version before is no leftover");
+    for policy in [object().ops_name(), later().ops_name()] {
+        rollback(&fake.fresh(), &job()).unwrap();
+        assert_eq!((calls(&fake, "BPF_LINK_UPDATE"), calls(&fake, "BPF_LINK_DETACH")), (1, 0));
+        assert_eq!(attached_policy(&fake), policy);
+    }
+    let unloaded = unload(&fake.fresh(), Some(&job())).unwrap();
+    assert_eq!((unloaded.detached.len(), unloaded.gone.len()), (1, 1));
+    assert_eq!((fake.attached(), fake.folders()), (0, 0));
+}
+
+#[test]
+fn whatever_fails_and_whenever_it_dies_a_replacement_leaves_one_of_the_two() {
+    let fake = next();
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    replace(&fake.fresh(), &later(), &job(), &Settings::default()).unwrap();
+    let names = fake.calls.borrow().clone();
+    std::panic::set_hook(Box::new(|info| {
+        if !info.to_string().contains("killed in call") {
+            eprintln!("{info}");
+        }
+    }));
+    for (at, name) in names.iter().enumerate() {
+        for dies in [false, true] {
+            unload(&fake.fresh(), None).unwrap();
+            load(&fake.fresh(), &object(), &job()).unwrap();
+            if dies {
+                fake.die.set(Some(at))
+            } else {
+                fake.fail.set(Some((at, EPERM)))
+            }
+            let system = fake.fresh();
+            let run = AssertUnwindSafe(|| replace(&system, &later(), &job(), &Settings::default()).map(drop));
+            let outcome = catch_unwind(run);
+            fake.die.set(None);
+            fake.fail.set(None);
+            let what = format!("{name} ({at}), {}: {outcome:?}", if dies { "killed" } else { "failing" });
+            let links: std::collections::BTreeSet<u64> = fake.links().into_iter().collect();
+            assert_eq!(links.len(), 1, "{what}");
+            let seen = status(&fake.fresh(), None).unwrap();
+            let now: Vec<&str> = seen.attached.iter().map(|one| one.policy.as_str()).collect();
+            let old = [object().ops_name()];
+            let new = [later().ops_name()];
+            assert!(now == old || now == new, "{what}: {now:?}");
+            if matches!(outcome, Ok(Err(_))) {
+                assert_eq!((now, fake.folders()), (vec![old[0].as_str()], 1), "{what}");
+            }
+            assert!(seen.left.iter().all(|left| left.ours), "{what}: {:?}", seen.left);
+        }
+    }
+    unload(&fake.fresh(), None).unwrap();
+    assert_eq!((fake.attached(), fake.folders()), (0, 0));
 }
 
 /// Whatever is asked for, the same bytes decide alike in both kernels: the attached cgroup is that of the second argument.

@@ -60,7 +60,7 @@ pub fn decisions(system: &System<'_>, only: Option<&Target>) -> Result<(Vec<Deci
 /// The records in a policy's array, the oldest first.
 pub(crate) fn kept(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<Record>> {
     match folder.open(bpf, RECORDS)? {
-        Some(map) => records(bpf, &map, format(folder, &status::meta(bpf, folder))?),
+        Some(map) => records(bpf, &map, format(folder, &status::meta(bpf, folder)?)?),
         None => Ok(Vec::new()),
     }
 }
@@ -228,7 +228,8 @@ impl Follow<'_> {
 }
 
 fn followed(system: &System<'_>, folder: &Folder, link: u32) -> Followed {
-    let meta = status::meta(system.bpf(), folder);
+    // Without it the decisions are told without names.
+    let meta = status::meta(system.bpf(), folder).unwrap_or_default();
     let cgroup = cgroup::path(system, folder.id).unwrap_or_else(|| meta.get("cgroup").to_owned());
     Followed { cgroup, policy: status::name_of(&meta), link, declared: meta.declared() }
 }
@@ -256,7 +257,7 @@ impl<'s> Follower<'s> {
                 Source::Kept(folder.open(bpf, RECORDS)?.ok_or_else(lacks)?)
             }
         };
-        let format = format(folder, &status::meta(bpf, folder))?;
+        let format = format(folder, &status::meta(bpf, folder)?)?;
         Ok(Self { of, bpf, source, format, last: 0, waiting: kept(bpf, folder)?.into() })
     }
 

@@ -44,7 +44,9 @@ pub fn unlocked(system: &System<'_>) -> Result<Unlocked> {
                 links.push(link);
                 seen.status.attached.push(*one);
             }
-            Seen::Gone(was) => seen.status.gone.push(Gone { was: *was, cgroup_exists: false }),
+            Seen::Gone(was) => {
+                seen.status.gone.push(Gone { was: *was, cgroup_exists: false, before: false });
+            }
             Seen::Unfinished => seen.unfinished += 1,
             Seen::Vanished => {}
             Seen::Changing => seen.changing += 1,
@@ -65,6 +67,10 @@ pub fn unlocked(system: &System<'_>) -> Result<Unlocked> {
                 false => seen.status.foreign.push(one),
             }
         }
+    }
+    let living: Vec<u64> = seen.status.attached.iter().map(|one| one.cgroup_id).collect();
+    for gone in &mut seen.status.gone {
+        gone.before = living.contains(&gone.was.cgroup_id);
     }
     name_cgroups(system, &mut seen.status);
     seen.status.attached.sort_by(|a, b| a.cgroup.cmp(&b.cgroup));

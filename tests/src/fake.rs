@@ -63,6 +63,8 @@ pub struct Fake {
     pub things: RefCell<HashMap<u64, (u32, Thing)>>,
     pub calls: RefCell<Vec<String>>,
     pub count: Cell<usize>,
+    /// Number of the object that was made last.
+    pub made: Cell<u32>,
     /// Fails the call of this number with this errno.
     pub fail: Cell<Option<(usize, i32)>>,
     /// The process dies in the call of this number.
@@ -116,6 +118,7 @@ impl Fake {
             things: RefCell::default(),
             calls: RefCell::default(),
             count: Cell::new(0),
+            made: Cell::new(0),
             fail: Cell::new(None),
             die: Cell::new(None),
             meanwhile: RefCell::new(None),
@@ -231,8 +234,23 @@ impl Fake {
         }
     }
 
+    /// Frees what has no pin: between two commands nobody has a descriptor.
+    pub fn collect(&self) {
+        for entry in fs::read_dir(self.root.join("objects")).unwrap() {
+            let entry = entry.unwrap();
+            let data = entry.metadata().unwrap();
+            // What is described by types that are pinned with it is asked for them.
+            let in_use = matches!(self.things.borrow().get(&data.ino()), Some((_, Thing::Btf(_))));
+            if data.nlink() == 1 && !in_use {
+                self.things.borrow_mut().remove(&data.ino());
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+
     pub fn make(&self, thing: Thing) -> io::Result<Reply> {
-        let number = self.things.borrow().len() as u32 + 1;
+        let number = self.made.get() + 1;
+        self.made.set(number);
         let path = self.root.join("objects").join(number.to_string());
         fs::write(&path, b"")?;
         let file = File::open(&path)?;

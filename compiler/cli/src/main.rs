@@ -74,6 +74,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Inspect(inspect) => cmd::inspect::run(report, inspect),
         Command::Doctor(doctor) => cmd::doctor::run(report, doctor),
         Command::Load(load) => cmd::load::run(report, load),
+        Command::Rollback(one) => cmd::rollback::run(report, one),
         Command::Unload(unload) => cmd::unload::run(report, unload),
         Command::Status(status) => cmd::status::run(report, status),
         Command::Show(one) => cmd::show::run(report, one),

@@ -6,12 +6,14 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use oomc_abi::amount::exact;
 use oomc_compiler::Source;
 use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
 use oomc_compiler::value;
+use oomc_runtime::replace::{Kept, Lost};
 use oomc_runtime::verifier_log::Refusal;
-use oomc_runtime::{Error, Loaded, Object, Settings, System, object, page, preflight};
+use oomc_runtime::{Attached, Error, Mode, Object, Replaced, Settings, System, object, page, preflight};
 use serde_json::{Value, json};
 
 use crate::args::Load;
@@ -40,9 +42,19 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     let mode = args.settings.mode.map(Into::into);
     let params = args.settings.set.clone();
     let settings = Settings { mode, params, literal: &value::read, foreign: args.foreign };
-    match oomc_runtime::load_with(&system, &object, &args.place.target(), &settings) {
-        Ok(loaded) => {
-            tell_loaded(report, &loaded);
+    let target = args.place.target();
+    let loaded = match args.replace {
+        true => oomc_runtime::replace(&system, &object, &target, &settings),
+        false => oomc_runtime::load_with(&system, &object, &target, &settings).map(|loaded| Replaced {
+            loaded,
+            before: None,
+            kept: Kept::default(),
+        }),
+    };
+    match loaded {
+        Ok(replaced) => {
+            tell_loaded(report, &replaced);
+            let loaded = &replaced.loaded;
             if loaded.no_memory.is_none() && loaded.cgroup != "/" && !can_run_out(&loaded.place) {
                 report.warn(format_args!(
                     "neither {0} nor a cgroup below it has a memory.max: nobody asks this policy until one has",
@@ -191,7 +203,40 @@ fn keep(refusal: &Refusal) -> std::io::Result<PathBuf> {
     }
 }
 
-fn tell_loaded(report: &Report, loaded: &Loaded) {
+/// What a policy took over from the one before.
+fn tell_kept(report: &Report, before: &Attached, kept: &Kept) {
+    report.remark(format_args!("  in the place of {}, which `oomc rollback` attaches again", before.policy));
+    for (param, value) in &kept.params {
+        report.remark(format_args!("  {} stays {}", param.name, exact(param.unit, *value)));
+    }
+    if let Some(mode) = kept.mode {
+        report.remark(format_args!("  the mode stays {}", mode.name()));
+    }
+    if kept.labels > 0 {
+        report.remark(format_args!("  {} labels stay", kept.labels));
+    }
+    for Lost { what, why } in &kept.lost {
+        report.warn(format_args!("{what} is not as it was set any more: {why}"));
+    }
+}
+
+fn replaced_json(replaced: &Replaced) -> Value {
+    let Replaced { before: Some(before), kept, .. } = replaced else { return Value::Null };
+    let params: serde_json::Map<_, _> =
+        kept.params.iter().map(|(param, value)| (param.name.clone(), json!(value))).collect();
+    let lost: Vec<Value> =
+        kept.lost.iter().map(|Lost { what, why }| json!({ "what": what, "why": why })).collect();
+    json!({
+        "policy": before.policy,
+        "params": params,
+        "mode": kept.mode.map(Mode::name),
+        "labels": kept.labels,
+        "lost": lost,
+    })
+}
+
+fn tell_loaded(report: &Report, replaced: &Replaced) {
+    let loaded = &replaced.loaded;
     tell_removed(report, &loaded.gone);
     if let Some(why) = &loaded.no_memory {
         report.warn(format_args!(
@@ -201,6 +246,9 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
     }
     tell_ignored(report, &loaded.labels.ignored);
     report.remark(format_args!("{}: {} is attached", loaded.cgroup, loaded.policy));
+    if let Some(before) = &replaced.before {
+        tell_kept(report, before, &replaced.kept);
+    }
     if loaded.labels.set > 0 {
         report.remark(format_args!("  {} labels were read from extended attributes", loaded.labels.set));
     }
@@ -229,6 +277,7 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
             "labels": loaded.labels.set,
             "labels_ignored": ignored_json(&loaded.labels.ignored),
             "gone": gone_json(&loaded.gone),
+            "replaced": replaced_json(replaced),
         }),
     );
 }

@@ -47,7 +47,11 @@ fn rendered(seen: &Unlocked) -> Result<String, Failure> {
     };
     gauge("policies", "Policies that oomc has attached", status.attached.len());
     gauge("policies_foreign", "Policies that other loaders have attached", status.foreign.len());
-    gauge("policies_gone", "Policies whose cgroup is gone and whose records are kept", status.gone.len());
+    gauge(
+        "policies_gone",
+        "Policies whose cgroup is gone and whose records are kept",
+        status.gone.iter().filter(|gone| !gone.before).count(),
+    );
     gauge("pins_odd", "Entries among the pins that oomc did not make so", status.left.len());
     let help = "Folders of pins without a link: of a load that is under way, or was killed";
     gauge("pins_unfinished", help, seen.unfinished);

@@ -106,17 +106,11 @@ fn at(
         Some(now) if now.meta.get("hash") == object.meta.get("hash") => settle(system, one, now, &target)?,
         Some(_) => {
             // What would be refused leaves the old policy where it is.
-            let declared = object.meta.declared();
-            for assignment in &one.params {
-                config::wanted(&declared, assignment, &value::read)?;
-            }
-            oomc_runtime::load::verify(system, object)?;
-            oomc_runtime::unload(system, Some(&target))?;
-            load(system, one, object, &target)?;
+            oomc_runtime::replace(system, object, &target, &settings(one))?;
             Outcome::Replaced
         }
         None => {
-            load(system, one, object, &target)?;
+            load_with(system, object, &target, &settings(one))?;
             Outcome::Attached
         }
     };
@@ -128,11 +122,9 @@ fn at(
     Ok(outcome)
 }
 
-fn load(system: &System<'_>, one: &Standing, object: &Object, target: &Target) -> Result<(), Failure> {
-    let settings =
-        Settings { mode: one.mode, params: one.params.clone(), literal: &value::read, foreign: false };
-    load_with(system, object, target, &settings)?;
-    Ok(())
+/// What a file says that a policy begins with.
+fn settings(one: &Standing) -> Settings<'static> {
+    Settings { mode: one.mode, params: one.params.clone(), literal: &value::read, foreign: false }
 }
 
 /// Mode and params of a policy that is attached already.
