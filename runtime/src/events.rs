@@ -9,11 +9,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use aya::maps::{Map, MapData, RingBuf};
 use oomc_abi::declared::Declared;
 use oomc_abi::maps::{EVENTS, RECORDS};
-use oomc_abi::record::{KEPT, Record};
+use oomc_abi::record::{FORMAT_KEY, Format, KEPT, Record};
 
 use crate::bpf::Bpf;
 use crate::cgroup::{self, Target};
 use crate::error::{Error, Result};
+use crate::object::Meta;
 use crate::pins::{Folder, Left};
 use crate::preflight;
 use crate::status;
@@ -59,20 +60,36 @@ pub fn decisions(system: &System<'_>, only: Option<&Target>) -> Result<(Vec<Deci
 /// The records in a policy's array, the oldest first.
 pub(crate) fn kept(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<Record>> {
     match folder.open(bpf, RECORDS)? {
-        Some(map) => records(bpf, &map),
+        Some(map) => records(bpf, &map, format(folder, &status::meta(bpf, folder)?)?),
         None => Ok(Vec::new()),
     }
 }
 
-fn records(bpf: Bpf<'_>, map: &OwnedFd) -> Result<Vec<Record>> {
+/// The format in which a policy writes its records, if this oomc reads it.
+pub(crate) fn format(folder: &Folder, meta: &Meta) -> Result<Format> {
+    Format::named(meta.get(FORMAT_KEY)).map_err(|why| Error::Place {
+        call: "a look",
+        place: folder.place().join(RECORDS),
+        why,
+        help: String::new(),
+    })
+}
+
+fn records(bpf: Bpf<'_>, map: &OwnedFd, format: Format) -> Result<Vec<Record>> {
     let info = bpf.map_info(map.as_fd(), RECORDS)?;
+    if info.value_size as usize != format.bytes() {
+        let (is, wanted) = (info.value_size, format.bytes());
+        return Err(Error::Unexpected(format!(
+            "its records have {is} bytes, and those of their format {wanted}"
+        )));
+    }
     let mut value = vec![0; info.value_size as usize];
     let mut found = Vec::new();
     for slot in 0..KEPT.min(info.max_entries) {
         for _ in 0..TRIES {
             bpf.element(map.as_fd(), slot, &mut value, RECORDS)?;
             // Empty or being written.
-            if let Some(record) = Record::read(&value) {
+            if let Some(record) = format.read(&value) {
                 found.push(record);
                 break;
             }
@@ -123,6 +140,7 @@ struct Follower<'s> {
     of: Followed,
     bpf: Bpf<'s>,
     source: Source,
+    format: Format,
     /// Number of the last record that was given.
     last: u64,
     waiting: VecDeque<Record>,
@@ -255,7 +273,8 @@ impl<'s> Follower<'s> {
                 Source::Kept(folder.open(bpf, RECORDS)?.ok_or_else(lacks)?)
             }
         };
-        Ok(Self { of, bpf, source, last: 0, waiting: kept(bpf, folder)?.into() })
+        let format = format(folder, &status::meta(bpf, folder)?)?;
+        Ok(Self { of, bpf, source, format, last: 0, waiting: kept(bpf, folder)?.into() })
     }
 
     /// Everything that is new.
@@ -278,11 +297,11 @@ impl<'s> Follower<'s> {
         match &mut self.source {
             Source::Sent { ring, .. } => {
                 while let Some(item) = ring.next() {
-                    self.waiting.extend(Record::read(&item).filter(|record| record.number > last));
+                    self.waiting.extend(self.format.read(&item).filter(|record| record.number > last));
                 }
             }
             Source::Kept(map) => {
-                let records = records(self.bpf, map)?;
+                let records = records(self.bpf, map, self.format)?;
                 self.waiting.extend(records.into_iter().filter(|record| record.number > last));
             }
         }

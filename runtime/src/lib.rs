@@ -32,6 +32,7 @@ mod survey;
 pub mod sys;
 pub mod system;
 mod unload;
+mod unlocked;
 pub mod verifier_log;
 pub mod watch;
 
@@ -44,6 +45,7 @@ pub use oomc_object::Object;
 pub use pins::Left;
 pub use replace::{Replaced, RolledBack, replace, rollback};
 pub use status::{Attached, Foreign, Gone, Status, status};
-pub use struct_ops::Profile;
+pub use struct_ops::{Led, Profile, lead};
 pub use system::{Holder, Paths, System};
 pub use unload::{Unloaded, tidy, tidy_but, unload};
+pub use unlocked::{Unlocked, unlocked};

@@ -133,6 +133,17 @@ impl<'k> Pins<'k> {
         }
     }
 
+    /// The folder as it is, without the lock: what is seen in it may vanish or change at any moment. None when there is
+    /// no folder.
+    pub(crate) fn unlocked(system: &System<'k>) -> Result<Option<Self>> {
+        let Some(parent) = parent(system, false)? else { return Ok(None) };
+        let bpf = system.bpf();
+        let place = system.paths.bpffs.join(NAME);
+        let Some(dir) = folder_of(bpf, &parent, &place)? else { return Ok(None) };
+        believed(bpf, &dir, &place)?;
+        Ok(Some(Self { bpf, root: Rc::new(Root { dir, place }) }))
+    }
+
     fn existing(system: &System<'k>, lock: Lock) -> Result<Option<Self>> {
         match parent(system, false)? {
             Some(parent) => Self::take(system, &parent, false, lock),
@@ -456,6 +467,18 @@ impl Folder {
             bpf.remove_dir(self.root.dir.as_fd(), OsStr::new(&name), &self.place())?;
         }
         Ok(left)
+    }
+
+    /// As [`remove`](Self::remove), of a folder in which no link was found: if there is one after all, it stays whole,
+    /// because removing the pin of a link takes its policy away.
+    pub(crate) fn remove_leftover(&self, bpf: Bpf<'_>) -> Result<Vec<Left>> {
+        let Some(dir) = self.dir(bpf)? else { return Ok(Vec::new()) };
+        let entries = bpf.list(dir.as_fd(), &self.place())?;
+        if entries.iter().any(|entry| entry.name == LINK) {
+            let why = "it has a link, which could not be opened before".to_owned();
+            return Ok(vec![Left { place: self.place(), why, ours: false, id: Some(self.id) }]);
+        }
+        self.remove(bpf)
     }
 
     /// Why an entry is not removed. A pin of ours that leads to something else may be all that keeps another one's link.

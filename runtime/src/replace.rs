@@ -1,7 +1,8 @@
 //! One policy for another on the same cgroup, and back.
 //!
 //! The new one is prepared and pinned beside the old one before the old one is touched; then there are two calls between
-//! which nobody is attached: the series has no update of a link. What an operator has set goes over: params that are not
+//! which nobody is attached: the series has no update of a link. Where the kernel has one, the link is led from one version
+//! to the other, and both have a pin of it. What an operator has set goes over: params that are not
 //! as the old policy declares them, the mode if it was switched, labels. The old one keeps its pins, its program and its
 //! records, detached: [`rollback`] attaches it again as it was, without the verifier. One version before is kept.
 
@@ -19,7 +20,7 @@ use crate::load::{self, Loaded, Settings, load_with};
 use crate::object::Object;
 use crate::pins::{self, Folder, Pins};
 use crate::status::{self, Attached};
-use crate::struct_ops::KernelOps;
+use crate::struct_ops::{KernelOps, Led};
 use crate::survey::{Living, Survey, survey};
 use crate::system::System;
 use crate::{foreign, page, preflight};
@@ -163,7 +164,8 @@ pub(crate) fn confirm(bpf: Bpf<'_>, ops: Option<&KernelOps>, folder: &Folder) ->
     }
 }
 
-/// Detaches one version and attaches the other one; if that fails, the first one again.
+/// Leads the link from one version to the other; where links cannot be led, detaches one version and attaches the other
+/// one, and if that fails, the first one again.
 fn swap(
     bpf: Bpf<'_>,
     kernel: &KernelOps,
@@ -179,10 +181,28 @@ fn swap(
     let ops = |folder: &Folder| folder.open(bpf, pins::OPS)?.ok_or_else(|| missing(folder, pins::OPS));
     let (before, after) = (ops(from)?, ops(to)?);
     let link = from.open(bpf, pins::LINK)?.ok_or_else(|| missing(from, pins::LINK))?;
+    if kernel.profile.updates() {
+        share_link(bpf, &link, living.link_id, to)?;
+        let led = kernel.lead(bpf, link.as_fd(), before.as_fd(), after.as_fd(), &cgroup.path)?;
+        if led == Led::Done {
+            return Ok(());
+        }
+    }
     bpf.detach(link.as_fd())?;
     let Err(error) = take_over(bpf, kernel, &after, to, cgroup) else { return Ok(()) };
     let lost = take_over(bpf, kernel, &before, from, cgroup).err().map(|error| error.to_string());
     Err(Error::NotReplaced { policy: policy.to_owned(), lost, source: Box::new(error) })
+}
+
+/// Gives a folder a pin of this link, in the place of any other one.
+fn share_link(bpf: Bpf<'_>, link: &OwnedFd, id: u32, to: &Folder) -> Result<()> {
+    if let Some(old) = to.open(bpf, pins::LINK)? {
+        if bpf.link_info(old.as_fd())?.id == id {
+            return Ok(());
+        }
+        to.unpin(bpf, pins::LINK)?;
+    }
+    to.pin(bpf, link.as_fd(), pins::LINK)
 }
 
 /// Attaches the policy of a folder. Its link of before leads nowhere any more, and makes room for the new one.

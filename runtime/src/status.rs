@@ -109,13 +109,17 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
     for Living { folder, .. } in survey.living.iter().filter(|living| wants(only.as_ref(), living.folder.id))
     {
         match attached(bpf, folder) {
-            Ok(one) => status.attached.push(one),
+            Ok(one) => {
+                status.left.extend(unread(folder, &one));
+                status.attached.push(one);
+            }
             Err(error) => status.left.push(odd(folder, &error)),
         }
     }
     for folder in &survey.gone {
         match attached(bpf, folder) {
             Ok(was) if wants_gone(only.as_ref(), &was) => {
+                status.left.extend(unread(folder, &was));
                 let before = living.contains(&folder.id);
                 status.gone.push(Gone { was, cgroup_exists: false, before });
             }
@@ -137,6 +141,11 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
         Some(Only { missing: Some(missing), .. }) if status.gone.is_empty() => Err(missing),
         _ => Ok(status),
     }
+}
+
+/// Records that a newer oomc's policy writes.
+fn unread(folder: &Folder, one: &Attached) -> Option<Left> {
+    events::format(folder, &one.meta).err().map(|error| odd(folder, &error))
 }
 
 /// Looks at each policy of ours, or at one cgroup's, with its pins: those that are attached and, if they are asked for,
@@ -227,7 +236,11 @@ pub(crate) fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
     Ok(Attached {
         mode,
         params,
-        last: events::kept(bpf, folder)?.pop(),
+        // Records of a newer oomc are reported where they are asked for; the rest is read all the same.
+        last: match events::format(folder, &meta) {
+            Ok(_) => events::kept(bpf, folder)?.pop(),
+            Err(_) => None,
+        },
         cgroup: meta.get("cgroup").to_owned(),
         cgroup_id: folder.id,
         policy: name_of(&meta),
@@ -268,7 +281,7 @@ fn counters(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<(String, u64)>> {
 }
 
 /// Links of the ops structure, ours included.
-fn foreign(bpf: Bpf<'_>, ops: &KernelOps) -> Result<Vec<Foreign>> {
+pub(crate) fn foreign(bpf: Bpf<'_>, ops: &KernelOps) -> Result<Vec<Foreign>> {
     let mut found = Vec::new();
     let mut after = 0;
     loop {

@@ -77,13 +77,18 @@ pub(crate) fn odd(folder: &Folder, error: &Error) -> Left {
     Left { place, why, ours: false, id: Some(folder.id) }
 }
 
-enum State {
+/// What the folder of one policy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// By the link of this id.
     Attached(u32),
+    /// Whole, and attached no more.
     Detached,
+    /// Without a link, or not there.
     Unfinished,
 }
 
-fn state(bpf: Bpf<'_>, folder: &Folder) -> Result<State> {
+pub(crate) fn state(bpf: Bpf<'_>, folder: &Folder) -> Result<State> {
     let Some(link) = folder.open(bpf, pins::LINK)? else { return Ok(State::Unfinished) };
     let wrong = |why: String| Error::Place {
         call: "BPF_OBJ_GET_INFO_BY_FD",
@@ -99,9 +104,15 @@ fn state(bpf: Bpf<'_>, folder: &Folder) -> Result<State> {
     let ops = bpf.map_info(ops.as_fd(), pins::OPS)?;
     // A link that was detached leads to no map any more (bpf_struct_ops_map_link_detach, 6.12), though it may still
     // name its cgroup; one whose cgroup was removed names none.
-    if ops.kind != bpf_map_type::BPF_MAP_TYPE_STRUCT_OPS as u32 || (info.map_id != 0 && ops.id != info.map_id)
-    {
-        return Err(wrong("it is not the link of the `ops` beside it".to_owned()));
+    let strange = || wrong("it is not the link of the `ops` beside it".to_owned());
+    if ops.kind != bpf_map_type::BPF_MAP_TYPE_STRUCT_OPS as u32 {
+        return Err(strange());
+    }
+    if info.map_id != 0 && ops.id != info.map_id {
+        // Where a link can be led from one version to the other, both versions of a cgroup have a pin of it.
+        let Some(other) = folder.other().open(bpf, pins::OPS)? else { return Err(strange()) };
+        let other = bpf.map_info(other.as_fd(), pins::OPS)?;
+        return if other.id == info.map_id { Ok(State::Detached) } else { Err(strange()) };
     }
     match (info.map_id, info.cgroup_id) {
         (0, _) | (_, 0) => Ok(State::Detached),

@@ -97,7 +97,7 @@ pub fn tidy_but(system: &System<'_>, keep: usize) -> Result<Unloaded> {
 /// Removes folders without a link.
 pub(crate) fn sweep(bpf: Bpf<'_>, unfinished: &[Folder], removed: &mut Unloaded) {
     for folder in unfinished {
-        match folder.remove(bpf) {
+        match folder.remove_leftover(bpf) {
             Ok(left) if left.is_empty() => removed.leftovers.push(folder.place()),
             Ok(left) => removed.left.extend(left),
             Err(error) => removed.left.push(odd(folder, &error)),
