@@ -19,6 +19,7 @@ pub mod events;
 pub mod foreign;
 pub mod labels;
 pub mod load;
+pub mod outcome;
 pub mod page;
 mod pins;
 pub mod preflight;

@@ -29,7 +29,7 @@ use crate::survey::{Survey, survey};
 use crate::sys::{MapAttr, ProgAttr, Reply, Syscall};
 use crate::system::System;
 use crate::unload::{Unloaded, sweep};
-use crate::{foreign, page, relocate, sanitize, verifier_log};
+use crate::{foreign, outcome, page, relocate, sanitize, verifier_log};
 
 /// A policy that was attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -402,6 +402,7 @@ pub(crate) fn pin(
     }
     folder.pin(bpf, parts.prog.as_fd(), pins::PROG)?;
     folder.pin(bpf, parts.ops.as_fd(), pins::OPS)?;
+    folder.pin(bpf, bpf.map_create(&outcome::map())?.as_fd(), maps::OUTCOMES)?;
     keep(bpf, folder, pins::META, &foreign::remembered(object, &cgroup.path).text())?;
     keep(bpf, folder, pins::SOURCE, &object.source)
 }

@@ -510,9 +510,9 @@ pub fn job() -> Target {
     Target::Cgroup("/job".to_owned())
 }
 
-pub const PINS: [&str; 12] = [
-    "config", "events", "link", "meta", "ops", "prog", "records", "rodata", "scratch", "source", "stats",
-    "units",
+pub const PINS: [&str; 13] = [
+    "config", "events", "link", "meta", "ops", "outcomes", "prog", "records", "rodata", "scratch", "source",
+    "stats", "units",
 ];
 
 /// Pins of the headline; which globals it has is the compiler's business.

@@ -481,7 +481,9 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             "stop" => Service::Stop,
             "kill" => Service::Kill,
             other => {
-                return Err(format!("a service can start, reload, stop, be killed or have said, not {other}"));
+                return Err(format!(
+                    "a service can start, reload, stop, be killed or have said, not {other}"
+                ));
             }
         }),
         "attribute" => Action::Attribute {
