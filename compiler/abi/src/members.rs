@@ -16,6 +16,8 @@ pub struct Member {
 pub const TASK: &str = "task_struct";
 /// The structure of a memory cgroup.
 pub const MEMCG: &str = "mem_cgroup";
+/// The structure of a cgroup.
+pub const CGROUP: &str = "cgroup";
 /// The structure of an OOM event.
 pub const EVENT: &str = "oom_control";
 /// The structure of a cgroup's pressure.

@@ -5,8 +5,6 @@
 //! of its number modulo [`KEPT`]; new ones go through a ring buffer, too. Equal decisions in a row are one record
 //! with a count. Knows nothing of how a policy came to its decision.
 
-use core::fmt;
-
 use crate::shown::text_of_bytes;
 
 /// Records that are kept for a reader who comes later.
@@ -26,6 +24,7 @@ pub const NAME_BYTES: usize = 32;
 /// Words of a name, and of a message's value.
 pub const NAME_WORDS: u32 = NAME_BYTES as u32 / 8;
 
+/// Names for places in words, one after the other.
 macro_rules! words {
     ($( $(#[doc = $doc:literal])* $name:ident: $count:expr, )*) => {
         words!(@place 0; $( $(#[doc = $doc])* $name: $count, )*);
@@ -36,7 +35,7 @@ macro_rules! words {
         words!(@place $name + $count; $($rest)*);
     };
     (@place $at:expr;) => {
-        /// Words of a record.
+        /// How many words there are.
         pub const WORDS: u32 = $at;
     };
 }
@@ -137,6 +136,8 @@ pub const AUDIT: u64 = 1;
 /// In [`at::FLAGS`]: the whole machine was short of memory.
 pub const SYSTEM: u64 = 2;
 
+pub(crate) use words;
+
 macro_rules! codes {
     ($(#[doc = $doc:literal])* $name:ident { $( $variant:ident = $code:literal, $text:literal; )* }) => {
         $(#[doc = $doc])*
@@ -171,13 +172,15 @@ macro_rules! codes {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(self.text())
             }
         }
     };
 }
+
+pub(crate) use codes;
 
 codes! {
     /// What a policy did in the end.
