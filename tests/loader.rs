@@ -273,6 +273,7 @@ impl Fake {
                 }
                 None => self.make(Thing::Prog { len: prog.code.len() as u32 * 8 }),
             },
+            Syscall::ProgRun { .. } => panic!("the loader runs no program"),
             Syscall::LinkCreate { map, cgroup, flags } => {
                 assert_eq!(flags, BPF_F_CGROUP_FD);
                 let cgroup = Self::ino(cgroup);

@@ -55,11 +55,12 @@ pub mod at {
         COUNT: 1,
         /// Id of the cgroup that the policy is attached to.
         ATTACHED: 1,
-        /// Who allocated: process id in the upper, thread id in the lower half.
+        /// Who allocated: process id in the upper, thread id in the lower half. Of a decision that user space asked
+        /// for: no process, and what woke it, a [`crate::request::Trigger`].
         TRIGGER: 1,
         /// Its command name, 16 bytes.
         TRIGGER_COMM: 2,
-        /// Bits of [`super::AUDIT`] and [`super::SYSTEM`]. The words from here to the failed walks are those in which
+        /// Bits of [`super::AUDIT`], [`super::SYSTEM`] and [`super::ASKED`]. The words from here to the failed walks are those in which
         /// equal decisions agree: the same was done about the same cgroup for the same reason.
         FLAGS: 1,
         /// Id of the cgroup whose limit was hit.
@@ -135,6 +136,8 @@ pub const BYTES: u32 = at::WORDS * 8;
 pub const AUDIT: u64 = 1;
 /// In [`at::FLAGS`]: the whole machine was short of memory.
 pub const SYSTEM: u64 = 2;
+/// In [`at::FLAGS`]: user space asked before memory had run out, and did what was decided.
+pub const ASKED: u64 = 4;
 
 pub(crate) use words;
 
@@ -223,6 +226,8 @@ pub struct Record {
     pub count: u64,
     pub audit: bool,
     pub system: bool,
+    /// User space asked, before memory had run out.
+    pub asked: bool,
     pub domain: u64,
     pub attached: u64,
     pub trigger_pid: u32,
@@ -334,6 +339,7 @@ impl Record {
             count: word(at::COUNT),
             audit: flags & AUDIT != 0,
             system: flags & SYSTEM != 0,
+            asked: flags & ASKED != 0,
             domain: word(at::DOMAIN),
             attached: word(at::ATTACHED),
             trigger_pid: (word(at::TRIGGER) >> 32) as u32,

@@ -4,6 +4,8 @@
 //! code generation, loader and simulator ask the row. Knows no construct of the language.
 
 use crate::hooks::OOM;
+use crate::kfuncs::{self, KfuncId};
+use crate::members::Member;
 use crate::{maps, members};
 
 /// Which kernel a program is for.
@@ -24,6 +26,82 @@ pub enum Memory {
     /// through the array of its controllers. A walk visits cgroups of the unified hierarchy; those without the
     /// controller are part of the next one above that has it.
     Members,
+}
+
+/// What is counted for a cgroup and everything below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    /// An amount of memory, or an event, of `node_stat_item` and `memcg_stat_item`.
+    Stat,
+    /// An event of `vm_event_item`.
+    VmEvent,
+    /// An event of `memcg_memory_event`.
+    MemoryEvent,
+}
+
+/// Where counters lie that are read by members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counters {
+    /// In an array behind [`members::MEMCG_STATISTICS`], at the place that a table of the kernel gives: bytes, one for
+    /// each enumerator.
+    Table {
+        /// The table, a variable found in kallsyms.
+        table: &'static str,
+        /// The array.
+        array: Member,
+    },
+    /// In an array of the `mem_cgroup` itself, by the enumerator.
+    Array(Member),
+}
+
+/// An entry of a table without a counter (`BAD_STAT_IDX`, `mm/memcontrol.c`, 6.12).
+pub const NO_ENTRY: i64 = 0xff;
+
+impl Statistic {
+    /// The function that gives it.
+    #[must_use]
+    pub fn function(self) -> KfuncId {
+        match self {
+            Self::Stat => kfuncs::MEM_CGROUP_PAGE_STATE,
+            Self::VmEvent => kfuncs::MEM_CGROUP_VM_EVENTS,
+            Self::MemoryEvent => kfuncs::MEM_CGROUP_MEMORY_EVENTS,
+        }
+    }
+
+    /// Where it lies without that.
+    #[must_use]
+    pub fn by_members(self) -> Counters {
+        match self {
+            Self::Stat => Counters::Table { table: members::STATS_INDEX, array: members::STATISTICS_STATE },
+            Self::VmEvent => {
+                Counters::Table { table: members::EVENTS_INDEX, array: members::STATISTICS_EVENTS }
+            }
+            Self::MemoryEvent => Counters::Array(members::MEMCG_MEMORY_EVENTS),
+        }
+    }
+}
+
+/// What a counter that is read by members counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Events, or bytes.
+    One,
+    /// Kibibytes.
+    KiB,
+    /// Pages.
+    Pages,
+}
+
+/// The unit of a counter by its enumerator, as `memcg_page_state_output_unit()` has it (`mm/memcontrol.c`, 6.12).
+#[must_use]
+pub fn unit_of(enumerator: &str) -> Unit {
+    let events =
+        ["WORKINGSET_", "PG", "MEMCG_MAX", "MEMCG_OOM", "MEMCG_LOW", "MEMCG_HIGH", "ALLOCSTALL", "THP_"];
+    match enumerator {
+        "NR_KERNEL_STACK_KB" | "MEMCG_KMEM_KB" => Unit::KiB,
+        name if name.ends_with("_B") || events.iter().any(|prefix| name.starts_with(prefix)) => Unit::One,
+        _ => Unit::Pages,
+    }
 }
 
 /// How the event reaches the program.
@@ -132,6 +210,20 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counters_have_the_units_of_memory_stat() {
+        let units = [
+            "NR_ANON_MAPPED",
+            "NR_SLAB_RECLAIMABLE_B",
+            "MEMCG_KMEM",
+            "WORKINGSET_REFAULT_FILE",
+            "PGSCAN_DIRECT",
+        ];
+        let units = units.map(unit_of);
+        assert_eq!(units, [Unit::Pages, Unit::One, Unit::Pages, Unit::One, Unit::One]);
+        assert_eq!([unit_of("MEMCG_OOM_KILL"), unit_of("NR_KERNEL_STACK_KB")], [Unit::One, Unit::KiB]);
+    }
 
     #[test]
     fn a_program_is_found_by_its_section() {
