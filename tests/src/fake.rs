@@ -318,6 +318,7 @@ impl Fake {
                 }
                 None => self.make(Thing::Prog { len: prog.code.len() as u32 * 8 }),
             },
+            Syscall::ProgRun { .. } => panic!("the loader runs no program"),
             Syscall::LinkCreate { map, cgroup, flags, revision } => {
                 assert_eq!(flags, self.profile.get().link_flags());
                 let cgroup = Self::ino(cgroup);
