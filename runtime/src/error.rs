@@ -78,6 +78,11 @@ pub enum Error {
         /// Path of the cgroup below the mount.
         cgroup: String,
     },
+    /// Another engine asks a policy for this cgroup.
+    Busy {
+        /// Path of the cgroup below the mount.
+        cgroup: String,
+    },
     /// The cgroup has no policy of ours.
     Vacant {
         /// Path of the cgroup below the mount.
@@ -215,6 +220,9 @@ impl fmt::Display for Error {
                 "no version before the one on {} is kept: `oomc load --replace` keeps the policy that it replaces",
                 shown(cgroup)
             ),
+            Self::Busy { cgroup } => {
+                write!(f, "another `oomc run` asks a policy for {} already", shown(cgroup))
+            }
             Self::Vacant { cgroup } => write!(f, "{} has no policy that oomc loaded", shown(cgroup)),
             Self::Cgroup { path, reason } => write!(f, "{} is not a cgroup: {}", shown(path), shown(reason)),
             Self::PartOfTree { place: at, part } => write!(

@@ -15,6 +15,7 @@ pub mod config;
 pub mod decide;
 mod dirs;
 pub mod doctor;
+pub mod engine;
 pub mod error;
 pub mod events;
 pub mod foreign;

@@ -838,6 +838,18 @@ fn put_name(place: &mut [core::ffi::c_char; 16], name: &str) {
     }
 }
 
+/// Lets a process that is being killed give its memory back at once (`mm/oom_kill.c`, 5.15).
+///
+/// # Errors
+/// EINVAL when it is not being killed, ESRCH when its memory is gone already, ENOSYS before 5.15.
+pub(crate) fn mrelease(process: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no pointers; the descriptor is open as long as it is borrowed.
+    match unsafe { libc::syscall(libc::SYS_process_mrelease, process.as_raw_fd(), 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

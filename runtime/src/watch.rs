@@ -55,6 +55,17 @@ impl Watch {
         }
     }
 
+    /// Watches what the kernel or somebody else writes to a file: of cgroups, that an event was counted.
+    ///
+    /// # Errors
+    /// Above `fs.inotify.max_user_watches`.
+    pub fn file(&self, place: &Path) -> Result<()> {
+        match inotify::add_watch(&self.inotify, place, WatchFlags::MODIFY | WatchFlags::DONT_FOLLOW) {
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(failed("inotify_add_watch", &place.display().to_string(), error)),
+        }
+    }
+
     /// Whether anything happened since the last time.
     ///
     /// # Errors

@@ -46,6 +46,9 @@ impl Account<'_> {
         if let Some(rule) = self.acting_rule() {
             text.push_str(&format!(", by rule \"{rule}\""));
         }
+        if record.asked {
+            text.push_str(", before the limit, by oomc run");
+        }
         if record.system {
             text.push_str(", the whole machine was short of memory");
         }
@@ -163,8 +166,8 @@ impl Account<'_> {
     pub fn remarks(&self) -> Vec<String> {
         let record = self.record;
         let mut lines = Vec::new();
-        // Nobody in a simulation where nobody was named.
-        if record.trigger_pid != 0 {
+        // Nobody in a simulation where nobody was named; whoever asks before memory has run out wants none.
+        if record.trigger_pid != 0 && !record.asked {
             lines.push(format!("memory was wanted by {} ({})", record.trigger_comm, record.trigger_pid));
         }
         if record.result < 0 {

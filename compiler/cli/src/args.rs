@@ -88,11 +88,16 @@ pub(crate) enum Command {
     /// A FILE.oom is compiled first, against the types of the running kernel, so that what this kernel
     /// lacks is an error at the policy's line. An object made by `oomc build` is loaded as it is.
     Load(Load),
-    /// Keep the standing policies attached, and write each decision to the journal, until ended
+    /// Run a policy for a cgroup until ended, or, as a service, keep the standing policies attached
     ///
-    /// For a service: attaches policies when their cgroups appear, also when a service manager makes them anew, and again
-    /// when somebody has unloaded them; detaches those that no file names any more. SIGHUP, and a change of a file, lets
-    /// it read its files again. When it ends, policies stay attached.
+    /// On a kernel that lets policies handle out-of-memory events, the policy is attached, and detached at the end. On any
+    /// other kernel since 6.10 it is asked a little before the limit: `memory.high` of the cgroup, and of those below with
+    /// a limit, is set below it (and put back at the end), and what the policy decides is done from here. Every decision
+    /// says so.
+    ///
+    /// With `--all`, for a service: attaches policies when their cgroups appear, also when a service manager makes them
+    /// anew, and again when somebody has unloaded them; detaches those that no file names any more. SIGHUP, and a change of
+    /// a file, lets it read its files again. When it ends, policies stay attached. Each decision goes to the journal.
     Run(Run),
     /// Attach the version before again: the policy that `load --replace` has put another one in the place of
     ///
@@ -432,12 +437,23 @@ pub(crate) struct Load {
 
 #[derive(Debug, Group)]
 pub(crate) struct Run {
-    /// All standing policies: what the files NAME.toml of a folder say
-    #[arg(long, required = true)]
-    pub(crate) all: bool,
+    /// A policy, or an object made by `oomc build`; `-` is standard input
+    #[arg(value_name = "FILE", required_unless_present = "all")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// The folder of standing policies
-    #[arg(long, value_name = "FOLDER", default_value = "/etc/oomc/policies.d")]
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/oomc/policies.d", requires = "all")]
     pub(crate) policies: PathBuf,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// On a kernel without the hook: how far below its limit a cgroup is about to run out, as `8MiB`; at most an eighth of
+    /// the limit
+    #[arg(long, value_name = "SIZE", conflicts_with = "all")]
+    pub(crate) headroom: Option<String>,
+    /// Load an object although oomc did not make it, or it was changed since
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) foreign: bool,
 }
 
 /// What a policy begins with.

@@ -84,6 +84,7 @@ impl<'a> Told<'a> {
             "last_ns": record.last,
             "count": record.count,
             "audit": record.audit,
+            "asked": record.asked,
             "system": record.system,
             "domain": record.domain,
             "attached": record.attached,

@@ -6,10 +6,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use oomc_abi::amount::exact;
-use oomc_compiler::Source;
 use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
 use oomc_compiler::value;
+use oomc_compiler::{KernelView, Source};
 use oomc_runtime::replace::{Kept, Lost};
 use oomc_runtime::verifier_log::Refusal;
 use oomc_runtime::{Attached, Error, Mode, Object, Replaced, Settings, System, object, page, preflight};
@@ -130,6 +130,29 @@ pub(crate) fn compiled(
 ) -> Result<Vec<u8>, Failure> {
     object_of(report, system, policy, bytes)?
         .map_err(|unready| Failure::new(unready.exit, format!("{} is not compiled", policy.display())))
+}
+
+/// The object of a policy that is run, or how the command ends whose policy has errors.
+pub(crate) fn object_of_bytes(
+    report: &Report,
+    system: &System<'_>,
+    file: &Path,
+    bytes: Vec<u8>,
+) -> Result<Result<Vec<u8>, Exit>, Failure> {
+    if file.extension().is_some_and(|extension| extension == "o") || Object::looks_like(&bytes) {
+        return Ok(Ok(bytes));
+    }
+    // Of a kernel without the hook the reference kernel's types are as good as its own: the object fits both.
+    let view = match preflight::kernel(system) {
+        Ok(()) => view_of(&system.paths.btf)?,
+        Err(_) => KernelView::embedded(),
+    };
+    let view = view.with_page_size(page::size());
+    let ready = policy::compile(report, file, &bytes, &view);
+    Ok(ready.map(|ready| ready.object).map_err(|unready| {
+        report.result("run", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+        unready.exit
+    }))
 }
 
 /// An object as it is, or what a policy is compiled to for the running kernel.

@@ -10,7 +10,7 @@
 //! | `OOMC_DECISION` | the whole record, as `oomc events --format json` has it |
 
 use log::{Level, Record};
-use oomc_abi::record::{self, Action};
+use oomc_abi::record::Action;
 use oomc_runtime::events::{Followed, Seen};
 use oomc_runtime::outcome::Outcome;
 use oomc_runtime::{Gone, System};
@@ -88,10 +88,10 @@ impl<'r> Journal<'r> {
     }
 
     /// What became of a decision.
-    pub(super) fn outcome(&self, of: &Followed, record: &record::Record, outcome: &Outcome) {
+    pub(super) fn outcome(&self, of: &Followed, number: u64, outcome: &Outcome) {
         let Some(text) = outcome_text(outcome) else { return };
-        let text = format!("#{} {}: {text}", record.number, of.cgroup);
-        let number = record.number.to_string();
+        let text = format!("#{number} {}: {text}", of.cgroup);
+        let number = number.to_string();
         let fields = [
             ("OOMC_CGROUP", of.cgroup.as_str()),
             ("OOMC_POLICY", of.policy.as_str()),

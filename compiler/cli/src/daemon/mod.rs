@@ -1,11 +1,13 @@
-//! `oomc run --all`: the service that keeps a machine's standing policies attached.
+//! `oomc run`: one policy for one cgroup ([`one`]), or with `--all` the service that keeps a machine's standing policies
+//! attached.
 //!
-//! Attaches them when their cgroups appear, again when a service manager made a cgroup anew, and writes each decision to
+//! The service attaches them when their cgroups appear, again when a service manager made a cgroup anew, and writes each decision to
 //! the journal, over reloads. [`keeper`] knows what is to be attached and when to look; [`journal`] writes;
 //! [`service`] is what systemd hears and says. When it ends, policies stay attached: a restart leaves no gap.
 
 mod journal;
 mod keeper;
+mod one;
 mod service;
 mod told;
 
@@ -17,6 +19,7 @@ use oomc_runtime::events::{self, Seen};
 use oomc_runtime::outcome::Pending;
 use oomc_runtime::{System, watch};
 
+use crate::args::Run;
 use crate::cmd::waiting;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
@@ -40,7 +43,14 @@ const LOCK: &str = "lock";
 /// In it: which decisions were written.
 const TOLD: &str = "told";
 
-pub(crate) fn run(report: &Report, folder: &Path) -> Outcome {
+pub(crate) fn run(report: &Report, args: &Run) -> Outcome {
+    match &args.file {
+        Some(file) => one::run(report, args, file),
+        None => all(report, &args.policies),
+    }
+}
+
+fn all(report: &Report, folder: &Path) -> Outcome {
     let waits = waiting(report);
     let system = System::running().telling(&waits);
     told::folder(Path::new(FOLDER))?;
@@ -67,7 +77,7 @@ pub(crate) fn run(report: &Report, folder: &Path) -> Outcome {
         told.keep()?;
         for (of, record, outcome) in pending.due(&system) {
             follow.keep(&of, &outcome)?;
-            journal.outcome(&of, &record, &outcome);
+            journal.outcome(&of, record.number, &outcome);
         }
         pending.refresh(&system, follow.policies());
         if report.flush().is_err() {

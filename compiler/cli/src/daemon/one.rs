@@ -1,0 +1,173 @@
+//! `oomc run FILE --cgroup PATH`: one policy, attached where the kernel asks policies, and asked from here where it does
+//! not.
+
+use std::path::Path;
+
+use oomc_abi::amount::exact;
+use oomc_abi::declared::Declared;
+use oomc_abi::fields::Measure;
+use oomc_compiler::value;
+use oomc_runtime::engine::{DEFAULT_HEADROOM, Engine, Happened};
+use oomc_runtime::events::{self, Followed, Seen};
+use oomc_runtime::{Object, System, Target, preflight, watch};
+
+use super::journal::Journal;
+use super::service::{Heard, Service};
+use super::{FOLDER, LOOK, told};
+use crate::args::Run;
+use crate::cmd::load::object_of_bytes;
+use crate::cmd::waiting;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::files::{name, read};
+use crate::report::Report;
+
+pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
+    let waits = waiting(report);
+    let system = System::running().telling(&waits);
+    let target = args.place.target();
+    let bytes = match object_of_bytes(report, &system, file, read(file)?)? {
+        Ok(object) => object,
+        Err(exit) => return Ok(exit),
+    };
+    let object =
+        Object::parse(&bytes).map_err(|error| Failure::refused(format!("{}: {error}", name(file))))?;
+    let settings = oomc_runtime::Settings {
+        mode: args.settings.mode.map(Into::into),
+        params: args.settings.set.clone(),
+        literal: &value::read,
+        foreign: args.foreign,
+    };
+    let service = Service::new()?;
+    let journal = Journal::new(report);
+    if preflight::kernel(&system).is_ok() {
+        return hooked(report, &system, &object, &target, &settings, &service, &journal);
+    }
+    if target == Target::System {
+        return Err(Failure::new(
+            Exit::Missing,
+            "this kernel asks no policy itself, and no sign comes early enough for the whole machine yet",
+        )
+        .help("run the policy for the cgroups that have limits, one `oomc run` each"));
+    }
+    let headroom = match &args.headroom {
+        None => DEFAULT_HEADROOM,
+        Some(text) => bytes_of(text)?,
+    };
+    told::folder(Path::new(FOLDER))?;
+    let engine = Engine::start(system.clone(), &object, &target, &settings, headroom, Path::new(FOLDER))?;
+    asked(report, engine, &service, &journal)
+}
+
+fn bytes_of(text: &str) -> Result<u64, Failure> {
+    let wrong = |why: String| Failure::new(Exit::Usage, format!("--headroom {text}: {why}"));
+    match value::read(text).map_err(wrong)? {
+        (Measure::Bytes, bytes) if bytes > 0 => Ok(bytes.cast_unsigned()),
+        _ => Err(wrong("it is bytes such as `8MiB`".to_owned())),
+    }
+}
+
+/// The kernel asks: attached, followed, detached.
+fn hooked(
+    report: &Report,
+    system: &System<'_>,
+    object: &Object,
+    target: &Target,
+    settings: &oomc_runtime::Settings<'_>,
+    service: &Service,
+    journal: &Journal<'_>,
+) -> Outcome {
+    let loaded = oomc_runtime::load_with(system, object, target, settings)?;
+    let mut follow = events::follow(system.clone(), Some(target))?;
+    service.ready(&format!("{} is attached to {}", loaded.policy, loaded.cgroup));
+    loop {
+        for (of, seen) in follow.look(true)? {
+            journal.seen(system, &of, &seen);
+            // Somebody else has unloaded it, or the cgroup is gone.
+            if seen == Seen::Detached {
+                return Ok(Exit::Ok);
+            }
+        }
+        if report.flush().is_err() {
+            break;
+        }
+        let mut of = follow.descriptors();
+        of.push(service.descriptor());
+        watch::wait(&of, service.pause().map_or(LOOK, |pulse| pulse.min(LOOK)))?;
+        service.alive();
+        if service.heard()? == Heard::End {
+            break;
+        }
+    }
+    service.stopping();
+    oomc_runtime::unload(system, Some(target))?;
+    Ok(Exit::Ok)
+}
+
+/// Nobody asks but this.
+fn asked(report: &Report, mut engine: Engine<'_>, service: &Service, journal: &Journal<'_>) -> Outcome {
+    let of = followed(&engine);
+    journal.note(&format!(
+        "{}: {} is asked before the limit, by oomc run: this kernel asks no policy itself",
+        of.cgroup, of.policy
+    ));
+    let mut ready = false;
+    let ended = loop {
+        match engine.look() {
+            Ok(all) => all.iter().for_each(|happened| tell(journal, &of, happened)),
+            Err(error) => break Err(error.into()),
+        }
+        if !std::mem::replace(&mut ready, true) {
+            service.ready(&format!("{} is asked for {}, before the limit", of.policy, of.cgroup));
+        }
+        if report.flush().is_err() {
+            break Ok(Exit::Ok);
+        }
+        let pause = service.pause().map_or(engine.pause(), |pulse| pulse.min(engine.pause()));
+        watch::wait(&[engine.descriptor(), service.descriptor()], pause)?;
+        service.alive();
+        match service.heard() {
+            Ok(Heard::End) => break Ok(Exit::Ok),
+            Ok(_) => {}
+            Err(failure) => break Err(failure),
+        }
+    };
+    service.stopping();
+    engine.stop()?;
+    ended
+}
+
+fn followed(engine: &Engine<'_>) -> Followed {
+    let decider = engine.decider();
+    let declared: Declared = decider.declared().clone();
+    let (cgroup, policy) = (engine.cgroup().to_owned(), decider.policy().to_owned());
+    Followed { cgroup, policy, link: 0, load: 0, declared }
+}
+
+fn tell(journal: &Journal<'_>, of: &Followed, happened: &Happened) {
+    let bytes = |bytes: u64| exact(Measure::Bytes, i64::try_from(bytes).unwrap_or(i64::MAX));
+    let system = System::running();
+    match happened {
+        Happened::Decision(record) => journal.seen(&system, of, &Seen::Decision(record.clone())),
+        Happened::Became(outcome) => journal.outcome(of, outcome.number, outcome),
+        Happened::KernelKilled { cgroup, killed } => {
+            let text = format!("{cgroup}: the kernel's own killer has killed {killed}: the limit was met");
+            journal.failed(cgroup, &text);
+        }
+        Happened::High { cgroup, high } => {
+            journal.changed(cgroup, &format!("{cgroup}: memory.high is {} now", bytes(*high)));
+        }
+        Happened::Lower { cgroup } => {
+            let text = format!(
+                "{cgroup}: memory.high is lower than the headroom, and stays: what meets it is slowed down before the \
+                 policy is asked"
+            );
+            journal.changed(cgroup, &text);
+        }
+        Happened::NoLimit => {
+            let text =
+                format!("neither {0} nor a cgroup below it has a memory.max: nobody is asked", of.cgroup);
+            journal.failed(&of.cgroup, &text);
+        }
+        Happened::Failed(why) => journal.failed(&of.cgroup, why),
+    }
+}

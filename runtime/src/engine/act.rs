@@ -1,0 +1,206 @@
+//! Does what a policy says: kills, raises a limit, hurries memory back.
+//!
+//! A process is held by a descriptor before its start time is looked at: so the one that is killed is the one that was
+//! chosen, whoever has its number by then. A cgroup is held by its directory, whose number is compared likewise.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use oomc_abi::request::{Answer, Done, Kind, MAX_VICTIMS, Outcome, Victim};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::domain::{Domain, number};
+use crate::cgroup;
+use crate::error::{Error, Result};
+use crate::outcome;
+use crate::sys::mrelease;
+use crate::system::System;
+
+/// Nanoseconds of a tick of the clock in which a start time is told (`USER_HZ` is 100 everywhere, `include/asm-generic/param.h`).
+const TICK: u64 = 10_000_000;
+
+/// Victims on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    processes: Vec<OwnedFd>,
+    /// Cgroups that are to be empty.
+    cgroups: Vec<std::path::PathBuf>,
+    begun: Option<Instant>,
+    /// Number of the decision's record.
+    number: u64,
+}
+
+impl Flight {
+    pub(super) fn is_empty(&self) -> bool {
+        self.processes.is_empty() && self.cgroups.is_empty()
+    }
+
+    /// The same, of the decision with this record.
+    pub(super) fn of(self, number: u64) -> Self {
+        Self { number, begun: Some(Instant::now()), ..self }
+    }
+
+    /// Whether their memory is back, or has been waited for long enough; and what became of it.
+    pub(super) fn landed(
+        &mut self,
+        domain: &Path,
+        limit: u64,
+        patience: Duration,
+    ) -> Option<outcome::Outcome> {
+        self.processes.retain(|process| {
+            // Once more: it does nothing before a victim is far enough on its way out.
+            let _ = mrelease(process.as_fd());
+            alive(process)
+        });
+        self.cgroups.retain(|place| {
+            fs::read_to_string(place.join("cgroup.events")).is_ok_and(|text| text.contains("populated 1"))
+        });
+        let over = self.begun.is_none_or(|begun| begun.elapsed() >= patience);
+        if !self.is_empty() && !over {
+            return None;
+        }
+        let usage = number(&domain.join("memory.current"));
+        Some(outcome::Outcome {
+            number: self.number,
+            room: usage.map(|usage| limit.saturating_sub(usage)),
+            alive: Some(!self.is_empty()),
+            others_killed: None,
+        })
+    }
+}
+
+/// Whether a process has not ended yet.
+fn alive(process: &OwnedFd) -> bool {
+    // A descriptor of a process can be read when it has ended.
+    let mut poll = [rustix::event::PollFd::new(process, rustix::event::PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    !matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(count) if count > 0)
+}
+
+/// Carries out one answer.
+pub(super) fn carry_out(answer: &Answer, domain: &mut Domain, flight: &mut Flight) -> Result<Done> {
+    let mut done = Done { outcome: Outcome::Nothing, result: 0, killed: 0, refused: Vec::new() };
+    match answer.kind {
+        Kind::RaiseLimit => raise(answer.bytes, domain, &mut done),
+        Kind::Wait => {
+            let hurried = answer.victims.iter().filter(|victim| hurry(victim, flight)).count();
+            done.outcome = if hurried > 0 { Outcome::Progress } else { Outcome::Nothing };
+        }
+        Kind::KillProcess | Kind::KillCgroup | Kind::KillAll => {
+            for victim in &answer.victims {
+                let cgroup = answer.kind == Kind::KillCgroup || victim.start == 0;
+                let killed =
+                    if cgroup { kill_cgroup(victim.id, flight) } else { kill_process(victim, flight) };
+                match killed {
+                    Ok(0) => done.refused.push((victim.id, victim.start)),
+                    Ok(count) => done.killed += count,
+                    Err(error) => {
+                        done.result = -i64::from(error.raw_os_error().unwrap_or(libc::EIO));
+                        done.refused.push((victim.id, victim.start));
+                    }
+                }
+            }
+            let full = answer.kind == Kind::KillAll && answer.victims.len() == MAX_VICTIMS;
+            done.outcome = match (done.killed > 0, full) {
+                (true, true) => Outcome::More,
+                (true, false) => Outcome::Progress,
+                (false, _) => Outcome::Nothing,
+            };
+        }
+        Kind::End | Kind::Stale | Kind::Gone => {
+            return Err(Error::Unexpected(format!("`{}` is nothing to do", answer.kind)));
+        }
+    }
+    Ok(done)
+}
+
+/// Raises the limit of a domain.
+fn raise(bytes: u64, domain: &Domain, done: &mut Done) {
+    let file = domain.place.join("memory.max");
+    match fs::write(&file, bytes.to_string()) {
+        Ok(()) => {
+            done.outcome = Outcome::Progress;
+            done.result = number(&file).unwrap_or(bytes).cast_signed();
+        }
+        Err(error) => done.result = -i64::from(error.raw_os_error().unwrap_or(libc::EIO)),
+    }
+}
+
+/// Holds the process that was chosen; none: it is gone, or another one has its number.
+fn hold(id: u64, start: u64) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    let held = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(None),
+        held => held?,
+    };
+    Ok((started(id) == Some(start / TICK)).then_some(held))
+}
+
+/// When a process was started, in ticks: field 22 of its `stat`, counted behind the name, which may hold anything.
+fn started(id: u64) -> Option<u64> {
+    let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 2..)?).ok()?;
+    rest.split(' ').nth(19)?.parse().ok()
+}
+
+/// Kills a process, with its `memory.oom.group` if it has one. Gives how many were killed by a call.
+fn kill_process(victim: &Victim, flight: &mut Flight) -> io::Result<u64> {
+    let Some(held) = hold(victim.id, victim.start)? else { return Ok(0) };
+    if victim.group != 0 {
+        return kill_cgroup(victim.group, flight);
+    }
+    match pidfd_send_signal(&held, Signal::KILL) {
+        Err(rustix::io::Errno::SRCH) => return Ok(0),
+        sent => sent?,
+    }
+    // Its memory is given back at once, not when it is scheduled next.
+    let _ = mrelease(held.as_fd());
+    flight.processes.push(held);
+    Ok(1)
+}
+
+/// Lets a victim that is on its way out give its memory back sooner.
+fn hurry(victim: &Victim, flight: &mut Flight) -> bool {
+    let Ok(Some(held)) = hold(victim.id, victim.start) else { return false };
+    let _ = mrelease(held.as_fd());
+    flight.processes.push(held);
+    true
+}
+
+/// Kills everything in a cgroup and below.
+fn kill_cgroup(id: u64, flight: &mut Flight) -> io::Result<u64> {
+    let Some(path) = cgroup::path(&System::running(), id) else { return Ok(0) };
+    let Ok(mount) = cgroup::mount(&System::running()) else { return Ok(0) };
+    let place = mount.place().join(path.trim_start_matches('/'));
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let held = File::options().read(true).custom_flags(flags).open(&place)?;
+    if held.metadata()?.ino() != id {
+        return Ok(0);
+    }
+    let before = count(&place);
+    let file = rustix::fs::openat(
+        &held,
+        "cgroup.kill",
+        rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )?;
+    if before == 0 {
+        return Ok(0);
+    }
+    File::from(file).write_all(b"1")?;
+    flight.cgroups.push(place);
+    Ok(before)
+}
+
+/// Processes in a cgroup and below.
+fn count(place: &Path) -> u64 {
+    let own = fs::read_to_string(place.join("cgroup.procs")).map_or(0, |text| text.lines().count() as u64);
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    own + inner.map(|entry| count(&entry.path())).sum::<u64>()
+}
