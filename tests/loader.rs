@@ -1,436 +1,29 @@
 //! The loader against a kernel of our own: the order of calls, every failure, a death at every moment.
 //!
-//! [`Fake`] answers system calls from a folder in which each kernel object is a file and each pin a hard
-//! link to it, so that what is pinned can be seen without asking the loader. The kernel's types are those
-//! of the reference kernel.
+//! The kernel's types are those of the reference kernel. What another way of attaching changes stands in `profiles.rs`.
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 
 use oomc_abi::btf::Btf;
-use oomc_abi::consts::BPF_F_CGROUP_FD;
 use oomc_abi::fields::Measure;
 use oomc_abi::resolve::KernelView;
 use oomc_compiler::Source;
 use oomc_runtime::error::Kind;
 use oomc_runtime::labels::{self, Refreshed};
-use oomc_runtime::sys::{
-    Facts, IdKind, Kernel, LinkInfo, Linux, MapInfo, ObjectKind, ProgInfo, Reply, Syscall,
-};
+use oomc_runtime::sys::Facts;
 use oomc_runtime::{
-    Assignment, Error, Gone, Holder, Mode, Object, Paths, Settings, System, Target, config, events, load,
-    load_with, status, tidy, unload,
+    Assignment, Error, Gone, Holder, Mode, Object, Settings, System, Target, config, events, load, load_with,
+    replace, rollback, status, tidy, unload,
 };
-
-const POLICY: &str = "if cgroup.usage > 90% then raise_limit 10% else kill largest in subtree\n";
-
-const EPERM: i32 = 1;
-const ENOENT: i32 = 2;
-const EACCES: i32 = 13;
-const EEXIST: i32 = 17;
-const EINVAL: i32 = 22;
-const ENOSPC: i32 = 28;
-const ERANGE: i32 = 34;
-const ENODATA: i32 = 61;
-
-const STRUCT_OPS: u32 = 26;
-const LINK_STRUCT_OPS: u32 = 9;
-
-fn compiled() -> Vec<u8> {
-    let source = Source::new("policy.oom", POLICY);
-    oomc_compiler::compile(&source, &KernelView::embedded()).object.unwrap()
-}
-
-fn object() -> Object {
-    Object::parse(&compiled()).unwrap()
-}
-
-/// A kernel object.
-#[derive(Clone, Debug)]
-enum Thing {
-    Btf(Vec<u8>),
-    Map { kind: u32, value: Vec<u8>, frozen: bool, btf: u32, value_type: u32, kernel_value_type: u32 },
-    Prog { len: u32 },
-    Link { kind: u32, map: u32, cgroup: u64 },
-}
-
-/// A kernel in a folder.
-struct Fake {
-    root: PathBuf,
-    things: RefCell<HashMap<u64, (u32, Thing)>>,
-    calls: RefCell<Vec<String>>,
-    count: Cell<usize>,
-    /// Fails the call of this number with this errno.
-    fail: Cell<Option<(usize, i32)>>,
-    /// The process dies in the call of this number.
-    die: Cell<Option<usize>>,
-    /// What the verifier says to a program, if it does not like it.
-    refusal: RefCell<Option<String>>,
-    /// Links name this cgroup instead of the right one.
-    stray: Cell<Option<u64>>,
-    /// Extended attributes of directories, by inode and name.
-    attributes: RefCell<HashMap<(u64, String), String>>,
-    /// Directories that are not root's, closed to others, and in bpffs, by inode.
-    facts: RefCell<HashMap<u64, Change>>,
-}
-
-/// How a directory is seen otherwise.
-type Change = fn(Facts) -> Facts;
-
-/// `BPF_FS_MAGIC`, `SYSFS_MAGIC` and `TMPFS_MAGIC` (`include/uapi/linux/magic.h`, 6.12).
-const BPFFS: u32 = 0xcafe_4a11;
-const SYSFS: u32 = 0x6265_6572;
-const TMPFS: u32 = 0x0102_1994;
-
-impl Fake {
-    fn new(name: &str) -> Self {
-        // Without links: none of them is followed.
-        let root = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).unwrap().join("loader").join(name);
-        let _ = fs::remove_dir_all(&root);
-        for folder in ["objects", "bpf", "cgroup/job", "cgroup/next"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
-        }
-        let write = |name: &str, bytes: &[u8]| fs::write(root.join(name), bytes).unwrap();
-        write("cgroup/job/memory.max", b"max\n");
-        write("vmlinux", KernelView::embedded_btf());
-        write("kallsyms", b"ffffffff82345678 D _totalram_pages\n");
-        write("status", b"Name:\toomc\nCapEff:\t000001ffffffffff\n");
-        let mount = root.join("cgroup");
-        write("mounts", format!("30 23 0:26 / {} rw - cgroup2 none rw\n", mount.display()).as_bytes());
-        Self {
-            root,
-            things: RefCell::default(),
-            calls: RefCell::default(),
-            count: Cell::new(0),
-            fail: Cell::new(None),
-            die: Cell::new(None),
-            refusal: RefCell::new(None),
-            stray: Cell::new(None),
-            attributes: RefCell::default(),
-            facts: RefCell::default(),
-        }
-    }
-
-    /// Lets a directory be seen otherwise.
-    fn seen_as(&self, place: &str, change: Change) {
-        let ino = fs::symlink_metadata(self.root.join(place)).unwrap().ino();
-        self.facts.borrow_mut().insert(ino, change);
-    }
-
-    fn system(&self) -> System<'_> {
-        let paths = Paths {
-            bpffs: self.root.join("bpf"),
-            btf: self.root.join("vmlinux"),
-            kallsyms: self.root.join("kallsyms"),
-            mounts: self.root.join("mounts"),
-            process_status: self.root.join("status"),
-            uptime: self.root.join("uptime"),
-            locks: "/proc/locks".into(),
-        };
-        System { kernel: self, paths, waits: None }
-    }
-
-    /// Runs a loader from its first call on.
-    fn fresh(&self) -> System<'_> {
-        self.count.set(0);
-        self.calls.borrow_mut().clear();
-        self.system()
-    }
-
-    fn cgroup(&self, name: &str) -> u64 {
-        fs::metadata(self.root.join("cgroup").join(name)).unwrap().ino()
-    }
-
-    /// Pins of a cgroup, sorted.
-    fn pins(&self, cgroup: u64) -> Vec<String> {
-        let folder = self.root.join("bpf/oomc").join(cgroup.to_string());
-        let mut names: Vec<String> = fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// The value of the pinned map of this name.
-    fn value(&self, pin: &str) -> Vec<u8> {
-        let ino = fs::metadata(self.root.join("bpf/oomc").join(self.cgroup("job").to_string()).join(pin));
-        match self.things.borrow().get(&ino.unwrap().ino()) {
-            Some((_, Thing::Map { value, .. })) => value.clone(),
-            other => panic!("{pin}: {other:?}"),
-        }
-    }
-
-    fn folders(&self) -> usize {
-        fs::read_dir(self.root.join("bpf/oomc")).map_or(0, Iterator::count)
-    }
-
-    /// Cgroups of the links that live on without any loader: those with a pin.
-    fn links(&self) -> Vec<u64> {
-        let files = fs::read_dir(self.root.join("objects")).unwrap();
-        let pinned = files.map(|entry| entry.unwrap().metadata().unwrap()).filter(|data| data.nlink() > 1);
-        let things = self.things.borrow();
-        pinned
-            .filter_map(|data| match things.get(&data.ino()) {
-                Some((_, Thing::Link { map, cgroup, .. })) if *map != 0 && *cgroup != 0 => Some(*cgroup),
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn attached(&self) -> usize {
-        self.links().len()
-    }
-
-    /// What happens to links when their cgroup is removed.
-    fn remove_cgroup(&self, name: &str) {
-        let id = self.cgroup(name);
-        let _ = fs::remove_file(self.root.join("cgroup").join(name).join("memory.max"));
-        fs::remove_dir(self.root.join("cgroup").join(name)).unwrap();
-        for (_, thing) in self.things.borrow_mut().values_mut() {
-            if let Thing::Link { cgroup, map, .. } = thing
-                && *cgroup == id
-            {
-                (*cgroup, *map) = (0, 0);
-            }
-        }
-    }
-
-    fn make(&self, thing: Thing) -> io::Result<Reply> {
-        let number = self.things.borrow().len() as u32 + 1;
-        let path = self.root.join("objects").join(number.to_string());
-        fs::write(&path, b"")?;
-        let file = File::open(&path)?;
-        self.things.borrow_mut().insert(file.metadata()?.ino(), (number, thing));
-        Ok(Reply::Fd(OwnedFd::from(file)))
-    }
-
-    fn ino(fd: BorrowedFd<'_>) -> u64 {
-        File::from(fd.try_clone_to_owned().unwrap()).metadata().unwrap().ino()
-    }
-
-    fn thing(&self, fd: BorrowedFd<'_>) -> (u32, Thing) {
-        self.things.borrow().get(&Self::ino(fd)).cloned().expect("a kernel object")
-    }
-
-    fn change(&self, fd: BorrowedFd<'_>, change: impl FnOnce(&mut Thing)) -> io::Result<Reply> {
-        change(&mut self.things.borrow_mut().get_mut(&Self::ino(fd)).expect("a kernel object").1);
-        Ok(Reply::Done)
-    }
-
-    fn answer(&self, call: Syscall<'_>) -> io::Result<Reply> {
-        let errno = |number| Err(io::Error::from_raw_os_error(number));
-        match call {
-            Syscall::BtfLoad { btf, .. } => match Btf::parse(btf) {
-                Ok(_) => self.make(Thing::Btf(btf.to_vec())),
-                Err(_) => errno(EINVAL),
-            },
-            Syscall::MapCreate(map) => {
-                let btf = map.btf.map_or(0, |btf| self.thing(btf).0);
-                self.make(Thing::Map {
-                    kind: map.kind,
-                    value: vec![0; map.value_size as usize],
-                    frozen: false,
-                    btf,
-                    value_type: map.value_type,
-                    kernel_value_type: map.kernel_value_type,
-                })
-            }
-            Syscall::MapUpdate { map, value: new, .. } => match self.thing(map).1 {
-                Thing::Map { frozen: true, .. } => errno(EPERM),
-                Thing::Map { value, .. } if value.len() != new.len() => errno(EINVAL),
-                _ => self.change(map, |thing| {
-                    if let Thing::Map { value, .. } = thing {
-                        *value = new.to_vec();
-                    }
-                }),
-            },
-            Syscall::MapLookup { map, value: out, .. } => match self.thing(map).1 {
-                Thing::Map { value, .. } => {
-                    out.copy_from_slice(&value);
-                    Ok(Reply::Done)
-                }
-                other => panic!("a look into {other:?}"),
-            },
-            Syscall::MapFreeze { map } => self.change(map, |thing| {
-                if let Thing::Map { frozen, .. } = thing {
-                    *frozen = true;
-                }
-            }),
-            Syscall::ProgLoad { prog, log } => match &*self.refusal.borrow() {
-                Some(text) if !log.is_empty() && log.len() <= text.len() => errno(ENOSPC),
-                Some(text) => {
-                    log.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
-                    errno(EINVAL)
-                }
-                None => self.make(Thing::Prog { len: prog.code.len() as u32 * 8 }),
-            },
-            Syscall::ProgRun { .. } => panic!("the loader runs no program"),
-            Syscall::LinkCreate { map, cgroup, flags } => {
-                assert_eq!(flags, BPF_F_CGROUP_FD);
-                let cgroup = Self::ino(cgroup);
-                // No test lets two loaders hold links without pins at the same time.
-                if self.links().contains(&cgroup) {
-                    return errno(EEXIST);
-                }
-                let cgroup = self.stray.get().unwrap_or(cgroup);
-                self.make(Thing::Link { kind: LINK_STRUCT_OPS, map: self.thing(map).0, cgroup })
-            }
-            Syscall::LinkDetach { link } => self.change(link, |thing| {
-                // It still names its cgroup.
-                if let Thing::Link { map, .. } = thing {
-                    *map = 0;
-                }
-            }),
-            Syscall::Pin { object, dir, name } => {
-                let (number, _) = self.thing(object);
-                fs::hard_link(self.root.join("objects").join(number.to_string()), inside(dir).join(name))?;
-                Ok(Reply::Done)
-            }
-            Syscall::Pinned { dir, name } => {
-                Ok(Reply::Fd(OwnedFd::from(File::open(inside(dir).join(name))?)))
-            }
-            Syscall::KindOf { object } => {
-                Ok(Reply::Kind(match self.things.borrow().get(&Self::ino(object)) {
-                    Some((_, Thing::Map { .. })) => ObjectKind::Map,
-                    Some((_, Thing::Prog { .. })) => ObjectKind::Prog,
-                    Some((_, Thing::Link { .. })) => ObjectKind::Link,
-                    _ => ObjectKind::Other,
-                }))
-            }
-            Syscall::LookAt { dir } => {
-                let Reply::Facts(facts) = Linux.call(Syscall::LookAt { dir })? else { panic!("no facts") };
-                let facts =
-                    Facts { uid: 0, magic: BPFFS, read_only: false, mode: facts.mode & 0o755, ..facts };
-                let change = self.facts.borrow().get(&facts.ino).copied();
-                Ok(Reply::Facts(change.map_or(facts, |change| change(facts))))
-            }
-            call @ (Syscall::OpenDir { .. }
-            | Syscall::List { .. }
-            | Syscall::MakeDir { .. }
-            | Syscall::RemoveDir { .. }
-            | Syscall::RemoveFile { .. }
-            | Syscall::Lock { .. }) => Linux.call(call),
-            Syscall::LinkNext { after } => {
-                let things = self.things.borrow();
-                let mut ids: Vec<u32> = things
-                    .values()
-                    .filter(|(_, thing)| matches!(thing, Thing::Link { .. }))
-                    .map(|(number, _)| *number)
-                    .filter(|number| *number > after)
-                    .collect();
-                ids.sort_unstable();
-                ids.first().map_or(errno(ENOENT), |id| Ok(Reply::Number(*id)))
-            }
-            Syscall::ById { kind: IdKind::Link | IdKind::Map | IdKind::Btf, id } => {
-                Ok(Reply::Fd(OwnedFd::from(File::open(self.root.join("objects").join(id.to_string()))?)))
-            }
-            Syscall::LinkInfo { link } => match self.thing(link) {
-                (id, Thing::Link { kind, map, cgroup }) => {
-                    Ok(Reply::Link(LinkInfo { kind, id, map_id: map, cgroup_id: cgroup }))
-                }
-                other => panic!("{other:?} is no link"),
-            },
-            Syscall::MapInfo { map } => match self.thing(map) {
-                (id, Thing::Map { kind, value, btf, value_type, kernel_value_type, .. }) => {
-                    let value_size = value.len() as u32;
-                    Ok(Reply::Map(MapInfo {
-                        kind,
-                        id,
-                        key_size: 4,
-                        value_size,
-                        max_entries: 1,
-                        btf_id: btf,
-                        value_type,
-                        kernel_value_type,
-                    }))
-                }
-                other => panic!("{other:?} is no map"),
-            },
-            Syscall::ProgInfo { prog } => match self.thing(prog) {
-                (id, Thing::Prog { len }) => {
-                    Ok(Reply::Prog(ProgInfo { id, xlated_len: len, verified_insns: 1 }))
-                }
-                other => panic!("{other:?} is no program"),
-            },
-            Syscall::BtfData { btf, data } => match self.thing(btf).1 {
-                Thing::Btf(bytes) => {
-                    data.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
-                    Ok(Reply::Number(bytes.len() as u32))
-                }
-                other => panic!("{other:?} is no BTF"),
-            },
-            // Only maps of one element are kept apart here.
-            Syscall::MapDelete { .. } => Ok(Reply::Done),
-            Syscall::MountBpf { place } => {
-                self.facts.borrow_mut().remove(&fs::metadata(place)?.ino());
-                Ok(Reply::Done)
-            }
-            Syscall::MapNextKey { .. } => errno(ENOENT),
-            Syscall::Attribute { of, name, value } => {
-                let attributes = self.attributes.borrow();
-                let Some(found) = attributes.get(&(Self::ino(of), name.to_owned())) else {
-                    return errno(ENODATA);
-                };
-                if !value.is_empty() && value.len() < found.len() {
-                    return errno(ERANGE);
-                }
-                value.iter_mut().zip(found.bytes()).for_each(|(to, from)| *to = from);
-                Ok(Reply::Number(found.len() as u32))
-            }
-        }
-    }
-}
-
-/// The folder that a descriptor leads to.
-fn inside(dir: BorrowedFd<'_>) -> PathBuf {
-    format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir)).into()
-}
-
-impl Kernel for Fake {
-    fn call(&self, call: Syscall<'_>) -> io::Result<Reply> {
-        let number = self.count.get();
-        self.count.set(number + 1);
-        let what = match &call {
-            Syscall::Pin { name, .. } => format!("PIN {name}"),
-            Syscall::MapCreate(map) => format!("{} {}", call.name(), map.name),
-            _ => call.name().to_owned(),
-        };
-        self.calls.borrow_mut().push(what);
-        if self.die.get() == Some(number) {
-            panic!("killed in call {number}");
-        }
-        match self.fail.get() {
-            Some((at, errno)) if at == number => Err(io::Error::from_raw_os_error(errno)),
-            _ => self.answer(call),
-        }
-    }
-}
-
-fn job() -> Target {
-    Target::Cgroup("/job".to_owned())
-}
-
-const PINS: [&str; 12] = [
-    "config", "events", "link", "meta", "ops", "prog", "records", "rodata", "scratch", "source", "stats",
-    "units",
-];
-
-/// Pins of the headline; which globals it has is the compiler's business.
-fn is_whole(pins: &[String]) -> bool {
-    ["config", "events", "link", "meta", "ops", "prog", "records", "source", "stats"]
-        .iter()
-        .all(|pin| pins.iter().any(|have| have == pin))
-        && pins.iter().all(|have| PINS.contains(&have.as_str()))
-}
+use oomc_tests::fake::{
+    Change, EACCES, EINVAL, ENOSPC, EPERM, Fake, POLICY, STRUCT_OPS, SYSFS, TMPFS, Thing, compiled, fixture,
+    is_whole, job, object,
+};
 
 #[test]
 fn a_load_does_things_in_order_and_pins_the_link_last() {
@@ -661,7 +254,7 @@ fn a_policy_whose_cgroup_is_gone_is_shown_until_it_is_unloaded_or_tidied() {
     let loaded = load(&fake.fresh(), &object(), &next).unwrap();
     load(&fake.fresh(), &object(), &job()).unwrap();
     let check = |gone: &[Gone]| {
-        let [Gone { was, cgroup_exists: false }] = gone else { panic!("{gone:?}") };
+        let [Gone { was, cgroup_exists: false, before: false }] = gone else { panic!("{gone:?}") };
         assert_eq!((was.cgroup.as_str(), was.cgroup_id), ("/next", loaded.cgroup_id));
         assert_eq!(was.policy, object().ops_name());
     };
@@ -1007,11 +600,6 @@ fn what_a_kernel_lacks_is_listed_and_nothing_is_tried() {
     let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
     assert_eq!(error.kind(), Kind::Missing);
     assert!(error.to_string().contains("CONFIG_DEBUG_INFO_BTF"), "{error}");
-}
-
-/// Types of another kernel.
-fn fixture(name: &str) -> Vec<u8> {
-    fs::read(oomc_tests::root().join("tests/btf").join(name)).unwrap()
 }
 
 fn built(text: &str, view: &KernelView) -> Object {
@@ -1491,4 +1079,156 @@ fn a_label_is_for_the_nearest_policy() {
         refused(&Target::Cgroup("next".to_owned()), "tier=7"),
         "no policy that oomc loaded is attached to /next or to a cgroup above it"
     );
+}
+
+/// A second version: `floor` is another param, `step` has another range, `mark` is new.
+const LATER: &str = "mode audit\nparam step = 20% range 1% .. 50%\nparam floor = 3 range 1 .. 9\nlabel mark: count = 1\n\
+                     if cgroup.usage > step then kill largest in subtree\n";
+
+fn later() -> Object {
+    let compiled = oomc_compiler::compile(&Source::new("later.oom", LATER), &KernelView::embedded());
+    Object::parse(&compiled.object.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics))).unwrap()
+}
+
+fn setting(text: &str) -> Settings<'static> {
+    let params = if text.is_empty() { Vec::new() } else { assign(text) };
+    Settings { params, literal: &literal, ..Settings::default() }
+}
+
+/// What is attached, by its name.
+fn attached_policy(system: &System<'_>) -> Option<String> {
+    status(system, None).unwrap().attached.first().map(|one| one.policy.clone())
+}
+
+#[test]
+fn another_version_takes_the_place_with_what_was_set() {
+    let fake = Fake::new("replace");
+    let system = fake.system();
+    let first = replace(&system, &tunable(), &job(), &setting("")).unwrap();
+    assert!(first.before.is_none(), "on a cgroup without a policy it is a load");
+    config::set(&system, &job(), &assign("step=30% floor=1MiB"), &literal).unwrap();
+    config::mode(&system, &job(), Mode::Enforce).unwrap();
+
+    let done = replace(&fake.fresh(), &later(), &job(), &setting("")).unwrap();
+    assert_eq!(done.before.map(|before| before.policy), Some(tunable().ops_name()));
+    let kept: Vec<(&str, i64)> =
+        done.kept.params.iter().map(|(param, value)| (param.name.as_str(), *value)).collect();
+    assert_eq!((kept, done.kept.mode), (vec![("step", 300_000)], Some(Mode::Enforce)));
+    let lost: Vec<(&str, &str)> =
+        done.kept.lost.iter().map(|lost| (lost.what.as_str(), lost.why.as_str())).collect();
+    assert_eq!(lost, [("param floor", "the new policy has one of another type")]);
+    assert_eq!(settings(&system), (Some(Mode::Enforce), vec![300_000, 3]));
+    assert_eq!((attached_policy(&system), fake.attached()), (Some(later().ops_name()), 1));
+    // Between these two nobody is attached.
+    let calls = fake.calls.borrow().clone();
+    let at = |what: &str| calls.iter().position(|call| call == what).unwrap();
+    assert_eq!(at("BPF_LINK_CREATE"), at("BPF_LINK_DETACH") + 1, "{calls:#?}");
+    assert!(at("BPF_PROG_LOAD") < at("BPF_LINK_DETACH") && at("PIN records") < at("BPF_LINK_DETACH"));
+
+    // What this load says counts, and what the policy before was never told does not.
+    config::set(&system, &job(), &assign("step=40%"), &literal).unwrap();
+    let again = replace(&system, &later(), &job(), &setting("step=5%")).unwrap();
+    assert_eq!((again.kept.params.len(), settings(&system).1), (0, vec![50_000, 3]));
+    assert_eq!(again.loaded.gone.len(), 1, "one version before is kept");
+    assert_eq!((fake.folders(), fake.attached()), (2, 1));
+}
+
+#[test]
+fn the_version_before_comes_back_as_it_was() {
+    let fake = Fake::new("rollback");
+    let system = fake.system();
+    assert!(matches!(rollback(&system, &job()), Err(Error::Vacant { .. })));
+    load(&system, &tunable(), &job()).unwrap();
+    assert!(matches!(rollback(&system, &job()), Err(Error::NoVersion { .. })));
+    config::set(&system, &job(), &assign("step=30%"), &literal).unwrap();
+    replace(&system, &later(), &job(), &setting("step=9%")).unwrap();
+    let seen = status(&system, None).unwrap();
+    assert!(seen.gone.iter().all(|gone| gone.before) && seen.gone.len() == 1, "{:?}", seen.gone);
+    assert_eq!(tidy(&system).unwrap().gone, [], "it is no leftover");
+
+    for (from, to, params) in [
+        (later(), tunable(), vec![300_000, 64 << 20]),
+        (tunable(), later(), vec![90_000, 3]),
+        (later(), tunable(), vec![300_000, 64 << 20]),
+    ] {
+        let back = rollback(&fake.fresh(), &job()).unwrap();
+        assert_eq!((back.from, back.to.policy), (from.ops_name(), to.ops_name()));
+        assert_eq!((settings(&system).1, attached_policy(&system)), (params, Some(to.ops_name())));
+        assert_eq!((fake.attached(), fake.folders()), (1, 2));
+        assert!(!fake.calls.borrow().iter().any(|call| call == "BPF_PROG_LOAD"), "nothing is verified again");
+    }
+    let unloaded = unload(&system, Some(&job())).unwrap();
+    assert_eq!((unloaded.detached.len(), unloaded.gone.len(), fake.folders()), (1, 1, 0));
+}
+
+#[test]
+fn every_failing_call_of_a_replacement_leaves_the_policy_before() {
+    let fake = Fake::new("replace_failures");
+    let (tunable, later) = (tunable(), later());
+    load(&fake.fresh(), &tunable, &job()).unwrap();
+    replace(&fake.fresh(), &later, &job(), &setting("")).unwrap();
+    let (calls, names) = (fake.count.get(), fake.calls.borrow().clone());
+    for errno in [EPERM, ENOSPC] {
+        for call in 0..calls {
+            unload(&fake.fresh(), None).unwrap();
+            fake.collect();
+            load(&fake.fresh(), &tunable, &job()).unwrap();
+            fake.fail.set(Some((call, errno)));
+            let result = replace(&fake.fresh(), &later, &job(), &setting(""));
+            fake.fail.set(None);
+            let what = names.get(call).unwrap();
+            let policy = match (what.as_str(), &result) {
+                // Without a log first, and then with one: the second time it works. An attribute that cannot be read
+                // is no label.
+                ("BPF_PROG_LOAD" | "fgetxattr", Ok(_)) => later.ops_name(),
+                (_, Ok(_)) => panic!("{what} failed and the replacement went on"),
+                (_, Err(_)) => tunable.ops_name(),
+            };
+            let seen = (attached_policy(&fake.system()), fake.attached());
+            assert_eq!(seen, (Some(policy), 1), "after a failing {what} ({call}): {result:?}");
+            let folders = if result.is_ok() { 2 } else { 1 };
+            assert_eq!(fake.folders(), folders, "after a failing {what} ({call}): {result:?}");
+            if let Err(Error::NotReplaced { policy, lost, .. }) = &result {
+                assert_eq!((policy, lost.as_deref()), (&tunable.ops_name(), None));
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_replaces_may_be_killed_at_any_moment() {
+    let fake = Fake::new("replace_killed");
+    let (tunable, later) = (tunable(), later());
+    load(&fake.fresh(), &tunable, &job()).unwrap();
+    replace(&fake.fresh(), &later, &job(), &setting("")).unwrap();
+    let calls = fake.count.get();
+    rollback(&fake.fresh(), &job()).unwrap();
+    let back = fake.count.get();
+    std::panic::set_hook(Box::new(|_| {}));
+    for (call, rolls) in (0..calls).map(|call| (call, false)).chain((0..back).map(|call| (call, true))) {
+        unload(&fake.fresh(), None).unwrap();
+        fake.collect();
+        load(&fake.fresh(), &tunable, &job()).unwrap();
+        if rolls {
+            replace(&fake.fresh(), &later, &job(), &setting("")).unwrap();
+        }
+        fake.die.set(Some(call));
+        let system = fake.fresh();
+        let outcome = catch_unwind(AssertUnwindSafe(|| match rolls {
+            true => rollback(&system, &job()).map(drop),
+            false => replace(&system, &later, &job(), &setting("")).map(drop),
+        }));
+        fake.die.set(None);
+        assert!(outcome.is_err(), "call {call} was never made");
+        // One of the two or none, and nothing half: the next command goes on from there.
+        assert!(fake.attached() <= 1, "killed in call {call}");
+        let seen = status(&fake.fresh(), None).unwrap();
+        assert_eq!(seen.attached.len(), fake.attached(), "killed in call {call}");
+        assert!(seen.left.iter().all(|left| left.ours), "killed in call {call}: {:?}", seen.left);
+        replace(&fake.fresh(), &later, &job(), &setting("")).unwrap();
+        assert_eq!((attached_policy(&fake.system()), fake.attached()), (Some(later.ops_name()), 1));
+    }
+    let _ = std::panic::take_hook();
+    unload(&fake.fresh(), None).unwrap();
+    assert_eq!(fake.folders(), 0);
 }

@@ -123,6 +123,20 @@ impl<'k> Bpf<'k> {
         self.call(Syscall::MapLookup { map, key: &key, value }, &format!("map {name}")).map(drop)
     }
 
+    /// Reads an element of a map of many; false: there is none.
+    pub(crate) fn found(
+        &self,
+        map: BorrowedFd<'_>,
+        key: &[u8],
+        value: &mut [u8],
+        name: &str,
+    ) -> Result<bool> {
+        match self.call(Syscall::MapLookup { map, key, value }, &format!("map {name}")) {
+            Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            result => result.map(|_| true),
+        }
+    }
+
     /// An extended attribute of at most so many bytes. None: there is none.
     pub(crate) fn attribute(&self, of: BorrowedFd<'_>, name: &str, most: usize) -> Result<Option<Vec<u8>>> {
         let mut value = vec![0; most];

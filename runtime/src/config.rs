@@ -131,7 +131,7 @@ fn change<T>(
     let pins = Pins::lock_existing(system)?.ok_or_else(vacant)?;
     let survey = survey(bpf, &pins)?;
     let living = survey.on(cgroup.id)?.ok_or_else(vacant)?;
-    let meta = status::meta(bpf, &living.folder);
+    let meta = status::meta(bpf, &living.folder)?;
     let (mut config, map) = Config::pinned(bpf, &living.folder)?
         .ok_or_else(|| Error::Setting("the policy has no map of its settings".to_owned()))?;
     let before = config.value.clone();
@@ -208,6 +208,12 @@ impl Config {
         params.filter_map(|param| Some((param.clone(), self.number(&param.name).ok()?))).collect()
     }
 
+    /// Sets a param of this name; the value is one that it takes.
+    pub(crate) fn put(&mut self, name: &str, value: i64) -> Result<()> {
+        *self.word(name)? = value.to_ne_bytes();
+        Ok(())
+    }
+
     pub(crate) fn assign(
         &mut self,
         declared: &Declared,
@@ -216,7 +222,7 @@ impl Config {
     ) -> Result<Change> {
         let (param, to) = wanted(declared, assignment, literal)?;
         let from = self.number(&param.name)?;
-        *self.word(&param.name)? = to.to_ne_bytes();
+        self.put(&param.name, to)?;
         Ok(Change { param: param.clone(), from, to })
     }
 }

@@ -327,7 +327,9 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
 fn profile(profile: Profile) -> String {
     match profile {
         Profile::CgroupFlag => "policies attach by BPF_F_CGROUP_FD (v3 of the BPF OOM series)".to_owned(),
-        Profile::Generic => "policies attach by the generic link of cgroups".to_owned(),
+        Profile::Generic => {
+            "policies attach by the generic link of cgroups, and are replaced without a gap".to_owned()
+        }
     }
 }
 

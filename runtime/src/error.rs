@@ -64,6 +64,20 @@ pub enum Error {
         /// Another loader attached it.
         foreign: bool,
     },
+    /// Another policy could not take the place of the one that was attached.
+    NotReplaced {
+        /// `name@hash` of the policy that was attached.
+        policy: String,
+        /// Why it could not be attached again; none: it is.
+        lost: Option<String>,
+        /// What went wrong with the other one.
+        source: Box<Error>,
+    },
+    /// No version before the one that is attached is kept.
+    NoVersion {
+        /// Path of the cgroup below the mount.
+        cgroup: String,
+    },
     /// The cgroup has no policy of ours.
     Vacant {
         /// Path of the cgroup below the mount.
@@ -124,6 +138,7 @@ impl Error {
         match self {
             Self::Kernel(_) | Self::Privilege(_) => Kind::Missing,
             Self::RootByPath | Self::Setting(_) => Kind::Usage,
+            Self::NotReplaced { source, .. } => source.kind(),
             Self::Call { source, .. } | Self::File { source, .. } => match source.raw_os_error() {
                 Some(libc::EPERM) => Kind::Missing,
                 // Of bpf(2) this is an answer to what was asked for, of a file one to who asks.
@@ -177,9 +192,29 @@ impl fmt::Display for Error {
                 }
                 match foreign {
                     true => f.write_str(", attached by another loader; nothing was changed"),
-                    false => f.write_str("; nothing was changed (`oomc unload` removes it)"),
+                    false => f.write_str(
+                        "; nothing was changed (`oomc load --replace` puts another one in its place, `oomc unload` \
+                         removes it)",
+                    ),
                 }
             }
+            Self::NotReplaced { policy, lost, source } => {
+                write!(f, "{source}; ")?;
+                match lost {
+                    None => write!(f, "{} is attached again", shown(policy)),
+                    Some(why) => write!(
+                        f,
+                        "{} could not be attached again, and nothing is attached now: {}",
+                        shown(policy),
+                        shown(why)
+                    ),
+                }
+            }
+            Self::NoVersion { cgroup } => write!(
+                f,
+                "no version before the one on {} is kept: `oomc load --replace` keeps the policy that it replaces",
+                shown(cgroup)
+            ),
             Self::Vacant { cgroup } => write!(f, "{} has no policy that oomc loaded", shown(cgroup)),
             Self::Cgroup { path, reason } => write!(f, "{} is not a cgroup: {}", shown(path), shown(reason)),
             Self::PartOfTree { place: at, part } => write!(
@@ -214,6 +249,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Call { source, .. } | Self::File { source, .. } => Some(source),
+            Self::NotReplaced { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -4,16 +4,18 @@
 //! instead: it sees the same as long as no more decisions come between two looks than the array keeps.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData, RingBuf};
 use oomc_abi::declared::Declared;
-use oomc_abi::maps::{EVENTS, RECORDS};
-use oomc_abi::record::{KEPT, Record};
+use oomc_abi::maps::{EVENTS, OUTCOMES, RECORDS};
+use oomc_abi::record::{FORMAT_KEY, Format, KEPT, Record};
 
 use crate::bpf::Bpf;
 use crate::cgroup::{self, Target};
 use crate::error::{Error, Result};
+use crate::object::Meta;
+use crate::outcome::{self, Outcome};
 use crate::pins::{Folder, Left};
 use crate::preflight;
 use crate::status;
@@ -37,6 +39,16 @@ pub struct Decisions {
     pub declared: Declared,
     /// The last ones.
     pub records: Vec<Record>,
+    /// What became of them, as far as somebody looked.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Decisions {
+    /// What became of a decision, if somebody looked.
+    #[must_use]
+    pub fn outcome(&self, record: &Record) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.number == record.number)
+    }
 }
 
 /// The last decisions of every policy of ours, or of one cgroup's, those that are gone included; and what could not be
@@ -49,6 +61,7 @@ pub fn decisions(system: &System<'_>, only: Option<&Target>) -> Result<(Vec<Deci
         Ok(Decisions {
             gone: link.is_none(),
             records: kept(system.bpf(), folder)?,
+            outcomes: outcome::kept(system.bpf(), folder)?,
             declared: attached.meta.declared(),
             cgroup: attached.cgroup,
             policy: attached.policy,
@@ -59,20 +72,36 @@ pub fn decisions(system: &System<'_>, only: Option<&Target>) -> Result<(Vec<Deci
 /// The records in a policy's array, the oldest first.
 pub(crate) fn kept(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<Record>> {
     match folder.open(bpf, RECORDS)? {
-        Some(map) => records(bpf, &map),
+        Some(map) => records(bpf, &map, format(folder, &status::meta(bpf, folder)?)?),
         None => Ok(Vec::new()),
     }
 }
 
-fn records(bpf: Bpf<'_>, map: &OwnedFd) -> Result<Vec<Record>> {
+/// The format in which a policy writes its records, if this oomc reads it.
+pub(crate) fn format(folder: &Folder, meta: &Meta) -> Result<Format> {
+    Format::named(meta.get(FORMAT_KEY)).map_err(|why| Error::Place {
+        call: "a look",
+        place: folder.place().join(RECORDS),
+        why,
+        help: String::new(),
+    })
+}
+
+fn records(bpf: Bpf<'_>, map: &OwnedFd, format: Format) -> Result<Vec<Record>> {
     let info = bpf.map_info(map.as_fd(), RECORDS)?;
+    if info.value_size as usize != format.bytes() {
+        let (is, wanted) = (info.value_size, format.bytes());
+        return Err(Error::Unexpected(format!(
+            "its records have {is} bytes, and those of their format {wanted}"
+        )));
+    }
     let mut value = vec![0; info.value_size as usize];
     let mut found = Vec::new();
     for slot in 0..KEPT.min(info.max_entries) {
         for _ in 0..TRIES {
             bpf.element(map.as_fd(), slot, &mut value, RECORDS)?;
             // Empty or being written.
-            if let Some(record) = Record::read(&value) {
+            if let Some(record) = format.read(&value) {
                 found.push(record);
                 break;
             }
@@ -97,8 +126,10 @@ pub struct Followed {
     pub cgroup: String,
     /// `name@hash`.
     pub policy: String,
-    /// Id of the link: another one after each load.
+    /// Id of the link: another one after each load, where links cannot be led to another policy.
     pub link: u32,
+    /// Id of the map with the kernel's structure: another one after each load, the same one after a rollback.
+    pub load: u32,
     /// What it declares.
     pub declared: Declared,
 }
@@ -123,9 +154,18 @@ struct Follower<'s> {
     of: Followed,
     bpf: Bpf<'s>,
     source: Source,
+    format: Format,
+    /// None: the policy was loaded by an oomc that kept none.
+    outcomes: Option<OwnedFd>,
     /// Number of the last record that was given.
     last: u64,
     waiting: VecDeque<Record>,
+}
+
+impl Follower<'_> {
+    fn is(&self) -> (u32, u32) {
+        (self.of.link, self.of.load)
+    }
 }
 
 impl std::fmt::Debug for Follower<'_> {
@@ -140,8 +180,8 @@ pub struct Follow<'s> {
     system: System<'s>,
     only: Option<Target>,
     followers: Vec<Follower<'s>>,
-    /// Links of policies that cannot be followed; said once.
-    broken: Vec<u32>,
+    /// Policies that cannot be followed; said once.
+    broken: Vec<(u32, u32)>,
 }
 
 /// Follows policies from the decisions that are kept on.
@@ -170,36 +210,70 @@ impl Follow<'_> {
         for follower in &mut self.followers {
             if let Err(error) = follower.drain(&mut seen) {
                 seen.push((follower.of.clone(), Seen::Unreadable(error.to_string())));
-                broken.push(follower.of.link);
+                broken.push(follower.is());
             }
         }
-        self.followers.retain(|follower| !broken.contains(&follower.of.link));
+        self.followers.retain(|follower| !broken.contains(&follower.is()));
         self.broken.extend(broken);
         let Some(present) = found else { return Ok(seen) };
         self.followers.retain(|follower| {
-            let lives = present.links.contains(&follower.of.link);
+            let lives = present.links.contains(&follower.is());
             if !lives {
                 seen.push((follower.of.clone(), Seen::Detached));
             }
             lives
         });
-        for Living { folder, link_id } in &present.wanted {
-            let link = *link_id;
-            if self.followers.iter().any(|follower| follower.of.link == link) || self.broken.contains(&link) {
+        for living in &present.wanted {
+            let Living { folder, link_id, ops_id } = living;
+            let is = (*link_id, *ops_id);
+            if self.followers.iter().any(|follower| follower.is() == is) || self.broken.contains(&is) {
                 continue;
             }
-            let of = followed(&self.system, folder, link);
+            let of = followed(&self.system, living);
             seen.push((of.clone(), Seen::Attached));
             let begun = Follower::new(self.system.bpf(), folder, of.clone());
             match begun.and_then(|mut one| one.drain(&mut seen).map(|()| one)) {
                 Ok(follower) => self.followers.push(follower),
                 Err(error) => {
                     seen.push((of, Seen::Unreadable(error.to_string())));
-                    self.broken.push(link);
+                    self.broken.push(is);
                 }
             }
         }
         Ok(seen)
+    }
+
+    /// Keeps what became of a decision beside its record; a policy that is detached since keeps none.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn keep(&self, of: &Followed, outcome: &Outcome) -> Result<()> {
+        let follower = self.followers.iter().find(|follower| follower.is() == (of.link, of.load));
+        match follower.and_then(|follower| follower.outcomes.as_ref()) {
+            Some(map) => outcome::keep(self.system.bpf(), map, outcome),
+            None => Ok(()),
+        }
+    }
+
+    /// What can be read when a policy has decided.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let rings = self.followers.iter().filter_map(|follower| match &follower.source {
+            Source::Sent { ring, .. } => Some(ring.as_fd()),
+            Source::Kept(_) => None,
+        });
+        rings.collect()
+    }
+
+    /// Whether somebody else reads what a policy sends, so that its decisions have to be looked for.
+    #[must_use]
+    pub fn has_to_look(&self) -> bool {
+        self.followers.iter().any(|follower| matches!(follower.source, Source::Kept(_)))
+    }
+
+    /// The policies that are followed now.
+    pub fn policies(&self) -> impl Iterator<Item = &Followed> {
+        self.followers.iter().map(|follower| &follower.of)
     }
 
     /// Whether no policy is followed now.
@@ -209,10 +283,13 @@ impl Follow<'_> {
     }
 }
 
-fn followed(system: &System<'_>, folder: &Folder, link: u32) -> Followed {
-    let meta = status::meta(system.bpf(), folder);
+fn followed(system: &System<'_>, living: &Living) -> Followed {
+    let Living { folder, link_id, ops_id } = living;
+    // Without it the decisions are told without names.
+    let meta = status::meta(system.bpf(), folder).unwrap_or_default();
     let cgroup = cgroup::path(system, folder.id).unwrap_or_else(|| meta.get("cgroup").to_owned());
-    Followed { cgroup, policy: status::name_of(&meta), link, declared: meta.declared() }
+    let policy = status::name_of(&meta);
+    Followed { cgroup, policy, link: *link_id, load: *ops_id, declared: meta.declared() }
 }
 
 /// The ring buffer, unless somebody else reads it.
@@ -238,7 +315,9 @@ impl<'s> Follower<'s> {
                 Source::Kept(folder.open(bpf, RECORDS)?.ok_or_else(lacks)?)
             }
         };
-        Ok(Self { of, bpf, source, last: 0, waiting: kept(bpf, folder)?.into() })
+        let format = format(folder, &status::meta(bpf, folder)?)?;
+        let outcomes = folder.open(bpf, OUTCOMES)?;
+        Ok(Self { of, bpf, source, format, outcomes, last: 0, waiting: kept(bpf, folder)?.into() })
     }
 
     /// Everything that is new.
@@ -261,11 +340,11 @@ impl<'s> Follower<'s> {
         match &mut self.source {
             Source::Sent { ring, .. } => {
                 while let Some(item) = ring.next() {
-                    self.waiting.extend(Record::read(&item).filter(|record| record.number > last));
+                    self.waiting.extend(self.format.read(&item).filter(|record| record.number > last));
                 }
             }
             Source::Kept(map) => {
-                let records = records(self.bpf, map)?;
+                let records = records(self.bpf, map, self.format)?;
                 self.waiting.extend(records.into_iter().filter(|record| record.number > last));
             }
         }

@@ -124,9 +124,29 @@ impl Attributes {
 /// A label on a cgroup.
 #[derive(Debug)]
 pub(crate) struct Found {
-    cgroup: u64,
-    index: u64,
-    value: i64,
+    pub(crate) cgroup: u64,
+    /// Which of the policy's labels.
+    pub(crate) index: u64,
+    pub(crate) value: i64,
+}
+
+/// All labels in a policy's map.
+pub(crate) fn stored(bpf: Bpf<'_>, map: BorrowedFd<'_>) -> Result<Vec<Found>> {
+    let mut all = Vec::new();
+    for key in bpf.keys(map, LABELS)? {
+        let mut value = [0; 8];
+        let words =
+            (key.get(..8).and_then(|id| id.try_into().ok()), key.get(8..).and_then(|at| at.try_into().ok()));
+        let (Some(cgroup), Some(index)) = words else {
+            return Err(Error::Unexpected("the keys of the policy's labels have another size".to_owned()));
+        };
+        // Somebody may take a label away meanwhile.
+        if bpf.found(map, &key, &mut value, LABELS)? {
+            let (cgroup, index) = (u64::from_ne_bytes(cgroup), u64::from_ne_bytes(index));
+            all.push(Found { cgroup, index, value: i64::from_ne_bytes(value) });
+        }
+    }
+    Ok(all)
 }
 
 impl Found {
@@ -266,7 +286,7 @@ fn with_policy<T>(
     let pins = Pins::lock_existing(system)?.ok_or_else(uncovered)?;
     let survey = survey(bpf, &pins)?;
     let (attached, place, living) = nearest(system, &cgroup, &survey)?.ok_or_else(uncovered)?;
-    let meta = status::meta(bpf, &living.folder);
+    let meta = status::meta(bpf, &living.folder)?;
     let map = living.folder.open(bpf, LABELS)?;
     let id = living.folder.id;
     let policy = Policy { bpf, cgroup, id, attached, place, declared: meta.declared(), map };

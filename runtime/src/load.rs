@@ -5,7 +5,7 @@
 //! the last step, and one system call: so a loader may be killed at any moment.
 
 use std::fmt;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
@@ -25,11 +25,12 @@ use crate::object::{self, Object, text_of};
 use crate::pins::{self, Folder, Left, Pins};
 use crate::preflight::{self, Ready};
 use crate::status::{self, Gone};
+use crate::struct_ops::KernelOps;
 use crate::survey::{Survey, survey};
 use crate::sys::{MapAttr, ProgAttr, Reply, Syscall};
 use crate::system::System;
 use crate::unload::{Unloaded, sweep};
-use crate::{foreign, page, relocate, sanitize, verifier_log};
+use crate::{foreign, outcome, page, relocate, sanitize, verifier_log};
 
 /// A policy that was attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,26 +143,16 @@ pub fn load_with(
         let _ = folder.remove(bpf);
         return Err(error);
     }
-    Ok(Loaded {
-        cgroup: cgroup.path,
-        cgroup_id: cgroup.id,
-        policy: object.ops_name(),
-        place: cgroup.place,
-        no_memory: cgroup.no_memory,
-        program: parts.program,
-        absent: parts.absent,
-        labels,
-        gone,
-    })
+    Ok(Loaded { labels, gone, ..parts.loaded(object, cgroup) })
 }
 
 /// Removes what killed commands have left, and what is gone from this very cgroup.
-fn make_room(bpf: Bpf<'_>, survey: &Survey, folder: &Folder) -> Result<Vec<Gone>> {
+pub(crate) fn make_room(bpf: Bpf<'_>, survey: &Survey, folder: &Folder) -> Result<Vec<Gone>> {
     let mut removed = Unloaded::default();
     sweep(bpf, &survey.unfinished, &mut removed);
     let mut gone = Vec::new();
     for old in survey.gone.iter().filter(|old| old.id == folder.id) {
-        gone.push(Gone { was: status::attached(bpf, old)?, cgroup_exists: true });
+        gone.push(Gone { was: status::attached(bpf, old)?, cgroup_exists: true, before: false });
         removed.left.extend(old.remove(bpf)?);
     }
     match removed.left.into_iter().find(|left| left.id == Some(folder.id)) {
@@ -185,7 +176,7 @@ pub(crate) fn with_settings(object: &Object, declared: &Declared, settings: &Set
 }
 
 /// Puts the labels that attributes of the cgroup and of all below say.
-fn label(
+pub(crate) fn label(
     system: &System<'_>,
     object: &Object,
     parts: &Parts,
@@ -193,13 +184,12 @@ fn label(
     declared: &Declared,
     literal: Literal<'_>,
 ) -> Result<Refreshed> {
-    let position = object.maps.iter().position(|map| map.name == maps::LABELS);
-    let Some(map) = position.and_then(|at| parts.maps.get(at)) else { return Ok(Refreshed::default()) };
+    let Some(map) = parts.map(object, maps::LABELS) else { return Ok(Refreshed::default()) };
     let bpf = system.bpf();
     let owner = cgroup.dir.metadata().map_err(Error::file("look at", &cgroup.path))?.uid();
     let attributes = labels::attributes(system, &cgroup.place, owner, declared, literal)?;
     for found in &attributes.found {
-        found.store(bpf, map.as_fd())?;
+        found.store(bpf, map)?;
     }
     Ok(attributes.refreshed())
 }
@@ -217,15 +207,38 @@ pub fn verify(system: &System<'_>, object: &Object) -> Result<Program> {
 }
 
 /// What lives in the kernel as long as its descriptors do.
-struct Parts {
+pub(crate) struct Parts {
     /// In the order of the object's globals.
     globals: Vec<OwnedFd>,
     /// In the order of the object's other maps.
     maps: Vec<OwnedFd>,
     prog: OwnedFd,
-    ops: OwnedFd,
+    pub(crate) ops: OwnedFd,
     program: Program,
     absent: Vec<String>,
+}
+
+impl Parts {
+    /// A map of the object's, by its name.
+    pub(crate) fn map(&self, object: &Object, name: &str) -> Option<BorrowedFd<'_>> {
+        let position = object.maps.iter().position(|map| map.name == name)?;
+        self.maps.get(position).map(|map| map.as_fd())
+    }
+
+    /// What there is to tell once it is attached.
+    pub(crate) fn loaded(self, object: &Object, cgroup: Cgroup) -> Loaded {
+        Loaded {
+            cgroup: cgroup.path,
+            cgroup_id: cgroup.id,
+            policy: object.ops_name(),
+            place: cgroup.place,
+            no_memory: cgroup.no_memory,
+            program: self.program,
+            absent: self.absent,
+            labels: Refreshed::default(),
+            gone: Vec::new(),
+        }
+    }
 }
 
 /// The maps of an object and its types, in the kernel.
@@ -280,7 +293,7 @@ pub(crate) fn make_maps(bpf: Bpf<'_>, object: &Object) -> Result<Made> {
     Ok(Made { btf, globals, maps })
 }
 
-fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Parts> {
+pub(crate) fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Parts> {
     let made = make_maps(bpf, object)?;
     let fitted = relocate::apply(object, &ready.btf, &ready.found, &made.fds())?;
     let hook = Hook { ops_type: ready.ops.ops_type, member: ready.ops.callback };
@@ -392,7 +405,7 @@ pub(crate) fn prog_load(
     }
 }
 
-/// Pins everything, attaches, looks where the kernel attached, pins the link.
+/// Pins everything, attaches, pins the link.
 fn publish(
     system: &System<'_>,
     object: &Object,
@@ -402,6 +415,23 @@ fn publish(
     folder: &Folder,
 ) -> Result<()> {
     let bpf = system.bpf();
+    pin(bpf, object, parts, cgroup, folder)?;
+    let link = attach(bpf, &ready.ops, parts.ops.as_fd(), cgroup)?;
+    let Some(link) = link else {
+        let policy = status::foreign_on(system, &ready.ops, cgroup.id);
+        return Err(Error::Occupied { cgroup: cgroup.path.clone(), policy, foreign: true });
+    };
+    folder.pin(bpf, link.as_fd(), pins::LINK)
+}
+
+/// Pins everything but the link.
+pub(crate) fn pin(
+    bpf: Bpf<'_>,
+    object: &Object,
+    parts: &Parts,
+    cgroup: &Cgroup,
+    folder: &Folder,
+) -> Result<()> {
     folder.create(bpf)?;
     for (global, map) in object.globals.iter().zip(&parts.globals) {
         folder.pin(bpf, map.as_fd(), &pins::of_map(global.map_name()))?;
@@ -411,21 +441,26 @@ fn publish(
     }
     folder.pin(bpf, parts.prog.as_fd(), pins::PROG)?;
     folder.pin(bpf, parts.ops.as_fd(), pins::OPS)?;
+    folder.pin(bpf, bpf.map_create(&outcome::map())?.as_fd(), maps::OUTCOMES)?;
     keep(bpf, folder, pins::META, &foreign::remembered(object, &cgroup.path).text())?;
-    keep(bpf, folder, pins::SOURCE, &object.source)?;
+    keep(bpf, folder, pins::SOURCE, &object.source)
+}
 
-    let link = ready.ops.attach(bpf, parts.ops.as_fd(), cgroup.dir.as_fd(), &cgroup.path)?;
-    let Some(link) = link else {
-        let policy = status::foreign_on(system, &ready.ops, cgroup.id);
-        return Err(Error::Occupied { cgroup: cgroup.path.clone(), policy, foreign: true });
-    };
+/// Attaches, and looks where the kernel attached. None: the cgroup has a policy.
+pub(crate) fn attach(
+    bpf: Bpf<'_>,
+    kernel: &KernelOps,
+    ops: BorrowedFd<'_>,
+    cgroup: &Cgroup,
+) -> Result<Option<OwnedFd>> {
+    let Some(link) = kernel.attach(bpf, ops, cgroup.dir.as_fd(), &cgroup.path)? else { return Ok(None) };
     // A kernel that does not know the flag attaches to nothing at all, without a word.
     let found = bpf.link_info(link.as_fd())?.cgroup_id;
     if found != cgroup.id {
         bpf.detach(link.as_fd())?;
         return Err(Error::WrongCgroup { wanted: cgroup.id, found });
     }
-    folder.pin(bpf, link.as_fd(), pins::LINK)
+    Ok(Some(link))
 }
 
 /// A text in a map of its own, for whoever asks later.

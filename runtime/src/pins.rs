@@ -1,6 +1,7 @@
 //! Pins: what makes a policy outlive its loader, and the lock that keeps loaders apart.
 //!
-//! Owns `/sys/fs/bpf/oomc/<cgroup-id>/`. Invariant: a folder with a pinned `link` is whole, because the link
+//! Owns `/sys/fs/bpf/oomc/<cgroup-id>/`, and `<cgroup-id>b` for the other of two versions that follow each other on one
+//! cgroup. Invariant: a folder with a pinned `link` is whole, because the link
 //! is pinned last; a folder without one is what a killed loader left, and its program is attached nowhere.
 //! Whoever changes anything here holds the [`Pins`] with the exclusive lock, whoever looks holds them with the shared one.
 //!
@@ -36,11 +37,12 @@ pub(crate) const SOURCE: &str = "source";
 /// Pins that are not a map of the object.
 const OWN: [&str; 5] = [LINK, PROG, OPS, META, SOURCE];
 /// Maps of an object of ours.
-const MAPS: [&str; 11] = [
+const MAPS: [&str; 12] = [
     maps::CONFIG,
     maps::STATS,
     maps::RECORDS,
     maps::EVENTS,
+    maps::OUTCOMES,
     maps::LABELS,
     maps::COUNTERS,
     "rodata",
@@ -132,6 +134,17 @@ impl<'k> Pins<'k> {
         }
     }
 
+    /// The folder as it is, without the lock: what is seen in it may vanish or change at any moment. None when there is
+    /// no folder.
+    pub(crate) fn unlocked(system: &System<'k>) -> Result<Option<Self>> {
+        let Some(parent) = parent(system, false)? else { return Ok(None) };
+        let bpf = system.bpf();
+        let place = system.paths.bpffs.join(NAME);
+        let Some(dir) = folder_of(bpf, &parent, &place)? else { return Ok(None) };
+        believed(bpf, &dir, &place)?;
+        Ok(Some(Self { bpf, root: Rc::new(Root { dir, place }) }))
+    }
+
     fn existing(system: &System<'k>, lock: Lock) -> Result<Option<Self>> {
         match parent(system, false)? {
             Some(parent) => Self::take(system, &parent, false, lock),
@@ -172,13 +185,13 @@ impl<'k> Pins<'k> {
         let (mut folders, mut left) = (Vec::new(), Vec::new());
         for entry in self.bpf.list(self.root.dir.as_fd(), &self.root.place)? {
             let place = self.root.place.join(&entry.name);
-            let id = id_of(&entry.name);
-            let odd = |why: String| Left { place, why, ours: false, id };
-            let Some(id) = id else {
+            let named = folder_name(&entry.name);
+            let odd = |why: String| Left { place, why, ours: false, id: named.map(|(id, _)| id) };
+            let Some((id, second)) = named else {
                 left.push(odd("oomc gives no such name".to_owned()));
                 continue;
             };
-            let folder = self.folder(id);
+            let folder = Folder { second, ..self.folder(id) };
             match folder.dir(self.bpf).and_then(|dir| match dir {
                 Some(dir) => believed(self.bpf, &dir, &folder.place()).map(|_| true),
                 None => Ok(false),
@@ -189,24 +202,29 @@ impl<'k> Pins<'k> {
                 Err(error) => left.push(odd(error.to_string())),
             }
         }
-        folders.sort_by_key(|folder| folder.id);
+        folders.sort_by_key(|folder| (folder.id, folder.second));
         left.sort_by(|a, b| a.place.cmp(&b.place));
         Ok((folders, left))
     }
 
-    /// The folder of a cgroup, which may not exist.
+    /// The first folder of a cgroup, which may not exist.
     pub(crate) fn folder(&self, id: u64) -> Folder {
-        Folder { id, root: Rc::clone(&self.root) }
+        Folder { id, second: false, root: Rc::clone(&self.root) }
     }
 }
 
 /// Oomc's folder in bpffs.
 const NAME: &str = "oomc";
 
-/// The id that a folder's name says, if oomc would have given it this name.
-fn id_of(name: &OsStr) -> Option<u64> {
-    let id: u64 = name.to_str()?.parse().ok()?;
-    (name == OsStr::new(&id.to_string())).then_some(id)
+/// After the id in the name of a cgroup's second folder. bpffs takes no dots.
+const SECOND: &str = "b";
+
+/// The id that a folder's name says, and whether it is the second one, if oomc would have given it this name.
+fn folder_name(name: &OsStr) -> Option<(u64, bool)> {
+    let name = name.to_str()?;
+    let (digits, second) = name.strip_suffix(SECOND).map_or((name, false), |digits| (digits, true));
+    let id: u64 = digits.parse().ok()?;
+    (digits == id.to_string()).then_some((id, second))
 }
 
 fn refused(call: &'static str, place: &Path, why: impl Into<String>) -> Error {
@@ -349,18 +367,29 @@ fn mount(system: &System<'_>) -> Result<()> {
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     pub(crate) id: u64,
+    /// The second folder of its cgroup.
+    second: bool,
     root: Rc<Root>,
 }
 
 impl Folder {
+    /// The other folder of the same cgroup, which may not exist: for the version before this one, or after it.
+    pub(crate) fn other(&self) -> Self {
+        Self { second: !self.second, ..self.clone() }
+    }
+
+    fn name(&self) -> String {
+        format!("{}{}", self.id, if self.second { SECOND } else { "" })
+    }
+
     /// The folder itself.
     pub(crate) fn place(&self) -> PathBuf {
-        self.root.place.join(self.id.to_string())
+        self.root.place.join(self.name())
     }
 
     /// A descriptor of its own. None: there is no such folder.
     pub(crate) fn dir(&self, bpf: Bpf<'_>) -> Result<Option<OwnedFd>> {
-        let (name, place) = (self.id.to_string(), self.place());
+        let (name, place) = (self.name(), self.place());
         match bpf.open_dir(Some(self.root.dir.as_fd()), Path::new(&name), &place) {
             Ok(dir) => Ok(Some(dir)),
             Err(error) => match errno(&error) {
@@ -374,7 +403,7 @@ impl Folder {
     }
 
     pub(crate) fn create(&self, bpf: Bpf<'_>) -> Result<()> {
-        let name = self.id.to_string();
+        let name = self.name();
         match bpf.make_dir(self.root.dir.as_fd(), OsStr::new(&name), &self.place()).map_err(writable)? {
             true => Ok(()),
             false => Err(refused("mkdirat", &self.place(), "it is there already")),
@@ -412,6 +441,14 @@ impl Folder {
         bpf.pin(object, dir.as_fd(), pin, &place)
     }
 
+    /// Removes one pin.
+    pub(crate) fn unpin(&self, bpf: Bpf<'_>, pin: &str) -> Result<()> {
+        match self.dir(bpf)? {
+            Some(dir) => bpf.remove_file(dir.as_fd(), OsStr::new(pin), &self.place().join(pin)),
+            None => Ok(()),
+        }
+    }
+
     /// Removes everything that oomc has put there, the link first: without it the rest is but leftovers. Whoever calls
     /// has looked at the link. Gives what stays.
     pub(crate) fn remove(&self, bpf: Bpf<'_>) -> Result<Vec<Left>> {
@@ -427,10 +464,22 @@ impl Folder {
             }
         }
         if left.is_empty() {
-            let name = self.id.to_string();
+            let name = self.name();
             bpf.remove_dir(self.root.dir.as_fd(), OsStr::new(&name), &self.place())?;
         }
         Ok(left)
+    }
+
+    /// As [`remove`](Self::remove), of a folder in which no link was found: if there is one after all, it stays whole,
+    /// because removing the pin of a link takes its policy away.
+    pub(crate) fn remove_leftover(&self, bpf: Bpf<'_>) -> Result<Vec<Left>> {
+        let Some(dir) = self.dir(bpf)? else { return Ok(Vec::new()) };
+        let entries = bpf.list(dir.as_fd(), &self.place())?;
+        if entries.iter().any(|entry| entry.name == LINK) {
+            let why = "it has a link, which could not be opened before".to_owned();
+            return Ok(vec![Left { place: self.place(), why, ours: false, id: Some(self.id) }]);
+        }
+        self.remove(bpf)
     }
 
     /// Why an entry is not removed. A pin of ours that leads to something else may be all that keeps another one's link.
@@ -484,10 +533,11 @@ mod tests {
 
     #[test]
     fn folders_are_numbers_as_oomc_writes_them() {
-        let id = |name: &str| id_of(OsStr::new(name));
-        assert_eq!((id("1"), id("18446744073709551615")), (Some(1), Some(u64::MAX)));
-        for name in ["", "01", "+1", "-1", "1 ", "..", "18446744073709551616", "\u{661}"] {
-            assert_eq!(id(name), None, "{name}");
+        let read = |name: &str| folder_name(OsStr::new(name));
+        assert_eq!((read("1"), read("18446744073709551615")), (Some((1, false)), Some((u64::MAX, false))));
+        assert_eq!(read("17b"), Some((17, true)));
+        for name in ["", "b", "01", "01b", "1bb", "+1", "-1", "1 ", "..", "18446744073709551616", "\u{661}"] {
+            assert_eq!(read(name), None, "{name}");
         }
     }
 

@@ -80,6 +80,8 @@ pub struct Gone {
     /// The cgroup is still there: whoever unloaded the policy was killed. Otherwise it was removed, and the kernel has
     /// detached the policy.
     pub cgroup_exists: bool,
+    /// Another version took its place on this cgroup; `oomc rollback` attaches it again.
+    pub before: bool,
 }
 
 /// The pins, which are locked for readers as long as they are kept, and what they are; without a folder there is nothing.
@@ -101,19 +103,25 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
     let only = Only::find(system, only)?;
     let bpf = system.bpf();
     let (_pins, mut survey) = looked_at(system)?;
+    let living: Vec<u64> = survey.living.iter().map(|living| living.folder.id).collect();
     let ours: Vec<u32> = survey.living.iter().map(|living| living.link_id).collect();
     let mut status = Status { left: relevant(&mut survey, only.as_ref()), ..Status::default() };
     for Living { folder, .. } in survey.living.iter().filter(|living| wants(only.as_ref(), living.folder.id))
     {
         match attached(bpf, folder) {
-            Ok(one) => status.attached.push(one),
+            Ok(one) => {
+                status.left.extend(unread(folder, &one));
+                status.attached.push(one);
+            }
             Err(error) => status.left.push(odd(folder, &error)),
         }
     }
     for folder in &survey.gone {
         match attached(bpf, folder) {
             Ok(was) if wants_gone(only.as_ref(), &was) => {
-                status.gone.push(Gone { was, cgroup_exists: false });
+                status.left.extend(unread(folder, &was));
+                let before = living.contains(&folder.id);
+                status.gone.push(Gone { was, cgroup_exists: false, before });
             }
             Ok(_) => {}
             Err(error) => status.left.push(odd(folder, &error)),
@@ -133,6 +141,11 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
         Some(Only { missing: Some(missing), .. }) if status.gone.is_empty() => Err(missing),
         _ => Ok(status),
     }
+}
+
+/// Records that a newer oomc's policy writes.
+fn unread(folder: &Folder, one: &Attached) -> Option<Left> {
+    events::format(folder, &one.meta).err().map(|error| odd(folder, &error))
 }
 
 /// Looks at each policy of ours, or at one cgroup's, with its pins: those that are attached and, if they are asked for,
@@ -160,7 +173,7 @@ pub(crate) fn with_each<T>(
         match attached(bpf, &folder) {
             Ok(one) if link.is_some() && wants(only.as_ref(), folder.id) => status.attached.push(one),
             Ok(one) if link.is_none() && wants_gone(only.as_ref(), &one) => {
-                status.gone.push(Gone { was: one, cgroup_exists: false });
+                status.gone.push(Gone { was: one, cgroup_exists: false, before: false });
             }
             Ok(_) => continue,
             Err(error) => {
@@ -215,7 +228,7 @@ pub(crate) fn name_cgroups(system: &System<'_>, status: &mut Status) {
 }
 
 pub(crate) fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
-    let meta = meta(bpf, folder);
+    let meta = meta(bpf, folder)?;
     let (mode, params) = match Config::pinned(bpf, folder)? {
         Some((mut config, _)) => (Some(config.mode()?), config.params(&meta.declared())),
         None => (None, Vec::new()),
@@ -223,7 +236,11 @@ pub(crate) fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
     Ok(Attached {
         mode,
         params,
-        last: events::kept(bpf, folder)?.pop(),
+        // Records of a newer oomc are reported where they are asked for; the rest is read all the same.
+        last: match events::format(folder, &meta) {
+            Ok(_) => events::kept(bpf, folder)?.pop(),
+            Err(_) => None,
+        },
         cgroup: meta.get("cgroup").to_owned(),
         cgroup_id: folder.id,
         policy: name_of(&meta),
@@ -232,12 +249,10 @@ pub(crate) fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
     })
 }
 
-pub(crate) fn meta(bpf: Bpf<'_>, folder: &Folder) -> Meta {
-    let text = folder.open(bpf, pins::META).ok().flatten().and_then(|map| {
-        let value = bpf.map_value(map.as_fd(), pins::META).ok()?;
-        Some(text_of(&value))
-    });
-    Meta::parse(&text.unwrap_or_default())
+/// What an object said of itself, from the copy beside its pins; nothing, if there is none.
+pub(crate) fn meta(bpf: Bpf<'_>, folder: &Folder) -> Result<Meta> {
+    let Some(map) = folder.open(bpf, pins::META)? else { return Ok(Meta::default()) };
+    Ok(Meta::parse(&text_of(&bpf.map_value(map.as_fd(), pins::META)?)))
 }
 
 pub(crate) fn name_of(meta: &Meta) -> String {
@@ -266,7 +281,7 @@ fn counters(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<(String, u64)>> {
 }
 
 /// Links of the ops structure, ours included.
-fn foreign(bpf: Bpf<'_>, ops: &KernelOps) -> Result<Vec<Foreign>> {
+pub(crate) fn foreign(bpf: Bpf<'_>, ops: &KernelOps) -> Result<Vec<Foreign>> {
     let mut found = Vec::new();
     let mut after = 0;
     loop {

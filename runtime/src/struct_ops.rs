@@ -1,40 +1,26 @@
 //! The ops map and its link: how a program becomes the handler of a cgroup.
 //!
 //! Takes the kernel's types for every size, offset and index: nothing about the layout is written here.
-//! Two ways of attaching exist: the one of the series, with a flag of its own, and the generic one of
-//! later kernels, without. The kernel's types say which.
+//! Two ways of attaching exist ([`Profile`]), and the kernel's types say which. With either a cgroup has one policy: where
+//! a kernel would take several, it is asked first who is there, and attaches only if that is still so.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use aya_obj::generated::{BPF_F_LINK, bpf_map_type};
 use oomc_abi::btf::{Btf, Kind, TypeId};
-use oomc_abi::consts::BPF_F_CGROUP_FD;
 use oomc_abi::hooks::OOM;
+use oomc_abi::profile;
+pub use oomc_abi::profile::Profile;
 
 use crate::bpf::{Bpf, unexpected};
 use crate::error::{Error, Result};
 use crate::object::{self, Object};
-use crate::preflight::{Missing, no_ops};
-use crate::sys::{MapAttr, Reply, Syscall};
-
-/// How a kernel attaches a struct_ops to a cgroup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// `BPF_F_CGROUP_FD` says that the target is a cgroup (v3 of the series).
-    CgroupFlag,
-    /// The ops type says it; no flag.
-    Generic,
-}
-
-impl Profile {
-    pub(crate) fn flags(self) -> u32 {
-        match self {
-            Self::CgroupFlag => BPF_F_CGROUP_FD,
-            Self::Generic => 0,
-        }
-    }
-}
+use crate::preflight::{Missing, kernel_types, no_ops};
+use crate::status::foreign;
+use crate::sys::{Handlers, MapAttr, Reply, Syscall};
+use crate::system::System;
 
 /// What a kernel says of the ops structure.
 #[derive(Clone, Debug)]
@@ -49,6 +35,18 @@ pub(crate) struct KernelOps {
     /// Name, offset in the value, and size of each member.
     members: Vec<(String, u32, u32)>,
     pub(crate) profile: Profile,
+    /// Where the kernel is told whose handlers it is to list; none: it cannot be asked.
+    query: Option<u32>,
+}
+
+/// What became of a link that was to lead to another map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Led {
+    /// It does, from one event to the next, and keeps its place.
+    Done,
+    /// This kernel's links keep their map: the policy has to be detached and the new one attached, and events between
+    /// the two are the kernel's.
+    Unsupported,
 }
 
 impl KernelOps {
@@ -83,10 +81,11 @@ impl KernelOps {
             });
         };
         let data_at = data.bit_offset / 8;
-        let profile = profile(btf).ok_or_else(|| Missing {
-            what: "this kernel cannot attach a policy to a cgroup".to_owned(),
+        let profile = Profile::of(btf).map_err(|unclear| Missing {
+            what: unclear.to_string(),
             help: "it has another version of the BPF OOM series",
         })?;
+        let query = profile::query_type_id(btf);
         let members = members
             .iter()
             .map(|member| {
@@ -94,7 +93,7 @@ impl KernelOps {
                 (member.name.to_owned(), data_at + member.bit_offset / 8, size)
             })
             .collect();
-        Ok(Self { ops_type, value_type, value_size, callback: callback as u32, members, profile })
+        Ok(Self { ops_type, value_type, value_size, callback: callback as u32, members, profile, query })
     }
 
     /// The value to register: the object's ops instance in the kernel's layout.
@@ -171,25 +170,85 @@ impl KernelOps {
         cgroup: BorrowedFd<'_>,
         path: &str,
     ) -> Result<Option<OwnedFd>> {
-        match bpf.raw(Syscall::LinkCreate { map, cgroup, flags: self.profile.flags() }) {
-            Ok(Reply::Fd(link)) => Ok(Some(link)),
+        for _ in 0..ATTEMPTS {
+            let revision = match self.profile {
+                // The kernel refuses a second one itself.
+                Profile::CgroupFlag => 0,
+                Profile::Generic => match self.vacant(bpf, cgroup, path)? {
+                    Some(revision) => revision,
+                    None => return Ok(None),
+                },
+            };
+            let flags = self.profile.link_flags();
+            match bpf.raw(Syscall::LinkCreate { map, cgroup, flags, revision }) {
+                Ok(Reply::Fd(link)) => return Ok(Some(link)),
+                Ok(other) => return Err(unexpected(&other)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+                // Somebody attached or detached something since the look.
+                Err(error) if error.raw_os_error() == Some(libc::ESTALE) && revision != 0 => {}
+                Err(source) => {
+                    return Err(Error::Call { call: "BPF_LINK_CREATE", object: path.to_owned(), source });
+                }
+            }
+        }
+        let source = io::Error::from_raw_os_error(libc::ESTALE);
+        Err(Error::Call { call: "BPF_LINK_CREATE", object: path.to_owned(), source })
+    }
+
+    /// The number of the changes to the handlers of a cgroup that has none; 0: the kernel tells no such number. None:
+    /// the cgroup has one.
+    fn vacant(&self, bpf: Bpf<'_>, cgroup: BorrowedFd<'_>, path: &str) -> Result<Option<u64>> {
+        let Some(type_id_at) = self.query else {
+            let id = bpf.look_at(cgroup, Path::new(path))?.ino;
+            let found = foreign(bpf, self)?;
+            return Ok(found.iter().all(|one| one.cgroup_id != id).then_some(0));
+        };
+        match bpf.raw(Syscall::Handlers { cgroup, ops_type: self.ops_type, type_id_at }) {
+            Ok(Reply::Handlers(Handlers { count: 0, revision })) => Ok(Some(revision)),
+            Ok(Reply::Handlers(_)) => Ok(None),
             Ok(other) => Err(unexpected(&other)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            Err(source) => Err(Error::Call { call: "BPF_LINK_CREATE", object: path.to_owned(), source }),
+            Err(source) => Err(Error::Call { call: "BPF_PROG_QUERY", object: path.to_owned(), source }),
+        }
+    }
+
+    /// Leads an attached link from one ops map to another that [`create`](Self::create) has made. Where another loader
+    /// has led it elsewhere meanwhile, nothing happens, and the error is EPERM; where the cgroup is gone, ENOLINK.
+    pub(crate) fn lead(
+        &self,
+        bpf: Bpf<'_>,
+        link: BorrowedFd<'_>,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        path: &str,
+    ) -> Result<Led> {
+        if !self.profile.updates() {
+            return Ok(Led::Unsupported);
+        }
+        match bpf.raw(Syscall::LinkUpdate { link, from, to }) {
+            Ok(Reply::Done) => Ok(Led::Done),
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Led::Unsupported),
+            Err(source) => {
+                Err(Error::Call { call: "BPF_LINK_UPDATE", object: format!("the link on {path}"), source })
+            }
         }
     }
 }
 
-/// None: neither way.
-fn profile(btf: &Btf) -> Option<Profile> {
-    let generic = btf.enumeration("cgroup_bpf_attach_type").and_then(|id| match btf.get(id)?.kind {
-        Kind::Enum { values, .. } => Some(values.iter().any(|value| value.name == OOM.generic_attach)),
-        _ => None,
-    });
-    if generic == Some(true) {
-        return Some(Profile::Generic);
-    }
-    let link = btf.find("bpf_struct_ops_link", |kind| matches!(kind, Kind::Struct { .. }))?;
-    let Kind::Struct { members, .. } = btf.get(link)?.kind else { return None };
-    members.iter().any(|member| member.name == "cgroup").then_some(Profile::CgroupFlag)
+/// Leads an attached link from one ops map to another, both made for this kernel.
+///
+/// # Errors
+/// [`Error::Call`] with EPERM when the link leads elsewhere than it is said to, with ENOLINK when its cgroup is gone.
+pub fn lead(
+    system: &System<'_>,
+    link: BorrowedFd<'_>,
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    path: &str,
+) -> Result<Led> {
+    let ops = KernelOps::find(&kernel_types(system)?).map_err(Error::Kernel)?;
+    ops.lead(system.bpf(), link, from, to, path)
 }
+
+/// How often somebody else may change the handlers of a cgroup between a look and an attachment.
+const ATTEMPTS: usize = 5;

@@ -17,8 +17,8 @@ use crate::dirs;
 pub use crate::dirs::{Entry, EntryKind, Facts, Lock};
 
 use aya_obj::generated::{
-    BPF_F_PATH_FD, bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info, bpf_line_info,
-    bpf_map_info, bpf_map_type, bpf_prog_info,
+    BPF_F_PATH_FD, BPF_F_REPLACE, bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info,
+    bpf_line_info, bpf_map_info, bpf_map_type, bpf_prog_info,
 };
 
 /// One call.
@@ -92,6 +92,26 @@ pub enum Syscall<'a> {
         cgroup: BorrowedFd<'a>,
         /// `link_create.flags`.
         flags: u32,
+        /// Only if nobody has changed the cgroup's handlers since; 0: always (`link_create.cgroup.expected_revision`).
+        revision: u64,
+    },
+    /// Leads a link to another struct_ops map, if it still leads to this one.
+    LinkUpdate {
+        /// The link.
+        link: BorrowedFd<'a>,
+        /// Where it leads.
+        from: BorrowedFd<'a>,
+        /// Where it is to lead.
+        to: BorrowedFd<'a>,
+    },
+    /// What of a struct_ops type is attached to a cgroup, those above left out. Gives handlers.
+    Handlers {
+        /// Directory of the cgroup.
+        cgroup: BorrowedFd<'a>,
+        /// The ops structure in the kernel's BTF.
+        ops_type: u32,
+        /// Where in `bpf_attr` that is said. Headers that are published do not know the member yet.
+        type_id_at: u32,
     },
     /// Unregisters.
     LinkDetach {
@@ -231,6 +251,8 @@ impl Syscall<'_> {
             Self::ProgLoad { .. } => "BPF_PROG_LOAD",
             Self::ProgRun { .. } => "BPF_PROG_TEST_RUN",
             Self::LinkCreate { .. } => "BPF_LINK_CREATE",
+            Self::LinkUpdate { .. } => "BPF_LINK_UPDATE",
+            Self::Handlers { .. } => "BPF_PROG_QUERY",
             Self::LinkDetach { .. } => "BPF_LINK_DETACH",
             Self::Pin { .. } => "BPF_OBJ_PIN",
             Self::Pinned { .. } => "BPF_OBJ_GET",
@@ -369,6 +391,8 @@ pub enum Reply {
     Fd(OwnedFd),
     /// A number: an id, or a count of bytes.
     Number(u32),
+    /// What is attached to a cgroup.
+    Handlers(Handlers),
     /// Facts of a link.
     Link(LinkInfo),
     /// Facts of a map.
@@ -381,6 +405,15 @@ pub enum Reply {
     Facts(Facts),
     /// What is in a directory.
     Entries(Vec<Entry>),
+}
+
+/// What is attached to a cgroup.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handlers {
+    /// How many.
+    pub count: u32,
+    /// Grows with each change; never 0.
+    pub revision: u64,
 }
 
 /// `struct bpf_link_info`, as far as it is needed.
@@ -521,14 +554,20 @@ impl Kernel for Linux {
                 // SAFETY: the kernel has written this field.
                 Ok(Reply::Number(unsafe { attr.test.retval }))
             }
-            Syscall::LinkCreate { map, cgroup, flags } => {
-                // SAFETY: as above.
-                let fields = unsafe { &mut attr.link_create };
-                fields.__bindgen_anon_1.map_fd = raw(map)?;
-                fields.__bindgen_anon_2.target_fd = raw(cgroup)?;
-                fields.attach_type = bpf_attach_type::BPF_STRUCT_OPS as u32;
-                fields.flags = flags;
+            Syscall::LinkCreate { map, cgroup, flags, revision } => {
+                link_create(&mut attr, raw(map)?, raw(cgroup)?, flags, revision);
                 new_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+            }
+            Syscall::LinkUpdate { link, from, to } => {
+                link_update(&mut attr, raw(link)?, raw(from)?, raw(to)?);
+                done(bpf_cmd::BPF_LINK_UPDATE, &mut attr)
+            }
+            Syscall::Handlers { cgroup, ops_type, type_id_at } => {
+                query(&mut attr, raw(cgroup)?, ops_type, type_id_at)?;
+                invoke(bpf_cmd::BPF_PROG_QUERY, &mut attr)?;
+                // SAFETY: the kernel has written these fields.
+                let (count, revision) = unsafe { (attr.query.__bindgen_anon_2.count, attr.query.revision) };
+                Ok(Reply::Handlers(Handlers { count, revision }))
             }
             Syscall::LinkDetach { link } => {
                 attr.link_detach.link_fd = raw(link)?;
@@ -632,6 +671,45 @@ impl Kernel for Linux {
             Syscall::Lock { dir, lock, wait } => dirs::lock(dir, lock, wait).map(|()| Reply::Done),
         }
     }
+}
+
+/// A registration of a struct_ops map on a cgroup.
+fn link_create(attr: &mut bpf_attr, map: u32, cgroup: u32, flags: u32, revision: u64) {
+    // SAFETY: writes to plain fields of a zeroed union.
+    let fields = unsafe { &mut attr.link_create };
+    fields.__bindgen_anon_1.map_fd = map;
+    fields.__bindgen_anon_2.target_fd = cgroup;
+    fields.attach_type = bpf_attach_type::BPF_STRUCT_OPS as u32;
+    fields.flags = flags;
+    // `link_create.cgroup`, which the bindings lack, is laid out as that of netkit is: both are a descriptor to be
+    // placed beside, and a revision (`include/uapi/linux/bpf.h`, 7.0).
+    fields.__bindgen_anon_3.netkit.expected_revision = revision;
+}
+
+/// A link's way from one map to another.
+fn link_update(attr: &mut bpf_attr, link: u32, from: u32, to: u32) {
+    // SAFETY: as above.
+    let fields = unsafe { &mut attr.link_update };
+    fields.link_fd = link;
+    fields.__bindgen_anon_1.new_map_fd = to;
+    fields.flags = BPF_F_REPLACE;
+    fields.__bindgen_anon_2.old_map_fd = from;
+}
+
+/// The question what of a type is attached to a cgroup. Without room for ids the kernel only counts.
+fn query(attr: &mut bpf_attr, cgroup: u32, ops_type: u32, type_id_at: u32) -> io::Result<()> {
+    // SAFETY: as above.
+    let fields = unsafe { &mut attr.query };
+    fields.__bindgen_anon_1.target_fd = cgroup;
+    fields.attach_type = bpf_attach_type::BPF_STRUCT_OPS as u32;
+    let at = type_id_at as usize;
+    if !at.is_multiple_of(4) || at + 4 > size_of::<bpf_attr>() {
+        let why = format!("the kernel has `bpf_attr.query.type_id` at {at}, where oomc has no room");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    }
+    // SAFETY: it lies inside of the union, aligned as its type; each of its bytes is one of a number.
+    unsafe { (&raw mut *attr).cast::<u8>().add(at).cast::<u32>().write(ops_type) };
+    Ok(())
 }
 
 /// A name in a directory. The kernel takes one from 6.5 on, and none before has policies for OOM events.
@@ -757,5 +835,59 @@ fn put_name(place: &mut [core::ffi::c_char; 16], name: &str) {
     });
     for (to, from) in place.iter_mut().take(15).zip(bytes) {
         *to = from as core::ffi::c_char;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of an attr as words of four, the zeros at its end left out.
+    fn words(fill: impl FnOnce(&mut bpf_attr)) -> Vec<u32> {
+        let mut attr = zeroed();
+        fill(&mut attr);
+        // SAFETY: a union of numbers, all of whose bytes were set to zero first; its size is a multiple of four.
+        let bytes =
+            unsafe { std::slice::from_raw_parts((&raw const attr).cast::<u8>(), size_of::<bpf_attr>()) };
+        let mut words: Vec<u32> = (0..bytes.len() / 4).map(|at| word(bytes, at * 4)).collect();
+        while words.last() == Some(&0) {
+            words.pop();
+        }
+        words
+    }
+
+    /// `BPF_STRUCT_OPS` in `enum bpf_attach_type`.
+    const STRUCT_OPS: u32 = 44;
+
+    #[test]
+    fn a_link_of_v3_has_a_flag_and_no_revision() {
+        assert_eq!(words(|attr| link_create(attr, 5, 6, 0x80, 0)), [5, 6, STRUCT_OPS, 0x80]);
+    }
+
+    #[test]
+    fn a_generic_link_has_no_flag_and_the_revision_that_was_seen() {
+        let wide = 0x1_0000_0007;
+        // map_fd, target_fd, attach_type, flags, relative_fd, a gap, expected_revision.
+        let expected = [5, 6, STRUCT_OPS, 0, 0, 0, 7, 1];
+        assert_eq!(words(|attr| link_create(attr, 5, 6, 0, wide)), expected);
+    }
+
+    #[test]
+    fn a_link_is_led_elsewhere_only_from_where_it_was_seen_to_lead() {
+        // link_fd, new_map_fd, flags (BPF_F_REPLACE), old_map_fd.
+        assert_eq!(words(|attr| link_update(attr, 9, 5, 6)), [9, 6, 4, 5]);
+    }
+
+    #[test]
+    fn a_question_for_handlers_says_the_type_where_the_kernel_has_it() {
+        let ask = |at| words(|attr| query(attr, 6, 77, at).expect("it has room"));
+        // target_fd, attach_type, then nothing but the type: no flags, no room for ids.
+        assert_eq!(ask(28), [6, STRUCT_OPS, 0, 0, 0, 0, 0, 77]);
+        assert_eq!((ask(64).len(), ask(64).last()), (17, Some(&77)));
+        let mut attr = zeroed();
+        for at in [30, 4096] {
+            let error = query(&mut attr, 6, 77, at).expect_err("no room");
+            assert!(error.to_string().contains("type_id"), "{error}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::cgroup::Target;
 use crate::error::{Error, Result};
 use crate::pins::{self, Folder, Left, Pins};
 use crate::preflight;
+use crate::replace::confirm;
 use crate::status::{Attached, Gone, Status, attached, name_cgroups};
 use crate::struct_ops::KernelOps;
 use crate::survey::{Living, Only, Survey, odd, relevant, survey, wants, wants_gone};
@@ -69,10 +70,23 @@ pub fn unload(system: &System<'_>, target: Option<&Target>) -> Result<Unloaded> 
 /// # Errors
 /// Without privilege, or when pins cannot be believed.
 pub fn tidy(system: &System<'_>) -> Result<Unloaded> {
+    tidy_but(system, 0)
+}
+
+/// As [`tidy`], but keeps so many of those whose cgroups were made last.
+///
+/// # Errors
+/// As [`tidy`].
+pub fn tidy_but(system: &System<'_>, keep: usize) -> Result<Unloaded> {
     preflight::privilege(system, true)?;
     let Some(pins) = Pins::lock_existing(system)? else { return Ok(Unloaded::default()) };
     let bpf = system.bpf();
-    let survey = survey(bpf, &pins)?;
+    let mut survey = survey(bpf, &pins)?;
+    let living: Vec<u64> = survey.living.iter().map(|living| living.folder.id).collect();
+    // The version before one that is attached can be attached again.
+    survey.gone.retain(|folder| !living.contains(&folder.id));
+    // By the ids of their cgroups, which grow.
+    survey.gone.truncate(survey.gone.len().saturating_sub(keep));
     let mut tidied = Unloaded { left: survey.left.clone(), ..Unloaded::default() };
     sweep(bpf, &survey.unfinished, &mut tidied);
     let remover = Remover { bpf, ops: kernel_ops(system, &survey)? };
@@ -83,7 +97,7 @@ pub fn tidy(system: &System<'_>) -> Result<Unloaded> {
 /// Removes folders without a link.
 pub(crate) fn sweep(bpf: Bpf<'_>, unfinished: &[Folder], removed: &mut Unloaded) {
     for folder in unfinished {
-        match folder.remove(bpf) {
+        match folder.remove_leftover(bpf) {
             Ok(left) if left.is_empty() => removed.leftovers.push(folder.place()),
             Ok(left) => removed.left.extend(left),
             Err(error) => removed.left.push(odd(folder, &error)),
@@ -106,25 +120,8 @@ struct Remover<'k> {
 }
 
 impl Remover<'_> {
-    /// Refuses a link of something else than the handling of OOM events.
-    fn confirm(&self, folder: &Folder) -> Result<()> {
-        let place = folder.place().join(pins::OPS);
-        let why = |why: &str| Error::Place {
-            call: "BPF_OBJ_GET_INFO_BY_FD",
-            place: place.clone(),
-            why: why.to_owned(),
-            help: String::new(),
-        };
-        let map = folder.open(self.bpf, pins::OPS)?.ok_or_else(|| why("it is gone"))?;
-        let value = self.bpf.map_info(map.as_fd(), pins::OPS)?.kernel_value_type;
-        match &self.ops {
-            Some(ops) if ops.value_type == value => Ok(()),
-            _ => Err(why("it is a struct_ops for something else than OOM events")),
-        }
-    }
-
     fn detach(&self, folder: &Folder, unloaded: &mut Unloaded) -> Result<Attached> {
-        self.confirm(folder)?;
+        confirm(self.bpf, self.ops.as_ref(), folder)?;
         if let Some(link) = folder.open(self.bpf, pins::LINK)? {
             match self.bpf.detach(link.as_fd()) {
                 Ok(()) => {}
@@ -141,8 +138,12 @@ impl Remover<'_> {
 
     fn remove_gone(&self, system: &System<'_>, gone: &[Folder], only: Option<&Only>, removed: &mut Unloaded) {
         let mut status = Status::default();
+        let looked_at = |folder: &Folder| {
+            let was = attached(self.bpf, folder)?;
+            confirm(self.bpf, self.ops.as_ref(), folder).map(|()| was)
+        };
         for folder in gone {
-            let was = match attached(self.bpf, folder).and_then(|was| self.confirm(folder).map(|()| was)) {
+            let was = match looked_at(folder) {
                 Ok(was) => was,
                 Err(error) => {
                     removed.left.push(odd(folder, &error));
@@ -155,7 +156,7 @@ impl Remover<'_> {
             match folder.remove(self.bpf) {
                 Ok(left) => {
                     removed.left.extend(left);
-                    status.gone.push(Gone { was, cgroup_exists: false });
+                    status.gone.push(Gone { was, cgroup_exists: false, before: false });
                 }
                 Err(error) => removed.left.push(odd(folder, &error)),
             }

@@ -7,8 +7,10 @@ pub mod browser;
 pub mod bulky;
 pub mod child;
 pub mod constructs;
+pub mod fake;
 pub mod generate;
 pub mod markup;
+pub mod mutate;
 pub mod page;
 pub mod replay;
 

@@ -44,5 +44,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         fs::write(&target, &small).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
         crate::say(&format!("{TESTS}/{name}.btf: without {lacks}, {} bytes", small.len()));
     }
+    let next = reference::reduce_next(&small).ok_or("the kernel lacks the hook of v3")?;
+    let target = root.join(TESTS).join("next.btf");
+    fs::write(&target, &next).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
+    crate::say(&format!("{TESTS}/next.btf: attaches by the generic link, {} bytes", next.len()));
     Ok(())
 }

@@ -40,6 +40,8 @@ cargo xtask COMMAND
                   instructions of a decision, beside C that decides alike, in a machine whose clock counts them
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
+  fuzz readers [SECONDS] [SEED]
+                  objects, types, snapshots and pins changed at random, and whoever reads them
   kernel          builds the kernel under test, or says where it is
   btf             makes the embedded BTF anew
 ";

@@ -4,8 +4,8 @@
 //! *Claims* are tables written by us: the kernel functions a policy may call ([`kfuncs`]), the fields of
 //! the language and how each is read ([`fields`], [`amounts`]), the members that generated code
 //! reads ([`members`]), helpers and constants that BTF does not carry
-//! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]), and what differs where there is none
-//! ([`target`]).
+//! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]), the ways of attaching it ([`profile`]), and
+//! what differs where there is none ([`target`]).
 //! What a function does, and what a member holds, on a machine that is no kernel, stands in the same rows and in
 //! [`model`]; [`world`] is what a model may touch.
 //! What generated code writes down about a decision is defined here too, for writers and readers ([`record`],
@@ -23,6 +23,7 @@ pub mod helpers;
 pub mod hooks;
 pub mod kfuncs;
 pub mod members;
+pub mod profile;
 pub mod record;
 pub mod request;
 pub mod target;

@@ -18,6 +18,8 @@ pub const STATS: &str = "stats";
 pub const RECORDS: &str = "records";
 /// New records, as they are written.
 pub const EVENTS: &str = "events";
+/// What became of the decisions in [`RECORDS`]. Made by the loader; no program has it.
+pub const OUTCOMES: &str = "outcomes";
 /// Labels that were put on cgroups.
 pub const LABELS: &str = "labels";
 /// Counters of cgroups.

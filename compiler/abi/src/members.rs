@@ -26,6 +26,10 @@ pub const PSI: &str = "psi_group";
 pub const MM: &str = "mm_struct";
 /// The structure of the cgroups that a task is in.
 pub const CSS_SET: &str = "css_set";
+/// The structure of a link of a struct_ops.
+pub const LINK: &str = "bpf_struct_ops_link";
+/// What bpf(2) is asked by (`include/uapi/linux/bpf.h`, 6.12).
+pub const BPF_ATTR: &str = "bpf_attr";
 /// The structure of a list's links: two pointers.
 pub const LIST: &str = "list_head";
 

@@ -80,13 +80,13 @@ impl Class {
             Self::Pid => "pid",
             Self::CssSet => "css_set",
             Self::Memcg => members::MEMCG,
-            Self::Cgroup => "cgroup",
+            Self::Cgroup => members::CGROUP,
             Self::Node => "kernfs_node",
             Self::Psi => members::PSI,
             Self::Css => "cgroup_subsys_state",
             Self::Subsys => "cgroup_subsys",
             Self::Event => members::EVENT,
-            Self::Link => "bpf_struct_ops_link",
+            Self::Link => members::LINK,
         }
     }
 }

@@ -4,8 +4,18 @@
 //! fixed number of 8-byte words, little endian. The last [`KEPT`] records lie in an array map, each in the slot
 //! of its number modulo [`KEPT`]; new ones go through a ring buffer, too. Equal decisions in a row are one record
 //! with a count. Knows nothing of how a policy came to its decision.
+//!
+//! Records outlive the oomc that compiled their policy. The format in which a policy writes stands in its metadata
+//! ([`FORMAT_KEY`]); what is new in a format stands behind what was there before, and before the closing number.
 
 use crate::shown::text_of_bytes;
+
+/// The format in which policies write from now on.
+pub const FORMAT: u32 = 1;
+/// The formats that are read, each with its words. A row never changes; a new part of a record is a new row.
+const FORMATS: &[(u32, u32)] = &[(1, 168)];
+/// The key in a policy's metadata that tells the format of its records. Policies without it write the first.
+pub const FORMAT_KEY: &str = "record";
 
 /// Records that are kept for a reader who comes later.
 pub const KEPT: u32 = 64;
@@ -286,8 +296,47 @@ pub struct Candidate {
     pub keys: Vec<Option<i64>>,
 }
 
+/// A format of records that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    words: u32,
+}
+
+impl Format {
+    /// What a policy's metadata says; the first format where it says nothing.
+    ///
+    /// # Errors
+    /// A sentence, if it is none that is read here.
+    pub fn named(text: &str) -> Result<Self, String> {
+        let number = if text.is_empty() { Some(1) } else { text.parse().ok() };
+        let row = FORMATS.iter().find(|(format, _)| number == Some(*format));
+        row.map(|(_, words)| Self { words: *words }).ok_or_else(|| {
+            format!(
+                "its records have format `{}`, this oomc reads formats up to {FORMAT}: ask a newer oomc",
+                crate::shown::shown(text)
+            )
+        })
+    }
+
+    /// Bytes of a record.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        self.words as usize * 8
+    }
+
+    /// Reads a record that was written in this format; what it did not tell yet is 0.
+    #[must_use]
+    pub fn read(self, bytes: &[u8]) -> Option<Record> {
+        let (parts, number) = bytes.get(..self.bytes())?.split_last_chunk::<8>()?;
+        let mut whole = parts.to_vec();
+        whole.resize(at::NUMBER_AGAIN as usize * 8, 0);
+        whole.extend(number);
+        Record::read(&whole)
+    }
+}
+
 impl Record {
-    /// Reads a record; none if the bytes are no whole one, or while it is being written.
+    /// Reads a record of the newest format; none if the bytes are no whole one, or while it is being written.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let words: Vec<u64> = bytes
@@ -402,6 +451,31 @@ mod tests {
         assert_eq!(record.candidates.len(), 1);
         assert_eq!(record.candidates[0].keys[..2], [Some(5), None]);
         assert_eq!(Record::read(&bytes[..bytes.len() - 8]), None, "cut off");
+    }
+
+    /// Whoever gives a record a new part gives it a new format, or records of policies that run would be read wrongly.
+    #[test]
+    fn the_newest_format_is_the_one_that_is_written() {
+        assert_eq!(FORMATS.last(), Some(&(FORMAT, at::WORDS)));
+        assert!(FORMATS.is_sorted(), "what is new stands behind what was there");
+    }
+
+    #[test]
+    fn an_older_format_is_read_and_an_unknown_one_is_named() {
+        let shorter = Format { words: at::FIRST_CANDIDATE };
+        let mut bytes = vec![0; shorter.bytes()];
+        put(&mut bytes, at::NUMBER, 7);
+        put(&mut bytes, at::VICTIM, 812);
+        assert_eq!(shorter.read(&bytes), None, "a record that is being written");
+        put(&mut bytes, at::FIRST_CANDIDATE - 1, 7);
+        let record = shorter.read(&bytes).expect("a whole record");
+        assert_eq!((record.number, record.victim, record.candidates.len()), (7, 812, 0));
+        assert_eq!(shorter.read(&bytes[8..]), None, "cut off");
+        assert_eq!(Format::named("").map(Format::bytes), Ok(FORMATS[0].1 as usize * 8));
+        for odd in ["0", "2000000000000", "two", "\u{1b}[2J"] {
+            let says = Format::named(odd).expect_err("no format");
+            assert!(says.contains("format `") && !says.contains('\u{1b}'), "{says}");
+        }
     }
 
     #[test]

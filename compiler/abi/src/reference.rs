@@ -3,6 +3,8 @@
 //! Everything that the tables name, and what a policy author may want to read besides: the structures around
 //! a process and a cgroup, whole. How far pointers are followed is a matter of size.
 
+mod next;
+
 use crate::btf::Btf;
 use crate::btf::minimize::{Wanted, minimize};
 use crate::hooks::OOM;
@@ -52,6 +54,8 @@ const ENUMS: &[&str] = &[
     "cgroup_subsys_id",
 ];
 
+pub use next::generic;
+
 /// Kernels that lack something, for tests: a name, and the function or structure that is not there.
 pub const LACKING: &[(&str, &str)] = &[("no_hook", OOM.ops), ("no_raise", "bpf_mem_cgroup_raise_max")];
 
@@ -67,6 +71,14 @@ pub fn reduce(btf: &Btf) -> (Vec<u8>, Vec<String>) {
 pub fn reduce_without(btf: &Btf, name: &str) -> Vec<u8> {
     let (wanted, _) = select(btf, 0, Some(name));
     minimize(btf, &wanted)
+}
+
+/// A BTF for tests: smaller still, and of a kernel that attaches policies by the generic link of cgroups. None: `btf` is
+/// not that of a kernel with the hook of v3.
+#[must_use]
+pub fn reduce_next(btf: &Btf) -> Option<Vec<u8>> {
+    let (wanted, _) = select(btf, 0, None);
+    generic(&Btf::parse(&minimize(btf, &wanted)).ok()?)
 }
 
 /// What to keep, following at most some pointers from a structure; and which names the kernel lacks.

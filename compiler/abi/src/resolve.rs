@@ -12,6 +12,7 @@ use crate::btf::{Btf, Error, INT_BOOL, INT_SIGNED, Kind, TypeId};
 use crate::consts;
 use crate::hooks;
 use crate::kfuncs::KfuncId;
+use crate::profile::{Profile, Unclear};
 
 /// One kernel, as its BTF describes it.
 #[derive(Clone, Debug)]
@@ -370,11 +371,12 @@ impl KernelView {
         self.btf.function(id.row().name)
     }
 
-    /// Whether policies attach through the generic cgroup link, and the callback's second argument is the
-    /// cgroup itself (after v3 of the series).
-    #[must_use]
-    pub fn kernel_is_generic_attach(&self) -> bool {
-        self.enumerator("cgroup_bpf_attach_type", hooks::OOM.generic_attach).is_some()
+    /// How policies are attached.
+    ///
+    /// # Errors
+    /// When the types do not say.
+    pub fn profile(&self) -> Result<Profile, Unclear> {
+        Profile::of(&self.btf)
     }
 
     /// Whether this kernel lets BPF handle an OOM at all.
@@ -688,7 +690,7 @@ mod tests {
     fn the_reference_kernel_has_the_hook() {
         let view = KernelView::embedded();
         assert!(view.has_hook());
-        assert!(!view.kernel_is_generic_attach());
+        assert_eq!(view.profile(), Ok(Profile::CgroupFlag));
         assert!(view.enumerator("memcg_stat_item", "MEMCG_KMEM").is_some());
         assert_eq!(view.enumerator("memcg_stat_item", "MEMCG_KNEM"), None);
     }

@@ -3,6 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `page` | bytes of a page of the machines that it is for |
+//! | `record` | format of its records |
 //! | `param` | `NAME TYPE DEFAULT LEAST MOST` |
 //! | `label` | `NUMBER NAME TYPE DEFAULT TRUST` |
 //! | `state` | `NUMBER NAME WINDOW`; 0: for ever |
@@ -14,6 +15,7 @@
 //! Numbers are in the unit of their type: bytes, parts per million, nanoseconds.
 
 use oomc_abi::declared::PAGE;
+use oomc_abi::record;
 
 use super::{Error, Module};
 use crate::hir::{ExprKind, Kill, Mode, Part, Ty};
@@ -31,6 +33,7 @@ pub(super) fn text(module: &Module<'_>) -> Result<String, Error> {
         line("edition", "1"),
         line("cost", &crate::hir::complexity::class(policy).text()),
         line(PAGE, &module.view.page_size().to_string()),
+        line(record::FORMAT_KEY, &record::FORMAT.to_string()),
     ]
     .concat();
     for param in policy.params.values() {

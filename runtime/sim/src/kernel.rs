@@ -7,6 +7,7 @@ use std::fmt;
 use oomc_abi::amounts::{Amount, enumerators};
 use oomc_abi::members;
 use oomc_abi::model::{Class, Holds, PID_NUMBERS, PidNumber, SLOTS};
+use oomc_abi::profile::{Profile, Unclear};
 use oomc_abi::resolve::{KernelView, Missing};
 
 /// A member that is filled.
@@ -31,6 +32,8 @@ pub struct Kernel {
     statistics: Vec<(&'static str, u64, Option<Amount>)>,
     /// Where `cgroup.self` lies.
     pub(crate) own_css: u32,
+    /// What a policy's second argument is.
+    pub(crate) second: Class,
 }
 
 /// What a kernel's types lack.
@@ -57,8 +60,14 @@ impl Kernel {
     /// # Errors
     /// If they lack a structure or member that every policy reads.
     pub fn new(view: KernelView) -> Result<Self, Lacking> {
+        // Without a hook there is nobody who calls; a policy is tried as on the kernels that there are.
+        let second = match view.profile() {
+            Ok(Profile::Generic) => Class::Cgroup,
+            Ok(Profile::CgroupFlag) | Err(Unclear::Neither) => Class::Link,
+            Err(unclear) => return Err(Lacking(unclear.to_string())),
+        };
         let mut filled = Vec::new();
-        for slot in SLOTS {
+        for slot in SLOTS.iter().filter(|slot| slot.class != Class::Link || second == Class::Link) {
             let path = slot.path_in(&view).ok_or_else(|| Lacking(format!("it has no {}", slot.path)))?;
             let (offset, size) = match view.lookup(slot.class.tag(), &path) {
                 Ok(member) => (member.offset, member.size),
@@ -100,6 +109,7 @@ impl Kernel {
             orders: [order(&members::WALK_PRE)?, order(&members::WALK_POST)?, order(&members::WALK_UP)?],
             statistics: statistics.collect(),
             own_css: view.lookup(members::CGROUP_SELF.container, members::CGROUP_SELF.path)?.offset,
+            second,
             filled,
             view,
         })

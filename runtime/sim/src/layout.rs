@@ -132,10 +132,6 @@ impl Layout {
             }
         }
         *memory.region_mut(RegionId::CONTEXT) = Region::whole(16, 1, false);
-        let context = [Class::Event, Class::Link]
-            .map(|class| memory.address(RegionId::of_class(class), 0, 0).to_le_bytes())
-            .concat();
-        memory.fill(RegionId::CONTEXT, 0, 0, &context);
 
         let sharers = (0..processes).filter_map(|at| Some((machine.process(at).shares_with?, at))).collect();
         let sets = Sets::new(kernel);
@@ -212,6 +208,12 @@ impl Layout {
                 self.fill(row, 0, value(self, machine, &Tree::default(), row, Object::Only, event));
             }
         }
+        let second = match kernel.second {
+            Class::Cgroup => self.address(Class::Cgroup, event.attached),
+            class => self.address(class, 0),
+        };
+        let context = [self.address(Class::Event, 0), second].map(u64::to_le_bytes).concat();
+        self.memory.fill(RegionId::CONTEXT, 0, 0, &context);
     }
 
     fn fill(&mut self, row: &Filled, object: usize, value: Filling) {

@@ -370,8 +370,10 @@ pub(crate) fn links() -> usize {
         let result = unsafe { sys::bpf_obj_get_info_by_fd(fd, (&raw mut info).cast(), &raw mut size) };
         // SAFETY: opened above and not used again.
         unsafe { libc::close(fd) };
-        let [first, _, _, cgroup, ..] = info;
-        if result == 0 && first as u32 == sys::BPF_LINK_TYPE_STRUCT_OPS && cgroup != 0 {
+        let [first, _, map, cgroup, ..] = info;
+        // One that was detached leads to no map, though it may still name its cgroup.
+        let attached = map as u32 != 0 && cgroup != 0;
+        if result == 0 && first as u32 == sys::BPF_LINK_TYPE_STRUCT_OPS && attached {
             count += 1;
         }
     }

@@ -1,17 +1,18 @@
 //! `oomc load FILE --cgroup PATH`, `oomc load --all`
 
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use oomc_abi::amount::exact;
 use oomc_compiler::Source;
 use oomc_compiler::diag::verifier_refused;
 use oomc_compiler::source::Span;
 use oomc_compiler::value;
+use oomc_runtime::replace::{Kept, Lost};
 use oomc_runtime::verifier_log::Refusal;
-use oomc_runtime::{Error, Loaded, Object, Settings, System, object, page, preflight};
+use oomc_runtime::{Attached, Error, Mode, Object, Replaced, Settings, System, object, page, preflight};
 use serde_json::{Value, json};
 
 use crate::args::Load;
@@ -22,7 +23,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, read};
 use crate::policy;
 use crate::report::Report;
-use crate::standing::{Done, Outcome as Made, apply, read_all, trusted_policy};
+use crate::standing::{pass, trusted_policy};
 
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     let waits = waiting(report);
@@ -40,9 +41,19 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     let mode = args.settings.mode.map(Into::into);
     let params = args.settings.set.clone();
     let settings = Settings { mode, params, literal: &value::read, foreign: args.foreign };
-    match oomc_runtime::load_with(&system, &object, &args.place.target(), &settings) {
-        Ok(loaded) => {
-            tell_loaded(report, &loaded);
+    let target = args.place.target();
+    let loaded = match args.replace {
+        true => oomc_runtime::replace(&system, &object, &target, &settings),
+        false => oomc_runtime::load_with(&system, &object, &target, &settings).map(|loaded| Replaced {
+            loaded,
+            before: None,
+            kept: Kept::default(),
+        }),
+    };
+    match loaded {
+        Ok(replaced) => {
+            tell_loaded(report, &replaced);
+            let loaded = &replaced.loaded;
             if loaded.no_memory.is_none() && loaded.cgroup != "/" && !can_run_out(&loaded.place) {
                 report.warn(format_args!(
                     "neither {0} nor a cgroup below it has a memory.max: nobody asks this policy until one has",
@@ -80,40 +91,45 @@ fn can_run_out(place: &Path) -> bool {
 
 /// The standing policies. Each file and each cgroup is for itself; the exit code is that of the worst.
 fn standing(report: &Report, system: &System<'_>, folder: &Path) -> Outcome {
-    let (all, failures) = read_all(folder)?;
-    let now = oomc_runtime::status(system, None)?;
-    let (mut worst, mut told) = (Exit::Ok, Vec::new());
-    for failure in &failures {
+    let pass = pass(system, folder, &mut |policy| object_of_file(report, system, policy))?;
+    let mut told = Vec::new();
+    for failure in &pass.unreadable {
         report.unreadable(failure);
-        worst = worst.max(failure.exit);
         told.push(json!({ "file": Value::Null, "why": failure.message }));
     }
-    let mut taken = BTreeMap::new();
-    for one in &all {
-        let file = one.file.display().to_string();
-        let object = || {
-            let bytes = trusted_policy(&one.policy)?;
-            object_of(report, system, &one.policy, bytes)?.map_err(|unready| {
-                Failure::new(unready.exit, format!("{} is not compiled", one.policy.display()))
-            })
-        };
-        let done = apply(system, one, &now.attached, &mut taken, &object).unwrap_or_else(|failure| {
-            vec![Done { cgroup: one.cgroup.text().to_owned(), outcome: Made::Failed, failure: Some(failure) }]
-        });
-        for one in done {
-            report.remark(format_args!("{}: {} ({file})", one.cgroup, one.outcome.name()));
-            if let Some(failure) = &one.failure {
-                report.unreadable(failure);
-                worst = worst.max(failure.exit);
-            }
-            let why = one.failure.map(|failure| failure.message);
-            told.push(json!({
-                "file": file, "cgroup": one.cgroup, "outcome": one.outcome.name(), "why": why,
-            }));
+    for (file, one) in &pass.done {
+        report.remark(format_args!("{}: {} ({file})", one.cgroup, one.outcome.name()));
+        if let Some(failure) = &one.failure {
+            report.unreadable(failure);
         }
+        let why = one.failure.as_ref().map(|failure| failure.message.as_str());
+        told.push(json!({
+            "file": file, "cgroup": one.cgroup, "outcome": one.outcome.name(), "why": why,
+        }));
     }
+    let worst = pass.worst();
     report.result("load", worst, json!({ "standing": told }));
     Ok(worst)
+}
+
+/// The object of a standing policy.
+pub(crate) fn object_of_file(
+    report: &Report,
+    system: &System<'_>,
+    policy: &Path,
+) -> Result<Vec<u8>, Failure> {
+    compiled(report, system, policy, trusted_policy(policy)?)
+}
+
+/// The object of a standing policy whose bytes were read.
+pub(crate) fn compiled(
+    report: &Report,
+    system: &System<'_>,
+    policy: &Path,
+    bytes: Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    object_of(report, system, policy, bytes)?
+        .map_err(|unready| Failure::new(unready.exit, format!("{} is not compiled", policy.display())))
 }
 
 /// An object as it is, or what a policy is compiled to for the running kernel.
@@ -191,7 +207,40 @@ fn keep(refusal: &Refusal) -> std::io::Result<PathBuf> {
     }
 }
 
-fn tell_loaded(report: &Report, loaded: &Loaded) {
+/// What a policy took over from the one before.
+fn tell_kept(report: &Report, before: &Attached, kept: &Kept) {
+    report.remark(format_args!("  in the place of {}, which `oomc rollback` attaches again", before.policy));
+    for (param, value) in &kept.params {
+        report.remark(format_args!("  {} stays {}", param.name, exact(param.unit, *value)));
+    }
+    if let Some(mode) = kept.mode {
+        report.remark(format_args!("  the mode stays {}", mode.name()));
+    }
+    if kept.labels > 0 {
+        report.remark(format_args!("  {} labels stay", kept.labels));
+    }
+    for Lost { what, why } in &kept.lost {
+        report.warn(format_args!("{what} is not as it was set any more: {why}"));
+    }
+}
+
+fn replaced_json(replaced: &Replaced) -> Value {
+    let Replaced { before: Some(before), kept, .. } = replaced else { return Value::Null };
+    let params: serde_json::Map<_, _> =
+        kept.params.iter().map(|(param, value)| (param.name.clone(), json!(value))).collect();
+    let lost: Vec<Value> =
+        kept.lost.iter().map(|Lost { what, why }| json!({ "what": what, "why": why })).collect();
+    json!({
+        "policy": before.policy,
+        "params": params,
+        "mode": kept.mode.map(Mode::name),
+        "labels": kept.labels,
+        "lost": lost,
+    })
+}
+
+fn tell_loaded(report: &Report, replaced: &Replaced) {
+    let loaded = &replaced.loaded;
     tell_removed(report, &loaded.gone);
     if let Some(why) = &loaded.no_memory {
         report.warn(format_args!(
@@ -201,6 +250,9 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
     }
     tell_ignored(report, &loaded.labels.ignored);
     report.remark(format_args!("{}: {} is attached", loaded.cgroup, loaded.policy));
+    if let Some(before) = &replaced.before {
+        tell_kept(report, before, &replaced.kept);
+    }
     if loaded.labels.set > 0 {
         report.remark(format_args!("  {} labels were read from extended attributes", loaded.labels.set));
     }
@@ -229,6 +281,7 @@ fn tell_loaded(report: &Report, loaded: &Loaded) {
             "labels": loaded.labels.set,
             "labels_ignored": ignored_json(&loaded.labels.ignored),
             "gone": gone_json(&loaded.gone),
+            "replaced": replaced_json(replaced),
         }),
     );
 }

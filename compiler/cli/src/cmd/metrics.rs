@@ -1,13 +1,14 @@
 //! `oomc metrics [--textfile FILE]`
 //!
-//! What is attached and what it has done, in OpenMetrics. Asks what `status` asks, and changes nothing.
+//! What is attached and what it has done, in OpenMetrics. Tells what `status` tells, but waits for nobody and keeps nobody
+//! waiting: it takes no lock, and changes nothing.
 //! How many series there are is bounded: of cgroups beyond [`MOST`] only the number is told.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use oomc_runtime::{Attached, Mode, Status, System};
+use oomc_runtime::{Attached, Mode, System, Unlocked};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,8 +25,7 @@ const MOST: usize = 500;
 type Labels = Vec<(&'static str, String)>;
 
 pub(crate) fn run(report: &Report, textfile: Option<&Path>) -> Outcome {
-    let status = oomc_runtime::status(&System::running(), None)?;
-    let text = rendered(&status)?;
+    let text = rendered(&oomc_runtime::unlocked(&System::running())?)?;
     match textfile {
         Some(file) => replace(file, &text)?,
         None if report.json() => {}
@@ -36,7 +36,8 @@ pub(crate) fn run(report: &Report, textfile: Option<&Path>) -> Outcome {
 }
 
 /// The exposition of what is attached.
-fn rendered(status: &Status) -> Result<String, Failure> {
+fn rendered(seen: &Unlocked) -> Result<String, Failure> {
+    let status = &seen.status;
     let mut registry = Registry::with_prefix("oomc");
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let mut gauge = |name: &str, help: &str, value: usize| {
@@ -46,8 +47,16 @@ fn rendered(status: &Status) -> Result<String, Failure> {
     };
     gauge("policies", "Policies that oomc has attached", status.attached.len());
     gauge("policies_foreign", "Policies that other loaders have attached", status.foreign.len());
-    gauge("policies_gone", "Policies whose cgroup is gone and whose records are kept", status.gone.len());
+    gauge(
+        "policies_gone",
+        "Policies whose cgroup is gone and whose records are kept",
+        status.gone.iter().filter(|gone| !gone.before).count(),
+    );
     gauge("pins_odd", "Entries among the pins that oomc did not make so", status.left.len());
+    let help = "Folders of pins without a link: of a load that is under way, or was killed";
+    gauge("pins_unfinished", help, seen.unfinished);
+    let help = "Policies that were attached, replaced or taken away while this was read, and are not counted";
+    gauge("policies_changing", help, seen.changing);
     let untold = status.attached.len().saturating_sub(MOST);
     gauge("policies_untold", "Attached policies that have no series of their own here", untold);
     let told = status.attached.iter().take(MOST);
@@ -107,9 +116,14 @@ fn replace(file: &Path, text: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use oomc_runtime::Status;
     use oomc_runtime::object::Meta;
 
     use super::*;
+
+    fn seen(attached: Vec<Attached>) -> Unlocked {
+        Unlocked { status: Status { attached, ..Status::default() }, ..Unlocked::default() }
+    }
 
     fn attached(cgroup: &str) -> Attached {
         Attached {
@@ -128,8 +142,7 @@ mod tests {
     #[test]
     fn what_is_written_is_openmetrics() {
         let hostile = "/a\"b\\c\nd{x=\"1\"} 9";
-        let status = Status { attached: vec![attached("/job"), attached(hostile)], ..Status::default() };
-        let text = rendered(&status).expect("it can be written");
+        let text = rendered(&seen(vec![attached("/job"), attached(hostile)])).expect("it can be written");
         let read = openmetrics_parser::openmetrics::parse_openmetrics(&text).expect("OpenMetrics");
         let family = &read.families["oomc_events"];
         assert_eq!(family.iter_samples().count(), 4, "{text}");
@@ -147,7 +160,7 @@ mod tests {
     #[test]
     fn the_number_of_series_is_bounded() {
         let many = (0..MOST + 30).map(|at| attached(&format!("/{at}"))).collect();
-        let text = rendered(&Status { attached: many, ..Status::default() }).expect("it can be written");
+        let text = rendered(&seen(many)).expect("it can be written");
         assert!(text.contains("oomc_policies_untold 30"), "{text}");
         assert_eq!(text.matches("oomc_policy_enforcing{").count(), MOST);
     }

@@ -30,7 +30,10 @@ pub(crate) fn run(report: &Report, args: &Status) -> Outcome {
         report.line("no policy is attached");
     }
     for one in &status.gone {
-        let end = "its records stay until `oomc unload` or `oomc tidy`";
+        let end = match one.before {
+            true => "`oomc rollback` attaches it again",
+            false => "its records stay until `oomc unload` or `oomc tidy`",
+        };
         report.line(format_args!("{}: {}: {}; {end}", one.was.cgroup, one.was.policy, state(one)));
         report.line(format_args!("  {}", counters(&one.was.counters)));
         tell_last(report, &system, &one.was);
@@ -79,7 +82,11 @@ fn mode(one: &Attached) -> &str {
 
 /// Why a policy is attached no more.
 fn state(gone: &Gone) -> &'static str {
-    if gone.cgroup_exists { "it is detached" } else { "the cgroup is gone" }
+    match (gone.before, gone.cgroup_exists) {
+        (true, _) => "the version before",
+        (false, true) => "it is detached",
+        (false, false) => "the cgroup is gone",
+    }
 }
 
 /// Policies that were gone, and whose pins were removed now.
