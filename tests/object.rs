@@ -14,6 +14,7 @@ use libbpf_sys as sys;
 use oomc_abi::btf::{Btf, ext};
 use oomc_abi::relo;
 use oomc_abi::resolve::KernelView;
+use oomc_abi::target::Target;
 use oomc_compiler::object::{dump_btf, dump_elf};
 use oomc_compiler::source::Source;
 
@@ -155,10 +156,14 @@ fn libbpf_opens_every_object() {
     for (name, bytes) in objects() {
         let opened = Opened::new(bytes);
         assert!(!opened.0.is_null(), "{name}: libbpf refuses it");
-        let [(program, place, len)] = &opened.programs()[..] else { panic!("{name}: one program") };
-        assert_eq!(program, "handle_out_of_memory");
-        assert_eq!(place, "struct_ops.s/handle_out_of_memory");
-        assert_eq!(len * 8, section(bytes, "struct_ops.s/handle_out_of_memory").len());
+        let programs = opened.programs();
+        let entries: Vec<_> = programs.iter().filter(|(_, place, _)| place != ".text").collect();
+        let rows = Target::ALL.map(Target::row);
+        assert_eq!(entries.len(), rows.len(), "{name}: {entries:?}");
+        for ((program, place, len), row) in entries.into_iter().zip(rows) {
+            assert_eq!((program.as_str(), place.as_str()), (row.program, row.section), "{name}");
+            assert_eq!(len * 8, section(bytes, row.section).len());
+        }
         let maps = opened.maps();
         let ops = maps.iter().find(|(map, ..)| map == "oom_policy");
         assert_eq!(

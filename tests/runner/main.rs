@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 /// of their own.
 fn is_case(path: &Path, folder: &Path) -> bool {
     let is_input = path.extension().is_some_and(|end| end == "oom" || end == "ir" || end == "plan");
-    is_input && !["run", "reports"].iter().any(|other| path.starts_with(folder.join(other)))
+    is_input && !["run", "stock", "reports"].iter().any(|other| path.starts_with(folder.join(other)))
 }
 
 fn run(path: &PathBuf) -> Result<(), String> {
