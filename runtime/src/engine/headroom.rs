@@ -53,7 +53,7 @@ impl Headroom {
         let wanted = self.from(domain.limit);
         let now = number(&file);
         let ours = self.note(domain.id).and_then(|note| fs::read_to_string(note).ok());
-        let before = ours.as_deref().and_then(|text| Note::read(text));
+        let before = ours.as_deref().and_then(Note::read);
         let is_ours = before.as_ref().is_some_and(|note| now == Some(note.ours));
         match now {
             Some(now) if now == wanted && is_ours => return Ok(Given::AsBefore),
