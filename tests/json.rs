@@ -137,6 +137,7 @@ fn every_document_names_its_command_and_holds_to_the_schema() {
         "load missing.oom --system",
         "load good.oom --cgroup /oomc-tests/none --replace",
         "rollback --cgroup /oomc-tests/none",
+        "run --all --policies none",
         "unload --cgroup /oomc-tests/none",
         "status --cgroup /oomc-tests/none",
         "show --cgroup /oomc-tests/none",

@@ -4,7 +4,7 @@
 //! instead: it sees the same as long as no more decisions come between two looks than the array keeps.
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData, RingBuf};
 use oomc_abi::declared::Declared;
@@ -218,6 +218,22 @@ impl Follow<'_> {
             }
         }
         Ok(seen)
+    }
+
+    /// What can be read when a policy has decided.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let rings = self.followers.iter().filter_map(|follower| match &follower.source {
+            Source::Sent { ring, .. } => Some(ring.as_fd()),
+            Source::Kept(_) => None,
+        });
+        rings.collect()
+    }
+
+    /// Whether somebody else reads what a policy sends, so that its decisions have to be looked for.
+    #[must_use]
+    pub fn has_to_look(&self) -> bool {
+        self.followers.iter().any(|follower| matches!(follower.source, Source::Kept(_)))
     }
 
     /// Whether no policy is followed now.

@@ -34,6 +34,7 @@ pub mod system;
 mod unload;
 mod unlocked;
 pub mod verifier_log;
+pub mod watch;
 
 pub use cgroup::Target;
 pub use config::{Assignment, Mode};
@@ -46,5 +47,5 @@ pub use replace::{Replaced, RolledBack, replace, rollback};
 pub use status::{Attached, Foreign, Gone, Status, status};
 pub use struct_ops::{Led, Profile, lead};
 pub use system::{Holder, Paths, System};
-pub use unload::{Unloaded, tidy, unload};
+pub use unload::{Unloaded, tidy, tidy_but, unload};
 pub use unlocked::{Unlocked, unlocked};

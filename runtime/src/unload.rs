@@ -70,6 +70,14 @@ pub fn unload(system: &System<'_>, target: Option<&Target>) -> Result<Unloaded> 
 /// # Errors
 /// Without privilege, or when pins cannot be believed.
 pub fn tidy(system: &System<'_>) -> Result<Unloaded> {
+    tidy_but(system, 0)
+}
+
+/// As [`tidy`], but keeps so many of those whose cgroups were made last.
+///
+/// # Errors
+/// As [`tidy`].
+pub fn tidy_but(system: &System<'_>, keep: usize) -> Result<Unloaded> {
     preflight::privilege(system, true)?;
     let Some(pins) = Pins::lock_existing(system)? else { return Ok(Unloaded::default()) };
     let bpf = system.bpf();
@@ -77,6 +85,8 @@ pub fn tidy(system: &System<'_>) -> Result<Unloaded> {
     let living: Vec<u64> = survey.living.iter().map(|living| living.folder.id).collect();
     // The version before one that is attached can be attached again.
     survey.gone.retain(|folder| !living.contains(&folder.id));
+    // By the ids of their cgroups, which grow.
+    survey.gone.truncate(survey.gone.len().saturating_sub(keep));
     let mut tidied = Unloaded { left: survey.left.clone(), ..Unloaded::default() };
     sweep(bpf, &survey.unfinished, &mut tidied);
     let remover = Remover { bpf, ops: kernel_ops(system, &survey)? };

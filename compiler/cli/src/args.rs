@@ -88,6 +88,12 @@ pub(crate) enum Command {
     /// A FILE.oom is compiled first, against the types of the running kernel, so that what this kernel
     /// lacks is an error at the policy's line. An object made by `oomc build` is loaded as it is.
     Load(Load),
+    /// Keep the standing policies attached, and write each decision to the journal, until ended
+    ///
+    /// For a service: attaches policies when their cgroups appear, also when a service manager makes them anew, and again
+    /// when somebody has unloaded them; detaches those that no file names any more. SIGHUP, and a change of a file, lets
+    /// it read its files again. When it ends, policies stay attached.
+    Run(Run),
     /// Attach the version before again: the policy that `load --replace` has put another one in the place of
     ///
     /// With the params and the mode that it had; labels stay on their cgroups. What is attached becomes the version
@@ -192,6 +198,7 @@ impl Command {
             Self::Inspect(_) => "inspect",
             Self::Doctor(_) => "doctor",
             Self::Load(_) => "load",
+            Self::Run(_) => "run",
             Self::Rollback(_) => "rollback",
             Self::Unload(_) => "unload",
             Self::Status(_) => "status",
@@ -421,6 +428,16 @@ pub(crate) struct Load {
     /// the new policy has them, and `oomc rollback` undoes it
     #[arg(long, conflicts_with = "all")]
     pub(crate) replace: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Run {
+    /// All standing policies: what the files NAME.toml of a folder say
+    #[arg(long, required = true)]
+    pub(crate) all: bool,
+    /// The folder of standing policies
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/oomc/policies.d")]
+    pub(crate) policies: PathBuf,
 }
 
 /// What a policy begins with.

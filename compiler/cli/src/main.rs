@@ -5,6 +5,7 @@
 
 mod args;
 mod cmd;
+mod daemon;
 mod draw;
 mod exit;
 mod files;
@@ -74,6 +75,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Inspect(inspect) => cmd::inspect::run(report, inspect),
         Command::Doctor(doctor) => cmd::doctor::run(report, doctor),
         Command::Load(load) => cmd::load::run(report, load),
+        Command::Run(run) => daemon::run(report, &run.policies),
         Command::Rollback(one) => cmd::rollback::run(report, one),
         Command::Unload(unload) => cmd::unload::run(report, unload),
         Command::Status(status) => cmd::status::run(report, status),

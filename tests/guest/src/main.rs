@@ -29,6 +29,8 @@ mod map;
 
 mod places;
 
+mod service;
+
 use std::env;
 use std::process::ExitCode;
 

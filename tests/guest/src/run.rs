@@ -19,6 +19,7 @@ use crate::decisions::Decisions;
 use crate::forest::Forest;
 use crate::kmsg::Log;
 use crate::procs::{Outcome, Processes};
+use crate::service::Service;
 use crate::{libbpf, map, places, tree};
 
 const PINS: &str = "/sys/fs/bpf/oomc";
@@ -34,6 +35,7 @@ struct Stage {
     /// Of the object that was attached by libbpf last.
     sizes: String,
     follower: Option<Child>,
+    service: Option<Service>,
     forest: Option<(String, Forest)>,
     counter: Counter,
     /// If they are asked for.
@@ -62,6 +64,7 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
         loader: None,
         sizes: String::new(),
         follower: None,
+        service: None,
         forest: None,
         counter: Counter::default(),
         decisions: case.steps.iter().any(|step| step.action == Action::Decisions).then(Decisions::default),
@@ -138,6 +141,7 @@ impl Stage {
             }
             Action::Follow(args) => self.follow(args),
             Action::Followed => self.followed(),
+            Action::Service(what) => self.service(what),
             Action::Attribute { path, name, value } => map::set_attribute(&tree::folder(path), name, value),
             Action::Owner { path, uid } => std::os::unix::fs::chown(tree::folder(path), Some(*uid), None)
                 .map_err(|error| format!("cannot give {path} away: {error}")),
@@ -219,6 +223,33 @@ impl Stage {
                 .and(Err(format!("it has ended by itself, with {}", output.status)));
         }
         self.heard(&output)
+    }
+
+    fn service(&mut self, what: &script::Service) -> Result<(), String> {
+        if let script::Service::Start(args) = what {
+            self.service = Some(Service::start(args)?);
+            return Ok(());
+        }
+        let service = self.service.as_mut().ok_or("no service was started")?;
+        match what {
+            script::Service::Start(_) => Ok(()),
+            script::Service::Said => {
+                self.output = service.said()?;
+                self.output.lines().try_for_each(|line| tell(&Progress::Step(format!("           | {line}"))))
+            }
+            script::Service::Reload => service.signal(Signal::SIGHUP),
+            script::Service::Kill => {
+                service.signal(Signal::SIGKILL)?;
+                service.wait().map(drop)
+            }
+            script::Service::Stop => {
+                service.signal(Signal::SIGTERM)?;
+                match service.wait()? {
+                    status if status.success() => Ok(()),
+                    status => Err(format!("the service has ended with {status}: {}", service.said()?)),
+                }
+            }
+        }
     }
 
     /// Attaches by libbpf; the loader holds the link until `release`.

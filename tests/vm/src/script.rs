@@ -56,6 +56,21 @@ pub enum Place {
     First(String, String),
 }
 
+/// What is done with the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// `service start ARG…`: `oomc run ARG…` in the background.
+    Start(Vec<String>),
+    /// `service said`: what it wrote to the journal and told systemd since the last time is the output.
+    Said,
+    /// `service reload`: SIGHUP.
+    Reload,
+    /// `service stop`: SIGTERM; it must end with 0.
+    Stop,
+    /// `service kill`: SIGKILL.
+    Kill,
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -110,6 +125,8 @@ pub enum Action {
     Follow(Vec<String>),
     /// `followed`: interrupts it; what it printed is the output.
     Followed,
+    /// `service VERB`: the service, `oomc run`, in the background.
+    Service(Service),
     /// `attribute PATH NAME VALUE`: sets an extended attribute of a cgroup.
     Attribute {
         /// The cgroup.
@@ -457,6 +474,16 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
         "oomc" => Action::Oomc { exit, args: words.rest.by_ref().collect() },
         "follow" => Action::Follow(words.rest.by_ref().collect()),
         "followed" => Action::Followed,
+        "service" => Action::Service(match words.next("start, said, reload, stop or kill")?.as_str() {
+            "start" => Service::Start(words.rest.by_ref().collect()),
+            "said" => Service::Said,
+            "reload" => Service::Reload,
+            "stop" => Service::Stop,
+            "kill" => Service::Kill,
+            other => {
+                return Err(format!("a service can start, reload, stop, be killed or have said, not {other}"));
+            }
+        }),
         "attribute" => Action::Attribute {
             path: words.next("a cgroup")?,
             name: words.next("an attribute")?,

@@ -64,7 +64,8 @@ fn follow(report: &Report, system: &System<'_>, args: &Events) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn tell_seen(report: &Report, system: &System<'_>, of: &Followed, seen: &Seen) {
+/// Prints what was seen of a policy.
+pub(crate) fn tell_seen(report: &Report, system: &System<'_>, of: &Followed, seen: &Seen) {
     let Followed { cgroup, policy, link, declared } = of;
     let whose = json!({ "cgroup": cgroup, "policy": policy, "link": link });
     match seen {

@@ -1,6 +1,5 @@
 //! `oomc load FILE --cgroup PATH`, `oomc load --all`
 
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -24,7 +23,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, read};
 use crate::policy;
 use crate::report::Report;
-use crate::standing::{Done, Outcome as Made, apply, read_all, trusted_policy};
+use crate::standing::{pass, trusted_policy};
 
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     let waits = waiting(report);
@@ -92,40 +91,45 @@ fn can_run_out(place: &Path) -> bool {
 
 /// The standing policies. Each file and each cgroup is for itself; the exit code is that of the worst.
 fn standing(report: &Report, system: &System<'_>, folder: &Path) -> Outcome {
-    let (all, failures) = read_all(folder)?;
-    let now = oomc_runtime::status(system, None)?;
-    let (mut worst, mut told) = (Exit::Ok, Vec::new());
-    for failure in &failures {
+    let pass = pass(system, folder, &mut |policy| object_of_file(report, system, policy))?;
+    let mut told = Vec::new();
+    for failure in &pass.unreadable {
         report.unreadable(failure);
-        worst = worst.max(failure.exit);
         told.push(json!({ "file": Value::Null, "why": failure.message }));
     }
-    let mut taken = BTreeMap::new();
-    for one in &all {
-        let file = one.file.display().to_string();
-        let object = || {
-            let bytes = trusted_policy(&one.policy)?;
-            object_of(report, system, &one.policy, bytes)?.map_err(|unready| {
-                Failure::new(unready.exit, format!("{} is not compiled", one.policy.display()))
-            })
-        };
-        let done = apply(system, one, &now.attached, &mut taken, &object).unwrap_or_else(|failure| {
-            vec![Done { cgroup: one.cgroup.text().to_owned(), outcome: Made::Failed, failure: Some(failure) }]
-        });
-        for one in done {
-            report.remark(format_args!("{}: {} ({file})", one.cgroup, one.outcome.name()));
-            if let Some(failure) = &one.failure {
-                report.unreadable(failure);
-                worst = worst.max(failure.exit);
-            }
-            let why = one.failure.map(|failure| failure.message);
-            told.push(json!({
-                "file": file, "cgroup": one.cgroup, "outcome": one.outcome.name(), "why": why,
-            }));
+    for (file, one) in &pass.done {
+        report.remark(format_args!("{}: {} ({file})", one.cgroup, one.outcome.name()));
+        if let Some(failure) = &one.failure {
+            report.unreadable(failure);
         }
+        let why = one.failure.as_ref().map(|failure| failure.message.as_str());
+        told.push(json!({
+            "file": file, "cgroup": one.cgroup, "outcome": one.outcome.name(), "why": why,
+        }));
     }
+    let worst = pass.worst();
     report.result("load", worst, json!({ "standing": told }));
     Ok(worst)
+}
+
+/// The object of a standing policy.
+pub(crate) fn object_of_file(
+    report: &Report,
+    system: &System<'_>,
+    policy: &Path,
+) -> Result<Vec<u8>, Failure> {
+    compiled(report, system, policy, trusted_policy(policy)?)
+}
+
+/// The object of a standing policy whose bytes were read.
+pub(crate) fn compiled(
+    report: &Report,
+    system: &System<'_>,
+    policy: &Path,
+    bytes: Vec<u8>,
+) -> Result<Vec<u8>, Failure> {
+    object_of(report, system, policy, bytes)?
+        .map_err(|unready| Failure::new(unready.exit, format!("{} is not compiled", policy.display())))
 }
 
 /// An object as it is, or what a policy is compiled to for the running kernel.

@@ -46,7 +46,7 @@ pub(crate) use crate::files::write;
 use crate::report::{Report, diagnostics_json};
 
 /// Tells for whom a command waits.
-fn waiting(report: &Report) -> impl Fn(&Holder) + '_ {
+pub(crate) fn waiting(report: &Report) -> impl Fn(&Holder) + '_ {
     move |holder| report.insist(format_args!("waiting for {holder}, which has the lock on oomc's pins"))
 }
 

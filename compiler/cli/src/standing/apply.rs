@@ -63,7 +63,7 @@ pub(crate) fn apply(
     one: &Standing,
     attached: &[Attached],
     taken: &mut BTreeMap<String, String>,
-    object: &dyn Fn() -> Result<Vec<u8>, Failure>,
+    object: &mut dyn FnMut() -> Result<Vec<u8>, Failure>,
 ) -> Result<Vec<Done>, Failure> {
     let found = cgroups(system, &one.cgroup)?;
     if found.is_empty() {
@@ -150,7 +150,7 @@ fn settle(system: &System<'_>, one: &Standing, now: &Attached, target: &Target) 
 }
 
 /// The cgroups whose path a pattern matches, by path.
-fn cgroups(system: &System<'_>, pattern: &Pattern) -> Result<Vec<String>, Failure> {
+pub(crate) fn cgroups(system: &System<'_>, pattern: &Pattern) -> Result<Vec<String>, Failure> {
     let mount = cgroup::mount(system)?;
     let mut found = Vec::new();
     if let Pattern::Literal(path) = pattern {
@@ -159,7 +159,7 @@ fn cgroups(system: &System<'_>, pattern: &Pattern) -> Result<Vec<String>, Failur
         }
         return Ok(found);
     }
-    below(mount.place(), "", DEPTH, &mut |path| {
+    below(mount.place(), &mut |_, path| {
         if glob::matches(pattern, path) {
             found.push(path.to_owned());
         }
@@ -168,15 +168,19 @@ fn cgroups(system: &System<'_>, pattern: &Pattern) -> Result<Vec<String>, Failur
     Ok(found)
 }
 
-/// Walks the cgroups below a directory. One that is removed meanwhile is none.
-fn below(place: &Path, path: &str, depth: usize, visit: &mut dyn FnMut(&str)) {
-    visit(if path.is_empty() { "/" } else { path });
+/// Walks a directory of cgroups and everything below, with its path in there. One that is removed meanwhile is none.
+pub(crate) fn below(place: &Path, visit: &mut dyn FnMut(&Path, &str)) {
+    walk(place, "", DEPTH, visit);
+}
+
+fn walk(place: &Path, path: &str, depth: usize, visit: &mut dyn FnMut(&Path, &str)) {
+    visit(place, if path.is_empty() { "/" } else { path });
     let Some(depth) = depth.checked_sub(1) else { return };
     let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
     // A link leads out of the tree; cgroupfs has none.
     for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
         if let Some(name) = entry.file_name().to_str() {
-            below(&entry.path(), &format!("{path}/{name}"), depth, visit);
+            walk(&entry.path(), &format!("{path}/{name}"), depth, visit);
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::exit::{Exit, Failure};
 const MOST: usize = 1000;
 
 /// A policy that is to be attached.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Standing {
     /// The file that says so.
     pub(crate) file: PathBuf,

@@ -184,6 +184,7 @@ impl<'k> MachineSetup<'k> {
             }
             // What they say is for the machine, and for a reader.
             Action::Show(_) | Action::Decisions | Action::Follow(_) | Action::Followed => Ok(()),
+            Action::Service(_) => unplayable("the service"),
             Action::Expect(expect) => self.expect(expect),
             other => unplayable(format!("{other:?}")),
         }

@@ -1,0 +1,136 @@
+//! Where the service writes what it sees: the journal, each decision as an entry with fields; or, started by hand, the
+//! terminal, as `oomc events --follow` does.
+//!
+//! | field | holds |
+//! |---|---|
+//! | `MESSAGE` | the sentence that `oomc events` prints |
+//! | `PRIORITY` | 3 what could not be done, 4 a decision that killed, 5 another one, 6 everything else |
+//! | `OOMC_EVENT` | `decision`, `attached`, `detached`, `lost`, `unreadable`, `failed`, `changed`, `removed`, `note` |
+//! | `OOMC_CGROUP`, `OOMC_POLICY` | which policy; of a decision also `OOMC_ACTION`, `OOMC_VICTIM`, `OOMC_RULE` |
+//! | `OOMC_DECISION` | the whole record, as `oomc events --format json` has it |
+
+use log::{Level, Record};
+use oomc_abi::record::Action;
+use oomc_runtime::events::{Followed, Seen};
+use oomc_runtime::{Gone, System};
+use serde_json::json;
+use systemd_journal_logger::{JournalLog, connected_to_journal};
+
+use crate::cmd::events::{Shown, record_json, tell_seen};
+use crate::exit::Exit;
+use crate::report::Report;
+use crate::screen::harmless;
+
+/// Where it goes.
+pub(super) struct Journal<'r> {
+    report: &'r Report,
+    /// None: to the terminal.
+    journal: Option<JournalLog>,
+}
+
+impl<'r> Journal<'r> {
+    pub(super) fn new(report: &'r Report) -> Self {
+        let journal = connected_to_journal().then(JournalLog::empty).and_then(Result::ok);
+        let journal = journal.map(|journal| journal.with_syslog_identifier("oomc".to_owned()));
+        Self { report, journal }
+    }
+
+    /// What was seen of a policy.
+    pub(super) fn seen(&self, system: &System<'_>, of: &Followed, seen: &Seen) {
+        let Followed { cgroup, policy, link: _, declared } = of;
+        let whose = [("OOMC_CGROUP", cgroup.as_str()), ("OOMC_POLICY", policy.as_str())];
+        if self.journal.is_none() {
+            return tell_seen(self.report, system, of, seen);
+        }
+        match seen {
+            Seen::Attached => {
+                self.entry(Level::Debug, "attached", &format!("{cgroup}: {policy} is attached"), &whose)
+            }
+            Seen::Detached => {
+                self.entry(Level::Debug, "detached", &format!("{cgroup}: {policy} is detached"), &whose)
+            }
+            Seen::Lost(count) => {
+                let text = format!("{cgroup}: {count} decisions came too fast and are not shown");
+                self.entry(Level::Warn, "lost", &text, &whose);
+            }
+            Seen::Unreadable(why) => {
+                let text = format!("{cgroup}: the decisions of {policy} cannot be read: {why}");
+                self.entry(Level::Error, "unreadable", &text, &whose);
+            }
+            Seen::Decision(record) => {
+                let action = Action::from_code(record.action);
+                let kills =
+                    matches!(action, Some(Action::KillProcess | Action::KillCgroup | Action::KillAll));
+                let level = if kills && !record.audit { Level::Warn } else { Level::Info };
+                let rule = record.rule.and_then(|rule| declared.rules.get(usize::try_from(rule).ok()?));
+                let document = record_json(record, declared).to_string();
+                let action =
+                    action.map_or_else(|| record.action.to_string(), |action| action.text().to_owned());
+                let victim = record.victim.to_string();
+                let mut fields = whose.to_vec();
+                fields.extend([("OOMC_ACTION", action.as_str()), ("OOMC_DECISION", document.as_str())]);
+                if record.victim != 0 {
+                    fields.extend([
+                        ("OOMC_VICTIM", victim.as_str()),
+                        ("OOMC_VICTIM_NAME", record.victim_name.as_str()),
+                    ]);
+                }
+                if let Some(rule) = rule {
+                    fields.push(("OOMC_RULE", rule));
+                }
+                // The journal has the time.
+                let text = Shown::new(system, record, declared).with(|told| told.line());
+                self.entry(level, "decision", &text, &fields);
+            }
+        }
+    }
+
+    /// The records of a policy whose cgroup is gone make room.
+    pub(super) fn removed(&self, gone: &Gone) {
+        let text = format!("{}: {}: its records make room for later ones", gone.was.cgroup, gone.was.policy);
+        let whose = [("OOMC_CGROUP", gone.was.cgroup.as_str()), ("OOMC_POLICY", gone.was.policy.as_str())];
+        self.say(Level::Debug, "removed", &text, &whose);
+    }
+
+    /// Something was changed at a cgroup.
+    pub(super) fn changed(&self, cgroup: &str, text: &str) {
+        self.say(Level::Info, "changed", text, &[("OOMC_CGROUP", cgroup)]);
+    }
+
+    /// Something could not be done; what is so stays so.
+    pub(super) fn failed(&self, cgroup: &str, text: &str) {
+        self.say(Level::Error, "failed", text, &[("OOMC_CGROUP", cgroup)]);
+    }
+
+    /// A sentence about the service itself.
+    pub(super) fn note(&self, text: &str) {
+        self.say(Level::Debug, "note", text, &[]);
+    }
+
+    fn say(&self, level: Level, event: &str, text: &str, fields: &[(&str, &str)]) {
+        if self.journal.is_some() {
+            return self.entry(level, event, text, fields);
+        }
+        if level == Level::Error {
+            self.report.insist(text)
+        } else {
+            self.report.remark(text)
+        }
+        self.report.result("run", Exit::Ok, json!({ "event": event, "text": text }));
+    }
+
+    fn entry(&self, level: Level, event: &str, text: &str, fields: &[(&str, &str)]) {
+        let Some(journal) = &self.journal else { return };
+        let text = harmless(text, false);
+        let mut all = vec![("OOMC_EVENT", event)];
+        all.extend_from_slice(fields);
+        let all = all.as_slice();
+        let sent = journal.journal_send(
+            &Record::builder().level(level).args(format_args!("{text}")).key_values(&all).build(),
+        );
+        // A journal that takes no entry may still take a line.
+        if sent.is_err() {
+            self.report.insist(text);
+        }
+    }
+}

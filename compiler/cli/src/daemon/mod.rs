@@ -1,0 +1,110 @@
+//! `oomc run --all`: the service that keeps a machine's standing policies attached.
+//!
+//! Attaches them when their cgroups appear, again when a service manager made a cgroup anew, and writes each decision to
+//! the journal, over reloads. [`keeper`] knows what is to be attached and when to look; [`journal`] writes;
+//! [`service`] is what systemd hears and says. When it ends, policies stay attached: a restart leaves no gap.
+
+mod journal;
+mod keeper;
+mod service;
+mod told;
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use oomc_runtime::{System, events, watch};
+
+use crate::cmd::waiting;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::report::Report;
+use journal::Journal;
+use keeper::Keeper;
+use service::{Heard, Service};
+use told::Told;
+
+/// Between two looks at what is attached, if nothing happens: somebody may have unloaded a policy by hand.
+const LOOK: Duration = Duration::from_secs(2);
+/// The same while somebody else reads the decisions that a policy sends.
+const LOOK_OFTEN: Duration = Duration::from_millis(200);
+/// After something happened to cgroups or files, so long is waited for more of it.
+const SETTLE: Duration = Duration::from_millis(20);
+/// Policies whose cgroup is gone that keep their records. Their maps are memory of the kernel's.
+const KEEP_GONE: usize = 16;
+/// What a service leaves for the next one.
+const FOLDER: &str = "/run/oomc";
+/// In it: only one keeps the policies of a machine.
+const LOCK: &str = "lock";
+/// In it: which decisions were written.
+const TOLD: &str = "told";
+
+pub(crate) fn run(report: &Report, folder: &Path) -> Outcome {
+    let waits = waiting(report);
+    let system = System::running().telling(&waits);
+    told::folder(Path::new(FOLDER))?;
+    let _alone = alone(&Path::new(FOLDER).join(LOCK))?;
+    let mut told = Told::read(Path::new(FOLDER).join(TOLD));
+    let service = Service::new()?;
+    let journal = Journal::new(report);
+    // Without privilege this ends, and nothing was begun.
+    let mut follow = events::follow(system.clone(), None)?;
+    let mut keeper = Keeper::new(report, &system, folder, &journal)?;
+    keeper.pass()?;
+    service.ready(&keeper.state());
+    let mut looked = Instant::now();
+    loop {
+        for (of, seen) in follow.look(true)? {
+            keeper.seen(&of, &seen);
+            if told.is_new(&of, &seen) {
+                journal.seen(&system, &of, &seen);
+            }
+        }
+        told.keep()?;
+        if report.flush().is_err() {
+            return Ok(Exit::Ok);
+        }
+        let pause = if follow.has_to_look() { LOOK_OFTEN } else { LOOK };
+        let pause = service.pause().map_or(pause, |pulse| pause.min(pulse));
+        let mut of = follow.descriptors();
+        of.extend([keeper.descriptor(), service.descriptor()]);
+        watch::wait(&of, pause)?;
+        service.alive();
+        match service.heard()? {
+            Heard::Nothing => {}
+            Heard::End => break,
+            Heard::Reload => {
+                service.reloading();
+                keeper.again();
+            }
+        }
+        if keeper.due(looked.elapsed() >= LOOK)? {
+            std::thread::sleep(SETTLE);
+            keeper.pass_or_tell();
+            for removed in oomc_runtime::tidy_but(&system, KEEP_GONE)?.gone {
+                journal.removed(&removed);
+            }
+            service.ready(&keeper.state());
+        }
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+        }
+    }
+    service.stopping();
+    journal.note("ends; what is attached stays attached");
+    Ok(Exit::Ok)
+}
+
+/// Refuses a second one. The lock goes with the process.
+fn alone(place: &Path) -> Result<File, Failure> {
+    let cannot =
+        |error: std::io::Error| Failure::refused(format!("cannot lock {}: {error}", place.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(place).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Failure::refused(
+            "another `oomc run --all` keeps the policies of this machine already",
+        )
+        .help("`systemctl status oomc` shows it; `systemctl reload oomc` lets it read its files again")),
+        Err(std::fs::TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}

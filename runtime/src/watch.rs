@@ -1,0 +1,99 @@
+//! Waiting: for cgroups that come and go, for files that change, for decisions.
+//!
+//! A [`Watch`] says that something happened in a directory, not what: whoever waits looks for himself, because events are
+//! lost when too many come. Knows nothing of policies.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+
+/// Bytes for events that are read at once; one with the longest name needs 272.
+const EVENTS: usize = 4096;
+
+/// Directories that are watched.
+#[derive(Debug)]
+pub struct Watch {
+    inotify: OwnedFd,
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    ///
+    /// # Errors
+    /// Without descriptors, or above `fs.inotify.max_user_instances`.
+    pub fn new() -> Result<Self> {
+        let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .map_err(|error| failed("inotify_init1", "inotify", error))?;
+        Ok(Self { inotify })
+    }
+
+    /// Watches what comes into a directory, leaves it, or is written in it. One that is watched already stays so; one that
+    /// is gone, or is no directory, is left out.
+    ///
+    /// # Errors
+    /// Above `fs.inotify.max_user_watches`.
+    pub fn directory(&self, place: &Path) -> Result<()> {
+        let what = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::CLOSE_WRITE
+            | WatchFlags::ATTRIB
+            | WatchFlags::ONLYDIR
+            | WatchFlags::DONT_FOLLOW;
+        match inotify::add_watch(&self.inotify, place, what) {
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Err(error) => Err(failed("inotify_add_watch", &place.display().to_string(), error)),
+        }
+    }
+
+    /// Whether anything happened since the last time.
+    ///
+    /// # Errors
+    /// When the kernel refuses to say.
+    pub fn happened(&self) -> Result<bool> {
+        let mut space = [MaybeUninit::uninit(); EVENTS];
+        let mut events = inotify::Reader::new(&self.inotify, &mut space);
+        let mut any = false;
+        loop {
+            match events.next() {
+                Ok(_) => any = true,
+                Err(Errno::WOULDBLOCK) => return Ok(any),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(failed("read", "inotify", error)),
+            }
+        }
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+fn failed(call: &'static str, object: &str, error: Errno) -> Error {
+    Error::Call { call, object: object.to_owned(), source: io::Error::from(error) }
+}
+
+/// Waits until one of these can be read, or for so long; a signal ends it, too.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn wait(of: &[BorrowedFd<'_>], at_most: Duration) -> Result<()> {
+    let mut all: Vec<PollFd<'_>> = of.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let too_long = |_| Error::Unexpected("a wait is longer than the kernel counts".to_owned());
+    let at_most = Timespec::try_from(at_most).map_err(too_long)?;
+    match poll(&mut all, Some(&at_most)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(failed("ppoll", "what is waited for", error)),
+    }
+}

@@ -1,0 +1,123 @@
+//! The service of oomc, and what stands in for systemd around it: the sockets of the journal and of notifications.
+//!
+//! What the service sends is shown as lines: `KEY=value` of an entry of the journal one after the other, and
+//! `notify: READY=1`.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const JOURNAL: &str = "/run/systemd/journal/socket";
+const NOTIFY: &str = "/run/systemd/notify";
+const ERRORS: &str = "/run/service.err";
+/// The largest entry: a decision with its document.
+const ENTRY: usize = 256 << 10;
+/// Microseconds that the watchdog waits.
+const WATCHDOG: &str = "2000000";
+
+pub(crate) struct Service {
+    child: Child,
+    journal: UnixDatagram,
+    notify: UnixDatagram,
+}
+
+impl Service {
+    pub(crate) fn start(args: &[String]) -> Result<Self, String> {
+        let cannot = |error: io::Error| format!("cannot start the service: {error}");
+        let journal = socket(JOURNAL).map_err(cannot)?;
+        let notify = socket(NOTIFY).map_err(cannot)?;
+        let errors = File::create(ERRORS).map_err(cannot)?;
+        let data = errors.metadata().map_err(cannot)?;
+        let child = Command::new("/bin/oomc")
+            .arg("run")
+            .args(args)
+            .env("NOTIFY_SOCKET", NOTIFY)
+            .env("WATCHDOG_USEC", WATCHDOG)
+            .env("JOURNAL_STREAM", format!("{}:{}", data.dev(), data.ino()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .map_err(cannot)?;
+        Ok(Self { child, journal, notify })
+    }
+
+    /// What it has sent since the last time, and what it has complained.
+    pub(crate) fn said(&self) -> Result<String, String> {
+        let mut all = String::new();
+        let mut buffer = vec![0; ENTRY];
+        for (socket, is_entry) in [(&self.notify, false), (&self.journal, true)] {
+            loop {
+                let len = match socket.recv(&mut buffer) {
+                    Ok(len) => len,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(format!("cannot read what the service says: {error}")),
+                };
+                let message = buffer.get(..len).unwrap_or_default();
+                match is_entry {
+                    true => all.push_str(&fields(message)?),
+                    false => {
+                        String::from_utf8_lossy(message)
+                            .lines()
+                            .for_each(|line| all.push_str(&format!("notify: {line}\n")));
+                    }
+                }
+            }
+        }
+        all.push_str(&fs::read_to_string(ERRORS).unwrap_or_default());
+        Ok(all)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
+        let pid = i32::try_from(self.child.id()).map_err(|error| error.to_string())?;
+        kill(Pid::from_raw(pid), signal).map_err(|error| format!("cannot signal the service: {error}"))
+    }
+
+    pub(crate) fn wait(&mut self) -> Result<ExitStatus, String> {
+        self.child.wait().map_err(|error| format!("cannot wait for the service: {error}"))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // A case that failed leaves it running; one that ended has waited for it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn socket(place: &str) -> io::Result<UnixDatagram> {
+    let folder = std::path::Path::new(place).parent().unwrap_or(std::path::Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let _ = fs::remove_file(place);
+    let socket = UnixDatagram::bind(place)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// An entry in the journal's own protocol: `KEY=value`, or `KEY`, the value's length in eight bytes, the value.
+fn fields(mut entry: &[u8]) -> Result<String, String> {
+    let mut all = String::new();
+    while !entry.is_empty() {
+        let cut = || "an entry of the journal is cut off".to_owned();
+        let end = entry.iter().position(|byte| *byte == b'\n').ok_or_else(cut)?;
+        let (line, rest) = entry.split_at(end);
+        let rest = rest.get(1..).ok_or_else(cut)?;
+        if line.contains(&b'=') {
+            all.push_str(&format!("{}\n", String::from_utf8_lossy(line)));
+            entry = rest;
+            continue;
+        }
+        let (len, rest) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
+        let len = usize::try_from(u64::from_le_bytes(*len)).map_err(|_| cut())?;
+        let value = rest.get(..len).ok_or_else(cut)?;
+        all.push_str(&format!("{}={}\n", String::from_utf8_lossy(line), String::from_utf8_lossy(value)));
+        entry = rest.get(len + 1..).ok_or_else(cut)?;
+    }
+    Ok(all)
+}
