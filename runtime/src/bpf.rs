@@ -174,6 +174,14 @@ impl<'k> Bpf<'k> {
         }
     }
 
+    /// Runs a program that user space asks; gives what it returns.
+    pub(crate) fn prog_run(&self, prog: BorrowedFd<'_>) -> Result<u32> {
+        match self.call(Syscall::ProgRun { prog }, "the program")? {
+            Reply::Number(number) => Ok(number),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(crate) fn link_info(&self, link: BorrowedFd<'_>) -> Result<LinkInfo> {
         match self.call(Syscall::LinkInfo { link }, "the link")? {
             Reply::Link(info) => Ok(info),

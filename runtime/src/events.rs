@@ -8,13 +8,14 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData, RingBuf};
 use oomc_abi::declared::Declared;
-use oomc_abi::maps::{EVENTS, RECORDS};
+use oomc_abi::maps::{EVENTS, OUTCOMES, RECORDS};
 use oomc_abi::record::{FORMAT_KEY, Format, KEPT, Record};
 
 use crate::bpf::Bpf;
 use crate::cgroup::{self, Target};
 use crate::error::{Error, Result};
 use crate::object::Meta;
+use crate::outcome::{self, Outcome};
 use crate::pins::{Folder, Left};
 use crate::preflight;
 use crate::status;
@@ -38,6 +39,16 @@ pub struct Decisions {
     pub declared: Declared,
     /// The last ones.
     pub records: Vec<Record>,
+    /// What became of them, as far as somebody looked.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Decisions {
+    /// What became of a decision, if somebody looked.
+    #[must_use]
+    pub fn outcome(&self, record: &Record) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.number == record.number)
+    }
 }
 
 /// The last decisions of every policy of ours, or of one cgroup's, those that are gone included; and what could not be
@@ -50,6 +61,7 @@ pub fn decisions(system: &System<'_>, only: Option<&Target>) -> Result<(Vec<Deci
         Ok(Decisions {
             gone: link.is_none(),
             records: kept(system.bpf(), folder)?,
+            outcomes: outcome::kept(system.bpf(), folder)?,
             declared: attached.meta.declared(),
             cgroup: attached.cgroup,
             policy: attached.policy,
@@ -114,8 +126,10 @@ pub struct Followed {
     pub cgroup: String,
     /// `name@hash`.
     pub policy: String,
-    /// Id of the link: another one after each load.
+    /// Id of the link: another one after each load, where links cannot be led to another policy.
     pub link: u32,
+    /// Id of the map with the kernel's structure: another one after each load, the same one after a rollback.
+    pub load: u32,
     /// What it declares.
     pub declared: Declared,
 }
@@ -141,9 +155,17 @@ struct Follower<'s> {
     bpf: Bpf<'s>,
     source: Source,
     format: Format,
+    /// None: the policy was loaded by an oomc that kept none.
+    outcomes: Option<OwnedFd>,
     /// Number of the last record that was given.
     last: u64,
     waiting: VecDeque<Record>,
+}
+
+impl Follower<'_> {
+    fn is(&self) -> (u32, u32) {
+        (self.of.link, self.of.load)
+    }
 }
 
 impl std::fmt::Debug for Follower<'_> {
@@ -158,8 +180,8 @@ pub struct Follow<'s> {
     system: System<'s>,
     only: Option<Target>,
     followers: Vec<Follower<'s>>,
-    /// Links of policies that cannot be followed; said once.
-    broken: Vec<u32>,
+    /// Policies that cannot be followed; said once.
+    broken: Vec<(u32, u32)>,
 }
 
 /// Follows policies from the decisions that are kept on.
@@ -188,36 +210,49 @@ impl Follow<'_> {
         for follower in &mut self.followers {
             if let Err(error) = follower.drain(&mut seen) {
                 seen.push((follower.of.clone(), Seen::Unreadable(error.to_string())));
-                broken.push(follower.of.link);
+                broken.push(follower.is());
             }
         }
-        self.followers.retain(|follower| !broken.contains(&follower.of.link));
+        self.followers.retain(|follower| !broken.contains(&follower.is()));
         self.broken.extend(broken);
         let Some(present) = found else { return Ok(seen) };
         self.followers.retain(|follower| {
-            let lives = present.links.contains(&follower.of.link);
+            let lives = present.links.contains(&follower.is());
             if !lives {
                 seen.push((follower.of.clone(), Seen::Detached));
             }
             lives
         });
-        for Living { folder, link_id } in &present.wanted {
-            let link = *link_id;
-            if self.followers.iter().any(|follower| follower.of.link == link) || self.broken.contains(&link) {
+        for living in &present.wanted {
+            let Living { folder, link_id, ops_id } = living;
+            let is = (*link_id, *ops_id);
+            if self.followers.iter().any(|follower| follower.is() == is) || self.broken.contains(&is) {
                 continue;
             }
-            let of = followed(&self.system, folder, link);
+            let of = followed(&self.system, living);
             seen.push((of.clone(), Seen::Attached));
             let begun = Follower::new(self.system.bpf(), folder, of.clone());
             match begun.and_then(|mut one| one.drain(&mut seen).map(|()| one)) {
                 Ok(follower) => self.followers.push(follower),
                 Err(error) => {
                     seen.push((of, Seen::Unreadable(error.to_string())));
-                    self.broken.push(link);
+                    self.broken.push(is);
                 }
             }
         }
         Ok(seen)
+    }
+
+    /// Keeps what became of a decision beside its record; a policy that is detached since keeps none.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn keep(&self, of: &Followed, outcome: &Outcome) -> Result<()> {
+        let follower = self.followers.iter().find(|follower| follower.is() == (of.link, of.load));
+        match follower.and_then(|follower| follower.outcomes.as_ref()) {
+            Some(map) => outcome::keep(self.system.bpf(), map, outcome),
+            None => Ok(()),
+        }
     }
 
     /// What can be read when a policy has decided.
@@ -236,6 +271,11 @@ impl Follow<'_> {
         self.followers.iter().any(|follower| matches!(follower.source, Source::Kept(_)))
     }
 
+    /// The policies that are followed now.
+    pub fn policies(&self) -> impl Iterator<Item = &Followed> {
+        self.followers.iter().map(|follower| &follower.of)
+    }
+
     /// Whether no policy is followed now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -243,11 +283,13 @@ impl Follow<'_> {
     }
 }
 
-fn followed(system: &System<'_>, folder: &Folder, link: u32) -> Followed {
+fn followed(system: &System<'_>, living: &Living) -> Followed {
+    let Living { folder, link_id, ops_id } = living;
     // Without it the decisions are told without names.
     let meta = status::meta(system.bpf(), folder).unwrap_or_default();
     let cgroup = cgroup::path(system, folder.id).unwrap_or_else(|| meta.get("cgroup").to_owned());
-    Followed { cgroup, policy: status::name_of(&meta), link, declared: meta.declared() }
+    let policy = status::name_of(&meta);
+    Followed { cgroup, policy, link: *link_id, load: *ops_id, declared: meta.declared() }
 }
 
 /// The ring buffer, unless somebody else reads it.
@@ -274,7 +316,8 @@ impl<'s> Follower<'s> {
             }
         };
         let format = format(folder, &status::meta(bpf, folder)?)?;
-        Ok(Self { of, bpf, source, format, last: 0, waiting: kept(bpf, folder)?.into() })
+        let outcomes = folder.open(bpf, OUTCOMES)?;
+        Ok(Self { of, bpf, source, format, outcomes, last: 0, waiting: kept(bpf, folder)?.into() })
     }
 
     /// Everything that is new.

@@ -12,6 +12,7 @@
 mod bpf;
 pub mod cgroup;
 pub mod config;
+pub mod decide;
 mod dirs;
 pub mod doctor;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod events;
 pub mod foreign;
 pub mod labels;
 pub mod load;
+pub mod outcome;
 pub mod page;
 mod pins;
 pub mod preflight;
@@ -38,6 +40,7 @@ pub mod watch;
 
 pub use cgroup::Target;
 pub use config::{Assignment, Mode};
+pub use decide::Decider;
 pub use error::{Error, Kind, Result};
 pub use load::{Loaded, Program, Settings, load, load_with, verify};
 pub use oomc_object as object;

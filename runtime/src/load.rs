@@ -14,6 +14,7 @@ use aya_obj::generated::{BPF_F_RDONLY_PROG, BPF_F_SLEEPABLE};
 use oomc_abi::declared::Declared;
 use oomc_abi::fields::Measure;
 use oomc_abi::maps;
+use oomc_abi::target::Target as Kernels;
 
 use crate::bpf::{Bpf, unexpected};
 use crate::cgroup::{self, Cgroup, Target};
@@ -29,7 +30,7 @@ use crate::survey::{Survey, survey};
 use crate::sys::{MapAttr, ProgAttr, Reply, Syscall};
 use crate::system::System;
 use crate::unload::{Unloaded, sweep};
-use crate::{foreign, page, relocate, sanitize, verifier_log};
+use crate::{foreign, outcome, page, relocate, sanitize, verifier_log};
 
 /// A policy that was attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,7 +241,26 @@ impl Parts {
     }
 }
 
-pub(crate) fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Parts> {
+/// The maps of an object and its types, in the kernel.
+pub(crate) struct Made {
+    pub(crate) btf: OwnedFd,
+    /// In the order of the object's globals.
+    pub(crate) globals: Vec<OwnedFd>,
+    /// In the order of the object's other maps.
+    pub(crate) maps: Vec<OwnedFd>,
+}
+
+impl Made {
+    /// The numbers of the descriptors.
+    pub(crate) fn fds(&self) -> relocate::MapFds {
+        let numbers =
+            |maps: &[OwnedFd]| maps.iter().map(|map| map.as_raw_fd().cast_unsigned()).collect::<Vec<_>>();
+        relocate::MapFds { globals: numbers(&self.globals), maps: numbers(&self.maps) }
+    }
+}
+
+/// Makes the maps of an object, with its first values in them.
+pub(crate) fn make_maps(bpf: Bpf<'_>, object: &Object) -> Result<Made> {
     let damaged = || Error::Object(object::Error::Broken("the types contradict themselves".to_owned()));
     let btf = bpf.btf_load(&sanitize::for_kernel(object).ok_or_else(damaged)?)?;
     let mut globals = Vec::new();
@@ -270,11 +290,15 @@ pub(crate) fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Pa
             kernel_value_type: 0,
         })?);
     }
-    let numbers =
-        |maps: &[OwnedFd]| maps.iter().map(|map| map.as_raw_fd().cast_unsigned()).collect::<Vec<_>>();
-    let fds = relocate::MapFds { globals: numbers(&globals), maps: numbers(&maps) };
-    let fitted = relocate::apply(object, &ready.btf, &ready.found, &fds)?;
-    let prog = prog_load(bpf, object, ready, &fitted.code, &btf)?;
+    Ok(Made { btf, globals, maps })
+}
+
+pub(crate) fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Parts> {
+    let made = make_maps(bpf, object)?;
+    let fitted = relocate::apply(object, &ready.btf, &ready.found, &made.fds())?;
+    let hook = Hook { ops_type: ready.ops.ops_type, member: ready.ops.callback };
+    let prog = prog_load(bpf, object, Some(hook), &fitted.code, &made.btf)?;
+    let Made { btf, globals, maps } = made;
     let info = bpf.prog_info(prog.as_fd())?;
     let program = Program {
         insns: fitted.code.len() as u32,
@@ -307,7 +331,21 @@ fn filled(bpf: Bpf<'_>, attr: &MapAttr<'_>, value: &[u8], frozen: bool) -> Resul
 const LOG_FIRST: usize = 64 << 10;
 const LOG_LAST: usize = 64 << 20;
 
-fn prog_load(bpf: Bpf<'_>, object: &Object, ready: &Ready, code: &[u64], btf: &OwnedFd) -> Result<OwnedFd> {
+/// The member of a struct_ops type that a program implements.
+pub(crate) struct Hook {
+    pub(crate) ops_type: u32,
+    pub(crate) member: u32,
+}
+
+/// Loads the program of an object.
+pub(crate) fn prog_load(
+    bpf: Bpf<'_>,
+    object: &Object,
+    hook: Option<Hook>,
+    code: &[u64],
+    btf: &OwnedFd,
+) -> Result<OwnedFd> {
+    let target = if hook.is_some() { Kernels::Hook } else { Kernels::Asked };
     let ours = |name: u32| object.btf.string(name) == Some(&object.section);
     let funcs: Vec<[u32; 2]> = object
         .ext
@@ -328,9 +366,10 @@ fn prog_load(bpf: Bpf<'_>, object: &Object, ready: &Ready, code: &[u64], btf: &O
         name: &object.program,
         code,
         license: &object.license,
+        kind: target.row().kind,
         flags: BPF_F_SLEEPABLE,
-        ops_type: ready.ops.ops_type,
-        member: ready.ops.callback,
+        ops_type: hook.as_ref().map_or(0, |hook| hook.ops_type),
+        member: hook.as_ref().map_or(0, |hook| hook.member),
         btf: btf.as_fd(),
         funcs: &funcs,
         lines: &lines,
@@ -402,6 +441,7 @@ pub(crate) fn pin(
     }
     folder.pin(bpf, parts.prog.as_fd(), pins::PROG)?;
     folder.pin(bpf, parts.ops.as_fd(), pins::OPS)?;
+    folder.pin(bpf, bpf.map_create(&outcome::map())?.as_fd(), maps::OUTCOMES)?;
     keep(bpf, folder, pins::META, &foreign::remembered(object, &cgroup.path).text())?;
     keep(bpf, folder, pins::SOURCE, &object.source)
 }

@@ -37,11 +37,12 @@ pub(crate) const SOURCE: &str = "source";
 /// Pins that are not a map of the object.
 const OWN: [&str; 5] = [LINK, PROG, OPS, META, SOURCE];
 /// Maps of an object of ours.
-const MAPS: [&str; 11] = [
+const MAPS: [&str; 12] = [
     maps::CONFIG,
     maps::STATS,
     maps::RECORDS,
     maps::EVENTS,
+    maps::OUTCOMES,
     maps::LABELS,
     maps::COUNTERS,
     "rodata",

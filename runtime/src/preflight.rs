@@ -82,7 +82,21 @@ pub(crate) fn check(system: &System<'_>, object: &Object) -> Result<Ready> {
             None
         }
     };
-    let found = match relocate::find(&object.externs, &btf, &system.paths.kallsyms)? {
+    let found = functions(system, object, &btf, &mut missing)?;
+    match ops {
+        Some(ops) if missing.is_empty() => Ok(Ready { btf, ops, found }),
+        _ => Err(Error::Kernel(missing)),
+    }
+}
+
+/// The kernel's counterpart of all that a program names; what is missing is added to a list.
+pub(crate) fn functions(
+    system: &System<'_>,
+    object: &Object,
+    btf: &Btf,
+    missing: &mut Vec<Missing>,
+) -> Result<Vec<Found>> {
+    let found = match relocate::find(&object.externs, btf, &system.paths.kallsyms)? {
         Ok(found) => found,
         Err(names) => {
             missing.extend(names.into_iter().map(|name| Missing {
@@ -94,7 +108,7 @@ pub(crate) fn check(system: &System<'_>, object: &Object) -> Result<Ready> {
     };
     for (ext, found) in object.externs.iter().zip(&found) {
         if let (ExternKind::Function(ours), Found::Function(theirs)) = (ext.kind, found)
-            && let Some(difference) = relocate::differs(&object.btf, ours, &btf, *theirs)
+            && let Some(difference) = relocate::differs(&object.btf, ours, btf, *theirs)
         {
             missing.push(Missing {
                 what: format!("this kernel's `{}` is another one: {difference}", ext.name),
@@ -102,10 +116,7 @@ pub(crate) fn check(system: &System<'_>, object: &Object) -> Result<Ready> {
             });
         }
     }
-    match ops {
-        Some(ops) if missing.is_empty() => Ok(Ready { btf, ops, found }),
-        _ => Err(Error::Kernel(missing)),
-    }
+    Ok(found)
 }
 
 // Numbers of capabilities (`include/uapi/linux/capability.h`, 6.12).

@@ -19,6 +19,8 @@ use crate::system::System;
 pub(crate) struct Living {
     pub(crate) folder: Folder,
     pub(crate) link_id: u32,
+    /// Id of its `ops`: of this load of the policy, over a rollback.
+    pub(crate) ops_id: u32,
 }
 
 /// What the folders of pins are.
@@ -60,7 +62,9 @@ pub(crate) fn survey(bpf: Bpf<'_>, pins: &Pins<'_>) -> Result<Survey> {
     let mut survey = Survey { left, ..Survey::default() };
     for folder in folders {
         match state(bpf, &folder) {
-            Ok(State::Attached(link_id)) => survey.living.push(Living { folder, link_id }),
+            Ok(State::Attached { link_id, ops_id }) => {
+                survey.living.push(Living { folder, link_id, ops_id });
+            }
             Ok(State::Detached) => survey.gone.push(folder),
             Ok(State::Unfinished) => survey.unfinished.push(folder),
             Err(error) => survey.left.push(odd(&folder, &error)),
@@ -80,8 +84,8 @@ pub(crate) fn odd(folder: &Folder, error: &Error) -> Left {
 /// What the folder of one policy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// By the link of this id.
-    Attached(u32),
+    /// By the link of this id, which leads to the `ops` of that one.
+    Attached { link_id: u32, ops_id: u32 },
     /// Whole, and attached no more.
     Detached,
     /// Without a link, or not there.
@@ -116,7 +120,7 @@ pub(crate) fn state(bpf: Bpf<'_>, folder: &Folder) -> Result<State> {
     }
     match (info.map_id, info.cgroup_id) {
         (0, _) | (_, 0) => Ok(State::Detached),
-        (_, id) if id == folder.id => Ok(State::Attached(info.id)),
+        (_, id) if id == folder.id => Ok(State::Attached { link_id: info.id, ops_id: ops.id }),
         (_, id) => Err(wrong(format!("it is attached to cgroup {id}"))),
     }
 }
@@ -174,8 +178,8 @@ pub(crate) fn relevant(survey: &mut Survey, only: Option<&Only>) -> Vec<Left> {
 pub(crate) struct Present<'k> {
     /// Nobody changes anything as long as this is held.
     _pins: Option<Pins<'k>>,
-    /// Ids of all their links.
-    pub(crate) links: Vec<u32>,
+    /// Ids of all their links and of the `ops` to which these lead.
+    pub(crate) links: Vec<(u32, u32)>,
     /// Those that are asked for.
     pub(crate) wanted: Vec<Living>,
 }
@@ -189,7 +193,7 @@ pub(crate) fn present<'k>(system: &System<'k>, only: Option<&Target>) -> Result<
         Glance::Pins(pins) => Some(pins),
     };
     let survey = pins.as_ref().map_or_else(|| Ok(Survey::default()), |pins| survey(system.bpf(), pins))?;
-    let links = survey.living.iter().map(|living| living.link_id).collect();
+    let links = survey.living.iter().map(|living| (living.link_id, living.ops_id)).collect();
     let wanted = survey.living.into_iter().filter(|living| wants(only.as_ref(), living.folder.id));
     let wanted = wanted.collect();
     Ok(Some(Present { _pins: pins, links, wanted }))

@@ -18,7 +18,7 @@ pub use crate::dirs::{Entry, EntryKind, Facts, Lock};
 
 use aya_obj::generated::{
     BPF_F_PATH_FD, BPF_F_REPLACE, bpf_attach_type, bpf_attr, bpf_btf_info, bpf_cmd, bpf_func_info,
-    bpf_line_info, bpf_map_info, bpf_map_type, bpf_prog_info, bpf_prog_type,
+    bpf_line_info, bpf_map_info, bpf_map_type, bpf_prog_info,
 };
 
 /// One call.
@@ -72,12 +72,17 @@ pub enum Syscall<'a> {
         /// The map.
         map: BorrowedFd<'a>,
     },
-    /// A struct_ops program. Gives a file descriptor.
+    /// A program. Gives a file descriptor.
     ProgLoad {
         /// What it is made of.
         prog: &'a ProgAttr<'a>,
         /// Where the verifier writes; empty: it does not.
         log: &'a mut [u8],
+    },
+    /// Runs a program that user space asks (`BPF_PROG_TEST_RUN`). Gives what it returns.
+    ProgRun {
+        /// The program.
+        prog: BorrowedFd<'a>,
     },
     /// Registers a struct_ops map on a cgroup. Gives a file descriptor.
     LinkCreate {
@@ -244,6 +249,7 @@ impl Syscall<'_> {
             Self::MapNextKey { .. } => "BPF_MAP_GET_NEXT_KEY",
             Self::MapFreeze { .. } => "BPF_MAP_FREEZE",
             Self::ProgLoad { .. } => "BPF_PROG_LOAD",
+            Self::ProgRun { .. } => "BPF_PROG_TEST_RUN",
             Self::LinkCreate { .. } => "BPF_LINK_CREATE",
             Self::LinkUpdate { .. } => "BPF_LINK_UPDATE",
             Self::Handlers { .. } => "BPF_PROG_QUERY",
@@ -351,9 +357,11 @@ impl<'a> MapAttr<'a> {
     }
 }
 
-/// A program that implements a member of a struct_ops type.
+/// A program.
 #[derive(Clone, Copy, Debug)]
 pub struct ProgAttr<'a> {
+    /// `enum bpf_prog_type`.
+    pub kind: u32,
     /// As for maps.
     pub name: &'a str,
     /// Relocated instructions.
@@ -362,9 +370,9 @@ pub struct ProgAttr<'a> {
     pub license: &'a str,
     /// `prog_flags`.
     pub flags: u32,
-    /// The ops structure in the kernel's BTF.
+    /// Of one that implements a member of a struct_ops type, the ops structure in the kernel's BTF; 0: it does not.
     pub ops_type: u32,
-    /// Index of the member.
+    /// Index of that member.
     pub member: u32,
     /// The object's own types.
     pub btf: BorrowedFd<'a>,
@@ -540,6 +548,12 @@ impl Kernel for Linux {
                 done(bpf_cmd::BPF_MAP_FREEZE, &mut attr)
             }
             Syscall::ProgLoad { prog, log } => prog_load(&mut attr, prog, log),
+            Syscall::ProgRun { prog } => {
+                attr.test.prog_fd = raw(prog)?;
+                done(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr)?;
+                // SAFETY: the kernel has written this field.
+                Ok(Reply::Number(unsafe { attr.test.retval }))
+            }
             Syscall::LinkCreate { map, cgroup, flags, revision } => {
                 link_create(&mut attr, raw(map)?, raw(cgroup)?, flags, revision);
                 new_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
@@ -711,7 +725,7 @@ fn prog_load(attr: &mut bpf_attr, prog: &ProgAttr<'_>, log: &mut [u8]) -> io::Re
     let license = CString::new(prog.license)?;
     // SAFETY: writes to plain fields of a zeroed union.
     let fields = unsafe { &mut attr.__bindgen_anon_3 };
-    fields.prog_type = bpf_prog_type::BPF_PROG_TYPE_STRUCT_OPS as u32;
+    fields.prog_type = prog.kind;
     fields.insn_cnt = length(prog.code)?;
     fields.insns = address(prog.code);
     fields.license = license.as_ptr() as u64;

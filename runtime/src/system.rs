@@ -111,9 +111,14 @@ impl<'k> System<'k> {
     /// When the machine was started, as far as its clock is right. Records count from then.
     #[must_use]
     pub fn started(&self) -> Option<SystemTime> {
+        SystemTime::now().checked_sub(self.since_start()?)
+    }
+
+    /// The boot clock, to a hundredth of a second.
+    pub(crate) fn since_start(&self) -> Option<Duration> {
         let text = std::fs::read_to_string(&self.paths.uptime).ok()?;
         let seconds = text.split(' ').next()?.parse().ok()?;
-        SystemTime::now().checked_sub(Duration::try_from_secs_f64(seconds).ok()?)
+        Duration::try_from_secs_f64(seconds).ok()
     }
 
     pub(crate) fn bpf(&self) -> Bpf<'k> {

@@ -111,7 +111,7 @@ fn look(bpf: Bpf<'_>, folder: &Folder) -> Seen {
         }
         return match (read, before) {
             (Err(error), _) => Seen::Odd(odd(folder, &error)),
-            (Ok(one), State::Attached(link)) => Seen::Attached(Box::new(one), link),
+            (Ok(one), State::Attached { link_id, .. }) => Seen::Attached(Box::new(one), link_id),
             (Ok(one), _) => Seen::Gone(Box::new(one)),
         };
     }

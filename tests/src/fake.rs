@@ -318,6 +318,7 @@ impl Fake {
                 }
                 None => self.make(Thing::Prog { len: prog.code.len() as u32 * 8 }),
             },
+            Syscall::ProgRun { .. } => panic!("the loader runs no program"),
             Syscall::LinkCreate { map, cgroup, flags, revision } => {
                 assert_eq!(flags, self.profile.get().link_flags());
                 let cgroup = Self::ino(cgroup);
@@ -510,9 +511,9 @@ pub fn job() -> Target {
     Target::Cgroup("/job".to_owned())
 }
 
-pub const PINS: [&str; 12] = [
-    "config", "events", "link", "meta", "ops", "prog", "records", "rodata", "scratch", "source", "stats",
-    "units",
+pub const PINS: [&str; 13] = [
+    "config", "events", "link", "meta", "ops", "outcomes", "prog", "records", "rodata", "scratch", "source",
+    "stats", "units",
 ];
 
 /// Pins of the headline; which globals it has is the compiler's business.

@@ -319,13 +319,17 @@ fn inputs() -> PathBuf {
 
 /// `$XDG_CACHE_HOME/oomc/kernel`, by default below `~/.cache`.
 fn cache() -> Result<PathBuf, String> {
-    let base = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
-        .ok_or("neither XDG_CACHE_HOME nor HOME is set")?;
-    let folder = base.join("oomc/kernel");
+    let folder = cache_base()?.join("oomc/kernel");
     fs::create_dir_all(&folder).map_err(|error| cannot("create", &folder, &error))?;
     Ok(folder)
+}
+
+/// Where caches lie.
+pub(crate) fn cache_base() -> Result<PathBuf, String> {
+    let base = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
+    base.ok_or_else(|| "neither XDG_CACHE_HOME nor HOME is set".to_owned())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -11,6 +11,8 @@ mod build;
 
 mod vm;
 
+mod stock;
+
 mod test;
 
 mod demo;
@@ -30,7 +32,9 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   test            everything: format, lints, unit tests, cases, and the cases in the machine
-  vm [FILTER]     the cases in the machine; arguments go to the test program
+  vm [--stock] [FILTER]
+                  the cases in the machine; arguments go to the test program. With --stock those for kernels without
+                  the hook, on a kernel as Debian ships it
   demo            compiles an example and shows it acting in the machine
   bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
   bench code [NAME…] [--n N,N…] [--book]

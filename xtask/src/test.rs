@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{build, kernel, packages, say};
+use crate::{build, kernel, packages, say, vm};
 
 /// Stops at the first stage that fails. Arguments go to the test programs.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -38,6 +38,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     stage("tests");
     let mut cargo = build::cargo("test");
     cargo.args(["--workspace", "--no-fail-fast", "--"]).args(args).envs(build::variables(&tools));
+    cargo.envs(vm::stock_variable());
     build::loud(&mut cargo, "cargo test")?;
     stage("all passed");
     Ok(())

@@ -1,11 +1,33 @@
-//! `cargo xtask vm`: the cases of `tests/cases/run`, in the machine.
+//! `cargo xtask vm`: the cases of `tests/cases/run`, in the machine; with `--stock` those of `tests/cases/stock`, in a
+//! machine with a kernel as Debian ships it.
 
-use crate::build;
+use std::path::PathBuf;
+
+use crate::{build, say, stock};
+
+/// The variable by which the test program finds the stock kernel.
+const STOCK: &str = "OOMC_VM_STOCK";
 
 /// Arguments go to the test program: a part of a name, `--list`, …
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let (stock, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--stock");
     let tools = build::tools()?;
+    let test = if stock.is_empty() { "vm" } else { "stock" };
     let mut cargo = build::cargo("test");
-    cargo.args(["--quiet", "-p", "oomc-vm", "--test", "vm", "--"]).args(args).envs(build::variables(&tools));
+    cargo.args(["--quiet", "-p", "oomc-vm", "--test", test, "--"]).args(args).envs(build::variables(&tools));
+    if !stock.is_empty() {
+        cargo.env(STOCK, stock::image()?);
+    }
     build::loud(&mut cargo, "the run of the cases in the machine")
+}
+
+/// For the whole gate: the variable and the stock kernel, or a sentence and nothing.
+pub(crate) fn stock_variable() -> Option<(&'static str, PathBuf)> {
+    match stock::image() {
+        Ok(image) => Some((STOCK, image)),
+        Err(why) => {
+            say(&format!("   no stock kernel, its cases are skipped: {why}"));
+            None
+        }
+    }
 }

@@ -4,11 +4,13 @@
 //! *Claims* are tables written by us: the kernel functions a policy may call ([`kfuncs`]), the fields of
 //! the language and how each is read ([`fields`], [`amounts`]), the members that generated code
 //! reads ([`members`]), helpers and constants that BTF does not carry
-//! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]) and the ways of attaching it ([`profile`]).
+//! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]), the ways of attaching it ([`profile`]), and
+//! what differs where there is none ([`target`]).
 //! What a function does, and what a member holds, on a machine that is no kernel, stands in the same rows and in
 //! [`model`]; [`world`] is what a model may touch.
 //! What generated code writes down about a decision is defined here too, for writers and readers ([`record`],
 //! [`declared`], [`maps`], [`account`], [`amount`]), and by what an object that oomc made is known ([`digest`]), and how a traced policy tells what it passes ([`mark`]).
+//! What a policy and user space say to each other where the kernel does not act stands in [`request`].
 //! *Facts* are a kernel's BTF ([`btf`]). [`resolve`] joins the two into a [`resolve::KernelView`].
 //!
 //! This crate knows neither the policy language's grammar and types, nor the IR, nor ELF; surface names
@@ -23,6 +25,8 @@ pub mod kfuncs;
 pub mod members;
 pub mod profile;
 pub mod record;
+pub mod request;
+pub mod target;
 
 pub mod model;
 pub mod world;

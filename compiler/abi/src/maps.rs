@@ -18,6 +18,8 @@ pub const STATS: &str = "stats";
 pub const RECORDS: &str = "records";
 /// New records, as they are written.
 pub const EVENTS: &str = "events";
+/// What became of the decisions in [`RECORDS`]. Made by the loader; no program has it.
+pub const OUTCOMES: &str = "outcomes";
 /// Labels that were put on cgroups.
 pub const LABELS: &str = "labels";
 /// Counters of cgroups.
@@ -31,10 +33,19 @@ pub const LOCAL: &str = "local";
 pub const UNITS: &str = "units";
 /// What a selection of `all` has found: a global.
 pub const FOUND: &str = "found";
+/// Question and answer of a program that user space asks ([`crate::request`]): a global.
+pub const REQUEST: &str = "request";
+/// As [`SCRATCH`], of a program that user space asks: a global.
+pub const ASKED: &str = "asked";
+/// As [`LOCAL`], of a program that user space asks: a global.
+pub const ASKED_LOCAL: &str = "asked_local";
+/// As [`FOUND`], of a program that user space asks: a global.
+pub const ASKED_FOUND: &str = "asked_found";
 /// Texts, which nobody may change: a global.
 pub const TEXTS: &str = "rodata";
 /// Names of all globals.
-pub const GLOBALS: &[&str] = &[CONFIG, STATS, SCRATCH, LOCAL, UNITS, FOUND, TEXTS];
+pub const GLOBALS: &[&str] =
+    &[CONFIG, STATS, SCRATCH, LOCAL, UNITS, FOUND, REQUEST, ASKED, ASKED_LOCAL, ASKED_FOUND, TEXTS];
 /// Most labels that are put on cgroups at a time.
 pub const MAX_LABELS: u32 = 65_536;
 

@@ -16,6 +16,8 @@ pub struct Member {
 pub const TASK: &str = "task_struct";
 /// The structure of a memory cgroup.
 pub const MEMCG: &str = "mem_cgroup";
+/// The structure of a cgroup.
+pub const CGROUP: &str = "cgroup";
 /// The structure of an OOM event.
 pub const EVENT: &str = "oom_control";
 /// The structure of a cgroup's pressure.
@@ -24,8 +26,6 @@ pub const PSI: &str = "psi_group";
 pub const MM: &str = "mm_struct";
 /// The structure of the cgroups that a task is in.
 pub const CSS_SET: &str = "css_set";
-/// The structure of a cgroup.
-pub const CGROUP: &str = "cgroup";
 /// The structure of a link of a struct_ops.
 pub const LINK: &str = "bpf_struct_ops_link";
 /// What bpf(2) is asked by (`include/uapi/linux/bpf.h`, 6.12).
@@ -56,6 +56,20 @@ members! {
     CGROUP_NODE = "cgroup", "kn";
     /// The css of the cgroup itself (`include/linux/cgroup-defs.h`, 6.12).
     CGROUP_SELF = "cgroup", "self";
+    /// What the cgroup has of each controller; null where one is switched off (`include/linux/cgroup-defs.h`, 6.12).
+    CGROUP_CONTROLLERS = "cgroup", "subsys";
+    /// A bit for each controller that the cgroups below have (`include/linux/cgroup-defs.h`, 6.12).
+    CGROUP_CONTROLLERS_BELOW = "cgroup", "subtree_ss_mask";
+    /// Cgroups below, without those that were removed (`include/linux/cgroup-defs.h`, 6.12).
+    CGROUP_DESCENDANTS = "cgroup", "nr_descendants";
+    /// The counters of a memcg (`mm/memcontrol.c`, 6.12).
+    MEMCG_STATISTICS = "mem_cgroup", "vmstats";
+    /// Those of `memory.stat` (`mm/memcontrol.c`, 6.12).
+    STATISTICS_STATE = "memcg_vmstats", "state";
+    /// Those of events such as page faults (`mm/memcontrol.c`, 6.12).
+    STATISTICS_EVENTS = "memcg_vmstats", "events";
+    /// Those of `memory.events` (`include/linux/memcontrol.h`, 6.12).
+    MEMCG_MEMORY_EVENTS = "mem_cgroup", "memory_events";
     /// The node above; called `parent` up to 6.14, then `__parent` (`include/linux/kernfs.h`, 6.12).
     NODE_PARENT = "kernfs_node", "parent";
     /// A node's name (`include/linux/kernfs.h`, 6.12).
@@ -193,6 +207,10 @@ pub const FREE_SWAP_PAGES: &str = "nr_swap_pages";
 pub const ZONE_COUNTERS: &str = "vm_zone_stat";
 /// Counters of all nodes together, in pages, those of slabs too (`mm/vmstat.c`, 6.12).
 pub const NODE_COUNTERS: &str = "vm_node_stat";
+/// Where each counter of `memory.stat` lies among those of a memcg, a byte each (`mm/memcontrol.c`, 6.12).
+pub const STATS_INDEX: &str = "mem_cgroup_stats_index";
+/// Where each event of `memory.stat` lies (`mm/memcontrol.c`, 6.12).
+pub const EVENTS_INDEX: &str = "mem_cgroup_events_index";
 
 /// Variables that are found in kallsyms, each with how many words of it may be read.
 pub const VARIABLES: &[(&str, u32)] = &[
@@ -201,6 +219,8 @@ pub const VARIABLES: &[(&str, u32)] = &[
     (FREE_SWAP_PAGES, 1),
     (ZONE_COUNTERS, VARIABLE_WORDS),
     (NODE_COUNTERS, VARIABLE_WORDS),
+    (STATS_INDEX, VARIABLE_WORDS),
+    (EVENTS_INDEX, VARIABLE_WORDS),
 ];
 
 /// Words of an array of counters that may be read: more than there are of any.

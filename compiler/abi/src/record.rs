@@ -8,8 +8,6 @@
 //! Records outlive the oomc that compiled their policy. The format in which a policy writes stands in its metadata
 //! ([`FORMAT_KEY`]); what is new in a format stands behind what was there before, and before the closing number.
 
-use core::fmt;
-
 use crate::shown::text_of_bytes;
 
 /// The format in which policies write from now on.
@@ -36,6 +34,7 @@ pub const NAME_BYTES: usize = 32;
 /// Words of a name, and of a message's value.
 pub const NAME_WORDS: u32 = NAME_BYTES as u32 / 8;
 
+/// Names for places in words, one after the other.
 macro_rules! words {
     ($( $(#[doc = $doc:literal])* $name:ident: $count:expr, )*) => {
         words!(@place 0; $( $(#[doc = $doc])* $name: $count, )*);
@@ -46,7 +45,7 @@ macro_rules! words {
         words!(@place $name + $count; $($rest)*);
     };
     (@place $at:expr;) => {
-        /// Words of a record.
+        /// How many words there are.
         pub const WORDS: u32 = $at;
     };
 }
@@ -66,11 +65,12 @@ pub mod at {
         COUNT: 1,
         /// Id of the cgroup that the policy is attached to.
         ATTACHED: 1,
-        /// Who allocated: process id in the upper, thread id in the lower half.
+        /// Who allocated: process id in the upper, thread id in the lower half. Of a decision that user space asked
+        /// for: no process, and what woke it, a [`crate::request::Trigger`].
         TRIGGER: 1,
         /// Its command name, 16 bytes.
         TRIGGER_COMM: 2,
-        /// Bits of [`super::AUDIT`] and [`super::SYSTEM`]. The words from here to the failed walks are those in which
+        /// Bits of [`super::AUDIT`], [`super::SYSTEM`] and [`super::ASKED`]. The words from here to the failed walks are those in which
         /// equal decisions agree: the same was done about the same cgroup for the same reason.
         FLAGS: 1,
         /// Id of the cgroup whose limit was hit.
@@ -146,6 +146,10 @@ pub const BYTES: u32 = at::WORDS * 8;
 pub const AUDIT: u64 = 1;
 /// In [`at::FLAGS`]: the whole machine was short of memory.
 pub const SYSTEM: u64 = 2;
+/// In [`at::FLAGS`]: user space asked before memory had run out, and did what was decided.
+pub const ASKED: u64 = 4;
+
+pub(crate) use words;
 
 macro_rules! codes {
     ($(#[doc = $doc:literal])* $name:ident { $( $variant:ident = $code:literal, $text:literal; )* }) => {
@@ -181,13 +185,15 @@ macro_rules! codes {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(self.text())
             }
         }
     };
 }
+
+pub(crate) use codes;
 
 codes! {
     /// What a policy did in the end.
@@ -230,6 +236,8 @@ pub struct Record {
     pub count: u64,
     pub audit: bool,
     pub system: bool,
+    /// User space asked, before memory had run out.
+    pub asked: bool,
     pub domain: u64,
     pub attached: u64,
     pub trigger_pid: u32,
@@ -380,6 +388,7 @@ impl Record {
             count: word(at::COUNT),
             audit: flags & AUDIT != 0,
             system: flags & SYSTEM != 0,
+            asked: flags & ASKED != 0,
             domain: word(at::DOMAIN),
             attached: word(at::ATTACHED),
             trigger_pid: (word(at::TRIGGER) >> 32) as u32,

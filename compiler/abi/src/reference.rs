@@ -21,6 +21,7 @@ const STRUCTS: &[(&str, u32)] = &[
     ("nsproxy", 0),
     ("css_set", 1),
     ("mem_cgroup", 2),
+    ("memcg_vmstats", 0),
     ("mem_cgroup_per_node", 0),
     ("page_counter", 0),
     ("cgroup", 2),

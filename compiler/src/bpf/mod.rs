@@ -49,8 +49,7 @@ use crate::source::Source;
 /// # Errors
 /// The view lacks what a function reads, or a limit of the kernel is exceeded.
 pub fn compile_all(module: &ir::Module, source: &Source, view: &KernelView) -> Result<Vec<Program>, Error> {
-    let least = module.functions.iter().map(limits::least_instructions).sum();
-    limits::check_instructions(least)?;
+    within_limits(module, |at| module.functions.get(at).map_or(0, limits::least_instructions))?;
     let refs = module.refs();
     let facts = Facts::new(&refs, view);
     let mut functions: Vec<&ir::Function> = module.functions.iter().collect();
@@ -59,11 +58,20 @@ pub fn compile_all(module: &ir::Module, source: &Source, view: &KernelView) -> R
         part.iter().map(|func| function(func, source, &facts, &mut allocator)).collect::<Result<Vec<_>, _>>()
     });
     let programs: Vec<Program> = parts.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-    limits::check_instructions(programs.iter().map(|program| program.code.len()).sum())?;
+    within_limits(module, |at| programs.get(at).map_or(0, |program| program.code.len()))?;
     match depth(module, &programs) {
         bytes if bytes > limits::STACK => Err(Error::Chain { bytes }),
         _ => Ok(programs),
     }
+}
+
+/// Whether each program, with the functions that it calls, is as short as the kernel wants it.
+fn within_limits(module: &ir::Module, length: impl Fn(usize) -> usize) -> Result<(), Error> {
+    for program in module.programs() {
+        let called = module.called_by(program).into_iter();
+        limits::check_instructions(called.chain([program]).map(&length).sum())?;
+    }
+    Ok(())
 }
 
 /// Bytes of stack of the deepest chain of calls.

@@ -37,11 +37,13 @@ pub struct SlotData {
     pub size: u32,
 }
 
-/// A policy: the callback, and the functions that it calls.
+/// A policy: the callback, the functions that programs call, and further programs.
 #[derive(Clone, Debug, Default)]
 pub struct Module {
-    /// The callback first. The others in the order of their [`FuncRef`]s.
+    /// The callback first. Then those that are called, in the order of their [`FuncRef`]s. Then further programs.
     pub functions: Vec<Function>,
+    /// What the callback and the functions that it calls refer to; further programs may refer to more, behind it.
+    pub callback_refs: Arc<Refs>,
 }
 
 impl Module {
@@ -51,7 +53,41 @@ impl Module {
         for function in &mut functions {
             function.refs = Arc::clone(&refs);
         }
-        Self { functions }
+        Self { functions, callback_refs: refs }
+    }
+
+    /// The callback and what it calls, without further programs.
+    #[must_use]
+    pub fn callback(&self) -> Self {
+        let called = self.called_by(0).len();
+        let mut refs = Refs::clone(&self.callback_refs);
+        if let Some(callback) = self.functions.first() {
+            refs.functions = callback.refs.functions.values().take(called).cloned().collect();
+        }
+        Self::new(Arc::new(refs), self.functions.iter().take(called + 1).cloned().collect())
+    }
+
+    /// Places of the programs: the callback's, and those behind the functions that are called.
+    pub fn programs(&self) -> impl Iterator<Item = usize> + use<> {
+        let called = self.functions.first().map_or(0, |callback| callback.refs.functions.len());
+        core::iter::once(0).chain(called + 1..self.functions.len())
+    }
+
+    /// The functions that a program calls, directly or through others, by their places, ascending.
+    #[must_use]
+    pub fn called_by(&self, program: usize) -> Vec<usize> {
+        let mut called = vec![false; self.functions.len()];
+        let mut open = vec![program];
+        while let Some(func) = open.pop().and_then(|at| self.functions.get(at)) {
+            for callee in func.callees() {
+                let at = callee.as_u32() as usize + 1;
+                if let Some(known) = called.get_mut(at).filter(|known| !**known) {
+                    *known = true;
+                    open.push(at);
+                }
+            }
+        }
+        (0..called.len()).filter(|at| called[*at]).collect()
     }
 
     /// What the functions refer to.
@@ -63,7 +99,7 @@ impl Module {
 
 impl From<Function> for Module {
     fn from(function: Function) -> Self {
-        Self { functions: vec![function] }
+        Self { callback_refs: Arc::clone(&function.refs), functions: vec![function] }
     }
 }
 

@@ -20,8 +20,9 @@
 //!
 //! And of a module as a whole:
 //!
-//! - The declared functions are those behind the callback, in the same order, with the same parameters; there
-//!   are at most [`MAX_FUNCTIONS`], and none calls itself, directly or through others.
+//! - The declared functions are those behind the callback, in the same order, with the same parameters; behind them
+//!   are further programs, which have no parameters. A program calls at most [`MAX_FUNCTIONS`], and none calls itself,
+//!   directly or through others.
 //! - Every way to a block is inside of an RCU section, or none is; a function returns outside of them; what may
 //!   sleep is called outside of them. The kernel (6.12) does not ask this of a function that it checks by itself.
 
@@ -89,13 +90,15 @@ fn calls(module: &Module, errors: &mut Vec<String>) {
         return;
     };
     let declared = &callback.refs.functions;
+    let Some((others, programs)) = others.split_at_checked(declared.len()) else {
+        errors.push("the functions are not the declared ones".into());
+        return;
+    };
     let same = |(func, signature): (&Function, &Signature)| {
         func.name == signature.name && func.params == signature.params
     };
-    if !callback.params.is_empty()
-        || declared.len() != others.len()
-        || !others.iter().zip(declared.values()).all(same)
-    {
+    let takes = |func: &Function| !func.params.is_empty();
+    if takes(callback) || programs.iter().any(takes) || !others.iter().zip(declared.values()).all(same) {
         errors.push("the functions are not the declared ones".into());
         return;
     }
@@ -104,8 +107,10 @@ fn calls(module: &Module, errors: &mut Vec<String>) {
     for func in others.iter().filter(|func| reads_context(func)) {
         errors.push(format!("%{}: only the callback has a context", func.name));
     }
-    if others.len() > MAX_FUNCTIONS {
-        errors.push(format!("there are {} functions, {MAX_FUNCTIONS} are possible", others.len()));
+    for called in module.programs().map(|program| module.called_by(program).len()) {
+        if called > MAX_FUNCTIONS {
+            errors.push(format!("there are {called} functions, {MAX_FUNCTIONS} are possible"));
+        }
     }
     let callees: Vec<Vec<FuncRef>> = module.functions.iter().map(Function::callees).collect();
     // From callees to callers, as far as that is possible.

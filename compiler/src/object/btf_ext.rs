@@ -31,7 +31,7 @@ pub(super) fn build(module: &Module<'_>, info: &Info) -> Result<Bytes, Error> {
     let file = builder.string(&format!("{}.oom", module.policy.name));
     let programs = module.programs.iter().zip(&info.funcs).zip(&info.relos);
     for (at, ((program, &type_id), relos)) in programs.enumerate() {
-        let name = builder.string(&elf::code_section(at));
+        let name = builder.string(elf::code_section(module.refs, at));
         let start: &mut u32 = starts.entry(name).or_default();
 
         add(&mut ext.funcs, name, [FuncInfo { insn: *start, type_id }]);

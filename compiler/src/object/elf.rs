@@ -13,6 +13,7 @@ use object::{
 use oomc_abi::digest;
 use oomc_abi::hooks::OOM;
 use oomc_abi::kfuncs::KfuncId;
+use oomc_abi::target::Target;
 use sha2::{Digest as _, Sha256};
 
 use super::btf_ext::Bytes;
@@ -30,17 +31,18 @@ const R_BPF_64_64: u32 = 1;
 const R_BPF_64_ABS64: u32 = 2;
 const R_BPF_64_32: u32 = 10;
 
-/// `.s`: the program may sleep, which killing, raising and walking tasks need.
-pub(super) fn program_section() -> String {
-    format!("struct_ops.s/{}", OOM.callback)
-}
-
 /// Where libbpf and LLVM expect what programs call.
 pub(super) const FUNCTIONS_SECTION: &str = ".text";
 
-/// The section of a program by its position: the callback has one, its functions share another.
-pub(super) fn code_section(position: usize) -> String {
-    if position == 0 { program_section() } else { FUNCTIONS_SECTION.to_owned() }
+/// The section of a program by its position: the callback has one, functions that are called share another, and each
+/// further program has its own.
+pub(super) fn code_section(refs: &ir::Refs, position: usize) -> &'static str {
+    let further = position.checked_sub(refs.functions.len() + 1);
+    match (position, further) {
+        (0, _) => Target::Hook.row().section,
+        (_, None) => FUNCTIONS_SECTION,
+        (_, Some(_)) => Target::Asked.row().section,
+    }
 }
 
 /// A section of globals.
@@ -87,8 +89,12 @@ pub(super) fn write<'m>(
     };
     // First all sections, then all symbols: so they have been numbered since the first version.
     let (callback, functions) = bytes.codes.split_at(bytes.codes.len().min(1));
-    let program = writer.code(&program_section(), callback);
+    let (functions, further) = functions
+        .split_at_checked(module.refs.functions.len())
+        .ok_or(Error::Internal("a function that is declared has no code"))?;
+    let program = writer.code(Target::Hook.row().section, callback);
     let text = if functions.is_empty() { program } else { writer.code(FUNCTIONS_SECTION, functions) };
+    let asked = (!further.is_empty()).then(|| writer.code(Target::Asked.row().section, further));
     let ops = writer.add(struct_ops::SECTION, SectionKind::Data, struct_ops::image(module.ops_name), 8);
     let license = writer.add("license", SectionKind::Data, LICENSE, 1);
     let globals = writer.globals()?;
@@ -99,6 +105,10 @@ pub(super) fn write<'m>(
     let entry = writer.define(OOM.callback, SymbolKind::Text, program, 0, size);
     let mut places = vec![(program, 0)];
     places.extend(writer.functions(text, functions));
+    if let Some(section) = asked {
+        writer.define(Target::Asked.row().program, SymbolKind::Text, section, 0, length(further));
+        places.push((section, 0));
+    }
     writer.define(struct_ops::SYMBOL, SymbolKind::Data, ops, 0, u64::from(struct_ops::SIZE));
     writer.define(LICENSE_SYMBOL, SymbolKind::Data, license, 0, LICENSE.len() as u64);
     for (target, name, section, at, size) in globals.into_iter().chain(maps) {

@@ -9,16 +9,12 @@ use cranelift_entity::{EntityRef as _, PrimaryMap, SecondaryMap};
 
 use crate::ir::{FuncRef, InstData, Module};
 
-/// Keeps the callback, and what it calls, directly or through others.
+/// Keeps the programs, and what they call, directly or through others.
 pub fn run(module: &mut Module) {
     let mut called: SecondaryMap<FuncRef, bool> = SecondaryMap::new();
-    let mut open = module.functions.first().map(|callback| callback.callees()).unwrap_or_default();
-    while let Some(callee) = open.pop() {
-        if !called[callee] {
-            called[callee] = true;
-            // The callback stands before the functions that have numbers.
-            open.extend(module.functions[callee.index() + 1].callees());
-        }
+    for program in module.programs() {
+        // The callback stands before the functions that have numbers.
+        module.called_by(program).into_iter().for_each(|at| called[FuncRef::new(at - 1)] = true);
     }
     let mut refs = module.refs();
     if refs.functions.keys().all(|func| called[func]) {
@@ -30,10 +26,10 @@ pub fn run(module: &mut Module) {
         numbers[func] = Some(kept.push(signature.clone()));
     }
     Arc::make_mut(&mut refs).functions = kept;
-    let mut at = 0;
+    let (mut at, programs) = (0, module.programs().collect::<Vec<usize>>());
     module.functions.retain(|_| {
         at += 1;
-        at == 1 || called[FuncRef::new(at - 2)]
+        programs.contains(&(at - 1)) || called[FuncRef::new(at - 2)]
     });
     for function in &mut module.functions {
         for inst in function.insts.values_mut() {

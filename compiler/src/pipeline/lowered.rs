@@ -25,7 +25,9 @@ impl<'c> Lowered<'c> {
 
     /// Says which of the functions that the code calls the kernel lacks.
     pub fn needs(&self, sink: &mut Sink) {
-        let insts = self.module.functions.iter().flat_map(|func| func.insts.values());
+        // What a kernel without the hook has is what every kernel has that can be asked.
+        let callback = self.module.callback();
+        let insts = callback.functions.iter().flat_map(|func| func.insts.values());
         let called = insts.filter_map(|inst| match inst {
             ir::InstData::Call { kfunc, .. } => Some(*kfunc),
             _ => None,
@@ -55,10 +57,10 @@ impl<'c> Lowered<'c> {
         &self.module
     }
 
-    /// The IR as text.
+    /// The IR of the callback as text.
     #[must_use]
     pub fn print(&self) -> String {
-        ir::write::module(&self.module)
+        ir::write::module(&self.module.callback())
     }
 }
 
@@ -91,7 +93,7 @@ impl<'c> Optimised<'c> {
     /// The IR as text.
     #[must_use]
     pub fn print(&self) -> String {
-        ir::write::module(&self.module)
+        ir::write::module(&self.module.callback())
     }
 
     /// BPF with virtual registers, as text.
@@ -100,7 +102,8 @@ impl<'c> Optimised<'c> {
     /// As [`select`](Self::select).
     pub fn print_vcode(&self) -> Result<String, bpf::Error> {
         let (source, view) = (self.checked.source(), self.checked.view());
-        let texts = self.module.functions.iter().map(|func| bpf::dump_vcode(func, source, view));
+        let callback = self.module.callback();
+        let texts = callback.functions.iter().map(|func| bpf::dump_vcode(func, source, view));
         texts.collect::<Result<Vec<String>, _>>().map(|texts| texts.concat())
     }
 }

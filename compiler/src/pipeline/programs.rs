@@ -38,7 +38,8 @@ impl Programs<'_> {
     /// The instructions as the verifier prints them.
     #[must_use]
     pub fn print(&self) -> String {
-        let functions = self.programs.iter().zip(&self.module.functions);
+        let callback = self.module.callback();
+        let functions = self.programs.iter().zip(&callback.functions);
         functions.map(|(program, func)| bpf::disasm::disassemble(program, func)).collect()
     }
 }

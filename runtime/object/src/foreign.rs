@@ -11,6 +11,7 @@ use oomc_abi::helpers;
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::maps::{GLOBALS, MAPS};
 use oomc_abi::members::VARIABLES;
+use oomc_abi::target::Target;
 
 use crate::digest::{self, Digest};
 use crate::insn::{CALL, LDDW, PSEUDO_CALL};
@@ -110,20 +111,14 @@ fn helper_name(kernel: &Btf, id: i32) -> Option<String> {
 #[must_use]
 pub fn oddities(object: &Object) -> Vec<Oddity> {
     let mut found = Vec::new();
-    instructions(object, &mut found);
-    for ext in &object.externs {
-        match ext.kind {
-            ExternKind::Function(_) if KfuncId::by_name(essential_name(&ext.name)).is_none() => {
-                found.push(Oddity::Function(ext.name.clone()));
-            }
-            ExternKind::Address if VARIABLES.iter().all(|(name, _)| *name != ext.name) => {
-                found.push(Oddity::Variable(ext.name.clone()));
-            }
-            _ => {}
+    of_program(object, &mut found);
+    if let Some(asked) = object.asked() {
+        of_program(&asked, &mut found);
+        let row = Target::Asked.row();
+        if asked.program != row.program {
+            found.push(Oddity::Section(format!("{}/{}", asked.section, asked.program)));
         }
     }
-    let globals = object.globals.iter().filter(|global| !GLOBALS.contains(&global.map_name()));
-    found.extend(globals.map(|global| Oddity::Global(global.name.clone())));
     found.extend(object.maps.iter().filter_map(map));
     if object.license != "GPL" {
         found.push(Oddity::License(object.license.clone()));
@@ -147,6 +142,33 @@ pub fn oddities(object: &Object) -> Vec<Oddity> {
         found.push(Oddity::Digest(object.digest));
     }
     found
+}
+
+/// What both programs have is told once.
+fn told_once(found: &mut Vec<Oddity>, odd: Oddity) {
+    if !found.contains(&odd) {
+        found.push(odd);
+    }
+}
+
+/// What one of its programs calls, reads and works in.
+fn of_program(object: &Object, found: &mut Vec<Oddity>) {
+    instructions(object, found);
+    for ext in &object.externs {
+        match ext.kind {
+            ExternKind::Function(_) if KfuncId::by_name(essential_name(&ext.name)).is_none() => {
+                told_once(found, Oddity::Function(ext.name.clone()));
+            }
+            ExternKind::Address if VARIABLES.iter().all(|(name, _)| *name != ext.name) => {
+                told_once(found, Oddity::Variable(ext.name.clone()));
+            }
+            _ => {}
+        }
+    }
+    let globals = object.globals.iter().filter(|global| !GLOBALS.contains(&global.map_name()));
+    for odd in globals.map(|global| Oddity::Global(global.name.clone())) {
+        told_once(found, odd);
+    }
 }
 
 fn map(map: &MapDef) -> Option<Oddity> {

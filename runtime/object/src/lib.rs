@@ -23,7 +23,8 @@ use foreign::Oddity;
 
 /// The layout that this version reads.
 const FORMAT: &str = "1";
-/// A policy, ready to be fitted to a kernel.
+
+/// A policy, ready to be fitted to a kernel with the hook; its other program: [`Object::asked`].
 #[derive(Clone, Debug)]
 pub struct Object {
     /// What it says of itself.
@@ -60,6 +61,20 @@ pub struct Object {
     pub digest: Digest,
     /// What of it `oomc build` does not make. None: the object is ours.
     pub foreign: Vec<Oddity>,
+    /// What is otherwise for kernels without the hook; none: it is not for them.
+    other: Option<Box<Other>>,
+}
+
+/// The parts of an object that differ between its programs: those of [`Object`] with the same names.
+#[derive(Clone, Debug)]
+struct Other {
+    section: String,
+    program: String,
+    code: Vec<u64>,
+    globals: Vec<Global>,
+    externs: Vec<Extern>,
+    relocs: Vec<Reloc>,
+    ext: Ext,
 }
 
 /// What an object says of itself: lines `key=value` of `.oomc.meta`.
@@ -270,6 +285,25 @@ impl Object {
     /// If it is not one that oomc made, or not whole.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         read::object(bytes)
+    }
+
+    /// The same policy with the program that user space asks on a kernel without the hook; none: it has none.
+    #[must_use]
+    pub fn asked(&self) -> Option<Self> {
+        let other = Other::clone(self.other.as_ref()?);
+        Some(self.with(other))
+    }
+
+    /// The object with another program.
+    fn with(&self, other: Other) -> Self {
+        let Other { section, program, code, globals, externs, relocs, ext } = other;
+        Self { section, program, code, globals, externs, relocs, ext, other: None, ..self.clone() }
+    }
+
+    /// Which kernels the program is for.
+    #[must_use]
+    pub fn target(&self) -> Option<oomc_abi::target::Target> {
+        oomc_abi::target::Target::of_section(&self.section)
     }
 
     /// Whether bytes could be meant as an object rather than as the text of a policy.

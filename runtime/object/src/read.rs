@@ -12,14 +12,16 @@ use object::{
     Architecture, LittleEndian, Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _,
     RelocationFlags, RelocationTarget, SectionIndex, SectionKind, SymbolIndex,
 };
-use oomc_abi::btf::ext;
+use oomc_abi::btf::ext::{self, Ext};
 use oomc_abi::btf::{self, Btf, Kind, TypeId};
 use oomc_abi::hooks::OOM;
+use oomc_abi::maps;
+use oomc_abi::target::{Acts, Event, Target as Program};
 
 use crate::insn::{CALL, LDDW, PSEUDO_CALL};
 use crate::{
-    DataSection, Error, Extern, ExternKind, FORMAT, Global, MapDef, Meta, Object, Ops, Reloc, Target, broken,
-    digest, foreign,
+    DataSection, Error, Extern, ExternKind, FORMAT, Global, MapDef, Meta, Object, Ops, Other, Reloc, Target,
+    broken, digest, foreign,
 };
 
 /// An 8-byte address in data (libbpf, `libbpf_internal.h`).
@@ -30,8 +32,12 @@ const MAX_INSNS: usize = 1_000_000;
 const MAPS_SECTION: &str = ".maps";
 /// Where the ops instance lies.
 const OPS_SECTION: &str = ".struct_ops.link";
-/// Where the functions lie that the callback calls; libbpf, too, puts what is used of them behind it.
+/// Where the functions lie that programs call; libbpf, too, puts behind a program what it uses of them.
 const FUNCTIONS_SECTION: &str = ".text";
+/// How the section of the callback begins.
+const CALLBACK_PREFIX: &str = "struct_ops.s/";
+/// Where the program lies that user space asks.
+const ASKED_SECTION: &str = "syscall";
 /// Bytes of the largest object. The largest policy that the kernel takes has about a third of it.
 const MAX_FILE: usize = 32 << 20;
 /// Sections; a policy has about two dozen.
@@ -104,19 +110,46 @@ struct Reader<'e, 'a> {
     elf: &'e Elf<'a>,
 }
 
-/// What relocations name, by name and symbol.
+/// What relocations name.
 struct Known {
     /// Functions and variables of the kernel as the types have them.
     ksyms: HashMap<String, TypeId>,
     maps: HashMap<String, usize>,
-    externs: HashMap<SymbolIndex, usize>,
 }
 
-/// The instructions of all sections, one behind the other as the kernel gets them.
-struct Code {
+/// A section of instructions.
+struct CodeSection {
+    name: String,
+    index: SectionIndex,
     code: Vec<u64>,
-    /// Each section, and the place of its first instruction; the callback's comes first.
-    sections: Vec<(SectionIndex, usize)>,
+}
+
+impl CodeSection {
+    fn is_callback(&self) -> bool {
+        self.name.starts_with(CALLBACK_PREFIX)
+    }
+
+    fn len(&self) -> usize {
+        self.code.len()
+    }
+}
+
+/// A part of a section that is a part of a program.
+struct Piece<'s> {
+    /// Where it lies in the program.
+    place: usize,
+    section: &'s CodeSection,
+    /// Where it lies in its section.
+    start: usize,
+    len: usize,
+}
+
+impl Piece<'_> {
+    /// The place in the program of an instruction of a section.
+    fn place_of(&self, section: SectionIndex, insn: usize) -> Option<usize> {
+        let inside = insn.checked_sub(self.start).filter(|inside| *inside < self.len);
+        inside.filter(|_| self.section.index == section).map(|inside| self.place + inside)
+    }
 }
 
 impl Reader<'_, '_> {
@@ -133,60 +166,93 @@ impl Reader<'_, '_> {
 
         let btf_bytes = self.bytes(".BTF")?;
         let types = Btf::parse(&btf_bytes).map_err(|error| broken(format!("`.BTF`: {error}")))?;
-        let mut ext = ext::parse(&self.bytes(".BTF.ext")?, &types)
+        let ext = ext::parse(&self.bytes(".BTF.ext")?, &types)
             .map_err(|error| broken(format!("`.BTF.ext`: {error}")))?;
-
-        let (section, Code { code, sections }) = self.code()?;
-        let (index, _) = *sections.first().ok_or_else(|| broken("there is no program"))?;
-        let program = self.program(index)?;
-        if let Some((_, start)) = sections.get(1) {
-            let start = *start as u32;
-            join(&mut ext.funcs, &types, &section, |func| func.insn = func.insn.saturating_add(start));
-            join(&mut ext.lines, &types, &section, |line| line.insn = line.insn.saturating_add(start));
-            join(&mut ext.relos, &types, &section, |relo| relo.insn = relo.insn.saturating_add(start));
-        }
-        let ops = self.ops(&types, &program)?;
-        let mut globals = Vec::new();
-        let mut indices = Vec::new();
-        for section in self.elf.sections() {
-            let name = section.name()?;
-            if is_global(name) && section.size() > 0 {
-                globals.push(global(&types, &section)?);
-                indices.push(section.index());
+        let maps = map_definitions(&types)?;
+        let mut names = HashMap::new();
+        for (at, map) in maps.iter().enumerate() {
+            if names.insert(map.name.clone(), at).is_some() {
+                return Err(broken(format!("it has two maps `{}`", map.name)));
             }
         }
-        let maps = maps(&types)?;
-        let mut object = Object {
+        let sections = self.sections()?;
+        let known = Known { ksyms: ksyms(&types), maps: names };
+        let mut programs = Vec::new();
+        for (section, pieces) in self.programs(&sections)? {
+            programs.push(self.program(section, &pieces, &types, &ext, &known)?);
+        }
+        let mut programs = programs.into_iter();
+        let first = programs.next().ok_or_else(|| broken("there is no program"))?;
+        let Other { section, program, code, globals, externs, relocs, ext } = first;
+        Ok(Object {
             maps,
             meta,
             source,
+            ops: self.ops(&types, &program)?,
             section,
             program,
             code,
             license,
-            ops,
             globals,
-            externs: Vec::new(),
-            relocs: Vec::new(),
+            externs,
+            relocs,
             data_sections: self.data_sections()?,
             btf: types,
             btf_bytes,
             ext,
             digest: digest::Digest::Absent,
             foreign: Vec::new(),
-        };
-        let mut known = Known { ksyms: ksyms(&object.btf), maps: HashMap::new(), externs: HashMap::new() };
-        for (at, map) in object.maps.iter().enumerate() {
-            if known.maps.insert(map.name.clone(), at).is_some() {
-                return Err(broken(format!("it has two maps `{}`", map.name)));
+            other: programs.next().map(Box::new),
+        })
+    }
+
+    /// One program with all that is about it.
+    fn program(
+        &self,
+        section: &CodeSection,
+        pieces: &[Piece],
+        types: &Btf,
+        ext: &Ext,
+        known: &Known,
+    ) -> Result<Other, Error> {
+        let mut code = Vec::new();
+        for piece in pieces {
+            let from = piece.section.code.get(piece.start..piece.start + piece.len);
+            code.extend(from.ok_or_else(|| broken("a function is out of range"))?);
+        }
+        if code.len() > MAX_INSNS {
+            return Err(broken(format!("it has {} instructions", code.len())));
+        }
+        let (mut globals, mut indices) = (Vec::new(), Vec::new());
+        for found in self.elf.sections() {
+            let name = found.name()?;
+            if is_global(name) && found.size() > 0 {
+                let global = global(types, &found)?;
+                if !of_another_program(&section.name, global.map_name()) {
+                    globals.push(global);
+                    indices.push(found.index());
+                }
             }
         }
-        for place in &sections {
-            self.relocs(&mut object, *place, &sections, &indices, &mut known)?;
+        let mut other = Other {
+            section: section.name.clone(),
+            program: self.symbol_of(section.index)?,
+            code,
+            globals,
+            externs: Vec::new(),
+            relocs: Vec::new(),
+            ext: ext_of(ext, types, pieces),
+        };
+        let mut externs = HashMap::new();
+        // The pieces of a section follow each other.
+        for same in pieces.chunk_by(|a, b| a.section.index == b.section.index) {
+            if let Some(piece) = same.first() {
+                self.relocs(&mut other, types, (piece.section, pieces), &indices, known, &mut externs)?;
+            }
         }
-        object.relocs.sort_by_key(|reloc| reloc.insn);
-        check_ext(&object)?;
-        Ok(object)
+        other.relocs.sort_by_key(|reloc| reloc.insn);
+        check_ext(&other)?;
+        Ok(other)
     }
 
     fn bytes(&self, name: &str) -> Result<Vec<u8>, Error> {
@@ -199,42 +265,112 @@ impl Reader<'_, '_> {
         String::from_utf8(self.bytes(name)?).map_err(|_| broken(format!("`{name}` is not UTF-8")))
     }
 
-    /// The sections of instructions: the callback's, and the one of the functions that it calls.
-    fn code(&self) -> Result<(String, Code), Error> {
-        let (mut callback, mut functions) = (None, None);
+    /// The sections of instructions: programs', and the one of the functions that they call.
+    fn sections(&self) -> Result<Vec<CodeSection>, Error> {
+        let mut sections: Vec<CodeSection> = Vec::new();
         for section in self.elf.sections().filter(|section| section.kind() == SectionKind::Text) {
             if section.size() == 0 {
                 continue;
             }
             let name = section.name()?.to_owned();
-            let slot = match name.as_str() {
-                FUNCTIONS_SECTION => &mut functions,
-                name if name.starts_with("struct_ops.s/") => &mut callback,
-                _ => return Err(Error::Foreign(format!("it has a program in section `{name}`"))),
+            let ours =
+                name == FUNCTIONS_SECTION || name == ASKED_SECTION || name.starts_with(CALLBACK_PREFIX);
+            let twice = |known: &CodeSection| {
+                known.name == name || known.is_callback() && name.starts_with(CALLBACK_PREFIX)
             };
+            if !ours || sections.iter().any(twice) {
+                return Err(Error::Foreign(format!("it has a program in section `{name}`")));
+            }
             let (chunks, rest) = section.data()?.as_chunks::<8>();
             if !rest.is_empty() || chunks.len() > MAX_INSNS {
                 return Err(broken(format!("`{name}` is {} bytes long", section.size())));
             }
-            let code: Vec<u64> = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect();
-            if slot.replace((name.clone(), section.index(), code)).is_some() {
-                return Err(Error::Foreign(format!("it has a program in section `{name}`")));
-            }
+            let code = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)).collect();
+            sections.push(CodeSection { name, index: section.index(), code });
         }
-        let (name, index, mut code) = callback.ok_or_else(|| broken("there is no program"))?;
-        let mut sections = vec![(index, 0)];
-        if let Some((_, index, more)) = functions {
-            sections.push((index, code.len()));
-            code.extend(more);
-        }
-        if code.len() > MAX_INSNS {
-            return Err(broken(format!("it has {} instructions", code.len())));
-        }
-        Ok((name, Code { code, sections }))
+        Ok(sections)
     }
 
-    /// The symbol of the program: a function at the start of its section.
-    fn program(&self, index: SectionIndex) -> Result<String, Error> {
+    /// Each program with its pieces: itself, and the functions that it calls. The callback comes first.
+    fn programs<'s>(
+        &self,
+        sections: &'s [CodeSection],
+    ) -> Result<Vec<(&'s CodeSection, Vec<Piece<'s>>)>, Error> {
+        let callback = sections.iter().find(|section| section.is_callback());
+        let callback = callback.ok_or_else(|| broken("there is no program"))?;
+        let functions = sections.iter().find(|section| section.name == FUNCTIONS_SECTION);
+        let asked = sections.iter().find(|section| section.name == ASKED_SECTION);
+        let whole = |section| Piece { place: 0, section, start: 0, len: CodeSection::len(section) };
+        let mut programs = Vec::new();
+        for section in core::iter::once(callback).chain(asked) {
+            let mut pieces = vec![whole(section)];
+            match functions {
+                // There is nobody else who calls them.
+                Some(functions) if asked.is_none() => pieces.push(whole(functions)),
+                Some(functions) => pieces.extend(self.called(section, functions)?),
+                None => {}
+            }
+            let mut place = 0;
+            for piece in &mut pieces {
+                piece.place = place;
+                place += piece.len;
+            }
+            programs.push((section, pieces));
+        }
+        Ok(programs)
+    }
+
+    /// The functions that a program calls, directly or through others, in their order.
+    fn called<'s>(&self, program: &CodeSection, functions: &'s CodeSection) -> Result<Vec<Piece<'s>>, Error> {
+        let mut starts: Vec<usize> = Vec::new();
+        for symbol in self.elf.symbols() {
+            let here = symbol.section_index() == Some(functions.index);
+            if here && symbol.kind() == object::SymbolKind::Text && symbol.address() % 8 == 0 {
+                starts.extend(usize::try_from(symbol.address() / 8));
+            }
+        }
+        starts.sort_unstable();
+        starts.dedup();
+        starts.retain(|start| *start < functions.len());
+        let of = |insn: usize| starts.partition_point(|start| *start <= insn).checked_sub(1);
+        // Who calls whom, by their places among the functions.
+        let mut calls: Vec<Vec<usize>> = vec![Vec::new(); starts.len()];
+        let mut open = Vec::new();
+        for section in [program, functions] {
+            for (at, reloc) in self.elf.section_by_index(section.index)?.relocations() {
+                let symbol = self.elf.symbol_by_index(self.symbol(&reloc)?)?;
+                if symbol.section_index() != Some(functions.index) {
+                    continue;
+                }
+                let insn = |byte: u64| usize::try_from(byte / 8).unwrap_or(usize::MAX);
+                let Some(callee) = of(insn(symbol.address())) else { continue };
+                if section.index == program.index {
+                    open.push(callee);
+                } else if let Some(caller) = of(insn(at)).and_then(|caller| calls.get_mut(caller)) {
+                    caller.push(callee);
+                }
+            }
+        }
+        let mut called = vec![false; starts.len()];
+        while let Some(at) = open.pop() {
+            if let Some(known) = called.get_mut(at).filter(|known| !**known) {
+                *known = true;
+                open.extend(calls.get(at).into_iter().flatten());
+            }
+        }
+        let ends = starts.iter().skip(1).copied().chain([functions.len()]);
+        let pieces = starts.iter().zip(ends).zip(called).filter(|(_, called)| *called);
+        let piece = |((start, end), _): ((&usize, usize), bool)| Piece {
+            place: 0,
+            section: functions,
+            start: *start,
+            len: end - start,
+        };
+        Ok(pieces.map(piece).collect())
+    }
+
+    /// The symbol of a program: a function at the start of its section.
+    fn symbol_of(&self, index: SectionIndex) -> Result<String, Error> {
         let symbol = self.elf.symbols().find(|symbol| {
             symbol.section_index() == Some(index)
                 && symbol.kind() == object::SymbolKind::Text
@@ -293,38 +429,48 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Relocations of one section. Calls of its functions are filled in at once: nothing of them depends on
-    /// the kernel.
+    /// Relocations of one section, as far as they stand in the program. Calls of its functions are filled in at once:
+    /// nothing of them depends on the kernel.
     fn relocs(
         &self,
-        object: &mut Object,
-        (index, start): (SectionIndex, usize),
-        sections: &[(SectionIndex, usize)],
+        program: &mut Other,
+        types: &Btf,
+        (section, pieces): (&CodeSection, &[Piece<'_>]),
         globals: &[SectionIndex],
-        known: &mut Known,
+        known: &Known,
+        externs: &mut HashMap<SymbolIndex, usize>,
     ) -> Result<(), Error> {
-        let section = self.elf.section_by_index(index)?;
-        for (at, reloc) in section.relocations() {
-            let insn = usize::try_from(at / 8).unwrap_or(usize::MAX).saturating_add(start);
-            let opcode = object.code.get(insn).map(|insn| *insn as u8);
-            let opcode =
-                opcode.filter(|_| at % 8 == 0).ok_or_else(|| broken("a relocation stands nowhere"))?;
+        let place = |index: SectionIndex, byte: u64| {
+            let insn = usize::try_from(byte / 8).ok()?;
+            pieces.iter().find_map(|piece| piece.place_of(index, insn))
+        };
+        for (at, reloc) in self.elf.section_by_index(section.index)?.relocations() {
+            let nowhere = || broken("a relocation stands nowhere");
+            let inside = usize::try_from(at / 8).is_ok_and(|insn| insn < section.len()) && at % 8 == 0;
+            let Some(insn) = place(section.index, at) else {
+                if inside {
+                    continue;
+                }
+                return Err(nowhere());
+            };
+            let opcode = program.code.get(insn).map(|insn| *insn as u8);
+            let opcode = opcode.filter(|_| at % 8 == 0).ok_or_else(nowhere)?;
             let index = self.symbol(&reloc)?;
             let symbol = self.elf.symbol_by_index(index)?;
             let kind = reloc_type(&reloc);
-            let wide = opcode == LDDW && insn + 1 < object.code.len() && kind == R_BPF_64_64.0;
+            let wide = opcode == LDDW && insn + 1 < program.code.len() && kind == R_BPF_64_64.0;
             let call = opcode == CALL && kind == R_BPF_64_32.0;
             if !wide && !call {
                 return Err(broken(format!("relocation of type {kind} at opcode {opcode:#04x}")));
             }
-            let home = sections.iter().find(|(index, _)| symbol.section_index() == Some(*index));
-            if let Some((_, start)) = home.filter(|_| call) {
-                let callee = usize::try_from(symbol.address() / 8).ok().and_then(|at| at.checked_add(*start));
-                let callee = callee.filter(|callee| *callee < object.code.len());
+            let home = symbol.section_index();
+            let home = home.filter(|index| call && pieces.iter().any(|piece| piece.section.index == *index));
+            if let Some(home) = home {
+                let callee = place(home, symbol.address());
                 let callee = callee.ok_or_else(|| broken("a called function is out of range"))?;
                 // Both are below the most that the kernel takes.
                 let distance = callee as i32 - insn as i32 - 1;
-                if let Some(slot) = object.code.get_mut(insn) {
+                if let Some(slot) = program.code.get_mut(insn) {
                     *slot = u64::from(CALL)
                         | u64::from(PSEUDO_CALL) << 12
                         | u64::from(distance.cast_unsigned()) << 32;
@@ -332,18 +478,18 @@ impl Reader<'_, '_> {
                 continue;
             }
             let target = if symbol.is_undefined() {
-                let position = match known.externs.get(&index) {
+                let position = match externs.get(&index) {
                     Some(position) => *position,
                     None => {
-                        let position = object.externs.len();
+                        let position = program.externs.len();
                         if position == MAX_EXTERNS {
                             return Err(broken(format!(
                                 "it uses more than {MAX_EXTERNS} names of the kernel"
                             )));
                         }
-                        let found = external(&object.btf, &known.ksyms, symbol.name()?, symbol.is_weak());
-                        object.externs.push(found?);
-                        known.externs.insert(index, position);
+                        let found = external(types, &known.ksyms, symbol.name()?, symbol.is_weak());
+                        program.externs.push(found?);
+                        externs.insert(index, position);
                         position
                     }
                 };
@@ -353,7 +499,7 @@ impl Reader<'_, '_> {
                 let section = symbol.section_index().map(|index| self.elf.section_by_index(index));
                 let in_maps = matches!(section, Some(Ok(section)) if section.name() == Ok(MAPS_SECTION));
                 if let Some(map) = known.maps.get(name).filter(|_| in_maps && wide) {
-                    object.relocs.push(Reloc { insn: insn as u32, target: Target::Map(*map) });
+                    program.relocs.push(Reloc { insn: insn as u32, target: Target::Map(*map) });
                     continue;
                 }
                 let position = globals.iter().position(|index| symbol.section_index() == Some(*index));
@@ -368,12 +514,12 @@ impl Reader<'_, '_> {
                 Target::Global { index: position, offset }
             };
             if let (Target::Call(position), Some(ExternKind::Address)) =
-                (target, object.externs.iter().map(|ext| ext.kind).nth(external_of(target)))
+                (target, program.externs.iter().map(|ext| ext.kind).nth(external_of(target)))
             {
-                let name = object.externs.get(position).map_or("", |ext| ext.name.as_str());
+                let name = program.externs.get(position).map_or("", |ext| ext.name.as_str());
                 return Err(broken(format!("`{name}` is called but is no function")));
             }
-            object.relocs.push(Reloc { insn: insn as u32, target });
+            program.relocs.push(Reloc { insn: insn as u32, target });
         }
         Ok(())
     }
@@ -399,19 +545,48 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Makes the records of the functions records of the program, behind its own.
-fn join<T>(sections: &mut Vec<ext::Section<T>>, types: &Btf, program: &str, shift: impl Fn(&mut T)) {
-    let mut moved = Vec::new();
-    sections.retain_mut(|section| {
-        let ours = types.string(section.name) == Some(FUNCTIONS_SECTION);
-        if ours {
-            moved.append(&mut section.records);
+/// Whether only programs of another target use a global: their names differ, because both may run at once.
+fn of_another_program(section: &str, global: &str) -> bool {
+    let own = |target: &Program| target.row().section == section;
+    let names = |target: &Program| {
+        let row = target.row();
+        [row.scratch, row.local, row.found].contains(&global)
+            || global == maps::REQUEST && row.event == Event::Question
+            || global == maps::UNITS && row.acts == Acts::Itself
+    };
+    Program::ALL.iter().any(|target| !own(target) && names(target))
+}
+
+/// The records that are about the pieces of a program, counted from its start, as those of the program's section.
+fn ext_of(all: &Ext, types: &Btf, pieces: &[Piece<'_>]) -> Ext {
+    fn of<T: Copy>(
+        all: &[ext::Section<T>],
+        types: &Btf,
+        pieces: &[Piece<'_>],
+        insn: impl Fn(&mut T) -> &mut u32,
+    ) -> Vec<ext::Section<T>> {
+        let mut records = Vec::new();
+        for piece in pieces {
+            let (start, end) = (piece.start, piece.start + piece.len);
+            let last = end == piece.section.len();
+            let own = all.iter().filter(|section| types.string(section.name) == Some(&piece.section.name));
+            for mut record in own.flat_map(|section| section.records.iter().copied()) {
+                let at = insn(&mut record);
+                // A record beyond its section goes beyond the program, where it is found.
+                if *at as usize >= start && (last || (*at as usize) < end) {
+                    *at = (*at as usize - start + piece.place) as u32;
+                    records.push(record);
+                }
+            }
         }
-        !ours
-    });
-    moved.iter_mut().for_each(shift);
-    if let Some(own) = sections.iter_mut().find(|section| types.string(section.name) == Some(program)) {
-        own.records.extend(moved);
+        let program = pieces.first().map(|piece| piece.section.name.as_str());
+        let own = all.iter().find(|section| types.string(section.name) == program);
+        own.map(|own| ext::Section { name: own.name, records }).into_iter().collect()
+    }
+    Ext {
+        funcs: of(&all.funcs, types, pieces, |record| &mut record.insn),
+        lines: of(&all.lines, types, pieces, |record| &mut record.insn),
+        relos: of(&all.relos, types, pieces, |record| &mut record.insn),
     }
 }
 
@@ -457,7 +632,7 @@ fn plain(what: &str, name: &str) -> Result<(), Error> {
 }
 
 /// Definitions of maps: a structure each, in which numbers are lengths of arrays that pointers point to.
-fn maps(types: &Btf) -> Result<Vec<MapDef>, Error> {
+fn map_definitions(types: &Btf) -> Result<Vec<MapDef>, Error> {
     let Ok((_, variables)) = datasec(types, MAPS_SECTION) else { return Ok(Vec::new()) };
     if variables.len() > MAX_MAPS {
         return Err(broken(format!("it has {} maps; {MAX_MAPS} is the most", variables.len())));
@@ -531,7 +706,7 @@ fn external(types: &Btf, known: &HashMap<String, TypeId>, name: &str, weak: bool
 }
 
 /// Records stand at instructions.
-fn check_ext(object: &Object) -> Result<(), Error> {
+fn check_ext(object: &Other) -> Result<(), Error> {
     let len = object.code.len() as u32;
     let inside =
         |insn: u32| if insn < len { Ok(()) } else { Err(broken("`.BTF.ext` is beyond the program")) };

@@ -9,6 +9,8 @@ mod init;
 
 mod run;
 
+mod decide;
+
 mod decisions;
 
 mod tree;

@@ -15,6 +15,7 @@ use oomc_vm::report::Progress;
 use oomc_vm::script::{self, Action, Expect, Memory, Shape};
 
 use crate::count::Counter;
+use crate::decide::Engine;
 use crate::decisions::Decisions;
 use crate::forest::Forest;
 use crate::kmsg::Log;
@@ -32,6 +33,8 @@ struct Stage {
     lines: Vec<String>,
     output: String,
     loader: Option<Child>,
+    /// Asks a policy in place of a kernel.
+    engine: Option<Engine>,
     /// Of the object that was attached by libbpf last.
     sizes: String,
     follower: Option<Child>,
@@ -62,6 +65,7 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
         lines: Vec::new(),
         output: String::new(),
         loader: None,
+        engine: None,
         sizes: String::new(),
         follower: None,
         service: None,
@@ -149,6 +153,9 @@ impl Stage {
             Action::Cut { file, keep, name } => cut(file, *keep, name),
             Action::Libbpf { policy, cgroup } => self.libbpf(policy, cgroup),
             Action::Release => self.release(),
+            Action::Ask(file) => self.ask(file),
+            Action::Decide(cgroup) => self.decide(cgroup),
+            Action::Accept(files) => files.iter().try_for_each(|file| accept(file)),
             Action::Interrupt { count, cgroup } => self.interrupt(*count, cgroup),
             Action::Storm { path, cgroups, events } => {
                 let what = storm::run(&format!("{}.o", self.name), path, *cgroups, *events)?;
@@ -293,6 +300,21 @@ impl Stage {
         let mut loader = self.loader.take().ok_or("no libbpf loader is running")?;
         drop(loader.stdin.take());
         loader.wait().map(drop).map_err(|error| format!("cannot wait for the libbpf loader: {error}"))
+    }
+
+    /// Loads a policy that is asked from user space.
+    fn ask(&mut self, file: &str) -> Result<(), String> {
+        let engine = Engine::load(file)?;
+        tell(&Progress::Step(format!("           | {}", engine.sizes())))?;
+        self.engine = Some(engine);
+        Ok(())
+    }
+
+    /// Asks it about a cgroup, and does what it says.
+    fn decide(&mut self, cgroup: &str) -> Result<(), String> {
+        let lines = self.engine.as_mut().ok_or("no policy was loaded by `ask`")?.decide(cgroup)?;
+        self.output = lines.join("\n");
+        self.output.lines().try_for_each(|line| tell(&Progress::Step(format!("           | {line}"))))
     }
 
     /// Kills a loader at ever later moments. After each: nothing is attached, or what is attached
@@ -498,6 +520,12 @@ fn number(text: &str, key: Option<&str>) -> Result<i128, String> {
         return Ok(i128::MAX);
     }
     word.parse().map_err(|_| format!("`{word}` is no number"))
+}
+
+/// Loads a policy that is asked from user space, and forgets it.
+fn accept(file: &str) -> Result<(), String> {
+    let engine = Engine::load(file).map_err(|error| format!("{file}: {error}"))?;
+    tell(&Progress::Step(format!("           | {file}: {}", engine.sizes())))
 }
 
 /// Folders below oomc's own in bpffs.

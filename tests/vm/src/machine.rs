@@ -50,6 +50,9 @@ impl Hardware {
         patience: Duration::from_secs(240),
     };
 
+    /// What the cases for kernels without the hook run on: a stock kernel is larger, and slower to boot.
+    pub const STOCK: Hardware = Hardware { memory: 1024, patience: Duration::from_secs(420), ..Self::CASES };
+
     /// The emulator's words for processors and time.
     ///
     /// Two sockets because the kernel has no ACPI: its MP table lists one processor a socket. With the clock of
@@ -88,7 +91,8 @@ impl Hardware {
             Clock::Instructions => " nokaslr tsc_early_khz=1000000 nolapic_timer",
         };
         let limit = self.limit.as_secs();
-        format!("console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 oops=panic{fixed} {LIMIT}{limit}")
+        // A kernel as it is shipped may have pressure switched off.
+        format!("console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 oops=panic psi=1{fixed} {LIMIT}{limit}")
     }
 }
 

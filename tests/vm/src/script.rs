@@ -163,6 +163,13 @@ pub enum Action {
     },
     /// `release`: ends the libbpf loader.
     Release,
+    /// `ask [NAME]`: loads the policy's program for kernels without the hook, to be asked by `decide`.
+    Ask(String),
+    /// `decide PATH`: asks it what is to be done about a cgroup that is about to run out of memory, and does it; what it
+    /// asked for is the output.
+    Decide(String),
+    /// `accept FILE…`: the verifier must accept the programs of these objects for kernels without the hook.
+    Accept(Vec<String>),
     /// `interrupt N loads --cgroup PATH`: N loads, each killed at another moment.
     Interrupt {
         /// How many.
@@ -525,6 +532,9 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             Action::Libbpf { policy, cgroup: words.next("a cgroup")? }
         }
         "release" => Action::Release,
+        "ask" => Action::Ask(format!("{}.o", words.optional().unwrap_or_else(|| case.to_owned()))),
+        "decide" => Action::Decide(words.next("a cgroup")?),
+        "accept" => Action::Accept(words.rest.by_ref().collect()),
         "interrupt" => {
             let count = words.number()?;
             words.keyword("loads")?;

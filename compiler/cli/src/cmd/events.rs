@@ -3,10 +3,13 @@
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use oomc_abi::amount::short;
 use oomc_abi::declared::Declared;
+use oomc_abi::fields::Measure;
 use oomc_abi::record::Record;
 use oomc_forecast::decision::Told;
 use oomc_runtime::events::{self, Followed, Seen};
+use oomc_runtime::outcome::Outcome as Became;
 use oomc_runtime::{System, cgroup};
 use serde_json::{Value, json};
 
@@ -33,12 +36,17 @@ pub(crate) fn run(report: &Report, args: &Events) -> Outcome {
     records.sort_by_key(|(_, record)| record.first);
     for (one, record) in &records {
         Shown::new(&system, record, &one.declared).tell(report);
+        if let Some(text) = one.outcome(record).and_then(outcome_text) {
+            report.remark(format_args!("    {text}"));
+        }
     }
     if records.is_empty() {
         report.line(if all.is_empty() { "no policy is attached" } else { "nothing was decided yet" });
     }
     let exit = tell_left(report, &left);
-    let records = records.iter().map(|(one, record)| event_json(&one.policy, record, &one.declared));
+    let records = records
+        .iter()
+        .map(|(one, record)| event_json(&one.policy, record, &one.declared, one.outcome(record)));
     let records: Vec<Value> = records.collect();
     report.result("events", exit, json!({ "events": records, "left": left_json(&left) }));
     Ok(exit)
@@ -66,7 +74,7 @@ fn follow(report: &Report, system: &System<'_>, args: &Events) -> Outcome {
 
 /// Prints what was seen of a policy.
 pub(crate) fn tell_seen(report: &Report, system: &System<'_>, of: &Followed, seen: &Seen) {
-    let Followed { cgroup, policy, link, declared } = of;
+    let Followed { cgroup, policy, link, load: _, declared } = of;
     let whose = json!({ "cgroup": cgroup, "policy": policy, "link": link });
     match seen {
         Seen::Attached => {
@@ -75,7 +83,7 @@ pub(crate) fn tell_seen(report: &Report, system: &System<'_>, of: &Followed, see
         }
         Seen::Decision(record) => {
             Shown::new(system, record, declared).tell(report);
-            let event = event_json(policy, record, declared);
+            let event = event_json(policy, record, declared, None);
             report.result("events", Exit::Ok, json!({ "event": event }));
         }
         Seen::Lost(count) => {
@@ -156,8 +164,26 @@ pub(crate) fn utc(moment: SystemTime) -> String {
     format!("{year}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day + 1)
 }
 
-pub(crate) fn event_json(policy: &str, record: &Record, declared: &Declared) -> Value {
-    json!({ "policy": policy, "record": record_json(record, declared) })
+/// A decision for programs, with what became of it; none: nobody looked, or it is not known yet.
+pub(crate) fn event_json(
+    policy: &str,
+    record: &Record,
+    declared: &Declared,
+    outcome: Option<&Became>,
+) -> Value {
+    let outcome = outcome.map(|outcome| {
+        json!({
+            "free_below_limit": outcome.room,
+            "victim_alive": outcome.alive,
+            "others_killed": outcome.others_killed,
+        })
+    });
+    json!({ "policy": policy, "record": record_json(record, declared), "outcome": outcome })
+}
+
+/// What became of a decision, for people.
+pub(crate) fn outcome_text(outcome: &Became) -> Option<String> {
+    outcome.text(|bytes| short(Measure::Bytes, i64::try_from(bytes).unwrap_or(i64::MAX)))
 }
 
 /// A record for programs, with numbers for cgroups.

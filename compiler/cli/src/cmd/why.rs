@@ -4,7 +4,7 @@ use oomc_runtime::{System, events};
 use serde_json::json;
 
 use crate::args::Why;
-use crate::cmd::events::{Shown, event_json};
+use crate::cmd::events::{Shown, event_json, outcome_text};
 use crate::cmd::status::{left_json, tell_left};
 use crate::cmd::waiting;
 use crate::exit::{Exit, Failure, Outcome};
@@ -57,7 +57,10 @@ pub(crate) fn run(report: &Report, args: &Why) -> Outcome {
             report.remark(format_args!("    {line}"));
         }
     });
-    let event = event_json(&policy.policy, record, &policy.declared);
+    if let Some(text) = policy.outcome(record).and_then(outcome_text) {
+        report.remark(format_args!("    {text}"));
+    }
+    let event = event_json(&policy.policy, record, &policy.declared, policy.outcome(record));
     report.result("why", exit, json!({ "event": event, "left": left_json(&left) }));
     Ok(exit)
 }

@@ -5,18 +5,19 @@
 //! |---|---|
 //! | `MESSAGE` | the sentence that `oomc events` prints |
 //! | `PRIORITY` | 3 what could not be done, 4 a decision that killed, 5 another one, 6 everything else |
-//! | `OOMC_EVENT` | `decision`, `attached`, `detached`, `lost`, `unreadable`, `failed`, `changed`, `removed`, `note` |
-//! | `OOMC_CGROUP`, `OOMC_POLICY` | which policy; of a decision also `OOMC_ACTION`, `OOMC_VICTIM`, `OOMC_RULE` |
+//! | `OOMC_EVENT` | `decision`, `outcome` (a second later, with the decision's `OOMC_RECORD`), `attached`, `detached`, `lost`, `unreadable`, `failed`, `changed`, `removed`, `note` |
+//! | `OOMC_CGROUP`, `OOMC_POLICY` | which policy; of a decision also `OOMC_RECORD`, `OOMC_ACTION`, `OOMC_VICTIM`, `OOMC_VICTIM_NAME`, `OOMC_RULE` |
 //! | `OOMC_DECISION` | the whole record, as `oomc events --format json` has it |
 
 use log::{Level, Record};
-use oomc_abi::record::Action;
+use oomc_abi::record::{self, Action};
 use oomc_runtime::events::{Followed, Seen};
+use oomc_runtime::outcome::Outcome;
 use oomc_runtime::{Gone, System};
 use serde_json::json;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-use crate::cmd::events::{Shown, record_json, tell_seen};
+use crate::cmd::events::{Shown, outcome_text, record_json, tell_seen};
 use crate::exit::Exit;
 use crate::report::Report;
 use crate::screen::harmless;
@@ -37,7 +38,7 @@ impl<'r> Journal<'r> {
 
     /// What was seen of a policy.
     pub(super) fn seen(&self, system: &System<'_>, of: &Followed, seen: &Seen) {
-        let Followed { cgroup, policy, link: _, declared } = of;
+        let Followed { cgroup, policy, declared, .. } = of;
         let whose = [("OOMC_CGROUP", cgroup.as_str()), ("OOMC_POLICY", policy.as_str())];
         if self.journal.is_none() {
             return tell_seen(self.report, system, of, seen);
@@ -66,9 +67,10 @@ impl<'r> Journal<'r> {
                 let document = record_json(record, declared).to_string();
                 let action =
                     action.map_or_else(|| record.action.to_string(), |action| action.text().to_owned());
-                let victim = record.victim.to_string();
+                let (number, victim) = (record.number.to_string(), record.victim.to_string());
                 let mut fields = whose.to_vec();
-                fields.extend([("OOMC_ACTION", action.as_str()), ("OOMC_DECISION", document.as_str())]);
+                fields.extend([("OOMC_RECORD", number.as_str()), ("OOMC_ACTION", action.as_str())]);
+                fields.push(("OOMC_DECISION", document.as_str()));
                 if record.victim != 0 {
                     fields.extend([
                         ("OOMC_VICTIM", victim.as_str()),
@@ -83,6 +85,21 @@ impl<'r> Journal<'r> {
                 self.entry(level, "decision", &text, &fields);
             }
         }
+    }
+
+    /// What became of a decision.
+    pub(super) fn outcome(&self, of: &Followed, record: &record::Record, outcome: &Outcome) {
+        let Some(text) = outcome_text(outcome) else { return };
+        let text = format!("#{} {}: {text}", record.number, of.cgroup);
+        let number = record.number.to_string();
+        let fields = [
+            ("OOMC_CGROUP", of.cgroup.as_str()),
+            ("OOMC_POLICY", of.policy.as_str()),
+            ("OOMC_RECORD", number.as_str()),
+        ];
+        // What was claimed and is not there is what an operator has to know.
+        let level = if outcome.alive == Some(true) { Level::Warn } else { Level::Debug };
+        self.say(level, "outcome", &text, &fields);
     }
 
     /// The records of a policy whose cgroup is gone make room.

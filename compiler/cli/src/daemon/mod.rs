@@ -13,7 +13,9 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use oomc_runtime::{System, events, watch};
+use oomc_runtime::events::{self, Seen};
+use oomc_runtime::outcome::Pending;
+use oomc_runtime::{System, watch};
 
 use crate::cmd::waiting;
 use crate::exit::{Exit, Failure, Outcome};
@@ -51,20 +53,28 @@ pub(crate) fn run(report: &Report, folder: &Path) -> Outcome {
     let mut keeper = Keeper::new(report, &system, folder, &journal)?;
     keeper.pass()?;
     service.ready(&keeper.state());
-    let mut looked = Instant::now();
+    let (mut looked, mut pending) = (Instant::now(), Pending::default());
     loop {
         for (of, seen) in follow.look(true)? {
             keeper.seen(&of, &seen);
             if told.is_new(&of, &seen) {
                 journal.seen(&system, &of, &seen);
+                if let Seen::Decision(record) = &seen {
+                    pending.begin(&system, &of, record);
+                }
             }
         }
         told.keep()?;
+        for (of, record, outcome) in pending.due(&system) {
+            follow.keep(&of, &outcome)?;
+            journal.outcome(&of, &record, &outcome);
+        }
+        pending.refresh(&system, follow.policies());
         if report.flush().is_err() {
             return Ok(Exit::Ok);
         }
         let pause = if follow.has_to_look() { LOOK_OFTEN } else { LOOK };
-        let pause = service.pause().map_or(pause, |pulse| pause.min(pulse));
+        let pause = [service.pause(), pending.pause()].into_iter().flatten().fold(pause, Duration::min);
         let mut of = follow.descriptors();
         of.extend([keeper.descriptor(), service.descriptor()]);
         watch::wait(&of, pause)?;

@@ -1,4 +1,4 @@
-//! Which decisions were written already: number of the last one by link, in a file, so that a service that is started
+//! Which decisions were written already: number of the last one by load of a policy, in a file, so that a service that is started
 //! again writes what was decided meanwhile, and nothing twice.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use oomc_runtime::events::{Followed, Seen};
 
 use crate::exit::Failure;
+
+/// Loads that are remembered: more than a machine has policies.
+const MOST: usize = 10_000;
 
 /// The numbers, and where they are kept.
 pub(super) struct Told {
@@ -22,8 +25,8 @@ impl Told {
     pub(super) fn read(place: PathBuf) -> Self {
         let text = fs::read_to_string(&place).unwrap_or_default();
         let line = |line: &str| {
-            let (link, number) = line.split_once(' ')?;
-            Some((link.parse().ok()?, number.parse().ok()?))
+            let (load, number) = line.split_once(' ')?;
+            Some((load.parse().ok()?, number.parse().ok()?))
         };
         Self { place, last: text.lines().filter_map(line).collect(), changed: false }
     }
@@ -32,16 +35,13 @@ impl Told {
     pub(super) fn is_new(&mut self, of: &Followed, seen: &Seen) -> bool {
         match seen {
             Seen::Decision(record) => {
-                let last = self.last.entry(of.link).or_default();
+                let last = self.last.entry(of.load).or_default();
                 let new = record.number > *last;
                 *last = record.number.max(*last);
                 self.changed |= new;
                 new
             }
-            Seen::Detached => {
-                self.changed |= self.last.remove(&of.link).is_some();
-                true
-            }
+            // A load that is detached may come back, by a rollback.
             _ => true,
         }
     }
@@ -51,7 +51,11 @@ impl Told {
         if !std::mem::take(&mut self.changed) {
             return Ok(());
         }
-        let lines: String = self.last.iter().map(|(link, number)| format!("{link} {number}\n")).collect();
+        // Ids grow: the first ones are those of loads that are gone.
+        while self.last.len() > MOST {
+            self.last.pop_first();
+        }
+        let lines: String = self.last.iter().map(|(load, number)| format!("{load} {number}\n")).collect();
         let beside = self.place.with_extension("new");
         fs::write(&beside, lines)
             .and_then(|()| fs::rename(&beside, &self.place))
@@ -75,10 +79,11 @@ mod tests {
     fn nothing_is_told_twice_also_by_the_next_service() {
         let place = std::env::temp_dir().join(format!("oomc-told-{}", std::process::id()));
         let _ = fs::remove_file(&place);
-        let of = |link| Followed {
+        let of = |load| Followed {
             cgroup: "/job".to_owned(),
             policy: "job@1".to_owned(),
-            link,
+            link: 1,
+            load,
             declared: oomc_abi::declared::Declared::default(),
         };
         let decision = |number| Seen::Decision(Box::new(Record { number, ..Record::default() }));
@@ -87,10 +92,10 @@ mod tests {
         assert!(!told.is_new(&of(7), &decision(2)));
         assert!(told.is_new(&of(8), &decision(1)), "another load counts anew");
         assert!(told.is_new(&of(8), &Seen::Detached));
+        assert!(!told.is_new(&of(8), &decision(1)), "it comes back by a rollback");
         told.keep().unwrap_or_else(|failure| panic!("{}", failure.message));
         let mut next = Told::read(place.clone());
         assert!(!next.is_new(&of(7), &decision(2)) && next.is_new(&of(7), &decision(3)));
-        assert_eq!(next.last.len(), 1, "what is detached is forgotten");
         let _ = fs::remove_file(&place);
     }
 }

@@ -99,8 +99,7 @@ impl Act<'_> {
     /// `found` with it.
     pub(super) fn look_at_threads(&mut self, memcg: Value, found: Block) {
         let victim = self.victim();
-        let css = self.css_of(memcg);
-        self.walk_tasks(css, Tasks::Threads, None, &[], |s, tasks| {
+        self.walk_tasks(memcg, Tasks::Threads, None, |s, tasks| {
             let lost = s.b.create_block();
             s.judge(tasks.item, victim.judged, lost, tasks.next);
             s.exclude_unkillable(tasks.item, lost);
@@ -137,6 +136,9 @@ impl Act<'_> {
     /// Asks the kernel to hurry a victim on; gives the reference back.
     fn hurry(&mut self, victim: Value, [on_victim, on_defer, on_gone]: [Block; 3]) {
         self.note_waiting(victim);
+        if self.says() {
+            return self.say_wait(victim, on_victim);
+        }
         let (ask, done) = (self.b.create_block(), self.b.create_block());
         let audit = self.audit();
         self.b.branch(Cond::Ne, audit, imm(0), done, ask);

@@ -14,6 +14,9 @@ impl Act<'_> {
     /// Guards, and a reference on the OOM domain.
     pub(super) fn prologue(&mut self) {
         let facts = Facts::of(self.policy);
+        if self.is_asked() {
+            return self.asked_prologue(facts);
+        }
         // An administrator who asks for a kill by SysRq wants the kernel's own killer.
         let (asked, refused) = (self.b.create_block(), self.b.create_block());
         let oc = self.oc;
@@ -33,7 +36,7 @@ impl Act<'_> {
         self.b.branch(Cond::Ne, memcg, imm(0), memcg_oom, system_oom);
         self.b.switch_to(memcg_oom);
         let css = self.css_of(memcg);
-        let owned = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
+        let owned = self.hold(css);
         self.b.jump(got, &[owned]);
         self.b.switch_to(system_oom);
         let root = self.call_ptr(kfuncs::GET_ROOT_MEM_CGROUP, &[]);
@@ -47,7 +50,7 @@ impl Act<'_> {
 
         // Statistics are per-CPU and lag; one flush for the event, before anything reads them.
         if facts.statistics {
-            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[domain]);
+            self.flush(domain);
         }
         if facts.total_memory {
             self.read_total_memory();
@@ -77,9 +80,15 @@ impl Act<'_> {
         self.b.switch_to(end);
         self.publish(answer);
         let domain = self.domain;
-        self.call(kfuncs::PUT_MEM_CGROUP, &[domain]);
+        if self.says() {
+            self.end_of_decision();
+        }
+        self.give_back(domain);
         let answer = self.noted(at::ANSWER);
         self.b.effect(InstData::Return(Operand::Value(answer)));
+        if self.says() {
+            self.until_it_is_done();
+        }
     }
 }
 
@@ -90,6 +99,8 @@ pub(super) struct Facts {
     pub(super) statistics: bool,
     /// The machine's memory is needed.
     pub(super) total_memory: bool,
+    /// What the event's domain may use is needed.
+    pub(super) total_pages: bool,
 }
 
 impl Facts {
@@ -119,6 +130,8 @@ impl Facts {
         match field.row().recipe {
             Recipe::Stat(_) | Recipe::UsageLess(_) | Recipe::VmEvents(_) => self.statistics = true,
             Recipe::Limit => self.total_memory = true,
+            Recipe::Badness(_) => self.total_pages = true,
+            Recipe::Member { path, .. } if path == members::OC_TOTAL.path => self.total_pages = true,
             _ => {}
         }
     }

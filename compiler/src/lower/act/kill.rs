@@ -2,12 +2,13 @@
 
 use oomc_abi::kfuncs;
 use oomc_abi::members;
-use oomc_abi::record::{Action, End, at};
+use oomc_abi::record::{End, at};
 
 use super::Act;
-use super::list::{FOUND, List, UNITS};
-use super::outline::{DEFER, NOTHING, PROGRESS};
+use super::list::{List, UNITS};
+use super::outline::{DEFER, NOTHING, PROGRESS, SUSPEND};
 use super::rank::Kept;
+use super::say;
 use crate::hir::{ActionId, Kill, Message, Unit};
 use crate::ir::{Block, Cond, Operand, Size, Value};
 use crate::lower::emit::{Cell, Order, Tasks, Walk, Walks, imm};
@@ -30,6 +31,13 @@ pub(super) struct Taking {
     expected: Cell,
     /// Not 0: somebody died.
     pub(super) killed: Cell,
+}
+
+impl Taking {
+    /// Where the name of the present candidate lies: process or cgroup id, and start time.
+    pub(super) fn name(self) -> (Cell, Cell) {
+        (self.id, self.start)
+    }
 }
 
 impl Act<'_> {
@@ -144,6 +152,10 @@ impl Act<'_> {
         if let Some(waited) = waited {
             let waited = self.get(waited);
             self.leave_if(Cond::Eq, waited, imm(i64::from(PROGRESS)), on_progress);
+            if self.says() {
+                let suspend = self.suspend;
+                self.leave_if(Cond::Eq, waited, imm(i64::from(SUSPEND)), suspend);
+            }
             let (defer, go_on) = (self.b.create_block(), self.b.create_block());
             self.b.branch(Cond::Eq, waited, imm(i64::from(DEFER)), defer, go_on);
             self.b.switch_to(defer);
@@ -182,12 +194,11 @@ impl Act<'_> {
         self.in_walk = false;
         let killed = self.get(taking.killed);
         self.close_local();
+        if self.says() {
+            return self.say_kill(kill, killed, on_progress, on_nothing);
+        }
         self.leave_if(Cond::Eq, killed, imm(0), on_nothing);
-        self.note_action(match (kill.selection.all, kill.selection.unit) {
-            (true, _) => Action::KillAll,
-            (false, Unit::Process) => Action::KillProcess,
-            (false, Unit::Cgroup) => Action::KillCgroup,
-        });
+        self.note_action(say::killed(kill));
         self.b.jump(on_progress, &[]);
     }
 
@@ -266,8 +277,13 @@ impl Act<'_> {
     /// as good as none, but then the walk ended early: the next try begins with another.
     fn wait_among_tries(&mut self, waited: Cell, tries: &Walk) {
         let (progress, defer, nobody) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        // Who goes on later cannot leave the function in the middle of a walk.
+        let suspended = self.says().then(|| (self.b.create_block(), SUSPEND));
+        let outer = self.suspend;
+        self.suspend = suspended.map_or(outer, |(block, _)| block);
         self.wait([progress, defer, tries.next], nobody);
-        for (block, answer) in [(progress, PROGRESS), (defer, DEFER)] {
+        self.suspend = outer;
+        for (block, answer) in [(progress, PROGRESS), (defer, DEFER)].into_iter().chain(suspended) {
             self.b.switch_to(block);
             self.put_imm(waited, answer);
             self.b.jump(tries.done, &[]);
@@ -277,6 +293,9 @@ impl Act<'_> {
 
     /// A reference on the candidate by its name; goes to `gone` if there is none any more.
     fn candidate(&mut self, unit: Unit, taking: Taking, gone: Block) -> Value {
+        if self.says() {
+            self.leave_refused(unit, taking, gone);
+        }
         match unit {
             Unit::Process => self.task_by_name(taking.id, taking.start, gone),
             Unit::Cgroup => {
@@ -286,7 +305,7 @@ impl Act<'_> {
                 let (found, wanted) = (self.read(memcg, members::MEMCG_ID), self.get(taking.id));
                 self.b.branch(Cond::Eq, found, Operand::Value(wanted), same, other);
                 self.b.switch_to(other);
-                self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+                self.give_back(memcg);
                 self.b.jump(gone, &[]);
                 self.b.switch_to(same);
                 memcg
@@ -304,6 +323,7 @@ impl Act<'_> {
             self.note_whom(kill, victim);
         }
         match unit {
+            _ if self.says() => self.say_victim(unit, victim, taking.expected, next),
             Unit::Process => {
                 let (dead, refused) = (self.b.create_block(), self.b.create_block());
                 self.kill_task(victim, kill, [dead, refused]);
@@ -385,6 +405,9 @@ impl Act<'_> {
                 Some(next) => s.call_next(next, tries.done),
                 None => s.next_unit(&kill.selection, &descent, taking, &tries),
             }
+            if s.says() {
+                s.leave_refused(Unit::Cgroup, taking, tries.next);
+            }
             let id = s.get(taking.id);
             let unit = s.memcg_by_id(id, tries.next);
             s.estimate(Unit::Cgroup, unit, taking.expected);
@@ -406,7 +429,7 @@ impl Act<'_> {
         let taking = self.taking();
         let killed = taking.killed;
         let selection = &kill.selection;
-        let found = self.list(FOUND);
+        let found = self.list(self.target.row().found);
         let grain = if selection.unit == Unit::Process { Grain::Each } else { Grain::Units };
         self.clear_list(found);
         self.with_rcu(|s| {
@@ -430,7 +453,7 @@ impl Act<'_> {
                         s.kill_one_of_all(kill, Unit::Process, tasks.item, killed);
                         s.b.jump(tasks.next, &[]);
                     });
-                    s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+                    s.give_back(memcg);
                 }
                 Unit::Cgroup => {
                     s.kill_one_of_all(kill, Unit::Cgroup, memcg, killed);
@@ -442,6 +465,9 @@ impl Act<'_> {
     }
 
     fn kill_one_of_all(&mut self, kill: &Kill, unit: Unit, victim: Value, killed: Cell) {
+        if self.says() {
+            return self.say_one_of_all(kill, unit, victim, killed);
+        }
         let (expected, died, next) = (self.cell(), self.cell(), self.b.create_block());
         self.put_imm(died, 0);
         self.estimate(unit, victim, expected);
@@ -459,7 +485,7 @@ impl Act<'_> {
     }
 
     /// Notes the victim and the reason, unless there was a victim before.
-    fn note_first(&mut self, kill: &Kill, victim: Value, killed: Cell) {
+    pub(super) fn note_first(&mut self, kill: &Kill, victim: Value, killed: Cell) {
         let (first, join) = (self.b.create_block(), self.b.create_block());
         let so_far = self.get(killed);
         self.b.branch(Cond::Eq, so_far, imm(0), first, join);
@@ -515,17 +541,16 @@ impl Act<'_> {
     fn kill_unit(&mut self, unit: Value, kill: &Kill, killed: Cell) {
         let units = self.list(UNITS);
         self.list_unit(unit, units);
-        self.call(kfuncs::PUT_MEM_CGROUP, &[unit]);
+        self.give_back(unit);
         self.each_listed(units, |s, memcg, next| {
-            let css = s.css_of(memcg);
-            s.walk_tasks(css, Tasks::Processes, None, &[], |s, tasks| {
+            s.walk_tasks(memcg, Tasks::Processes, None, |s, tasks| {
                 s.exclude_dying(tasks.item, tasks.next);
                 // Who came after the choice is as unkillable as before it.
                 s.exclude_unkillable(tasks.item, tasks.next);
                 s.kill_member(tasks.item, kill, killed);
                 s.b.jump(tasks.next, &[]);
             });
-            s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            s.give_back(memcg);
             s.b.jump(next, &[]);
         });
     }

@@ -1,7 +1,6 @@
 //! Lists of cgroups, by id: what was found in an RCU section, to be worked off outside of it.
 
-use oomc_abi::kfuncs;
-pub(super) use oomc_abi::maps::{FOUND, UNITS};
+pub(super) use oomc_abi::maps::UNITS;
 use oomc_abi::members;
 use oomc_abi::record::at;
 
@@ -69,7 +68,7 @@ impl Act<'_> {
             s.b.switch_to(ours);
             body(s, memcg, walk.next);
             s.b.switch_to(other);
-            s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            s.give_back(memcg);
             s.b.jump(walk.next, &[]);
         });
     }

@@ -15,6 +15,7 @@ mod raise;
 mod rank;
 mod record;
 mod rule;
+mod say;
 mod select;
 mod shape;
 mod stepwise;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::resolve::KernelView;
+use oomc_abi::target::Target;
 
 use super::emit::{Cell, Emit, Walks, frame_span};
 use super::read::{Places, Read, Tracer};
@@ -72,11 +74,26 @@ fn module(
     view: &KernelView,
     tracer: Option<Tracer>,
 ) -> Result<(Module, Option<Tracer>), &'static str> {
+    let traced = tracer.is_some();
     let mut func = Function::new(CALLBACK);
-    let (others, tracer) = Act::new(policy, plan, view, &mut func, tracer)?.run()?;
-    let refs = Arc::clone(&func.refs);
-    Ok((Module::new(refs, core::iter::once(func).chain(others).collect()), tracer))
+    let (mut others, tracer) = Act::new(policy, plan, view, &mut func, tracer, Target::Hook)?.run()?;
+    let mut refs = Arc::clone(&func.refs);
+    let mut entries = Vec::new();
+    // A traced build is for the simulator, which asks the callback.
+    if !traced {
+        let row = Target::Asked.row();
+        let mut asked = Function::new(row.program);
+        asked.refs = refs;
+        let (more, _) = Act::new(policy, plan, view, &mut asked, None, Target::Asked)?.run()?;
+        refs = Arc::clone(&asked.refs);
+        others.extend(more);
+        entries.push(asked);
+    }
+    let callback_refs = Arc::clone(&func.refs);
+    let functions = core::iter::once(func).chain(others).chain(entries).collect();
+    Ok((Module { callback_refs, ..Module::new(refs, functions) }, tracer))
 }
+
 /// The plan, and what the rules work with.
 struct Act<'a> {
     read: Read<'a>,
@@ -85,6 +102,12 @@ struct Act<'a> {
     progress: Block,
     /// Where a policy ends that made none.
     nothing: Block,
+    /// Where a program ends that goes on when user space has done what it asks for.
+    suspend: Block,
+    /// Which action of the present rule is lowered, from 1.
+    node: usize,
+    /// Where the name of a candidate lies that may have been refused.
+    suspect: Option<(Cell, Cell)>,
     /// Lists of cgroups that the policy needs.
     lists: HashMap<&'static str, list::List>,
     /// Where the class of the present candidate's cgroup lies, if the policy has classes.
@@ -139,15 +162,20 @@ impl<'a> Act<'a> {
         view: &'a KernelView,
         func: &'a mut Function,
         tracer: Option<Tracer>,
+        target: Target,
     ) -> Result<Self, &'static str> {
         let ties = rank::Ties::find().ok_or("a field of the tie rule has no row")?;
-        let mut read = Read::new(policy, view, func, tracer);
+        let mut read = Read::new(policy, view, func, tracer, target);
         let (progress, nothing) = (read.b.create_block(), read.b.create_block());
+        let suspend = if read.says() { read.b.create_block() } else { nothing };
         Ok(Self {
             read,
             plan,
             progress,
             nothing,
+            suspend,
+            node: 0,
+            suspect: None,
             lists: HashMap::new(),
             class: None,
             rule: String::new(),

@@ -7,7 +7,7 @@
 //! and gives a number; whom it found lies in the scratch value. A small policy stays one function, which is
 //! smaller and faster; only loops that no iterator bounds are functions there, too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use oomc_abi::members;
 use oomc_abi::record::End;
@@ -33,6 +33,8 @@ const PARTS: usize = 32;
 pub(super) const NOTHING: i32 = 0;
 pub(super) const PROGRESS: i32 = 1;
 pub(super) const DEFER: i32 = 2;
+/// The policy goes on when user space has done what it was asked for.
+pub(super) const SUSPEND: i32 = 3;
 
 /// The functions of a policy, and how they are shared.
 #[derive(Default)]
@@ -70,6 +72,8 @@ struct Outside {
     domain: Value,
     progress: Block,
     nothing: Block,
+    suspend: Block,
+    casts: HashSet<Value>,
     frame: Slots,
     candidates: HashMap<BinderId, Value>,
     homes: HashMap<BinderId, Value>,
@@ -81,12 +85,26 @@ impl Act<'_> {
     /// Lowers a part into a function of its own, which gets what the part is about, the memcg of the OOM domain, and
     /// the event.
     fn function(&mut self, about: &[&str], body: impl FnOnce(&mut Self, &[Value])) -> Function {
-        let params = about.iter().chain(&[members::MEMCG, members::EVENT]);
-        let params = params.map(|tag| Param::Trusted((*tag).to_owned())).collect();
-        self.function_of(params, |s, values| {
-            if let [about @ .., domain, oc] = values {
+        let row = self.target.row();
+        let event = [members::EVENT];
+        let event: &[&str] = if self.is_asked() { &[] } else { &event };
+        let params = about.iter().chain(&[members::MEMCG]).chain(event);
+        // A cgroup is what the target holds of it.
+        fn held<'t>(tag: &'t str, handle: &'t str) -> &'t str {
+            if tag == members::MEMCG { handle } else { tag }
+        }
+        let params = params.map(|tag| Param::Trusted(held(tag, row.handle).to_owned())).collect();
+        self.function_of(params, |s, values| match values {
+            [about @ .., domain] if s.is_asked() => {
+                s.domain = *domain;
+                body(s, about);
+            }
+            [about @ .., domain, oc] => {
                 (s.domain, s.oc) = (*domain, *oc);
                 body(s, about);
+            }
+            _ => {
+                s.broken("a function has no domain");
             }
         })
     }
@@ -98,6 +116,8 @@ impl Act<'_> {
             domain: self.domain,
             progress: self.progress,
             nothing: self.nothing,
+            suspend: self.suspend,
+            casts: core::mem::take(&mut self.casts),
             frame: core::mem::take(&mut self.frame),
             candidates: core::mem::take(&mut self.candidates),
             homes: core::mem::take(&mut self.homes),
@@ -110,6 +130,8 @@ impl Act<'_> {
         self.domain = outside.domain;
         self.progress = outside.progress;
         self.nothing = outside.nothing;
+        self.suspend = outside.suspend;
+        self.casts = outside.casts;
         self.frame = outside.frame;
         self.candidates = outside.candidates;
         self.homes = outside.homes;
@@ -119,26 +141,31 @@ impl Act<'_> {
 
     /// Makes a function one of the module.
     fn keep(&mut self, kind: &str, mut func: Function) -> FuncRef {
-        func.name = format!("{kind}_{}", self.outline.functions.len());
+        func.name = format!("{}{kind}_{}", self.target.row().prefix, self.outline.functions.len());
         let known = self.b.declare(&func.name, func.params.clone());
         self.outline.functions.push(func);
         known
     }
 
     fn call_func(&mut self, func: FuncRef, about: &[Value]) -> Value {
-        let args = about.iter().copied().chain([self.domain, self.oc]).collect();
+        let event = (!self.is_asked()).then_some(self.oc);
+        let args = about.iter().copied().chain([self.domain]).chain(event).collect();
         self.b.value(InstData::CallFunc { func, args }, Type::I64)
     }
 
-    /// Blocks that answer for the function; the two of a policy's end among them.
+    /// Blocks that answer for the function; those of a policy's end among them.
     fn answers(&mut self) -> [Block; 3] {
         let blocks = [NOTHING, PROGRESS, DEFER].map(|_| self.b.create_block());
         [_, self.progress, self.nothing] = blocks;
+        if self.says() {
+            self.suspend = self.b.create_block();
+        }
         blocks
     }
 
     fn give(&mut self, blocks: [Block; 3]) {
-        for (block, answer) in blocks.into_iter().zip([NOTHING, PROGRESS, DEFER]) {
+        let suspend = self.says().then_some((self.suspend, SUSPEND));
+        for (block, answer) in blocks.into_iter().zip([NOTHING, PROGRESS, DEFER]).chain(suspend) {
             self.b.switch_to(block);
             self.b.effect(InstData::Return(Operand::Imm(answer)));
         }
@@ -147,6 +174,10 @@ impl Act<'_> {
     /// Goes on as a function has answered.
     fn follow(&mut self, answer: Value, on_progress: Block, on_nothing: Block) {
         self.leave_if(Cond::Eq, answer, Operand::Imm(PROGRESS), on_progress);
+        if self.says() {
+            let suspend = self.suspend;
+            self.leave_if(Cond::Eq, answer, Operand::Imm(SUSPEND), suspend);
+        }
         let nothing = self.nothing;
         self.b.branch(Cond::Eq, answer, Operand::Imm(DEFER), nothing, on_nothing);
     }
@@ -369,6 +400,8 @@ pub(super) enum Part {
     Level(Rows),
     /// Enters the units of a cgroup there.
     Enter(Rows),
+    /// Whether somebody was refused.
+    Refused,
 }
 
 impl Part {
@@ -378,6 +411,7 @@ impl Part {
             Self::Place(_) => "place",
             Self::Level(_) => "level",
             Self::Enter(_) => "enter",
+            Self::Refused => "refused",
         }
     }
 }

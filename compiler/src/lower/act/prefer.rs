@@ -4,7 +4,6 @@
 //! a clause gives to it or to a cgroup above it. Where clauses say different things, `avoid` wins: an author who
 //! writes both wants the exception to hold. Unknown says nothing.
 
-use oomc_abi::kfuncs;
 use oomc_abi::members;
 
 use super::Act;
@@ -44,10 +43,10 @@ impl Act<'_> {
             // The root has no name and no limits: no clause is about it.
             let parent = s.pointer(walk.item, members::CSS_PARENT);
             s.leave_if(Cond::Eq, parent, imm(0), walk.done);
-            let above = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+            let above = s.hold(walk.item);
             s.leave_if(Cond::Eq, above, imm(0), walk.next);
             s.classify(Unit::Cgroup, above, class);
-            s.call(kfuncs::PUT_MEM_CGROUP, &[above]);
+            s.give_back(above);
             let so_far = s.get(class);
             s.b.branch(Cond::Eq, so_far, imm(i64::from(AVOIDED)), walk.done, walk.next);
         });

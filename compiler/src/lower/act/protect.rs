@@ -6,7 +6,6 @@
 //! could not start.
 
 use oomc_abi::consts::{OOM_SCORE_ADJ_MIN, PF_KTHREAD};
-use oomc_abi::kfuncs;
 use oomc_abi::members;
 
 use super::Act;
@@ -150,14 +149,14 @@ impl Act<'_> {
             let parent = s.pointer(walk.item, members::CSS_PARENT);
             s.leave_if(Cond::Eq, parent, imm(0), walk.done);
             let (mark, lost) = (s.b.create_block(), s.b.create_block());
-            let above = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+            let above = s.hold(walk.item);
             s.leave_if(Cond::Eq, above, imm(0), lost);
             s.never(Unit::Cgroup, above, mark);
-            s.call(kfuncs::PUT_MEM_CGROUP, &[above]);
+            s.give_back(above);
             s.b.jump(walk.next, &[]);
             s.b.switch_to(mark);
             s.put_imm(protected, 1);
-            s.call(kfuncs::PUT_MEM_CGROUP, &[above]);
+            s.give_back(above);
             s.b.jump(walk.done, &[]);
             s.b.switch_to(lost);
             s.put_imm(protected, 1);
@@ -200,7 +199,7 @@ impl Act<'_> {
         self.leave_if(Cond::Eq, group, imm(0), alone);
         let unit = self.memcg_by_id(group, lost);
         self.scan_unit(unit, protected, None);
-        self.call(kfuncs::PUT_MEM_CGROUP, &[unit]);
+        self.give_back(unit);
         self.b.jump(join, &[]);
         self.b.switch_to(lost);
         self.put_imm(protected, 1);
@@ -263,13 +262,12 @@ impl Act<'_> {
             let (mark, out) = (s.b.create_block(), s.b.create_block());
             // A removed one holds charges, but nobody: there is nothing to protect.
             s.skip_offline(walk.item, walk.next);
-            let below = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+            let below = s.hold(walk.item);
             s.leave_if(Cond::Eq, below, imm(0), walk.next);
             s.never(Unit::Cgroup, below, mark);
             if processes {
-                let css = s.css_of(below);
                 let outer = s.home.replace(below);
-                s.walk_tasks(css, Tasks::Processes, Some(protected), &[], |s, tasks| {
+                s.walk_tasks(below, Tasks::Processes, Some(protected), |s, tasks| {
                     let found = s.b.create_block();
                     if let Some(alive) = alive {
                         s.exclude_unkillable(tasks.item, found);
@@ -291,7 +289,7 @@ impl Act<'_> {
             s.put_imm(protected, 1);
             s.b.jump(out, &[]);
             s.b.switch_to(out);
-            s.call(kfuncs::PUT_MEM_CGROUP, &[below]);
+            s.give_back(below);
             let found = s.get(protected);
             s.b.branch(Cond::Ne, found, imm(0), walk.done, walk.next);
         });

@@ -26,7 +26,11 @@ impl Act<'_> {
         let gain = self.worthwhile_gain(own, wanted, on_nothing);
         let limit = self.pages_to_bytes(wanted);
         let gain = self.pages_to_bytes(gain);
-        self.raise(limit, on_nothing);
+        if self.says() {
+            self.say_raise(limit, gain);
+        } else {
+            self.raise(limit, on_nothing);
+        }
         self.note_action(Action::RaiseLimit);
         self.note(at::RESULT, limit);
         self.note(at::EXPECTED, gain);
@@ -36,9 +40,9 @@ impl Act<'_> {
     /// The limit of the OOM'ing cgroup, in pages; leaves to `none` if it has none.
     fn own_limit(&mut self, none: Block) -> Value {
         // In a system-wide OOM there is no limit to raise, and an unlimited cgroup has none either.
-        let oc = self.oc;
-        let memcg = self.pointer(oc, members::OC_MEMCG);
-        self.leave_if(Cond::Eq, memcg, imm(0), none);
+        let cgroup = self.b.create_block();
+        self.whose(none, cgroup);
+        self.b.switch_to(cgroup);
         let domain = self.domain;
         let own = self.field(domain, members::MEMCG_MAX);
         let unlimited = self.unlimited();

@@ -10,6 +10,7 @@ use oomc_abi::members;
 use oomc_abi::record::{
     self, Action, End, MAX_CANDIDATES, MAX_KEYS, MAX_RULES, NAME_BYTES, NAME_WORDS, SAME_WORDS, at, candidate,
 };
+use oomc_abi::request;
 
 use super::Act;
 use super::rank::{Kept, Order};
@@ -250,10 +251,7 @@ impl Act<'_> {
         let (to, nowhere) = (self.record(at::FLAGS), self.null());
         self.helper(helpers::PROBE_READ_KERNEL, &[to, size, nowhere]);
         self.note_imm(at::RULE, -1);
-        let trigger = self.helper(helpers::GET_CURRENT_PID_TGID, &[]);
-        self.note(at::TRIGGER, trigger);
-        let (to, size) = (self.record(at::TRIGGER_COMM), self.int(TASK_COMM_LEN as i64));
-        self.helper(helpers::GET_CURRENT_COMM, &[to, size]);
+        self.note_trigger();
         let domain = self.anchor_id(Anchor::Cgroup);
         self.note(at::DOMAIN, domain);
         let attached = self.attached_id();
@@ -261,17 +259,34 @@ impl Act<'_> {
         // Both flags are one bit: audit from the config, system from the event.
         let audit = self.audit();
         let audit = self.bin_imm(BinOp::And, audit, record::AUDIT as i32);
-        self.note(at::FLAGS, audit);
+        let flags = match self.is_asked() {
+            true => self.bin_imm(BinOp::Or, audit, record::ASKED as i32),
+            false => audit,
+        };
+        self.note(at::FLAGS, flags);
         let (system, join) = (self.b.create_block(), self.b.create_block());
-        let oc = self.oc;
-        let memcg = self.pointer(oc, members::OC_MEMCG);
-        self.b.branch(Cond::Eq, memcg, imm(0), system, join);
+        self.whose(system, join);
         self.b.switch_to(system);
         let flags = self.noted(at::FLAGS);
         let flags = self.bin_imm(BinOp::Or, flags, record::SYSTEM as i32);
         self.note(at::FLAGS, flags);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
+    }
+
+    /// Who allocated; of a program that user space asks, what woke that.
+    fn note_trigger(&mut self) {
+        if self.is_asked() {
+            let (to, size) = (self.record(at::TRIGGER_COMM), self.int(TASK_COMM_LEN as i64));
+            let nowhere = self.null();
+            self.helper(helpers::PROBE_READ_KERNEL, &[to, size, nowhere]);
+            let trigger = self.asked(request::at::TRIGGER);
+            return self.note(at::TRIGGER, trigger);
+        }
+        let trigger = self.helper(helpers::GET_CURRENT_PID_TGID, &[]);
+        self.note(at::TRIGGER, trigger);
+        let (to, size) = (self.record(at::TRIGGER_COMM), self.int(TASK_COMM_LEN as i64));
+        self.helper(helpers::GET_CURRENT_COMM, &[to, size]);
     }
 
     /// Whether words of the record are those of the decision before. The domain's id is not 0, so the first decision

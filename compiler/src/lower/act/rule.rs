@@ -16,7 +16,10 @@ impl Act<'_> {
         self.b.set_span(rule.span);
         self.point((PointKind::Rule(index), rule.span), None);
         let (done, next) = (self.b.create_block(), self.b.create_block());
-        self.choose_picks(rule.action);
+        match self.says() {
+            true => self.come_to_rule(rule, next),
+            false => self.choose_picks(rule.action),
+        }
         self.action(rule.action, done, next);
         self.b.switch_to(done);
         self.note_progress();
@@ -36,7 +39,9 @@ impl Act<'_> {
         if !matches!(action.kind, ActionKind::If { .. } | ActionKind::Block(_) | ActionKind::Or(..)) {
             self.point((PointKind::Action, action.span), None);
         }
-        if self.available(&action.kind, on_nothing) {
+        if self.says() {
+            self.act_once(&action.kind, on_progress, on_nothing);
+        } else if self.available(&action.kind, on_nothing) {
             self.perform(&action.kind, on_progress, on_nothing);
         }
         self.b.set_span(outer);
@@ -74,7 +79,7 @@ impl Act<'_> {
         known
     }
 
-    fn perform(&mut self, action: &ActionKind, on_progress: Block, on_nothing: Block) {
+    pub(super) fn perform(&mut self, action: &ActionKind, on_progress: Block, on_nothing: Block) {
         match action {
             ActionKind::If { condition, then, otherwise } => {
                 self.if_then(*condition, *then, *otherwise, on_progress, on_nothing);
@@ -132,8 +137,12 @@ impl Act<'_> {
             Some(_) => else_block,
             None => self.b.create_block(),
         };
-        self.prefetch(&[condition]);
-        self.guard(condition, None, then_block, rejected, rejected);
+        if self.says() {
+            self.branch_once(condition, [then_block, rejected]);
+        } else {
+            self.prefetch(&[condition]);
+            self.guard(condition, None, then_block, rejected, rejected);
+        }
         self.b.switch_to(then_block);
         self.branch_point(condition, true);
         self.action(then, on_progress, else_block);

@@ -6,7 +6,7 @@
 //! the scratch value, and no reference is kept: who is kept is kept by number.
 
 use oomc_abi::consts::{PF_EXITING, SIGNAL_GROUP_EXIT};
-use oomc_abi::{kfuncs, members};
+use oomc_abi::members;
 
 use super::Act;
 use super::rank::Kept;
@@ -111,14 +111,14 @@ impl Act<'_> {
             }
             s.b.jump(walk.next, &[]);
             s.b.switch_to(visit);
-            let memcg = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+            let memcg = s.hold(walk.item);
             s.leave_if(Cond::Eq, memcg, imm(0), walk.next);
             let found = s.b.create_block();
             s.visit(memcg, lines, Some((look, found)));
-            s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            s.give_back(memcg);
             s.b.jump(walk.next, &[]);
             s.b.switch_to(found);
-            s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            s.give_back(memcg);
             s.b.jump(walk.done, &[]);
         });
     }
@@ -283,11 +283,10 @@ impl Act<'_> {
     /// The processes of one cgroup.
     fn visit_tasks(&mut self, memcg: Value, lines: &[Line<'_>], memo: Memo, look: Option<(Cell, Block)>) {
         let units: Vec<&Line<'_>> = lines.iter().filter(|line| line.track.unit == Unit::Cgroup).collect();
-        let css = self.css_of(memcg);
         // A walk that could not start hides members.
         let failed = if units.is_empty() || look.is_none() { None } else { Some(memo.protected) };
         self.at_home(memcg, |s| {
-            s.walk_tasks(css, Tasks::Processes, failed, &[], |s, tasks| {
+            s.walk_tasks(memcg, Tasks::Processes, failed, |s, tasks| {
                 let task = tasks.item;
                 if look.is_some() {
                     units.iter().for_each(|line| s.look_at_member(line, task, memo));
@@ -455,9 +454,8 @@ impl Act<'_> {
             let protected = self.get(protected);
             self.leave_if(Cond::Ne, protected, imm(0), protected_out);
         }
-        let css = self.css_of(memcg);
         self.at_home(memcg, |s| {
-            s.walk_tasks(css, Tasks::Processes, None, &[], |s, walk| {
+            s.walk_tasks(memcg, Tasks::Processes, None, |s, walk| {
                 let skip = s.b.create_block();
                 s.exclude_unkillable(walk.item, skip);
                 s.exclude_dying(walk.item, skip);

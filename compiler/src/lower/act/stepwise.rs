@@ -101,7 +101,7 @@ impl Act<'_> {
         self.put_imm(descent.parent_of_last, 0);
         self.level_of_place(selection.place, descent.top);
         self.walk_place(selection.place, Grain::Each, Cut::Domain, None, &[], |s, walk| {
-            let css = s.css_of(walk.item);
+            let css = s.node_of(walk.item);
             s.skip_offline(css, walk.next);
             s.units_of(selection.place, descent, &walk);
             s.bind(selection.binder, walk.item);
@@ -370,7 +370,7 @@ impl Act<'_> {
             s.class_of_cgroup(memcg);
             s.rest(&descent.order, false, memcg);
             s.note_present(&descent.order, memcg);
-            s.call(oomc_abi::kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            s.give_back(memcg);
             s.b.jump(walk.next, &[]);
         });
     }
@@ -419,7 +419,7 @@ impl Act<'_> {
         let own = self.read(memcg, members::MEMCG_LEVEL);
         self.put(level, own);
         if owned {
-            self.call(oomc_abi::kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            self.give_back(memcg);
         }
         self.b.jump(gone, &[]);
         self.b.switch_to(gone);
@@ -431,7 +431,7 @@ impl Act<'_> {
         let (leaf, inner) = (self.b.create_block(), self.b.create_block());
         match place {
             Place::Subtree(_) | Place::Leaves(_) => {
-                let css = self.css_of(memcg);
+                let css = self.node_of(memcg);
                 self.leaf_or(css, parent_of_last, leaf, inner, walk.next);
             }
             // Not walked children before parents.

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use oomc_abi::maps;
+use oomc_abi::target::{Event, Row, Target};
+use oomc_abi::{maps, request};
 
 use super::Emit;
 use crate::hir::Policy;
@@ -58,29 +59,42 @@ pub(in crate::lower) struct Globals {
     pub(in crate::lower) now: Cell,
     /// The machine's memory in bytes; 0 when unknown.
     pub(in crate::lower) total_memory: Cell,
+    /// Question and answer of a program that user space asks.
+    pub(in crate::lower) request: Option<Global>,
+    /// Of such a program, what the event's domain may use, in pages.
+    pub(in crate::lower) total_pages: Cell,
+    /// Of such a program, the number of the decision that the record belongs to.
+    pub(in crate::lower) decision: Cell,
+    /// Names that differ between targets.
+    target: &'static Row,
 }
 
 impl Globals {
-    pub(in crate::lower) fn new(func: &mut Function, policy: &Policy) -> Self {
-        let stats = func.refs_mut().globals.push(GlobalData {
-            name: maps::STATS.into(),
-            section: format!(".bss.{}", maps::STATS),
-            members: COUNTERS.iter().map(|name| (*name).into()).collect(),
-            data: vec![0; COUNTERS.len() * 8],
-            read_only: false,
+    /// What programs of all targets share, the first one makes.
+    pub(in crate::lower) fn new(func: &mut Function, policy: &Policy, target: Target) -> Self {
+        let target = target.row();
+        let request = (target.event == Event::Question).then(|| {
+            let words = vec![0; request::BYTES as usize];
+            shared(func, bytes(maps::REQUEST, &format!(".bss.{}", maps::REQUEST), words))
         });
-        let config = func.refs_mut().globals.push(super::config::global(policy));
-        let scratch = func.refs_mut().globals.push(bytes(
-            maps::SCRATCH,
-            &format!(".bss.{}", maps::SCRATCH),
-            Vec::new(),
-        ));
+        let stats = shared(
+            func,
+            GlobalData {
+                name: maps::STATS.into(),
+                section: format!(".bss.{}", maps::STATS),
+                members: COUNTERS.iter().map(|name| (*name).into()).collect(),
+                data: vec![0; COUNTERS.len() * 8],
+                read_only: false,
+            },
+        );
+        let config = shared(func, super::config::global(policy));
+        let scratch = shared(func, bytes(target.scratch, &format!(".bss.{}", target.scratch), Vec::new()));
         Self {
             stats,
             config,
             records: super::record::Maps::new(func),
             scratch,
-            scratch_size: DRAFT + 16,
+            scratch_size: DRAFT + if request.is_some() { 32 } else { 16 },
             local: None,
             local_size: 0,
             local_next: None,
@@ -89,6 +103,10 @@ impl Globals {
             string_offsets: HashMap::new(),
             now: Cell(DRAFT),
             total_memory: Cell(DRAFT + 8),
+            request,
+            total_pages: Cell(DRAFT + 16),
+            decision: Cell(DRAFT + 24),
+            target,
         }
     }
 
@@ -103,6 +121,15 @@ impl Globals {
         if let Some(strings) = self.strings.and_then(|strings| func.refs_mut().globals.get_mut(strings)) {
             strings.data = self.string_bytes;
         }
+    }
+}
+
+/// A global that has been made, by its name, or a new one.
+fn shared(func: &mut Function, data: GlobalData) -> Global {
+    let known = func.refs.globals.iter().find(|(_, known)| known.name == data.name);
+    match known.map(|(global, _)| global) {
+        Some(global) => global,
+        None => func.refs_mut().globals.push(data),
     }
 }
 
@@ -137,7 +164,8 @@ impl Emit<'_> {
     /// From here to [`Self::close_local`], cells are those of the part that every kill uses anew.
     pub(in crate::lower) fn open_local(&mut self) {
         if self.globals.local.is_none() {
-            let local = bytes(maps::LOCAL, &format!(".bss.{}", maps::LOCAL), Vec::new());
+            let name = self.globals.target.local;
+            let local = bytes(name, &format!(".bss.{name}"), Vec::new());
             self.globals.local = Some(self.b.func.refs_mut().globals.push(local));
         }
         self.globals.local_next = Some(0);
@@ -202,6 +230,20 @@ impl Emit<'_> {
         let Some(at) = COUNTERS.iter().position(|name| *name == counter) else { return };
         let ptr = self.b.value(InstData::GlobalAddr { global: self.globals.stats, offset: 0 }, Type::Ptr);
         self.add_one(ptr, at as i32 * 8);
+    }
+
+    /// Adds to a counter of the policy.
+    pub(in crate::lower) fn count_more(&mut self, counter: &str, more: Value) {
+        let Some(at) = COUNTERS.iter().position(|name| *name == counter) else { return };
+        let ptr = self.b.value(InstData::GlobalAddr { global: self.globals.stats, offset: 0 }, Type::Ptr);
+        let old = self.load(Size::B8, ptr, at as i32 * 8);
+        let new = self.bin(BinOp::Add, old, more);
+        self.b.effect(InstData::Store {
+            size: Size::B8,
+            ptr,
+            offset: at as i32 * 8,
+            value: Operand::Value(new),
+        });
     }
 
     fn add_one(&mut self, ptr: Value, offset: i32) {

@@ -12,7 +12,8 @@ impl Emit<'_> {
         match self.globals.strings {
             Some(global) => global,
             None => {
-                let data = GlobalData { read_only: true, ..bytes("strings", ".rodata", Vec::new()) };
+                let name = format!("{}strings", self.target.row().prefix);
+                let data = GlobalData { read_only: true, ..bytes(&name, ".rodata", Vec::new()) };
                 let global = self.b.func.refs_mut().globals.push(data);
                 self.globals.strings = Some(global);
                 global

@@ -4,9 +4,11 @@
 //! as open-coded iterators. Takes values, gives values; knows no field, condition or action of the language.
 
 mod arith;
+mod asked;
 mod cells;
 mod config;
 mod constants;
+mod memory;
 mod narrow;
 mod record;
 mod walk;
@@ -14,20 +16,27 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use oomc_abi::kfuncs::{self, KfuncId};
-use oomc_abi::members::{self, Member};
+use oomc_abi::members::Member;
 use oomc_abi::resolve::KernelView;
+use oomc_abi::target::{Event, Target};
 
 use crate::hir::Policy;
 use crate::ir::{BinOp, Block, Builder, Cond, Function, InstData, Operand, Size, StackSlot, Type, Value};
 use crate::source::Span;
 
+pub(in crate::lower) use asked::Offered;
 pub(in crate::lower) use cells::{Cell, Fetched};
 pub(in crate::lower) use config::EPOCH;
+pub(in crate::lower) use record::shared as shared_map;
 pub(in crate::lower) use walk::{Order, Slots, Tasks, Walk, Walks};
 
 /// What is being written, and what belongs to it.
 pub(in crate::lower) struct Emit<'a> {
+    /// Which kernel it is for.
+    pub(in crate::lower) target: Target,
     pub(in crate::lower) b: Builder<'a>,
     pub(in crate::lower) view: &'a KernelView,
     pub(in crate::lower) globals: cells::Globals,
@@ -43,6 +52,8 @@ pub(in crate::lower) struct Emit<'a> {
     pub(in crate::lower) in_rcu: bool,
     /// In a function that may be called in an RCU section of its caller: nothing in it may sleep.
     pub(in crate::lower) under_rcu: bool,
+    /// Pointers that a cast gave: they are what they were cast to, where a cgroup that is held may be something else.
+    pub(in crate::lower) casts: HashSet<Value>,
     /// What the verifier knows of members, as far as it was asked.
     known: narrow::Members,
     /// What should be impossible, and was found: a bug of the compiler.
@@ -51,15 +62,24 @@ pub(in crate::lower) struct Emit<'a> {
 
 impl<'a> Emit<'a> {
     /// Begins a callback.
-    pub(in crate::lower) fn new(policy: &Policy, view: &'a KernelView, func: &'a mut Function) -> Self {
-        let globals = cells::Globals::new(func, policy);
+    pub(in crate::lower) fn new(
+        policy: &Policy,
+        view: &'a KernelView,
+        func: &'a mut Function,
+        target: Target,
+    ) -> Self {
+        let globals = cells::Globals::new(func, policy, target);
         let mut b = Builder::new(func);
         b.set_span(frame_span(policy));
         let entry = b.create_block();
         b.switch_to(entry);
-        let oc = b.value(InstData::LoadCtx(0), Type::Ptr);
-        let link = b.value(InstData::LoadCtx(1), Type::Ptr);
+        let [oc, link] = [0, 1].map(|at| match target.row().event {
+            Event::Control => b.value(InstData::LoadCtx(at), Type::Ptr),
+            // There is none, and nobody reads of it.
+            Event::Question => b.value(InstData::Iconst(0), Type::Ptr),
+        });
         Self {
+            target,
             b,
             view,
             globals,
@@ -69,6 +89,7 @@ impl<'a> Emit<'a> {
             link,
             in_rcu: false,
             under_rcu: false,
+            casts: HashSet::new(),
             known: narrow::Members::default(),
             fault: None,
         }
@@ -131,6 +152,7 @@ impl Emit<'_> {
 
     /// A number in a kernel structure, by a path of another table.
     pub(in crate::lower) fn field_at(&mut self, ptr: Value, container: &str, path: &str) -> Value {
+        let ptr = self.holder(ptr, container);
         let field = self.b.field(container, path);
         self.b.value(InstData::LoadField { ptr, field }, Type::I64)
     }
@@ -141,19 +163,19 @@ impl Emit<'_> {
     }
 
     pub(in crate::lower) fn pointer_at(&mut self, ptr: Value, container: &str, path: &str) -> Value {
+        if self.is_cgroup(ptr, container, path) {
+            return ptr;
+        }
+        let ptr = self.holder(ptr, container);
         let field = self.b.field(container, path);
         self.b.value(InstData::LoadPtr { ptr, field }, Type::Ptr)
     }
 
     /// The address of a member.
     pub(in crate::lower) fn member_addr(&mut self, ptr: Value, member: Member) -> Value {
+        let ptr = self.holder(ptr, member.container);
         let field = self.b.field(member.container, member.path);
         self.b.value(InstData::FieldAddr { ptr, field }, Type::Ptr)
-    }
-
-    /// The css inside a memcg: as trusted as the memcg.
-    pub(in crate::lower) fn css_of(&mut self, memcg: Value) -> Value {
-        self.member_addr(memcg, members::MEMCG_CSS)
     }
 
     pub(in crate::lower) fn enumerator_at(&mut self, enumeration: &str, name: &str) -> Value {

@@ -24,19 +24,21 @@ impl Maps {
     pub(in crate::lower) fn new(func: &mut Function) -> Self {
         let mut map = |name: &str, kind, value_bytes, max_entries| {
             let (key, value) = (Vec::new(), Vec::new());
-            func.refs_mut().maps.push(MapData {
-                name: name.into(),
-                kind,
-                key,
-                value,
-                value_bytes,
-                max_entries,
-            })
+            shared(func, MapData { name: name.into(), kind, key, value, value_bytes, max_entries })
         };
         Self {
             records: map(maps::RECORDS, MapKind::Array, record::BYTES, record::KEPT),
             events: map(maps::EVENTS, MapKind::RingBuffer, 0, record::RING_BYTES),
         }
+    }
+}
+
+/// A map that programs of all targets share, which the first one makes.
+pub(in crate::lower) fn shared(func: &mut Function, data: MapData) -> MapRef {
+    let known = func.refs.maps.iter().find(|(_, known)| known.name == data.name);
+    match known.map(|(map, _)| map) {
+        Some(map) => map,
+        None => func.refs_mut().maps.push(data),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each operator is lowered alone and its IR is run by a small evaluator of pure instructions.
 
 use oomc_abi::resolve::KernelView;
+use oomc_abi::target::Target;
 
 use super::{Emit, imm};
 use crate::hir::{Policy, RATIO_ONE};
@@ -53,7 +54,7 @@ type Operator = fn(&mut Emit<'_>, Value, Value, Block) -> Value;
 fn run(operator: Operator, a: i64, b: i64) -> Option<i64> {
     let (policy, view) = (Policy::default(), KernelView::embedded());
     let mut func = Function::new("test");
-    let mut emit = Emit::new(&policy, &view, &mut func);
+    let mut emit = Emit::new(&policy, &view, &mut func, Target::Hook);
     let missing = emit.b.create_block();
     let (a, b) = (emit.int(a), emit.int(b));
     let result = operator(&mut emit, a, b, missing);
@@ -191,7 +192,7 @@ fn a_constant_ratio_gives_the_exact_share() {
         for a in NUMBERS {
             let (policy, view) = (Policy::default(), KernelView::embedded());
             let mut func = Function::new("test");
-            let mut emit = Emit::new(&policy, &view, &mut func);
+            let mut emit = Emit::new(&policy, &view, &mut func, Target::Hook);
             let amount = emit.int(*a);
             let result = emit.scale_constant(amount, ratio);
             emit.b.effect(InstData::Return(Operand::Value(result)));

@@ -7,6 +7,7 @@ use oomc_abi::consts::{CSS_ONLINE, CSS_TASK_ITER_PROCS};
 use oomc_abi::kfuncs::{self, KfuncId};
 use oomc_abi::members;
 use oomc_abi::record::at;
+use oomc_abi::target::Memory;
 
 use super::cells::Cell;
 use super::{Emit, imm};
@@ -125,23 +126,95 @@ pub(in crate::lower) trait Walks<'a>: Sized {
         carried: &[Value],
         body: impl FnOnce(&mut Self, Walk),
     ) -> Vec<Value> {
+        match self.emit().target.row().memory {
+            Memory::Functions => self.walk_own_css(css, order, carried, body),
+            Memory::Members => self.walk_own_css(css, order, carried, |s, walk| {
+                let skip = s.emit().b.create_block();
+                let item = s.emit().controller_of(walk.item, skip);
+                body(s, Walk { item, ..walk.clone() });
+                s.emit().b.switch_to(skip);
+                s.emit().b.jump(walk.next, &walk.carried);
+            }),
+        }
+    }
+
+    /// Walks csses of the hierarchy that `css` belongs to.
+    fn walk_own_css(
+        &mut self,
+        css: Value,
+        order: Order,
+        carried: &[Value],
+        body: impl FnOnce(&mut Self, Walk),
+    ) -> Vec<Value> {
         let order = order.enumerator();
         let flags = self.emit().enumerator_at(order.enumeration, order.name);
         self.iterate(Iter::Css, &[css, flags], None, carried, body)
     }
 
-    /// Walks the tasks of one cgroup, whose css must be trusted. A walk that could not start sets `failed`
-    /// to something that is not 0 and visits nothing; one that could leaves it as it is.
+    /// Walks the tasks of one cgroup that is held. A walk that could not start sets `failed` to something that is not
+    /// 0 and visits nothing; one that could leaves it as it is.
     fn walk_tasks(
+        &mut self,
+        memcg: Value,
+        tasks: Tasks,
+        failed: Option<Cell>,
+        body: impl FnOnce(&mut Self, Walk),
+    ) {
+        match self.emit().target.row().memory {
+            Memory::Functions => {
+                let css = self.emit().css_of(memcg);
+                self.walk_tasks_of(css, tasks, failed, body);
+            }
+            Memory::Members => self.walk_tasks_without_controller(memcg, tasks, failed, body),
+        }
+    }
+
+    /// Walks the tasks of a css, which must be trusted.
+    fn walk_tasks_of(
         &mut self,
         css: Value,
         tasks: Tasks,
         failed: Option<Cell>,
-        carried: &[Value],
         body: impl FnOnce(&mut Self, Walk),
-    ) -> Vec<Value> {
+    ) {
         let flags = self.emit().int(if tasks == Tasks::Processes { CSS_TASK_ITER_PROCS } else { 0 });
-        self.iterate(Iter::CssTask, &[css, flags], failed, carried, body)
+        self.iterate(Iter::CssTask, &[css, flags], failed, &[], body);
+    }
+
+    /// Walks the tasks that count with a cgroup: its own, and where those below it have no memory controller, theirs.
+    /// The first cgroup of the walk is itself, and mostly the only one.
+    fn walk_tasks_without_controller(
+        &mut self,
+        cgroup: Value,
+        tasks: Tasks,
+        failed: Option<Cell>,
+        body: impl FnOnce(&mut Self, Walk),
+    ) {
+        let stop = self.emit().cell();
+        self.emit().put_imm(stop, 0);
+        self.with_rcu(|s| {
+            let alone = s.emit().has_controllers_below(cgroup);
+            let only = s.emit().cell();
+            s.emit().put(only, alone);
+            let css = s.emit().css_of(cgroup);
+            s.walk_own_css(css, Order::Pre, &[], |s, walk| {
+                let held = s.emit().hold(walk.item);
+                s.emit().leave_if(Cond::Eq, held, imm(0), walk.next);
+                let css = s.emit().css_of(held);
+                s.walk_tasks_of(css, tasks, failed, |s, inner| {
+                    let done = s.emit().b.create_block();
+                    let end = inner.done;
+                    body(s, Walk { done, ..inner });
+                    s.emit().b.switch_to(done);
+                    s.emit().put_imm(stop, 1);
+                    s.emit().b.jump(end, &[]);
+                });
+                s.emit().give_back(held);
+                let (stop, only) = (s.emit().get(stop), s.emit().get(only));
+                let over = s.emit().bin(BinOp::Or, stop, only);
+                s.emit().b.branch(Cond::Ne, over, imm(0), walk.done, walk.next);
+            });
+        });
     }
 
     /// Walks all threads of the machine; needs an RCU section.
@@ -198,17 +271,16 @@ pub(in crate::lower) trait Walks<'a>: Sized {
         self.with_rcu(|s| {
             let css = s.emit().css_of(memcg);
             s.walk_css(css, Order::Pre, &[], |s, walk| {
-                let below = s.emit().call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+                let below = s.emit().hold(walk.item);
                 s.emit().leave_if(Cond::Eq, below, imm(0), walk.next);
-                let css = s.emit().css_of(below);
-                s.walk_tasks(css, Tasks::Processes, Some(failed), &[], |s, tasks| {
+                s.walk_tasks(below, Tasks::Processes, Some(failed), |s, tasks| {
                     let end = s.emit().b.create_block();
                     body(s, tasks.item, tasks.next, end);
                     s.emit().b.switch_to(end);
                     s.emit().put_imm(stop, 1);
                     s.emit().b.jump(tasks.done, &[]);
                 });
-                s.emit().call(kfuncs::PUT_MEM_CGROUP, &[below]);
+                s.emit().give_back(below);
                 let stop = s.emit().get(stop);
                 s.emit().b.branch(Cond::Ne, stop, imm(0), walk.done, walk.next);
             });
@@ -294,7 +366,9 @@ impl Emit<'_> {
     pub(in crate::lower) fn cast(&mut self, address: Value, tag: &str) -> Value {
         let ty = self.b.type_ref(tag);
         let ty = self.b.value(InstData::TypeId(ty), Type::I64);
-        self.call_ptr(kfuncs::RDONLY_CAST, &[address, ty])
+        let object = self.call_ptr(kfuncs::RDONLY_CAST, &[address, ty]);
+        self.casts.insert(object);
+        object
     }
 
     /// Goes to `skip` if the cgroup of a css was removed; it may still hold charges.

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use oomc_abi::consts::{PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, UPID_SIZE};
 use oomc_abi::fields::{self, FieldId, MachineTerm, MmTerm, Owner, Recipe, Scale, StatTerm, Unit};
-use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members::{self, Member};
 use oomc_abi::record::at;
-use oomc_abi::{helpers, hooks, kfuncs};
+use oomc_abi::target::Statistic;
+use oomc_abi::{helpers, hooks, request};
 
 use super::state::Storage;
 use super::{Read, raw, text};
@@ -126,6 +126,7 @@ impl Read<'_> {
                 }
             }
             Subject::Event => match item {
+                Item::Field(field) if self.is_asked() => self.asked_field(field, missing),
                 Item::Field(field) => self.read_field(self.oc, field, missing),
                 Item::Raw(raw) => self.read_raw(self.oc, raw, missing),
                 Item::Label(_) | Item::Counter(_) => self.broken("an event is no cgroup"),
@@ -146,6 +147,32 @@ impl Read<'_> {
                 }
             }
         }
+    }
+
+    /// A field of an event that is a question.
+    fn asked_field(&mut self, field: FieldId, missing: Block) -> Value {
+        let row = field.row();
+        match row.recipe {
+            Recipe::Member { path, scale } => {
+                let told = [members::OC_ORDER, members::OC_TOTAL];
+                match told.into_iter().find(|member| member.path == path) {
+                    Some(member) => {
+                        let value = self.event_number(member);
+                        self.scaled(value, scale)
+                    }
+                    None => self.never_told(missing),
+                }
+            }
+            Recipe::Machine(terms) => self.machine(terms, missing),
+            _ => self.never_told(missing),
+        }
+    }
+
+    /// What an event does not tell: always missing.
+    pub(super) fn never_told(&mut self, missing: Block) -> Value {
+        let zero = self.int(0);
+        self.leave_if(Cond::Eq, zero, imm(0), missing);
+        zero
     }
 
     /// Where an item of a cgroup lies that is not at hand.
@@ -183,7 +210,7 @@ impl Read<'_> {
             let (memcg, owned) = s.subject_memcg(subject, gone);
             s.fetch_item(subject, memcg, item, fetched);
             if owned {
-                s.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+                s.give_back(memcg);
             }
             s.b.jump(done, &[]);
             s.b.switch_to(gone);
@@ -247,13 +274,13 @@ impl Read<'_> {
         self.b.switch_to(found);
         // The event's flush covers the OOM domain only.
         if items.iter().any(|item| item.is_statistic()) {
-            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+            self.flush(memcg);
         }
         for item in items {
             self.prefetch_item(subject, memcg, *item);
         }
         if owned {
-            self.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            self.give_back(memcg);
         }
         self.b.jump(gone, &[]);
         self.b.switch_to(gone);
@@ -331,6 +358,9 @@ impl Read<'_> {
     /// The second argument is a link or the cgroup itself, by the kernel's attach mechanism. The loader
     /// turns the test into a constant, so the verifier never looks at the other reading.
     pub(in crate::lower) fn attached_id(&mut self) -> Value {
+        if self.is_asked() {
+            return self.asked(request::at::ATTACHED);
+        }
         let link = self.link;
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let id = self.b.block_param(join, Type::I64);
@@ -345,17 +375,6 @@ impl Read<'_> {
         self.b.jump(join, &[own]);
         self.b.switch_to(join);
         id
-    }
-
-    /// A reference on the memcg of the cgroup with this id; `gone` if there is none any more.
-    pub(in crate::lower) fn memcg_by_id(&mut self, id: Value, gone: Block) -> Value {
-        let cgroup = self.call_ptr(kfuncs::CGROUP_FROM_ID, &[id]);
-        self.leave_if(Cond::Eq, cgroup, imm(0), gone);
-        let css = self.member_addr(cgroup, members::CGROUP_SELF);
-        let memcg = self.call_ptr(kfuncs::GET_MEM_CGROUP, &[css]);
-        self.call(kfuncs::CGROUP_RELEASE, &[cgroup]);
-        self.leave_if(Cond::Eq, memcg, imm(0), gone);
-        memcg
     }
 
     /// A number at the end of a member's path through pointers.
@@ -442,7 +461,7 @@ impl Read<'_> {
         // The root has no counter of its own. Its statistics are as they were flushed last inside of a walk.
         self.b.switch_to(root);
         if !self.in_rcu && !self.under_rcu {
-            self.call(kfuncs::MEM_CGROUP_FLUSH_STATS, &[memcg]);
+            self.flush(memcg);
         }
         let sum = self.statistics(memcg, terms, below);
         self.b.jump(join, &[sum]);
@@ -477,10 +496,8 @@ impl Read<'_> {
                 let rest = self.bin(BinOp::Sub, usage, less);
                 self.at_least_zero(rest)
             }
-            Recipe::VmEvents(terms) => self.counted(kfuncs::MEM_CGROUP_VM_EVENTS, object, terms, missing),
-            Recipe::MemoryEvents(term) => {
-                self.counted(kfuncs::MEM_CGROUP_MEMORY_EVENTS, object, &[term], missing)
-            }
+            Recipe::VmEvents(terms) => self.counted(Statistic::VmEvent, object, terms, missing),
+            Recipe::MemoryEvents(term) => self.counted(Statistic::MemoryEvent, object, &[term], missing),
             Recipe::Pressure { state, window } => self.pressure(object, state, window, missing),
             Recipe::SwapLimit => self.swap_limit(object, missing),
             Recipe::Mm(terms) => self.process_memory(object, terms, missing),
@@ -583,8 +600,7 @@ impl Read<'_> {
     fn badness(&mut self, task: Value, terms: &[MmTerm], missing: Block) -> Value {
         let bytes = self.process_memory(task, terms, missing);
         let pages = self.bytes_to_pages(bytes);
-        let oc = self.oc;
-        let total = self.field(oc, members::OC_TOTAL);
+        let total = self.event_number(members::OC_TOTAL);
         let thousandth = self.bin_imm(BinOp::Udiv, total, 1000);
         let adj = self.read(task, members::TASK_OOM_SCORE_ADJ);
         // At most the domain's memory in pages: the product fits.
@@ -634,16 +650,14 @@ impl Read<'_> {
 
     /// The sum of statistics of a referenced memcg, at least 0; missing if the kernel lacks one.
     pub(in crate::lower) fn statistics(&mut self, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
-        self.counted(kfuncs::MEM_CGROUP_PAGE_STATE, memcg, terms, missing)
+        self.counted(Statistic::Stat, memcg, terms, missing)
     }
 
     /// A sum of counters that a function gives by their number.
-    fn counted(&mut self, kfunc: KfuncId, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
+    fn counted(&mut self, what: Statistic, memcg: Value, terms: &[StatTerm], missing: Block) -> Value {
         let mut sum = None;
         for term in terms {
-            let index = self.enumerator_at(term.enumeration, term.enumerator);
-            let value = self.call_int(kfunc, &[memcg, index]);
-            self.leave_if(Cond::Eq, value, imm(-1), missing);
+            let value = self.counter(what, memcg, term, missing);
             sum = Some(match (sum, term.negative) {
                 (None, _) => value,
                 (Some(sum), false) => self.bin(BinOp::Add, sum, value),

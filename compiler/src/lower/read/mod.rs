@@ -19,6 +19,7 @@ use core::ops::{Deref, DerefMut};
 use std::collections::{HashMap, HashSet};
 
 use oomc_abi::resolve::KernelView;
+use oomc_abi::target::Target;
 
 use super::emit::{Cell, Emit, Fetched, Walks};
 use crate::hir::{BinderId, Expr, ExprId, PickId, Policy, Selection, Subject};
@@ -95,8 +96,9 @@ impl<'a> Read<'a> {
         view: &'a KernelView,
         func: &'a mut Function,
         tracer: Option<Tracer>,
+        target: Target,
     ) -> Self {
-        let emit = Emit::new(policy, view, func);
+        let emit = Emit::new(policy, view, func, target);
         let state = state::Maps::new(emit.b.func, policy);
         Self {
             emit,

@@ -113,7 +113,7 @@ pub(in crate::lower) trait Places<'a>: Walks<'a> {
         let skip = self.emit().b.create_block();
         let read = self.reading();
         read.skip_others(place, grain, entered, walk.item, skip);
-        let memcg = read.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+        let memcg = read.hold(walk.item);
         read.leave_if(Cond::Eq, memcg, imm(0), skip);
         self.putting(memcg, walk, |s, inner| {
             if grain == Grain::Units && matches!(place, Place::Subtree(_)) {
@@ -153,7 +153,7 @@ pub(in crate::lower) trait Places<'a>: Walks<'a> {
         let emit = self.emit();
         for ((way, target), args) in ways.into_iter().zip(targets).zip(args) {
             emit.b.switch_to(way);
-            emit.call(kfuncs::PUT_MEM_CGROUP, &[memcg]);
+            emit.give_back(memcg);
             emit.b.jump(target, &args);
         }
     }
@@ -179,7 +179,7 @@ impl Read<'_> {
                 let attached = s.memcg_by_id(id, absent);
                 let own = s.field(attached, members::MEMCG_SERIAL);
                 s.put(serial, own);
-                s.call(kfuncs::PUT_MEM_CGROUP, &[attached]);
+                s.give_back(attached);
             });
         } else {
             let own = self.field(memcg, members::MEMCG_SERIAL);
@@ -222,7 +222,7 @@ impl Read<'_> {
     /// Ends the walk of a place.
     fn leave(&mut self, entered: Entered, found: &[Value]) -> Vec<Value> {
         if entered.owned {
-            self.call(kfuncs::PUT_MEM_CGROUP, &[entered.memcg]);
+            self.give_back(entered.memcg);
         }
         self.b.jump(entered.gone, found);
         self.b.switch_to(entered.gone);
@@ -397,7 +397,7 @@ impl Read<'_> {
             let css = s.member_addr(cgroup, members::CGROUP_SELF);
             s.walk_css(css, Order::Up, &[none], |s, walk| {
                 let here = s.b.create_block();
-                let memcg = s.call_ptr(kfuncs::GET_MEM_CGROUP, &[walk.item]);
+                let memcg = s.hold(walk.item);
                 s.leave_if(Cond::Ne, memcg, imm(0), here);
                 s.b.jump(walk.next, &[memcg]);
                 s.b.switch_to(here);

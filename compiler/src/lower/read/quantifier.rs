@@ -36,9 +36,8 @@ impl Read<'_> {
                         s.element(quantifier, result, &walk);
                     }
                     Unit::Process => {
-                        let css = s.css_of(walk.item);
                         s.at_home(walk.item, |s| {
-                            s.walk_tasks(css, Tasks::Processes, Some(result.unknown), &[], |s, tasks| {
+                            s.walk_tasks(walk.item, Tasks::Processes, Some(result.unknown), |s, tasks| {
                                 s.bind(quantifier.binder, tasks.item);
                                 s.element(quantifier, result, &tasks);
                             });

@@ -11,7 +11,7 @@ use oomc_abi::maps::{self, Tally};
 use super::Read;
 use crate::hir::{LabelId, Policy, StateId};
 use crate::ir::{BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Value};
-use crate::lower::emit::{Cell, EPOCH, Order, Walks, imm};
+use crate::lower::emit::{Cell, EPOCH, Order, Walks, imm, shared_map};
 
 /// The maps, as far as the policy needs them.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +28,17 @@ const WORDS: i32 = 2;
 impl Maps {
     pub(in crate::lower) fn new(func: &mut Function, policy: &Policy) -> Self {
         let labels = (!policy.labels.is_empty()).then(|| {
-            func.refs_mut().maps.push(MapData {
-                name: maps::LABELS.into(),
-                kind: MapKind::Hash,
-                key: vec!["cgroup".into(), "label".into()],
-                value: vec!["value".into()],
-                value_bytes: 0,
-                max_entries: maps::MAX_LABELS,
-            })
+            shared_map(
+                func,
+                MapData {
+                    name: maps::LABELS.into(),
+                    kind: MapKind::Hash,
+                    key: vec!["cgroup".into(), "label".into()],
+                    value: vec!["value".into()],
+                    value_bytes: 0,
+                    max_entries: maps::MAX_LABELS,
+                },
+            )
         });
         let counters = (!policy.states.is_empty()).then(|| {
             let mut value = vec![maps::EPOCH.to_owned()];
@@ -44,14 +47,17 @@ impl Maps {
                     value.extend([tally.count(&state.name), tally.since(&state.name)]);
                 }
             }
-            func.refs_mut().maps.push(MapData {
-                name: maps::COUNTERS.into(),
-                kind: MapKind::CgroupStorage,
-                key: Vec::new(),
-                value,
-                value_bytes: 0,
-                max_entries: 0,
-            })
+            shared_map(
+                func,
+                MapData {
+                    name: maps::COUNTERS.into(),
+                    kind: MapKind::CgroupStorage,
+                    key: Vec::new(),
+                    value,
+                    value_bytes: 0,
+                    max_entries: 0,
+                },
+            )
         });
         Self { labels, counters }
     }

@@ -324,6 +324,11 @@ impl Read<'_> {
         let wanted = |word: &str| patterns.iter().any(|pattern| glob::matches(pattern, word));
         let oc = self.oc;
         match field.row().recipe {
+            // The domain is what memory is short in.
+            Recipe::Word { .. } if self.is_asked() => {
+                let [limit, machine] = ["memcg", "none"].map(|word| if wanted(word) { yes } else { no });
+                self.whose(machine, limit);
+            }
             Recipe::Word { path, enumeration, words } => {
                 let found = self.field_at(oc, members::EVENT, path);
                 for (name, _) in words.iter().filter(|(_, word)| wanted(word)) {
@@ -334,9 +339,8 @@ impl Read<'_> {
             }
             // A memcg, or none: the whole machine.
             Recipe::Scope => {
-                let memcg = self.pointer(oc, members::OC_MEMCG);
                 let [limit, machine] = SCOPES.map(|word| if wanted(word) { yes } else { no });
-                self.b.branch(Cond::Ne, memcg, imm(0), limit, machine);
+                self.whose(machine, limit);
             }
             _ => {
                 self.broken("a field has words and no way to tell which");

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use oomc_abi::btf::write::Builder;
 use oomc_abi::btf::{INT_SIGNED, TypeId};
+use oomc_abi::hooks::OOM;
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::relo::RelocKind;
 use oomc_abi::resolve::BitField;
@@ -57,9 +58,12 @@ pub(super) fn build(module: &Module<'_>, kfuncs: &[KfuncId]) -> Result<Info, Err
     types.int(4, "int", INT_SIGNED);
     let local = Local::new(module, &used, &mut types)?;
     let relos = relocations(module, &local, &mut types)?;
-    let mut funcs = vec![sections::program(&mut types)];
+    let mut funcs = vec![sections::program(&mut types, OOM.callback)];
     for signature in module.refs.functions.values() {
         funcs.push(sections::function(&mut types, signature)?);
+    }
+    for program in module.programs.get(funcs.len()..).unwrap_or_default() {
+        funcs.push(sections::program(&mut types, &program.name));
     }
     sections::ksyms(&mut types, module, kfuncs)?;
     sections::globals(&mut types, module);

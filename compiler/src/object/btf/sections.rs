@@ -11,13 +11,13 @@ use crate::ir;
 use crate::object::{Error, MAPS, Module, elf, struct_ops};
 
 /// The program as the kernel sees it: one context of 64-bit words.
-pub(super) fn program(types: &mut Types<'_>) -> TypeId {
+pub(super) fn program(types: &mut Types<'_>, name: &str) -> TypeId {
     let ret = types.int(4, "int", INT_SIGNED);
     let word = types.int(8, "long long unsigned int", 0);
     let ctx = types.builder.intern("", &Kind::Ptr(word));
     let params = vec![Param { name: "ctx", ty: ctx }];
     let proto = types.builder.intern("", &Kind::FuncProto { ret, params });
-    types.builder.add(OOM.callback, &Kind::Func { proto, linkage: LINKAGE_GLOBAL })
+    types.builder.add(name, &Kind::Func { proto, linkage: LINKAGE_GLOBAL })
 }
 
 /// A function that the verifier checks by itself, because its linkage is global. The tag says that a pointer

@@ -1,0 +1,154 @@
+//! A policy that is asked from user space, on a kernel that asks no policy itself.
+//!
+//! Loads the program of an object that is for such kernels, with maps of its own, and runs it: a [`Question`] goes in,
+//! an [`Answer`] comes out, and whoever asks does what it says ([`oomc_abi::request`]). Nothing is attached and nothing
+//! pinned: all of it lives as long as the [`Decider`]. Its descriptors are close-on-exec and must stay with root:
+//! whoever holds the program's can make it decide.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use oomc_abi::declared::Declared;
+use oomc_abi::maps;
+use oomc_abi::record::{KEPT, Record};
+use oomc_abi::request::{self, Answer, Question};
+
+use crate::error::{Error, Result};
+use crate::load::{self, Program, Settings};
+use crate::object::Object;
+use crate::preflight::{self, Missing};
+use crate::relocate::{self, Found};
+use crate::system::System;
+use crate::{foreign, page};
+
+/// A policy in the kernel, ready to be asked.
+#[derive(Debug)]
+pub struct Decider {
+    /// Names of all maps, as [`maps`] has them, with their descriptors.
+    maps: Vec<(String, OwnedFd)>,
+    prog: OwnedFd,
+    policy: String,
+    declared: Declared,
+    program: Program,
+    absent: Vec<String>,
+}
+
+impl Decider {
+    /// Loads a policy's program for kernels without the hook.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] with what is missing, in the object or in this kernel; [`Error::Verifier`] when the kernel
+    /// refuses the program; [`Error::Setting`] when the policy does not take a setting.
+    pub fn load(system: &System<'_>, object: &Object, settings: &Settings<'_>) -> Result<Self> {
+        foreign::admit(system, object, settings.foreign)?;
+        page::check(object)?;
+        let declared = object.meta.declared();
+        let object = object.asked().ok_or_else(|| Error::Kernel(vec![no_program()]))?;
+        let object = load::with_settings(&object, &declared, settings)?;
+        preflight::privilege(system, false)?;
+        let btf = preflight::kernel_types(system)?;
+        let mut missing = Vec::new();
+        let found = preflight::functions(system, &object, &btf, &mut missing)?;
+        if !missing.is_empty() {
+            return Err(Error::Kernel(missing));
+        }
+        let bpf = system.bpf();
+        let made = load::make_maps(bpf, &object)?;
+        let fitted = relocate::apply(&object, &btf, &found, &made.fds())?;
+        let prog = load::prog_load(bpf, &object, None, &fitted.code, &made.btf)?;
+        let info = bpf.prog_info(prog.as_fd())?;
+        let absent = object.externs.iter().zip(&found).filter(|(_, found)| **found == Found::Absent);
+        let absent = absent.map(|(ext, _)| ext.name.clone());
+        let absent = absent.chain(fitted.poisoned.into_iter().map(|poisoned| poisoned.what)).collect();
+        let globals = object.globals.iter().map(|global| global.map_name().to_owned()).zip(made.globals);
+        let others = object.maps.iter().map(|map| map.name.clone()).zip(made.maps);
+        Ok(Self {
+            maps: globals.chain(others).collect(),
+            prog,
+            policy: object.ops_name(),
+            declared,
+            program: Program {
+                insns: fitted.code.len() as u32,
+                xlated: info.xlated_len / 8,
+                verified: info.verified_insns,
+            },
+            absent,
+        })
+    }
+
+    /// Asks one step of a decision. One step at a time: the value that question and answer share is one.
+    ///
+    /// # Errors
+    /// When a system call fails, or what comes back is no answer.
+    pub fn ask(&mut self, system: &System<'_>, question: &Question) -> Result<Answer> {
+        let bpf = system.bpf();
+        let map = self.map_or_broken(maps::REQUEST)?;
+        bpf.map_update(map, &question.bytes(), maps::REQUEST)?;
+        bpf.prog_run(self.prog.as_fd())?;
+        let mut value = vec![0; request::BYTES as usize];
+        bpf.element(map, 0, &mut value, maps::REQUEST)?;
+        Answer::read(&value).ok_or_else(|| Error::Unexpected("the program gave no answer".to_owned()))
+    }
+
+    /// The last decisions, the oldest first.
+    ///
+    /// # Errors
+    /// When a system call fails.
+    pub fn records(&self, system: &System<'_>) -> Result<Vec<Record>> {
+        let map = self.map_or_broken(maps::RECORDS)?;
+        let mut records = Vec::new();
+        for slot in 0..KEPT {
+            let mut value = vec![0; oomc_abi::record::BYTES as usize];
+            system.bpf().element(map, slot, &mut value, maps::RECORDS)?;
+            records.extend(Record::read(&value));
+        }
+        records.sort_by_key(|record| record.number);
+        Ok(records)
+    }
+
+    /// A map by its name, as [`maps`] has it: settings, counters, labels, records, the ring buffer of events.
+    #[must_use]
+    pub fn map(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        self.maps.iter().find(|(known, _)| known == name).map(|(_, map)| map.as_fd())
+    }
+
+    fn map_or_broken(&self, name: &str) -> Result<BorrowedFd<'_>> {
+        self.map(name).ok_or_else(|| Error::Unexpected(format!("the program has no map `{name}`")))
+    }
+
+    /// The program; whoever holds it can run it.
+    #[must_use]
+    pub fn prog(&self) -> BorrowedFd<'_> {
+        self.prog.as_fd()
+    }
+
+    /// `name@hash`.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    /// What the policy declares.
+    #[must_use]
+    pub fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
+    /// The program before and after the verifier.
+    #[must_use]
+    pub fn program(&self) -> Program {
+        self.program
+    }
+
+    /// What this kernel lacks and the policy can do without.
+    #[must_use]
+    pub fn absent(&self) -> &[String] {
+        &self.absent
+    }
+}
+
+fn no_program() -> Missing {
+    Missing {
+        what: "the object has no program for kernels without the hook".to_owned(),
+        help: "build it again with this version of oomc",
+    }
+}

@@ -1,0 +1,193 @@
+//! Every file of `tests/cases/stock` as an ordinary test, all in one boot of a kernel as Debian ships it; and random
+//! policies before its verifier.
+//!
+//! `cargo xtask vm --stock` and `cargo xtask test` name the kernel and the static programs in the environment. Without
+//! them the cases are read, so that a wrong script fails, and count as ignored.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Condvar, Mutex};
+use std::{env, fs, thread};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use oomc_compiler::{KernelView, Source};
+use oomc_tests::{generate, number};
+use oomc_vm::machine::Hardware;
+use oomc_vm::report::Report;
+use oomc_vm::run::{self, Tools};
+use oomc_vm::script::{self, Case};
+
+/// The test of random policies.
+const RANDOM: &str = "random_policies_pass_the_stock_verifier";
+/// Seed and number of the policies; others by `OOMC_SEED` and `OOMC_RANDOM`.
+const SEED: u64 = 1;
+const COUNT: u64 = 30;
+/// Policies of one case: the machine ends one that takes longer than two minutes.
+const BATCH: usize = 10;
+
+/// Reports as they come in.
+#[derive(Default)]
+struct Board {
+    reports: Mutex<(HashMap<String, Report>, Option<Option<String>>)>,
+    news: Condvar,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let tools = env::var_os("OOMC_VM_STOCK").map(PathBuf::from);
+    let tools = tools.and_then(|kernel| Some(Tools { kernel, ..Tools::from_environment()? }));
+    let board = Arc::new(Board::default());
+    let (mut trials, mut wanted) = (Vec::new(), Vec::new());
+    for path in cases() {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()));
+        let (board, case) = (Arc::clone(&board), text.and_then(|text| script::parse(&name, &text)));
+        match case {
+            Ok(case) if selected(&arguments, &name) => wanted.push(case),
+            Ok(_) => {}
+            Err(error) => {
+                trials.push(Trial::test(name, move || Err(Failed::from(error))));
+                continue;
+            }
+        }
+        let trial = Trial::test(name.clone(), move || board.verdict(&name).map(drop));
+        trials.push(trial.with_ignored_flag(tools.is_none()));
+    }
+    let random = if selected(&arguments, RANDOM) && tools.is_some() { random() } else { Vec::new() };
+    let names: Vec<String> = random.iter().map(|case| case.name.clone()).collect();
+    wanted.extend(random);
+    let judge = Arc::clone(&board);
+    let trial = Trial::test(RANDOM, move || judge_random(&judge, &names));
+    trials.push(trial.with_ignored_flag(tools.is_none()));
+    let boots = !arguments.list && !wanted.is_empty();
+    let runner = tools.filter(|_| boots).map(|tools| {
+        let board = Arc::clone(&board);
+        thread::spawn(move || board.fill(&tools, wanted))
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if runner.is_some_and(|runner| runner.join().is_err()) {
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+/// The files of cases, sorted.
+fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases/stock");
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "oom")).collect();
+    files.sort();
+    files
+}
+
+/// Will the test of this name run? The same rule as in libtest.
+fn selected(arguments: &Arguments, name: &str) -> bool {
+    let matches = |pattern: &String| if arguments.exact { name == pattern } else { name.contains(pattern) };
+    arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
+}
+
+/// Objects of random policies that compile, and steps that hand them to the verifier.
+fn random() -> Vec<Case> {
+    let (view, count) = (KernelView::embedded(), number("OOMC_RANDOM", COUNT) as usize);
+    let mut objects = Vec::new();
+    for text in generate::policies(number("OOMC_SEED", SEED), count * 5 / 4) {
+        let name = format!("r{:03}", objects.len());
+        let source = Source::new(format!("{name}.oom"), text.as_str());
+        if let Some(object) = oomc_compiler::compile(&source, &view).object {
+            objects.push((name, object, text));
+        }
+        if objects.len() == count {
+            break;
+        }
+    }
+    let cases = objects.chunks(BATCH).enumerate().map(|(at, policies)| {
+        let names: Vec<String> = policies.iter().map(|(name, ..)| format!("{name}.o")).collect();
+        let steps: String = names.iter().map(|name| format!("#> accept {name}\n")).collect();
+        let mut case = script::parse(&format!("{RANDOM}_{at}"), &format!("#! policy: none\n{steps}"))
+            .unwrap_or_default();
+        for (name, object, text) in policies {
+            case.files.push((format!("{name}.o"), object.clone()));
+            case.files.push((format!("{name}.oom"), text.clone().into_bytes()));
+        }
+        case
+    });
+    cases.collect()
+}
+
+/// Reads what the verifier said of each.
+fn judge_random(board: &Board, names: &[String]) -> Result<(), Failed> {
+    let (mut worst, mut seen, mut all) = ((0, String::new()), 0, 0);
+    let mut wrong = Vec::new();
+    for name in names {
+        let report = match board.verdict(name) {
+            Ok(report) => report,
+            Err(failed) => {
+                wrong.push(failed.message().unwrap_or("a batch failed").to_owned());
+                continue;
+            }
+        };
+        for line in &report.steps {
+            let Some((name, rest)) = line.split_once(".o: ") else { continue };
+            let numbers = rest.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse().ok());
+            let [_, _, processed] = numbers.collect::<Vec<u64>>()[..] else { continue };
+            seen += 1;
+            all += processed;
+            if processed > worst.0 {
+                worst = (processed, name.trim_start_matches([' ', '|']).to_owned());
+            }
+        }
+    }
+    eprintln!(
+        "random policies on the stock kernel: {seen}, which cost the verifier {} instructions each; the worst, {}, \
+         cost {}",
+        all / seen.max(1),
+        worst.1,
+        worst.0
+    );
+    if wrong.is_empty() { Ok(()) } else { Err(Failed::from(wrong.join("\n"))) }
+}
+
+impl Board {
+    /// Runs the machine and posts what it says.
+    fn fill(&self, tools: &Tools, cases: Vec<Case>) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stock");
+        let verbose = env::var_os("OOMC_VM_VERBOSE").is_some();
+        let result = run::run_on(Hardware::STOCK, tools, &folder, cases, &[], &mut |report| {
+            if verbose {
+                eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, report.steps.join("\n  "));
+            }
+            if let Ok(mut reports) = self.reports.lock() {
+                reports.0.insert(report.case.clone(), report);
+            }
+            self.news.notify_all();
+        });
+        if let Ok(mut reports) = self.reports.lock() {
+            reports.1 = Some(result.err());
+        }
+        self.news.notify_all();
+    }
+
+    /// Waits for the report of a case that passed.
+    fn verdict(&self, name: &str) -> Result<Report, Failed> {
+        let poisoned = "the run of the machine panicked";
+        let mut reports = self.reports.lock().map_err(|_| Failed::from(poisoned))?;
+        loop {
+            if let Some(report) = reports.0.get(name) {
+                return match &report.failure {
+                    None => Ok(report.clone()),
+                    Some(failure) => {
+                        Err(Failed::from(format!("{failure}\n\nsteps:\n  {}", report.steps.join("\n  "))))
+                    }
+                };
+            }
+            if let Some(over) = &reports.1 {
+                let why = over.clone().unwrap_or_else(|| "the run ended without this case".to_owned());
+                return Err(Failed::from(why));
+            }
+            reports = self.news.wait(reports).map_err(|_| Failed::from(poisoned))?;
+        }
+    }
+}
