@@ -65,8 +65,14 @@ fn read(name: &str, seeds: &[Vec<u8>], reader: impl Fn(&[u8])) {
     while spent().saturating_sub(start) < budget {
         let (one, other) = (numbers.below(seeds.len()), numbers.below(seeds.len()));
         let bytes = mutated(&seeds[one], &seeds[other], &mut numbers);
-        let (fine, took) = each(&bytes);
+        let (fine, mut took) = each(&bytes);
         let most = Duration::from_millis(300) + dearest * 16 * (bytes.len() as u32 / 1024 + 1);
+        // A machine whose host is busy may take the processor away in the middle.
+        for _ in 0..3 {
+            if fine && took > most {
+                took = took.min(each(&bytes).1);
+            }
+        }
         if !fine || took > most {
             let place = keep(name, &bytes);
             panic!(

@@ -52,11 +52,19 @@ pub struct Finding {
 }
 
 fn finding(topic: &str, grade: Grade, found: impl Into<String>) -> Finding {
-    Finding { topic: topic.to_owned(), grade, found: found.into(), todo: None }
+    Finding::new(topic, grade, found)
 }
 
 impl Finding {
-    fn todo(mut self, text: impl Into<String>) -> Self {
+    /// With nothing to be done.
+    #[must_use]
+    pub fn new(topic: &str, grade: Grade, found: impl Into<String>) -> Self {
+        Self { topic: topic.to_owned(), grade, found: found.into(), todo: None }
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn todo(mut self, text: impl Into<String>) -> Self {
         self.todo = Some(text.into());
         self
     }

@@ -12,6 +12,7 @@ mod pairs;
 mod random;
 mod second;
 mod snapshot_check;
+mod storm;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,8 @@ fn main() -> ExitCode {
         (name, case)
     });
     let written = large::cases().into_iter().chain(second::cases());
+    let storms = storm::cases();
+    let written = written.chain(storms.iter().map(|(name, text)| (*name, text.clone())));
     let written = written.map(|(name, text)| (name.to_owned(), script::parse(name, &text)));
     for (name, case) in files.chain(written) {
         match case {

@@ -21,6 +21,7 @@ mod bench;
 mod foresight;
 
 mod fuzz;
+mod soak;
 
 mod btf;
 
@@ -42,6 +43,7 @@ cargo xtask COMMAND
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]
                   objects, types, snapshots and pins changed at random, and whoever reads them
+  soak [DEATHS]   a storm of OOM events in the machine while policies are changed, and 64 loaders at once
   kernel          builds the kernel under test, or says where it is
   btf             makes the embedded BTF anew
 ";
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(rest),
         "bench" => bench::run(rest),
         "fuzz" => fuzz::run(rest),
+        "soak" => soak::run(rest),
         bench::ONE_RUN => bench::one_run(rest),
         "kernel" => kernel::run(rest),
         "btf" => btf::run(rest),

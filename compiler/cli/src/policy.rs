@@ -88,6 +88,13 @@ pub(crate) fn suite<'k>(
     })
 }
 
+/// A policy that runs, from its text. What is to be said of the text was said when it was loaded.
+pub(crate) fn running<'k>(name: &str, text: &str, kernel: &'k Kernel) -> Result<Suite<'k>, String> {
+    let checked = Parsed::new(Source::new(name, text)).check(kernel.view());
+    let object = checked.compile().object.ok_or("this oomc cannot compile its text")?;
+    Suite::new(checked, &object, kernel).map_err(|error| error.to_string())
+}
+
 fn readable(report: &Report, source: Result<Source, (Source, Diagnostic)>) -> Result<Source, Unready> {
     source.map_err(|(source, diagnostic)| unready(report, &source, &[diagnostic]))
 }

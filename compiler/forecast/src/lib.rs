@@ -24,6 +24,8 @@ mod unknown;
 
 pub mod forecast;
 
+pub mod at_odds;
+
 pub mod compare;
 
 pub mod coverage;
@@ -32,6 +34,7 @@ pub mod test_run;
 #[cfg(test)]
 mod tests;
 
+pub use at_odds::{AtOdds, at_odds};
 pub use error::Error;
 pub use forecast::Forecast;
 pub use inputs::Inputs;

@@ -1,9 +1,9 @@
 //! The first process of the test machine, and everything else that runs in it besides `oomc`.
 //!
-//! One static program with five faces, chosen by its first argument: none is the first process
+//! One static program with six faces, chosen by its first argument: none is the first process
 //! ([`init`]); `case NAME` carries out one case ([`run`]); `task` is a process that holds memory
 //! ([`task`]); `libbpf` loads an object by the reference loader ([`libbpf`]);
-//! `forest` makes many processes at once ([`forest`]).
+//! `forest` makes many processes at once ([`forest`]); `eat` runs into a limit ([`storm`]).
 
 mod init;
 
@@ -33,6 +33,8 @@ mod places;
 
 mod service;
 
+mod storm;
+
 use std::env;
 use std::process::ExitCode;
 
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
             forest::run(place, [cgroups, processes, threads, groups])
         }
         ["task"] => task::run(),
+        ["eat", folder] => storm::eat(folder),
         ["libbpf", "attach", object, cgroup] => libbpf::attach(object, cgroup),
         ["libbpf", "measure", object] => libbpf::measure(object),
         ["libbpf", "compare", object, pin] => libbpf::compare(object, pin),

@@ -21,7 +21,7 @@ use crate::forest::Forest;
 use crate::kmsg::Log;
 use crate::procs::{Outcome, Processes};
 use crate::service::Service;
-use crate::{libbpf, map, places, tree};
+use crate::{libbpf, map, places, storm, tree};
 
 const PINS: &str = "/sys/fs/bpf/oomc";
 
@@ -157,6 +157,14 @@ impl Stage {
             Action::Decide(cgroup) => self.decide(cgroup),
             Action::Accept(files) => files.iter().try_for_each(|file| accept(file)),
             Action::Interrupt { count, cgroup } => self.interrupt(*count, cgroup),
+            Action::Storm { path, cgroups, events } => {
+                let what = storm::run(&format!("{}.o", self.name), path, *cgroups, *events)?;
+                tell(&Progress::Shown(what))
+            }
+            Action::Crowd { count, cgroup } => {
+                let what = storm::crowd(&format!("{}.o", self.name), cgroup, *count)?;
+                tell(&Progress::Shown(what))
+            }
             Action::Grow { task, size, kind, stuck } => self.grow(task, *size, *kind, *stuck),
             Action::Linger { task, thread } => self.processes.linger(task, *thread),
             Action::Kill(task) => self.processes.kill(task),

@@ -177,6 +177,22 @@ pub enum Action {
         /// Where they would attach.
         cgroup: String,
     },
+    /// `storm PATH cgroups N events N`: OOM events in N cgroups below PATH, and an operator meanwhile.
+    Storm {
+        /// The parent of the cgroups.
+        path: String,
+        /// How many cgroups.
+        cgroups: u32,
+        /// How many deaths, all together.
+        events: u64,
+    },
+    /// `crowd N loads --cgroup PATH`: N loads at once.
+    Crowd {
+        /// How many.
+        count: u32,
+        /// Where they would attach.
+        cgroup: String,
+    },
     /// `grow TASK by SIZE [KIND] [until stuck]`
     Grow {
         /// The task.
@@ -524,6 +540,19 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             words.keyword("loads")?;
             words.keyword("--cgroup")?;
             Action::Interrupt { count, cgroup: words.next("a cgroup")? }
+        }
+        "storm" => {
+            let path = words.next("a cgroup")?;
+            words.keyword("cgroups")?;
+            let cgroups = words.number()?;
+            words.keyword("events")?;
+            Action::Storm { path, cgroups, events: words.number()? }
+        }
+        "crowd" => {
+            let count = words.number()?;
+            words.keyword("loads")?;
+            words.keyword("--cgroup")?;
+            Action::Crowd { count, cgroup: words.next("a cgroup")? }
         }
         "grow" => grow(&mut words)?,
         "linger" => {
