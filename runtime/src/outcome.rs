@@ -74,9 +74,9 @@ impl Outcome {
         })
     }
 
-    /// Sentences; none: nothing is known.
+    /// Sentences about what was seen `when`; none: nothing is known.
     #[must_use]
-    pub fn text(&self, amount: impl Fn(u64) -> String) -> Option<String> {
+    pub fn text(&self, when: &str, amount: impl Fn(u64) -> String) -> Option<String> {
         let room = self.room.map(|room| format!("{} were free below the limit", amount(room)));
         let alive = self.alive.map(|alive| match alive {
             true => "the victim still lived".to_owned(),
@@ -88,7 +88,7 @@ impl Outcome {
             _ => format!("{count} processes had been killed otherwise, as by the kernel's own killer"),
         });
         let parts: Vec<String> = [room, alive, others].into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| format!("a second later {}", parts.join(", ")))
+        (!parts.is_empty()).then(|| format!("{when} {}", parts.join(", ")))
     }
 }
 
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_said() {
-        let text = |outcome: Outcome| outcome.text(|bytes| format!("{bytes}B"));
+        let text = |outcome: Outcome| outcome.text("a second later", |bytes| format!("{bytes}B"));
         assert_eq!(text(Outcome::default()), None);
         let gone = Outcome { room: Some(7), alive: Some(false), ..Outcome::default() };
         let said = "a second later 7B were free below the limit, the victim was gone";

@@ -37,18 +37,24 @@ pub(crate) fn loud(command: &mut Command, what: &str) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{what} failed ({status})")) }
 }
 
-/// Everything the machine needs: kernel, `oomc` and the guest's first process.
+/// Everything the machine needs: the kernel under test, `oomc` and the guest's first process.
 pub(crate) fn tools() -> Result<Tools, String> {
     packages::need(&packages::BUILD)?;
     packages::need(&packages::MACHINE)?;
-    let kernel = kernel::ready()?;
+    tools_for(kernel::ready()?.join("bzImage"))
+}
+
+/// The same for another kernel.
+pub(crate) fn tools_for(kernel: PathBuf) -> Result<Tools, String> {
+    packages::need(&packages::BUILD)?;
+    packages::need(&packages::MACHINE)?;
     loud(cargo("build").args(["-p", "oomc", "-p", "oomc-guest"]), "the build of oomc and of the guest")?;
     let programs = target().join(TARGET).join("debug");
     let stripped = target().join("machine");
     fs::create_dir_all(&stripped)
         .map_err(|error| format!("cannot create {}: {error}", stripped.display()))?;
     Ok(Tools {
-        kernel: kernel.join("bzImage"),
+        kernel,
         oomc: strip(&programs.join("oomc"), &stripped)?,
         guest: strip(&programs.join("oomc-guest"), &stripped)?,
     })

@@ -181,9 +181,14 @@ pub(crate) fn event_json(
     json!({ "policy": policy, "record": record_json(record, declared), "outcome": outcome })
 }
 
-/// What became of a decision, for people.
+/// What became of a decision, for people: looked at a second later.
 pub(crate) fn outcome_text(outcome: &Became) -> Option<String> {
-    outcome.text(|bytes| short(Measure::Bytes, i64::try_from(bytes).unwrap_or(i64::MAX)))
+    became("a second later", outcome)
+}
+
+/// What became of a decision, looked at when this says.
+pub(crate) fn became(when: &str, outcome: &Became) -> Option<String> {
+    outcome.text(when, |bytes| short(Measure::Bytes, i64::try_from(bytes).unwrap_or(i64::MAX)))
 }
 
 /// A record for programs, with numbers for cgroups.

@@ -17,7 +17,7 @@ use oomc_runtime::{Gone, System};
 use serde_json::json;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-use crate::cmd::events::{Shown, outcome_text, record_json, tell_seen};
+use crate::cmd::events::{Shown, became, record_json, tell_seen};
 use crate::exit::Exit;
 use crate::report::Report;
 use crate::screen::harmless;
@@ -87,9 +87,9 @@ impl<'r> Journal<'r> {
         }
     }
 
-    /// What became of a decision.
-    pub(super) fn outcome(&self, of: &Followed, number: u64, outcome: &Outcome) {
-        let Some(text) = outcome_text(outcome) else { return };
+    /// What became of a decision, seen `when`.
+    pub(super) fn outcome(&self, of: &Followed, number: u64, when: &str, outcome: &Outcome) {
+        let Some(text) = became(when, outcome) else { return };
         let text = format!("#{number} {}: {text}", of.cgroup);
         let number = number.to_string();
         let fields = [

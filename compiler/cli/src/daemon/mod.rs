@@ -77,7 +77,7 @@ fn all(report: &Report, folder: &Path) -> Outcome {
         told.keep()?;
         for (of, record, outcome) in pending.due(&system) {
             follow.keep(&of, &outcome)?;
-            journal.outcome(&of, record.number, &outcome);
+            journal.outcome(&of, record.number, "a second later", &outcome);
         }
         pending.refresh(&system, follow.policies());
         if report.flush().is_err() {

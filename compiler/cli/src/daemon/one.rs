@@ -148,7 +148,7 @@ fn tell(journal: &Journal<'_>, of: &Followed, happened: &Happened) {
     let system = System::running();
     match happened {
         Happened::Decision(record) => journal.seen(&system, of, &Seen::Decision(record.clone())),
-        Happened::Became(outcome) => journal.outcome(of, outcome.number, outcome),
+        Happened::Became(outcome) => journal.outcome(of, outcome.number, "then", outcome),
         Happened::KernelKilled { cgroup, killed } => {
             let text = format!("{cgroup}: the kernel's own killer has killed {killed}: the limit was met");
             journal.failed(cgroup, &text);
