@@ -38,6 +38,8 @@ fn an_object_of_ours() {
         "policy        job@",
         "(its digest holds)",
         "edition       1",
+        "runs on       kernels with `bpf_oom_ops`",
+        "runs on       Linux 6.12 and later",
         "page size     16384",
         "cost          linear",
         "may use       bpf_mem_cgroup_raise_max",

@@ -29,8 +29,15 @@ const BATCH: usize = 10;
 /// Reports as they come in.
 #[derive(Default)]
 struct Board {
-    reports: Mutex<(HashMap<String, Report>, Option<Option<String>>)>,
+    reports: Mutex<Reports>,
     news: Condvar,
+}
+
+#[derive(Default)]
+struct Reports {
+    by_case: HashMap<String, Report>,
+    /// The run is over; with the reason if it was not possible.
+    over: Option<Option<String>>,
 }
 
 fn main() -> ExitCode {
@@ -160,12 +167,12 @@ impl Board {
                 eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, report.steps.join("\n  "));
             }
             if let Ok(mut reports) = self.reports.lock() {
-                reports.0.insert(report.case.clone(), report);
+                reports.by_case.insert(report.case.clone(), report);
             }
             self.news.notify_all();
         });
         if let Ok(mut reports) = self.reports.lock() {
-            reports.1 = Some(result.err());
+            reports.over = Some(result.err());
         }
         self.news.notify_all();
     }
@@ -175,7 +182,7 @@ impl Board {
         let poisoned = "the run of the machine panicked";
         let mut reports = self.reports.lock().map_err(|_| Failed::from(poisoned))?;
         loop {
-            if let Some(report) = reports.0.get(name) {
+            if let Some(report) = reports.by_case.get(name) {
                 return match &report.failure {
                     None => Ok(report.clone()),
                     Some(failure) => {
@@ -183,7 +190,7 @@ impl Board {
                     }
                 };
             }
-            if let Some(over) = &reports.1 {
+            if let Some(over) = &reports.over {
                 let why = over.clone().unwrap_or_else(|| "the run ended without this case".to_owned());
                 return Err(Failed::from(why));
             }

@@ -13,7 +13,8 @@ use crate::{maps, members};
 pub enum Target {
     /// One that asks the policy itself, when memory has run out.
     Hook,
-    /// Any since 6.10: user space asks, and carries out what the policy says.
+    /// One without it, 6.12 or later (the functions are there from 6.10 on, but no such kernel was tried): user space asks,
+    /// and carries out what the policy says.
     Asked,
 }
 
@@ -184,7 +185,7 @@ static ASKED: Row = Row {
     scratch: maps::ASKED,
     local: maps::ASKED_LOCAL,
     found: maps::ASKED_FOUND,
-    kernels: "Linux 6.10 and later, asked by `oomc run`: before memory has run out",
+    kernels: "Linux 6.12 and later, asked by `oomc run`: before memory has run out",
 };
 
 impl Target {

@@ -306,6 +306,12 @@ impl Object {
         oomc_abi::target::Target::of_section(&self.section)
     }
 
+    /// The kernels that the object can run on: one for each of its programs.
+    #[must_use]
+    pub fn targets(&self) -> Vec<oomc_abi::target::Target> {
+        self.target().into_iter().chain(self.asked().and_then(|asked| asked.target())).collect()
+    }
+
     /// Whether bytes could be meant as an object rather than as the text of a policy.
     #[must_use]
     pub fn looks_like(bytes: &[u8]) -> bool {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use oomc_compiler::{KernelView, Source, Stage};
+use oomc_runtime::Object;
 use serde_json::json;
 
 use crate::args::Build;
@@ -40,6 +41,10 @@ fn object(report: &Report, args: &Build, ready: Ready<'_>) -> Outcome {
     }
     write(&output, &object)?;
     report.detail(format_args!("{}: {} bytes", output.display(), object.len()));
+    let read = Object::parse(&object);
+    for target in read.iter().flat_map(Object::targets) {
+        report.detail(format_args!("runs on {}", target.row().kernels));
+    }
     let written = output.display().to_string();
     report.result("build", Exit::Ok, json!({ "diagnostics": all, "output": written, "bytes": object.len() }));
     Ok(Exit::Ok)

@@ -71,6 +71,9 @@ fn tell(report: &Report, object: &Object, functions: &Functions<'_>) {
     row("edition", said(object, "edition").unwrap_or("unknown"));
     row("built by", &format!("oomc {}", said(object, "tool").unwrap_or("of an unknown version")));
     row("profile", "either: the kernel's types decide when it is loaded");
+    for target in object.targets() {
+        row("runs on", target.row().kernels);
+    }
     row("page size", said(object, "page").unwrap_or("unknown"));
     row("cost", said(object, "cost").unwrap_or("unknown"));
     row("needs", &list(&functions.needed));
