@@ -149,6 +149,6 @@ impl Decider {
 fn no_program() -> Missing {
     Missing {
         what: "the object has no program for kernels without the hook".to_owned(),
-        help: "build it again with this version of oomc",
+        help: "an older oomc built it, or the policy is too large for one: `oomc inspect` says where it runs",
     }
 }

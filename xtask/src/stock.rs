@@ -53,8 +53,16 @@ pub(crate) fn image() -> Result<PathBuf, String> {
     image_in(&folder).ok_or_else(|| format!("{newest} was not kept"))
 }
 
-/// The package with the highest version that the archives have.
+/// The package with the highest version that the archives have. A machine whose lists of packages are missing gets them.
 fn newest() -> Result<String, String> {
+    listed().or_else(|_| {
+        quiet(Command::new("apt-get").args(["update", "-qq"]), "apt-get update")?;
+        listed()
+    })
+}
+
+/// The same, of the lists as they are.
+fn listed() -> Result<String, String> {
     let output = Command::new("apt-cache")
         .args(["pkgnames", PREFIX])
         .output()
@@ -62,9 +70,7 @@ fn newest() -> Result<String, String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let version = |name: &&str| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse::<u32>().ok();
     let found = text.lines().filter(|name| version(name).is_some()).max_by_key(|name| version(name));
-    found.map(str::to_owned).ok_or_else(|| {
-        format!("the package archives have no {PREFIX}*{SUFFIX}; `apt-get update` makes them known")
-    })
+    found.map(str::to_owned).ok_or_else(|| format!("the package archives have no {PREFIX}*{SUFFIX}"))
 }
 
 /// The newest of those that were fetched before.

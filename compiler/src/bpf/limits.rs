@@ -87,6 +87,14 @@ pub enum Error {
     Internal(&'static str),
 }
 
+impl Error {
+    /// Whether the kernel would take a smaller program; otherwise the compiler is at fault, or the kernel lacks something.
+    #[must_use]
+    pub fn is_a_bound(&self) -> bool {
+        matches!(self, Self::Stack { .. } | Self::Chain { .. } | Self::TooLong { .. })
+    }
+}
+
 impl std::error::Error for Error {}
 
 impl fmt::Display for Error {

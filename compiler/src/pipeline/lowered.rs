@@ -81,13 +81,22 @@ pub struct Optimised<'c> {
 }
 
 impl<'c> Optimised<'c> {
-    /// Chooses instructions and registers.
+    /// Chooses instructions and registers. A policy whose callback the kernel takes, and whose other programs are too
+    /// large for it, has none of these: its object says on which kernels it runs.
     ///
     /// # Errors
     /// When a bound of the kernel is passed, or the compiler is at fault.
     pub fn select(self) -> Result<Programs<'c>, bpf::Error> {
-        let programs = bpf::compile_all(&self.module, self.checked.source(), self.checked.view())?;
-        Ok(Programs { checked: self.checked, module: self.module, programs })
+        let (source, view) = (self.checked.source(), self.checked.view());
+        let (module, programs) = match bpf::compile_all(&self.module, source, view) {
+            Err(error) if error.is_a_bound() && self.module.programs().count() > 1 => {
+                let callback = self.module.callback();
+                let programs = bpf::compile_all(&callback, source, view)?;
+                (callback, programs)
+            }
+            programs => (self.module, programs?),
+        };
+        Ok(Programs { checked: self.checked, module, programs })
     }
 
     /// The IR as text.

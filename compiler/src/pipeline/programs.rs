@@ -46,11 +46,9 @@ impl Programs<'_> {
 
 /// What to tell the author when there is no machine code: a bound of the kernel, or a fault of the compiler.
 pub(crate) fn no_code(error: &bpf::Error) -> Diagnostic {
-    match error {
-        bpf::Error::Stack { .. } | bpf::Error::Chain { .. } | bpf::Error::TooLong { .. } => {
-            diag::program_too_large(&error.to_string())
-        }
-        _ => diag::code_failed(&error.to_string()),
+    match error.is_a_bound() {
+        true => diag::program_too_large(&error.to_string()),
+        false => diag::code_failed(&error.to_string()),
     }
 }
 
