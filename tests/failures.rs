@@ -275,7 +275,11 @@ fn fail(
 fn kill(command: &Command, profile: Profile, object: &Object) {
     let fake = machine(command, profile, object);
     (command.run)(&fake.fresh(), object).unwrap();
-    for at in 0..fake.calls.borrow().len() {
+    // The two ways of attaching differ in a few calls; in the others a death in every third one is tried again.
+    let calls = fake.calls.borrow().clone();
+    let differs = |at: usize, call: &str| at % 3 == 0 || OF_ATTACHING.contains(&call_of(call));
+    let wanted = |(at, call): &(usize, &String)| profile == Profile::CgroupFlag || differs(*at, call);
+    for (at, _) in calls.iter().enumerate().filter(wanted) {
         let what = format!("{} on {profile:?}, killed in call {at}", command.name);
         let fake = machine(command, profile, object);
         let before = fake.links();

@@ -24,6 +24,8 @@ const LIMIT: u64 = 8 << 20;
 const GREED: usize = 64 << 20;
 /// The follower writes here.
 const SEEN: &str = "/tmp/storm.seen";
+/// Records that a policy keeps.
+const KEPT: u64 = 64;
 /// Longer than any storm of these sizes: then something is stuck.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -220,6 +222,10 @@ fn add_up(places: &[String]) -> Result<String, String> {
         let events = one["counters"]["invocations"].as_u64().ok_or("no counter of events")?;
         let kept = json(&["events", "--cgroup", place, "--format", "json"])?;
         let kept = kept["events"].as_array().ok_or("no events")?;
+        // Behind its own come those of the version before.
+        let last = one["last_decision"]["number"].as_u64().unwrap_or(0);
+        let own = usize::try_from(last.min(KEPT)).unwrap_or(0);
+        let kept: Vec<&Value> = kept.iter().take(own).collect();
         let number = |record: &Value, key: &str| record["record"][key].as_u64().unwrap_or(0);
         let counted: u64 = kept.iter().map(|record| number(record, "count")).sum();
         let gone = kept.first().map_or(0, |first| number(first, "number") - 1);
