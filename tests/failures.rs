@@ -277,7 +277,7 @@ fn kill(command: &Command, profile: Profile, object: &Object) {
     (command.run)(&fake.fresh(), object).unwrap();
     // The two ways of attaching differ in a few calls; in the others a death in every third one is tried again.
     let calls = fake.calls.borrow().clone();
-    let differs = |at: usize, call: &str| at % 3 == 0 || OF_ATTACHING.contains(&call_of(call));
+    let differs = |at: usize, call: &str| at.is_multiple_of(3) || OF_ATTACHING.contains(&call_of(call));
     let wanted = |(at, call): &(usize, &String)| profile == Profile::CgroupFlag || differs(*at, call);
     for (at, _) in calls.iter().enumerate().filter(wanted) {
         let what = format!("{} on {profile:?}, killed in call {at}", command.name);

@@ -159,7 +159,9 @@ fn libbpf_opens_every_object() {
         let programs = opened.programs();
         let entries: Vec<_> = programs.iter().filter(|(_, place, _)| place != ".text").collect();
         let rows = Target::ALL.map(Target::row);
-        assert_eq!(entries.len(), rows.len(), "{name}: {entries:?}");
+        // A policy that names a member of the event runs only where the kernel asks.
+        let asked = !bytes.windows(7).any(|text| text == b"oom.oc.");
+        assert_eq!(entries.len(), if asked { rows.len() } else { 1 }, "{name}: {entries:?}");
         for ((program, place, len), row) in entries.into_iter().zip(rows) {
             assert_eq!((program.as_str(), place.as_str()), (row.program, row.section), "{name}");
             assert_eq!(len * 8, section(bytes, row.section).len());
@@ -326,4 +328,21 @@ fn damaged_types_and_relocations_never_panic() {
         load(raw, &damaged);
     }
     assert!(survived > 0, "some damage does no harm, so the test reaches the relocations");
+}
+
+#[test]
+fn a_policy_that_names_a_member_of_the_event_is_not_asked() {
+    let programs = |text: &str| {
+        let compiled = oomc_compiler::compile(&Source::new("event.oom", text), &KernelView::embedded());
+        let object = compiled.object.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
+        oomc_runtime::Object::parse(&object).unwrap().asked().is_some()
+    };
+    assert!(programs("kill largest process in subtree by oom.order desc\n"));
+    // Whoever asks has no `oom_control`.
+    for text in [
+        "kill largest process in subtree by oom.oc.gfp_mask desc\n",
+        "if oom.oc.gfp_mask > 3 then kill largest in subtree else defer\n",
+    ] {
+        assert!(!programs(text), "{text}");
+    }
 }

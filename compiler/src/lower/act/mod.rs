@@ -28,6 +28,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use oomc_abi::kfuncs::KfuncId;
+use oomc_abi::members;
 use oomc_abi::resolve::KernelView;
 use oomc_abi::target::Target;
 
@@ -79,8 +80,10 @@ fn module(
     let (mut others, tracer) = Act::new(policy, plan, view, &mut func, tracer, Target::Hook)?.run()?;
     let mut refs = Arc::clone(&func.refs);
     let mut entries = Vec::new();
-    // A traced build is for the simulator, which asks the callback.
-    if !traced {
+    // A traced build is for the simulator, which asks the callback. Whoever asks has no structure of an event: a policy that
+    // names a member of it runs only where the kernel asks.
+    let names_event = policy.raws.values().any(|raw| raw.container == members::EVENT);
+    if !traced && !names_event {
         let row = Target::Asked.row();
         let mut asked = Function::new(row.program);
         asked.refs = refs;

@@ -169,7 +169,7 @@ impl Read<'_> {
     }
 
     /// What an event does not tell: always missing.
-    pub(super) fn never_told(&mut self, missing: Block) -> Value {
+    fn never_told(&mut self, missing: Block) -> Value {
         let zero = self.int(0);
         self.leave_if(Cond::Eq, zero, imm(0), missing);
         zero

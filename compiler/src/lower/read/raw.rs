@@ -5,7 +5,6 @@
 //! largest one.
 
 use oomc_abi::helpers;
-use oomc_abi::members::EVENT;
 
 use super::Read;
 use super::field::{Item, PathEnd};
@@ -32,9 +31,6 @@ impl<'a> Read<'a> {
     /// A number, a truth value or an enum of an object.
     pub(in crate::lower) fn read_raw(&mut self, object: Value, raw: RawId, missing: Block) -> Value {
         let Some(raw) = self.member(raw) else { return self.int(0) };
-        if self.is_asked() && raw.container == EVENT {
-            return self.never_told(missing);
-        }
         let end = self.end_of_member(object, raw, missing);
         match raw.value {
             RawValue::Bits { signed, .. } => self.bits(&end, signed, missing),
@@ -78,10 +74,6 @@ impl<'a> Read<'a> {
     /// Copies a text of an object.
     pub(in crate::lower) fn copy_raw(&mut self, object: Value, raw: RawId, to: Cell, missing: Block) {
         let Some(raw) = self.member(raw) else { return };
-        if self.is_asked() && raw.container == EVENT {
-            self.never_told(missing);
-            return;
-        }
         let end = self.end_of_member(object, raw, missing);
         let result = match raw.value {
             RawValue::Chars(len) => {
