@@ -266,6 +266,44 @@ fn no_memory(system: &System<'_>, mount: &Mount, place: &Path) -> Option<String>
     Some(format!("enable it above: `echo +memory > {gap}/cgroup.subtree_control`"))
 }
 
+/// Cgroups inside each other that are looked into: more than a container in a container in a service has.
+const DEPTH: usize = 32;
+
+/// Walks a directory of cgroups and everything below, with their paths, of which the first one is given. One that is removed
+/// meanwhile is none; one whose name is no text is left out with what is below.
+pub fn walk(place: &Path, path: &str, visit: &mut dyn FnMut(&Path, &str)) {
+    walk_to(place, path, DEPTH, visit);
+}
+
+fn walk_to(place: &Path, path: &str, depth: usize, visit: &mut dyn FnMut(&Path, &str)) {
+    visit(place, path);
+    let Some(depth) = depth.checked_sub(1) else { return };
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    // A link leads out of the tree; cgroupfs has none.
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        if let Some(name) = entry.file_name().to_str() {
+            walk_to(&entry.path(), &format!("{}/{name}", path.trim_end_matches('/')), depth, visit);
+        }
+    }
+}
+
+/// A number in a file of a cgroup; none: it is gone, or says `max`.
+pub(crate) fn number(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// `oom_kill` of a cgroup and everything below: what the kernel's killer, or a policy that it asked, has killed.
+pub(crate) fn oom_kills(cgroup: &Path) -> Option<u64> {
+    let events = fs::read_to_string(cgroup.join("memory.events")).ok()?;
+    events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
+}
+
+/// Whether there is a process in a cgroup or below it; none: it is gone.
+pub(crate) fn populated(cgroup: &Path) -> Option<bool> {
+    let events = fs::read_to_string(cgroup.join("cgroup.events")).ok()?;
+    Some(events.lines().any(|line| line == "populated 1"))
+}
+
 /// The path of a cgroup. None: it is gone, or cannot be seen from here.
 #[must_use]
 pub fn path(system: &System<'_>, id: u64) -> Option<String> {

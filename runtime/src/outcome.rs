@@ -14,14 +14,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use oomc_abi::maps::OUTCOMES;
 use oomc_abi::record::{Action, KEPT, Record};
 
 use crate::bpf::Bpf;
-use crate::cgroup;
+use crate::cgroup::{self, number, oom_kills};
 use crate::error::Result;
 use crate::events::Followed;
 use crate::pins::Folder;
@@ -236,21 +236,11 @@ impl Waiting {
             Some(Action::KillCgroup) => {
                 let Some(path) = cgroup::path(system, self.record.victim) else { return Some(false) };
                 let place = cgroup::mount(system).ok()?.place().join(path.trim_start_matches('/'));
-                let events = fs::read_to_string(place.join("cgroup.events")).ok()?;
-                Some(events.lines().any(|line| line == "populated 1"))
+                Some(cgroup::populated(&place) == Some(true))
             }
             _ => None,
         }
     }
-}
-
-fn number(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.trim().parse().ok()
-}
-
-fn oom_kills(cgroup: &Path) -> Option<u64> {
-    let events = fs::read_to_string(cgroup.join("memory.events")).ok()?;
-    events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const STOCK: &str = "\
 #> task big in /job anon 60MiB
 #> task small in /job anon 40MiB
 #> service start headline.o --cgroup /job --headroom 12MiB
-#> wait 9s
+#> wait 12s
 #> service said
 #> show
 #> grow small by 20MiB

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use oomc_abi::request::{Answer, Done, Kind, MAX_VICTIMS, Outcome, Victim};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::domain::{Domain, number};
-use crate::cgroup;
+use super::domain::Domain;
+use crate::cgroup::{self, number};
 use crate::error::{Error, Result};
 use crate::outcome;
 use crate::sys::mrelease;
@@ -56,9 +56,7 @@ impl Flight {
             let _ = mrelease(process.as_fd());
             alive(process)
         });
-        self.cgroups.retain(|place| {
-            fs::read_to_string(place.join("cgroup.events")).is_ok_and(|text| text.contains("populated 1"))
-        });
+        self.cgroups.retain(|place| cgroup::populated(place) == Some(true));
         let over = self.begun.is_none_or(|begun| begun.elapsed() >= patience);
         if !self.is_empty() && !over {
             return None;
@@ -199,8 +197,10 @@ fn kill_cgroup(id: u64, flight: &mut Flight) -> io::Result<u64> {
 
 /// Processes in a cgroup and below.
 fn count(place: &Path) -> u64 {
-    let own = fs::read_to_string(place.join("cgroup.procs")).map_or(0, |text| text.lines().count() as u64);
-    let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    own + inner.map(|entry| count(&entry.path())).sum::<u64>()
+    let mut all = 0;
+    cgroup::walk(place, "", &mut |place, _| {
+        let procs = fs::read_to_string(place.join("cgroup.procs"));
+        all += procs.map_or(0, |text| text.lines().count() as u64);
+    });
+    all
 }

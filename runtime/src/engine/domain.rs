@@ -4,14 +4,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::act::Flight;
-use crate::cgroup::Cgroup;
-
-/// Cgroups inside each other that are looked into.
-const DEPTH: usize = 32;
+use crate::cgroup::{Cgroup, number, oom_kills, walk};
 
 /// One of them.
 #[derive(Debug)]
@@ -62,7 +59,7 @@ pub(super) fn find(attached: &Cgroup) -> Option<Vec<Domain>> {
     if !attached.place.is_dir() {
         return None;
     }
-    walk(&attached.place, &attached.path, DEPTH, &mut |place, path| {
+    walk(&attached.place, &attached.path, &mut |place, path| {
         let id = fs::metadata(place).ok().map(|data| data.ino());
         if let (Some(id), Some(limit)) = (id, number(&place.join("memory.max"))) {
             let killed = oom_kills(place).unwrap_or_default();
@@ -76,29 +73,6 @@ pub(super) fn find(attached: &Cgroup) -> Option<Vec<Domain>> {
 /// Directories in which cgroups can appear.
 pub(super) fn places(attached: &Cgroup) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    walk(&attached.place, "", DEPTH, &mut |place, _| all.push(place.to_owned()));
+    walk(&attached.place, "", &mut |place, _| all.push(place.to_owned()));
     all
-}
-
-fn walk(place: &Path, path: &str, depth: usize, visit: &mut dyn FnMut(&Path, &str)) {
-    visit(place, path);
-    let Some(depth) = depth.checked_sub(1) else { return };
-    let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    // Cgroupfs has no links, and cgroups come and go while this runs.
-    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        let name = entry.file_name();
-        let inner = format!("{}/{}", path.trim_end_matches('/'), name.to_string_lossy());
-        walk(&entry.path(), &inner, depth, visit);
-    }
-}
-
-/// A number in a file; none: it is gone, or says `max`.
-pub(super) fn number(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.trim().parse().ok()
-}
-
-/// `oom_kill` of a cgroup and everything below.
-fn oom_kills(cgroup: &Path) -> Option<u64> {
-    let events = fs::read_to_string(cgroup.join("memory.events")).ok()?;
-    events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
 }

@@ -7,7 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::domain::{Domain, number};
+use super::domain::Domain;
+use crate::cgroup::number;
 use crate::error::{Error, Result};
 use crate::page;
 

@@ -19,7 +19,7 @@ use super::journal::Journal;
 use crate::cmd::load::compiled;
 use crate::exit::Failure;
 use crate::report::Report;
-use crate::standing::{Outcome, Standing, below, cgroups, pass, read_all, trusted_policy};
+use crate::standing::{Outcome, Standing, cgroups, pass, read_all, trusted_policy};
 
 /// Bytes of a policy and of the object that they were compiled to.
 type Compiled = (Vec<u8>, Vec<u8>);
@@ -234,7 +234,7 @@ impl<'a> Keeper<'a> {
             }
             if deep && place.is_dir() {
                 let mut places = Vec::new();
-                below(&place, &mut |place, _| places.push(place.to_owned()));
+                cgroup::walk(&place, "", &mut |place, _| places.push(place.to_owned()));
                 places.iter().try_for_each(|place| self.watch.directory(place))?;
             }
         }

@@ -4,7 +4,6 @@
 //! replaces the one that is attached. Each cgroup is for itself: what fails at one stops nothing else.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use oomc_compiler::hir::{Pattern, glob};
 use oomc_compiler::value;
@@ -12,9 +11,6 @@ use oomc_runtime::{Attached, Object, Settings, System, Target, cgroup, config, l
 
 use super::Standing;
 use crate::exit::{Exit, Failure};
-
-/// Cgroups inside each other that are looked into: more than a container in a container in a service has.
-const DEPTH: usize = 32;
 
 /// What became of one cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,28 +155,11 @@ pub(crate) fn cgroups(system: &System<'_>, pattern: &Pattern) -> Result<Vec<Stri
         }
         return Ok(found);
     }
-    below(mount.place(), &mut |_, path| {
+    cgroup::walk(mount.place(), "/", &mut |_, path| {
         if glob::matches(pattern, path) {
             found.push(path.to_owned());
         }
     });
     found.sort();
     Ok(found)
-}
-
-/// Walks a directory of cgroups and everything below, with its path in there. One that is removed meanwhile is none.
-pub(crate) fn below(place: &Path, visit: &mut dyn FnMut(&Path, &str)) {
-    walk(place, "", DEPTH, visit);
-}
-
-fn walk(place: &Path, path: &str, depth: usize, visit: &mut dyn FnMut(&Path, &str)) {
-    visit(place, if path.is_empty() { "/" } else { path });
-    let Some(depth) = depth.checked_sub(1) else { return };
-    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
-    // A link leads out of the tree; cgroupfs has none.
-    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        if let Some(name) = entry.file_name().to_str() {
-            walk(&entry.path(), &format!("{path}/{name}"), depth, visit);
-        }
-    }
 }

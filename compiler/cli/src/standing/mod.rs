@@ -8,7 +8,7 @@ mod file;
 mod pass;
 mod trusted;
 
-pub(crate) use apply::{Done, Outcome, apply, below, cgroups};
+pub(crate) use apply::{Done, Outcome, apply, cgroups};
 pub(crate) use file::{Standing, read_all};
 pub(crate) use pass::pass;
 pub(crate) use trusted::policy as trusted_policy;
