@@ -16,6 +16,10 @@ pub mod replay;
 
 use std::path::{Path, PathBuf};
 
+/// Bytes that a process of the test machine has mapped of the program that it runs, as measured: it counts as shared memory
+/// there. It grows with the guest's program.
+pub const MAPPED: i64 = 3 << 20;
+
 /// The top folder of the repository.
 #[must_use]
 pub fn root() -> PathBuf {

@@ -51,7 +51,7 @@ const SIZES: [i64; 6] = [7, 10, 14, 19, 26, 35];
 /// What is charged for a process besides, and what it has mapped of the file that it runs: as measured, and the same
 /// within a quarter for all of them.
 const CHARGED: i64 = 220 << 10;
-const MAPPED: i64 = 2 * MIB;
+const MAPPED: i64 = oomc_tests::MAPPED;
 
 /// What the task that grows begins with, and how much more than there is room for it takes: less than the
 /// smallest victim gives back, so that one decision is enough.

@@ -35,7 +35,7 @@ const RESERVED: i64 = (64 << 20) / PAGE;
 /// What is charged for a process besides, in pages: stacks, page tables, and what else counts; and what it has mapped
 /// of the program that it runs. As measured.
 const KERNEL: i64 = (220 << 10) / PAGE;
-const MAPPED: i64 = (3 << 20) / PAGE;
+const MAPPED: i64 = crate::MAPPED / PAGE;
 
 /// Page tables of a process, in bytes: those of the program that it runs, and of each page.
 const PAGE_TABLES: i64 = 40 << 10;
