@@ -414,8 +414,9 @@ impl Place {
     }
 }
 
+/// A policy and where, or the standing ones.
 #[derive(Debug, Group)]
-pub(crate) struct Load {
+pub(crate) struct What {
     /// A policy, or an object made by `oomc build`; `-` is standard input
     #[arg(value_name = "FILE", required_unless_present = "all")]
     pub(crate) file: Option<PathBuf>,
@@ -426,9 +427,16 @@ pub(crate) struct Load {
     pub(crate) policies: PathBuf,
     #[command(flatten)]
     pub(crate) settings: Settings,
-    /// Load an object although oomc did not make it, or it was changed since; `status` calls it foreign from then on
+    /// Load an object although oomc did not make it, or it was changed since; where it is attached, `status` calls it
+    /// foreign from then on
     #[arg(long)]
     pub(crate) foreign: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Load {
+    #[command(flatten)]
+    pub(crate) what: What,
     /// Put it in the place of the policy that is attached there; params, mode and labels that were set stay as far as
     /// the new policy has them, and `oomc rollback` undoes it
     #[arg(long, conflicts_with = "all")]
@@ -437,23 +445,12 @@ pub(crate) struct Load {
 
 #[derive(Debug, Group)]
 pub(crate) struct Run {
-    /// A policy, or an object made by `oomc build`; `-` is standard input
-    #[arg(value_name = "FILE", required_unless_present = "all")]
-    pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) place: Place,
-    /// The folder of standing policies
-    #[arg(long, value_name = "FOLDER", default_value = "/etc/oomc/policies.d", requires = "all")]
-    pub(crate) policies: PathBuf,
-    #[command(flatten)]
-    pub(crate) settings: Settings,
+    pub(crate) what: What,
     /// On a kernel without the hook: how far below its limit a cgroup is about to run out, as `8MiB`; at most an eighth of
     /// the limit
     #[arg(long, value_name = "SIZE", conflicts_with = "all")]
     pub(crate) headroom: Option<String>,
-    /// Load an object although oomc did not make it, or it was changed since
-    #[arg(long, conflicts_with = "all")]
-    pub(crate) foreign: bool,
 }
 
 /// What a policy begins with.

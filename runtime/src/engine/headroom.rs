@@ -12,8 +12,7 @@ use crate::cgroup::number;
 use crate::error::{Error, Result};
 use crate::page;
 
-/// So many bytes below the limit, unless the operator says otherwise: a process that touches memory as fast as one
-/// processor can needs some ten milliseconds for so much.
+/// So many bytes below the limit, unless the operator says otherwise. Chosen, not measured.
 pub const DEFAULT: u64 = 8 << 20;
 
 /// Where it is told, and how much it is.

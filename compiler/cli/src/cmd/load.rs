@@ -28,9 +28,9 @@ use crate::standing::{pass, trusted_policy};
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     let waits = waiting(report);
     let system = System::running().telling(&waits);
-    let Some(file) = &args.file else { return standing(report, &system, &args.policies) };
+    let Some(file) = &args.what.file else { return standing(report, &system, &args.what.policies) };
     let name = files::name(file);
-    let bytes = match object_of(report, &system, file, read(file)?)? {
+    let bytes = match object_of(report, &system, file, read(file)?, None)? {
         Ok(object) => object,
         Err(unready) => {
             report.result("load", unready.exit, json!({ "diagnostics": unready.diagnostics }));
@@ -38,10 +38,10 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
         }
     };
     let object = Object::parse(&bytes).map_err(|error| Failure::refused(format!("{name}: {error}")))?;
-    let mode = args.settings.mode.map(Into::into);
-    let params = args.settings.set.clone();
-    let settings = Settings { mode, params, literal: &value::read, foreign: args.foreign };
-    let target = args.place.target();
+    let mode = args.what.settings.mode.map(Into::into);
+    let params = args.what.settings.set.clone();
+    let settings = Settings { mode, params, literal: &value::read, foreign: args.what.foreign };
+    let target = args.what.place.target();
     let loaded = match args.replace {
         true => oomc_runtime::replace(&system, &object, &target, &settings),
         false => oomc_runtime::load_with(&system, &object, &target, &settings).map(|loaded| Replaced {
@@ -128,46 +128,29 @@ pub(crate) fn compiled(
     policy: &Path,
     bytes: Vec<u8>,
 ) -> Result<Vec<u8>, Failure> {
-    object_of(report, system, policy, bytes)?
+    object_of(report, system, policy, bytes, None)?
         .map_err(|unready| Failure::new(unready.exit, format!("{} is not compiled", policy.display())))
 }
 
-/// The object of a policy that is run, or how the command ends whose policy has errors.
-pub(crate) fn object_of_bytes(
+/// An object as it is, or what a policy is compiled to for the running kernel. `otherwise` is what it is compiled for where
+/// the kernel asks no policy; without it, that is an error.
+pub(crate) fn object_of(
     report: &Report,
     system: &System<'_>,
     file: &Path,
     bytes: Vec<u8>,
-) -> Result<Result<Vec<u8>, Exit>, Failure> {
-    if file.extension().is_some_and(|extension| extension == "o") || Object::looks_like(&bytes) {
-        return Ok(Ok(bytes));
-    }
-    // Of a kernel without the hook the reference kernel's types are as good as its own: the object fits both.
-    let view = match preflight::kernel(system) {
-        Ok(()) => view_of(&system.paths.btf)?,
-        Err(_) => KernelView::embedded(),
-    };
-    let view = view.with_page_size(page::size());
-    let ready = policy::compile(report, file, &bytes, &view);
-    Ok(ready.map(|ready| ready.object).map_err(|unready| {
-        report.result("run", unready.exit, json!({ "diagnostics": unready.diagnostics }));
-        unready.exit
-    }))
-}
-
-/// An object as it is, or what a policy is compiled to for the running kernel.
-fn object_of(
-    report: &Report,
-    system: &System<'_>,
-    file: &Path,
-    bytes: Vec<u8>,
+    otherwise: Option<KernelView>,
 ) -> Result<Result<Vec<u8>, policy::Unready>, Failure> {
     if file.extension().is_some_and(|extension| extension == "o") || Object::looks_like(&bytes) {
         return Ok(Ok(bytes));
     }
     // Before the policy: without this no policy makes sense here.
-    preflight::kernel(system)?;
-    let view = view_of(&system.paths.btf)?.with_page_size(page::size());
+    let view = match (preflight::kernel(system), otherwise) {
+        (Ok(()), _) => view_of(&system.paths.btf)?,
+        (Err(_), Some(view)) => view,
+        (Err(error), None) => return Err(error.into()),
+    };
+    let view = view.with_page_size(page::size());
     Ok(policy::compile(report, file, &bytes, &view).map(|ready| ready.object))
 }
 

@@ -79,15 +79,13 @@ impl<'a> Keeper<'a> {
 
     /// For a reader of `systemctl status`.
     pub(super) fn state(&self) -> String {
-        let (kept, failed) = (self.kept.len(), self.failures.len());
-        let many = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-        match failed {
-            0 => format!("{} attached", many(kept, "policy").replace("policys", "policies")),
-            _ => format!(
-                "{} attached, {} not done",
-                many(kept, "policy").replace("policys", "policies"),
-                failed
-            ),
+        let kept = match self.kept.len() {
+            1 => "1 policy attached".to_owned(),
+            count => format!("{count} policies attached"),
+        };
+        match self.failures.len() {
+            0 => kept,
+            failed => format!("{kept}, {failed} not done"),
         }
     }
 

@@ -44,9 +44,9 @@ const LOCK: &str = "lock";
 const TOLD: &str = "told";
 
 pub(crate) fn run(report: &Report, args: &Run) -> Outcome {
-    match &args.file {
+    match &args.what.file {
         Some(file) => one::run(report, args, file),
-        None => all(report, &args.policies),
+        None => all(report, &args.what.policies),
     }
 }
 

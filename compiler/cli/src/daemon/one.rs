@@ -6,16 +6,17 @@ use std::path::Path;
 use oomc_abi::amount::exact;
 use oomc_abi::declared::Declared;
 use oomc_abi::fields::Measure;
-use oomc_compiler::value;
+use oomc_compiler::{KernelView, value};
 use oomc_runtime::engine::{DEFAULT_HEADROOM, Engine, Happened};
 use oomc_runtime::events::{self, Followed, Seen};
 use oomc_runtime::{Object, System, Target, preflight, watch};
+use serde_json::json;
 
 use super::journal::Journal;
 use super::service::{Heard, Service};
 use super::{FOLDER, LOOK, told};
 use crate::args::Run;
-use crate::cmd::load::object_of_bytes;
+use crate::cmd::load::object_of;
 use crate::cmd::waiting;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{name, read};
@@ -24,18 +25,23 @@ use crate::report::Report;
 pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     let waits = waiting(report);
     let system = System::running().telling(&waits);
-    let target = args.place.target();
-    let bytes = match object_of_bytes(report, &system, file, read(file)?)? {
+    let target = args.what.place.target();
+    // The object fits a kernel without the hook as well, whatever it is compiled for.
+    let reference = Some(KernelView::embedded());
+    let bytes = match object_of(report, &system, file, read(file)?, reference)? {
         Ok(object) => object,
-        Err(exit) => return Ok(exit),
+        Err(unready) => {
+            report.result("run", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+            return Ok(unready.exit);
+        }
     };
     let object =
         Object::parse(&bytes).map_err(|error| Failure::refused(format!("{}: {error}", name(file))))?;
     let settings = oomc_runtime::Settings {
-        mode: args.settings.mode.map(Into::into),
-        params: args.settings.set.clone(),
+        mode: args.what.settings.mode.map(Into::into),
+        params: args.what.settings.set.clone(),
         literal: &value::read,
-        foreign: args.foreign,
+        foreign: args.what.foreign,
     };
     let service = Service::new()?;
     let journal = Journal::new(report);
@@ -45,7 +51,7 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     if target == Target::System {
         return Err(Failure::new(
             Exit::Missing,
-            "this kernel asks no policy itself, and no sign comes early enough for the whole machine yet",
+            "this kernel asks no policy itself, and to ask one for the whole machine is not built yet",
         )
         .help("run the policy for the cgroups that have limits, one `oomc run` each"));
     }

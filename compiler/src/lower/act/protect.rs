@@ -176,11 +176,9 @@ impl Act<'_> {
         self.or_into(protected, answer);
     }
 
-    fn ask_group(&mut self, memcg: Value, protected: Cell) {
-        // As the kernel does: the highest ancestor with the flag, up to the OOM domain.
-        let group = self.cell();
-        self.put_imm(group, 0);
-        let css = self.css_of(memcg);
+    /// Puts into a cell the id of the group that is killed as a whole: as in the kernel, of the highest cgroup with
+    /// `memory.oom.group` from this one up to the domain. Without one it stays as it is.
+    pub(super) fn note_group(&mut self, css: Value, group: Cell) {
         self.walk_css(css, Order::Up, &[], |s, walk| {
             let (flagged, go_on) = (s.b.create_block(), s.b.create_block());
             let above = s.cast_memcg(walk.item);
@@ -194,6 +192,13 @@ impl Act<'_> {
             s.end_at_domain(walk.item, walk.done);
             s.b.jump(walk.next, &[]);
         });
+    }
+
+    fn ask_group(&mut self, memcg: Value, protected: Cell) {
+        let group = self.cell();
+        self.put_imm(group, 0);
+        let css = self.css_of(memcg);
+        self.note_group(css, group);
         let (alone, lost, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let group = self.get(group);
         self.leave_if(Cond::Eq, group, imm(0), alone);

@@ -15,7 +15,7 @@ use super::kill::Taking;
 use super::outline::Part;
 use crate::hir::{ActionKind, ExprId, Kill, Rule, Unit};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
-use crate::lower::emit::{Cell, Offered, Order, Walks, imm};
+use crate::lower::emit::{Cell, Offered, Walks, imm};
 
 impl Act<'_> {
     /// Takes the question, and holds the domain.
@@ -399,19 +399,7 @@ impl Act<'_> {
         self.leave_if(Cond::Eq, cgroup, imm(0), gone);
         self.with_rcu(|s| {
             let css = s.member_addr(cgroup, members::CGROUP_SELF);
-            s.walk_css(css, Order::Up, &[], |s, walk| {
-                let (flagged, go_on) = (s.b.create_block(), s.b.create_block());
-                let above = s.cast_memcg(walk.item);
-                let flag = s.field(above, members::MEMCG_OOM_GROUP);
-                s.b.branch(Cond::Ne, flag, imm(0), flagged, go_on);
-                s.b.switch_to(flagged);
-                let id = s.css_id(walk.item);
-                s.put(group, id);
-                s.b.jump(go_on, &[]);
-                s.b.switch_to(go_on);
-                s.end_at_domain(walk.item, walk.done);
-                s.b.jump(walk.next, &[]);
-            });
+            s.note_group(css, group);
         });
         self.call(kfuncs::CGROUP_RELEASE, &[cgroup]);
         self.b.jump(join, &[]);
