@@ -138,6 +138,8 @@ fn every_document_names_its_command_and_holds_to_the_schema() {
         "load good.oom --cgroup /oomc-tests/none --replace",
         "rollback --cgroup /oomc-tests/none",
         "run --all --policies none",
+        "run bad.oom --cgroup /oomc-tests/none",
+        "run good.oom --cgroup /oomc-tests/none",
         "unload --cgroup /oomc-tests/none",
         "status --cgroup /oomc-tests/none",
         "show --cgroup /oomc-tests/none",
