@@ -27,6 +27,7 @@ pub mod profile;
 pub mod record;
 pub mod request;
 pub mod target;
+pub mod watch;
 
 pub mod model;
 pub mod world;
