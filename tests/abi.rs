@@ -199,6 +199,7 @@ fn fields_are_where_their_rows_say() {
                 | Recipe::SwapLimit
                 | Recipe::Path
                 | Recipe::Scope
+                | Recipe::Trigger
                 | Recipe::NrProcesses
                 | Recipe::IsLeaf
                 | Recipe::Dying

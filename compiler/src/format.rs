@@ -212,7 +212,9 @@ impl Layout<'_> {
             Rule::named => self.named(&parts),
             Rule::action => self.alternatives(&parts),
             Rule::conditional => vec![Piece::Group(self.conditional(&parts))],
-            Rule::block | Rule::given | Rule::test => self.braces(&parts, OPENS, BETWEEN, CLOSES),
+            Rule::block | Rule::given | Rule::test | Rule::watch => {
+                self.braces(&parts, OPENS, BETWEEN, CLOSES)
+            }
             Rule::object | Rule::circumstances => {
                 vec![Piece::Group(self.braces(&parts, Break::Line, Break::Line, Break::Line))]
             }
@@ -240,7 +242,8 @@ impl Layout<'_> {
             Rule::close_paren | Rule::close_bracket | Rule::comma | Rule::colon | Rule::dot
         );
         let empty = before.rule == Rule::open_brace && token.rule == Rule::close_brace;
-        if opens || closes || empty || token.in_path { Break::None } else { Break::Space }
+        let called = matches!(before.rule, Rule::kw_rate | Rule::kw_growth);
+        if opens || closes || empty || called || token.in_path { Break::None } else { Break::Space }
     }
 
     /// Parts on one line.
@@ -272,6 +275,7 @@ impl Layout<'_> {
                     | Rule::order
                     | Rule::now
                     | Rule::until
+                    | Rule::grace
                     | Rule::reason
                     | Rule::up_to
                     | Rule::by_rule

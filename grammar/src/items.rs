@@ -56,27 +56,25 @@ pub enum ProblemKind {
 }
 
 /// Words of later parts of the language.
-pub static LATER: &[&str] =
-    &["import", "on", "cooldown", "budget", "growth", "rate", "reclaim", "grace", "raise_limit of"];
+pub static LATER: &[&str] = &["import", "raise_limit of"];
 
 /// Words that begin a clause wherever they stand.
 const HARD: &[&str] = &[
     "policy", "mode", "const", "param", "label", "state", "never", "avoid", "prefer", "pick", "rule",
-    "default", "test", "import",
+    "default", "test", "on", "budget", "import",
 ];
 
 /// A word that begins a clause only where a name and `=` follow: elsewhere it may be a name itself.
 const NAMING: &[&str] = &["define"];
 
 /// Words that begin a clause, or an action inside of one.
-const SOFT: &[&str] =
-    &["if", "kill", "raise_limit", "wait", "defer", "notify", "count", "reclaim", "on", "cooldown", "budget"];
+const SOFT: &[&str] = &["if", "kill", "raise_limit", "reclaim", "wait", "defer", "notify", "count"];
 
 /// Words that something must follow: a clause does not end here.
 const OPEN: &[&str] = &[
     "if", "then", "else", "or", "and", "not", "where", "by", "in", "of", "to", "never", "default", "reason",
     "rule", "const", "define", "policy", "mode", "param", "label", "state", "avoid", "prefer", "pick",
-    "test", "until",
+    "test", "until", "on", "budget", "cooldown", "reclaim", "grace",
 ];
 
 /// Words with which a clause can begin, for a suggestion.
@@ -146,6 +144,8 @@ struct Scan<'a> {
     head: &'a str,
     /// A `rule` whose colon has not come yet.
     before_colon: bool,
+    /// An `on` whose block has not begun yet.
+    before_block: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -207,7 +207,7 @@ impl<'a> Scan<'a> {
                 self.problem(ProblemKind::NoClause, at..at + word.len());
             }
             // The colon was forgotten: what comes next may begin a clause again.
-            if SOFT.contains(&word) && !matches!(word, "on" | "cooldown" | "budget") {
+            if SOFT.contains(&word) {
                 self.before_colon = false;
             }
             if SOFT.contains(&word) && self.last != Last::Word("sum") {
@@ -229,8 +229,6 @@ impl<'a> Scan<'a> {
         if !member {
             let later = match (self.last, word) {
                 (Last::Word("raise_limit"), "of") => Some("raise_limit of"),
-                // A test says what happens in it.
-                (_, "on") if self.head == "test" => None,
                 _ => LATER.iter().copied().find(|later| *later == word),
             };
             if let Some(later) = later {
@@ -280,9 +278,14 @@ impl<'a> Scan<'a> {
         }
         if HARD.contains(&word) {
             // In a test, these are words of the machine that it describes.
-            let described = nested && self.head == "test";
-            return !described
-                || (matches!(word, "rule" | "never" | "test" | "policy") && self.last != Last::Word("by"));
+            return match (nested, self.head) {
+                (true, "test") => {
+                    matches!(word, "rule" | "never" | "test" | "policy") && self.last != Last::Word("by")
+                }
+                // What is done on an event are rules.
+                (true, "on") => word != "rule",
+                _ => true,
+            };
         }
         SOFT.contains(&word) && !nested && !self.before_colon && !self.open()
     }
@@ -305,6 +308,7 @@ impl<'a> Scan<'a> {
         self.quantifiers = 0;
         self.head = head;
         self.before_colon = head == "rule";
+        self.before_block = head == "on";
         self.last = Last::Nothing;
     }
 
@@ -361,9 +365,10 @@ impl<'a> Scan<'a> {
         match first {
             '(' | '[' | '{' => {
                 let apart = first == '{' && self.frames.is_empty() && !self.open() && !self.before_colon;
-                if apart && self.head != "test" {
+                if apart && self.head != "test" && !self.before_block {
                     self.begin(at, "{");
                 }
+                self.before_block &= first != '{';
                 self.extend(at, 1);
                 let close = match first {
                     '(' => ')',
@@ -560,6 +565,20 @@ mod tests {
     }
 
     #[test]
+    fn a_block_of_rules_is_one_item() {
+        let text = "on pressure full avg10 > 60% for 30s cooldown 15s { rule \"a\": reclaim 1MiB \
+                    kill largest in subtree grace 5s if a then { wait } }";
+        assert_eq!(
+            texts(&format!("budget 3 kills per 10m {text} wait")),
+            ["budget 3 kills per 10m", text, "wait"]
+        );
+        assert_eq!(problems(text), []);
+        let unclosed = "on limit { kill x\nnever kill process where a\non usage > 3% { wait }";
+        assert_eq!(texts(unclosed).len(), 3);
+        assert_eq!(texts("on limit { wait }\n{ wait }"), ["on limit { wait }", "{ wait }"]);
+    }
+
+    #[test]
     fn members_are_no_words() {
         assert_eq!(texts("if cgroup.count > task.kill then wait"), ["if cgroup.count > task.kill then wait"]);
         assert_eq!(problems("if cgroup.count > 3 then wait"), []);
@@ -580,7 +599,6 @@ mod tests {
     #[test]
     fn later_words_are_named() {
         assert_eq!(problems("import \"a\""), [(ProblemKind::Later("import"), "import")]);
-        assert_eq!(problems("on pressure full avg10 > 60%"), [(ProblemKind::Later("on"), "on")]);
         assert_eq!(problems("raise_limit of c by 3"), [(ProblemKind::Later("raise_limit of"), "of")]);
         let text = "test \"a\" { given { \"/job\" { limit 1GiB } } on oom in \"/job\" \
                     expect kill process \"/job#1\" by rule \"x\" } wait";
@@ -637,10 +655,10 @@ mod tests {
             assert_eq!(missing, [""; 0]);
         };
         let actions = first_words(body("simple").unwrap());
-        assert_eq!(actions, ["if", "kill", "raise_limit", "wait", "defer", "notify", "count"]);
+        assert_eq!(actions, ["if", "kill", "raise_limit", "reclaim", "wait", "defer", "notify", "count"]);
         let mut clauses = first_words(body("item").unwrap());
         clauses.retain(|word| !actions.contains(word));
-        assert_eq!(clauses.len(), 14, "{clauses:?}");
+        assert_eq!(clauses.len(), 16, "{clauses:?}");
         known(clauses, &[HARD, NAMING].concat());
         known(actions, SOFT);
     }

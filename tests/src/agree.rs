@@ -324,6 +324,8 @@ fn compare_calls(found: &mut Differences, scene: &Scene, decision: &Decision, ru
             oomc_oracle::Call::Kill(pid) => to_kill.push(*pid),
             oomc_oracle::Call::Wait(_) => to_wait += 1,
             oomc_oracle::Call::Raise(bytes) => to_raise.push(*bytes),
+            // Of whoever asks, never of the kernel.
+            oomc_oracle::Call::Reclaim(_) => {}
         }
     }
     found.compare("waits", &waits, &to_wait);

@@ -105,9 +105,11 @@ pub fn of(policy: &Policy) -> Vec<String> {
             ActionKind::Kill(kill) => {
                 selections.push(&kill.selection);
                 found.extend(kill.until.map(|_| "until".to_owned()));
+                found.extend(kill.grace.map(|_| "grace".to_owned()));
                 "kill"
             }
             ActionKind::RaiseLimit { .. } => "raise",
+            ActionKind::Reclaim(_) => "reclaim",
             ActionKind::Wait => "wait",
             ActionKind::Defer => "defer",
             ActionKind::Notify(_) => "notify",
@@ -141,6 +143,7 @@ pub fn of(policy: &Policy) -> Vec<String> {
             ExprKind::Param(_) => vec!["param".to_owned()],
             ExprKind::Label(of, _) => vec![subject(*of), "label".to_owned()],
             ExprKind::Counter(of, _) => vec![subject(*of), "counter".to_owned()],
+            ExprKind::Sample(..) => vec!["sample".to_owned()],
             ExprKind::Default(..) => vec!["default".to_owned()],
             ExprKind::Quantifier(quantifier) => {
                 let name = match quantifier.quant {

@@ -47,7 +47,10 @@ impl Account<'_> {
             text.push_str(&format!(", by rule \"{rule}\""));
         }
         if record.asked {
-            text.push_str(", before the limit, by oomc run");
+            match self.declared.block(record.block()) {
+                Some(block) => text.push_str(&format!(", on {}, by oomc run", block.told())),
+                None => text.push_str(", before the limit, by oomc run"),
+            }
         }
         if record.system {
             text.push_str(", the whole machine was short of memory");
@@ -105,6 +108,16 @@ impl Account<'_> {
                 short(Measure::Bytes, record.expected),
                 short(Measure::Bytes, record.result)
             ),
+            Some(Action::Reclaim) => {
+                let back = match record.result {
+                    bytes if bytes > 0 && tense == Tense::Did => {
+                        format!(", {} came back", short(Measure::Bytes, bytes))
+                    }
+                    _ => String::new(),
+                };
+                let wanted = short(Measure::Bytes, record.expected);
+                format!("{} {wanted}{back}", verb("reclaimed", "reclaimed", "reclaim"))
+            }
             Some(Action::Wait) => format!(
                 "{} for {} ({}), which is on its way out",
                 verb("waits", "waited", "wait"),

@@ -55,6 +55,7 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
                 .or_else(|| shaped(&shapes::NODE_PARENT))
         }
         Recipe::Scope => all(&[members::OC_MEMCG]),
+        Recipe::Trigger => None,
         Recipe::Word { path: member, enumeration, words } => path(container, member).or_else(|| {
             let absent = words.iter().find(|(name, _)| view.enumerator(enumeration, name).is_none());
             absent.map(|(name, _)| format!("`enum {enumeration}` has no `{name}`"))

@@ -4,6 +4,7 @@
 //! something else than it should is left out: who reads these lines knows the object already.
 
 use crate::fields::{Measure, Owner};
+use crate::watch::{self, Block, Budget, Sample};
 
 /// The key under which an object says for which page size it is made: in bytes.
 pub const PAGE: &str = "page";
@@ -25,6 +26,12 @@ pub struct Declared {
     pub selections: Vec<Vec<Key>>,
     /// What the candidates of each selection are.
     pub units: Vec<Owner>,
+    /// The `on` blocks, in the order of their numbers.
+    pub blocks: Vec<Block>,
+    /// What is looked at again and again, in the order of the numbers.
+    pub samples: Vec<Sample>,
+    /// Of kills in blocks.
+    pub budget: Option<Budget>,
 }
 
 /// A param and its range.
@@ -127,6 +134,9 @@ impl Declared {
                 "cgroup" => Owner::Cgroup,
                 _ => return None,
             }),
+            watch::BLOCK => self.blocks.push(Block::read(value)?),
+            watch::SAMPLE => self.samples.push(Sample::read(value)?),
+            watch::BUDGET => self.budget = Some(Budget::read(value)?),
             "key" => {
                 let (selection, value) = value.split_once(' ')?;
                 let (unit, text) = value.split_once(' ')?;
@@ -140,6 +150,18 @@ impl Declared {
             _ => {}
         }
         Some(())
+    }
+
+    /// A block by its number.
+    #[must_use]
+    pub fn block(&self, number: u64) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.number == number)
+    }
+
+    /// Whether a rule is outside of all blocks: it is asked when memory has run out.
+    #[must_use]
+    pub fn is_bare(&self, rule: usize) -> bool {
+        !self.blocks.iter().any(|block| block.rules.contains(&rule))
     }
 
     /// A param by its name.
@@ -229,6 +251,10 @@ mod tests {
             ("select", "1 process"),
             ("key", "1 bytes footprint"),
             ("key", "1 duration age"),
+            ("block", "1 1 2 0 - limit"),
+            ("block", "2 broken"),
+            ("sample", "0 cgroup pgscan rate"),
+            ("budget", "3 600000000000"),
             ("param", "broken"),
             ("later", "words"),
         ];
@@ -239,6 +265,8 @@ mod tests {
         assert_eq!(declared.labels.first().map(|label| label.trust), Some(Trust::Root));
         assert_eq!(declared.rules, ["grow", "line 7"]);
         assert_eq!(declared.units, [Owner::Cgroup, Owner::Process]);
+        assert_eq!((declared.blocks.len(), declared.samples.len()), (1, 1));
+        assert!(declared.is_bare(0) && !declared.is_bare(1) && declared.budget.is_some());
         let message = declared.messages.first().map(Vec::as_slice);
         let text = |text: &str| Part::Text(text.to_owned());
         let parts = [

@@ -160,6 +160,8 @@ pub enum Recipe {
     Path,
     /// `memcg` where a cgroup's limit was hit, else `system`.
     Scope,
+    /// What the policy is asked about: `oom` where the kernel asks, otherwise what woke whoever does.
+    Trigger,
     /// An enumerator of the event, as a word of the language.
     Word {
         /// C path from the event's structure.
@@ -183,6 +185,7 @@ impl Recipe {
     pub fn words(&self) -> Option<Vec<&'static str>> {
         match self {
             Self::Scope => Some(SCOPES.to_vec()),
+            Self::Trigger => Some(crate::request::TRIGGERS.to_vec()),
             Self::Word { words, .. } => Some(words.iter().map(|(_, word)| *word).collect()),
             _ => None,
         }
@@ -749,6 +752,16 @@ const OTHERS: &[Field] = &[
         recipe: Recipe::Scope,
         doc: "`memcg` when a cgroup's limit was hit, `system` when the whole machine is short of memory",
         source: "oom_control.memcg, include/linux/oom.h",
+    },
+    Field {
+        owner: Owner::Event,
+        name: "trigger",
+        unit: Measure::Text,
+        base: None,
+        missing: "",
+        recipe: Recipe::Trigger,
+        doc: "`oom` when memory has run out; before that what was watched: `pressure`, `usage`, `swap` or `limit`",
+        source: "whoever asks",
     },
     Field {
         owner: Owner::Event,

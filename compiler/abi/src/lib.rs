@@ -28,6 +28,7 @@ pub mod record;
 pub mod request;
 pub mod shapes;
 pub mod target;
+pub mod watch;
 
 pub mod model;
 pub mod world;

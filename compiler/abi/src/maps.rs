@@ -25,6 +25,10 @@ pub const LABELS: &str = "labels";
 /// Counters of cgroups.
 pub const COUNTERS: &str = "counters";
 
+/// What is known of cgroups and processes by looking again and again ([`crate::watch::Sample`]): whoever asks writes it.
+/// The key is an id and the number of a sample, the value a number in the unit of the field; of a rate, per second.
+pub const SAMPLES: &str = "samples";
+
 /// The record of the present event and, behind it, what one event needs: a global.
 pub const SCRATCH: &str = "scratch";
 /// What one kill of a large policy needs: a global.
@@ -48,6 +52,8 @@ pub const GLOBALS: &[&str] =
     &[CONFIG, STATS, SCRATCH, LOCAL, UNITS, FOUND, REQUEST, ASKED, ASKED_LOCAL, ASKED_FOUND, TEXTS];
 /// Most labels that are put on cgroups at a time.
 pub const MAX_LABELS: u32 = 65_536;
+/// Most entries of [`SAMPLES`]; what finds no room is missing.
+pub const MAX_SAMPLES: u32 = 16_384;
 
 /// A map that is no global.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +73,7 @@ pub const MAPS: &[MapRow] = &[
     MapRow { name: RECORDS, kind: TYPE_ARRAY, entries: record::KEPT, flags: 0 },
     MapRow { name: EVENTS, kind: TYPE_RINGBUF, entries: record::RING_BYTES, flags: 0 },
     MapRow { name: LABELS, kind: TYPE_HASH, entries: MAX_LABELS, flags: NO_PREALLOC },
+    MapRow { name: SAMPLES, kind: TYPE_HASH, entries: MAX_SAMPLES, flags: NO_PREALLOC },
     MapRow { name: COUNTERS, kind: TYPE_CGRP_STORAGE, entries: 0, flags: NO_PREALLOC },
 ];
 

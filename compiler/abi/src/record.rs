@@ -66,7 +66,7 @@ pub mod at {
         /// Id of the cgroup that the policy is attached to.
         ATTACHED: 1,
         /// Who allocated: process id in the upper, thread id in the lower half. Of a decision that user space asked
-        /// for: no process, and what woke it, a [`crate::request::Trigger`].
+        /// for: no process, and what woke it, a [`crate::request::Trigger`] in the lowest byte, above it the block's number.
         TRIGGER: 1,
         /// Its command name, 16 bytes.
         TRIGGER_COMM: 2,
@@ -205,6 +205,7 @@ codes! {
         RaiseLimit = 4, "raised the limit";
         Wait = 5, "waits for a victim that is on its way out";
         Defer = 6, "deferred";
+        Reclaim = 7, "reclaimed memory";
     }
 }
 
@@ -223,6 +224,9 @@ codes! {
         Unavailable = 9, "the kernel lacks a function for it";
         Missing = 10, "a value was missing";
         Quiet = 11, "only counted or notified";
+        OverBudget = 12, "the budget of kills is used up";
+        Expected = 13, "memory of an earlier victim is expected back";
+        TooLittle = 14, "too little memory came back";
     }
 }
 
@@ -336,6 +340,19 @@ impl Format {
 }
 
 impl Record {
+    /// What woke whoever asked; none: the kernel asked, because memory had run out.
+    #[must_use]
+    pub fn woken_by(&self) -> Option<crate::request::Trigger> {
+        let code = u64::from(self.trigger_tid & 0xff);
+        crate::request::Trigger::from_code(code).filter(|_| self.asked)
+    }
+
+    /// The block that was asked, from 1; 0: the rules outside of blocks.
+    #[must_use]
+    pub fn block(&self) -> u64 {
+        if self.asked { u64::from(self.trigger_tid >> 8) } else { 0 }
+    }
+
     /// Reads a record of the newest format; none if the bytes are no whole one, or while it is being written.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
@@ -480,10 +497,10 @@ mod tests {
 
     #[test]
     fn codes_are_their_own_inverse() {
-        for code in 0..12 {
+        for code in 0..15 {
             assert_eq!(End::from_code(code).map(|end| u64::from(end.code())), Some(code));
         }
-        assert_eq!(End::from_code(12), None);
+        assert_eq!(End::from_code(15), None);
         assert_eq!(Action::from_code(4), Some(Action::RaiseLimit));
     }
 }

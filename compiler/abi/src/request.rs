@@ -27,6 +27,15 @@
 //! * After a [`Kind::KillAll`] of as many victims as an answer can hold, ask again with [`Outcome::More`].
 //! * Statistics lag: before a decision begins, read `memory.stat` of the domain, which brings them up to date, unless
 //!   the kernel has the memory controller's functions ([`crate::target`]).
+//! * Which block of rules is asked ([`Question::block`], [`crate::watch`]) and how many kills the budget still has
+//!   ([`Question::kills_left`]) stand in each question of a decision; a kill that made progress takes one. While the
+//!   memory of an earlier victim is expected back, [`Question::memory_expected`] is set: then kills without `now` make
+//!   no progress. Both hold for blocks alone.
+//! * Of a kill with a grace ([`Answer::grace`]), victims are told to end (SIGTERM) and have so much time; those that are
+//!   there after it are killed. The decision goes on then, and other blocks are asked meanwhile.
+//! * Of a [`Kind::Reclaim`], reclaim [`Answer::bytes`] from the domain; [`crate::watch::reclaimed`] says whether what came
+//!   back is progress, and [`Done::result`] how much that was.
+//! * Before a decision about a block begins, what the policy samples ([`crate::watch::Sample`]) is in the map.
 //! * In audit mode nothing is asked for: the first answer is the last one.
 
 use crate::record;
@@ -46,14 +55,17 @@ pub mod at {
     words! {
         /// Which decision, a number of the engine's own; not 0.
         EVENT: 1,
-        /// Bits of [`super::GOES_ON`] and [`super::SYSTEM`].
+        /// Bits of [`super::GOES_ON`], [`super::SYSTEM`] and [`super::MEMORY_EXPECTED`].
         FLAGS: 1,
         /// Id of the cgroup that is about to run out of memory; the root's if it is the machine.
         DOMAIN: 1,
         /// Id of the cgroup that the policy is for.
         ATTACHED: 1,
-        /// What woke the engine: a [`super::Trigger`].
+        /// What woke the engine: a [`super::Trigger`] in the lowest byte, above it the number of the block that is
+        /// asked; 0: the rules outside of blocks. It is part of the record as it stands.
         TRIGGER: 1,
+        /// Kills that the budget has left; all ones: there is none.
+        KILLS_LEFT: 1,
         /// Rule that the decision has come to; those before it are over. Both ways.
         RULE: 1,
         /// A byte for each action of that rule: a [`super::Outcome`]; of an `if`, which branch. Both ways.
@@ -70,8 +82,10 @@ pub mod at {
         KIND: 1,
         /// Which action of the rule that is, from 1.
         NODE: 1,
-        /// Of a rise the new limit in bytes.
+        /// Of a rise the new limit in bytes; of a reclaim, how many.
         BYTES: 1,
+        /// Of a kill, how long its victims have to end by themselves, in nanoseconds; 0: no time.
+        GRACE: 1,
         /// Of an end: 1 if anything made progress.
         ANSWER: 1,
         /// How many victims there are.
@@ -107,6 +121,8 @@ pub mod victim {
 pub const BYTES: u32 = at::WORDS * 8;
 /// In [`at::FLAGS`]: the decision was begun before; its record is added to.
 pub const GOES_ON: u64 = 1;
+/// In [`at::FLAGS`]: the memory of an earlier victim is expected back.
+pub const MEMORY_EXPECTED: u64 = 8;
 /// In [`at::FLAGS`]: the machine is short of memory, not a cgroup. The same bit as in a record.
 pub const SYSTEM: u64 = record::SYSTEM;
 
@@ -117,8 +133,12 @@ record::codes! {
         Pressure = 1, "tasks wait for memory";
         Usage = 2, "so much is used";
         Swap = 3, "so much is swapped out";
+        Oom = 4, "memory has run out";
     }
 }
+
+/// Words of [`Trigger`]s in the language, by their codes.
+pub const TRIGGERS: [&str; 5] = ["limit", "pressure", "usage", "swap", "oom"];
 
 record::codes! {
     /// How an action ended; which branch an `if` took.
@@ -141,6 +161,7 @@ record::codes! {
         Wait = 5, "hurry a victim that is on its way out";
         Stale = 6, "another decision was begun in between";
         Gone = 7, "the cgroup is gone";
+        Reclaim = 8, "reclaim memory";
     }
 }
 
@@ -154,6 +175,12 @@ pub struct Question {
     pub domain: u64,
     pub attached: u64,
     pub trigger: Trigger,
+    /// From 1; 0: the rules outside of blocks.
+    pub block: u64,
+    /// None: there is no budget.
+    pub kills_left: Option<u64>,
+    /// Of an earlier victim.
+    pub memory_expected: bool,
     pub rule: u64,
     pub path: [u8; MAX_NODES],
     pub result: i64,
@@ -173,12 +200,21 @@ impl Question {
             domain,
             attached,
             trigger,
+            block: 0,
+            kills_left: None,
+            memory_expected: false,
             rule: 0,
             path: [0; MAX_NODES],
             result: 0,
             killed: 0,
             refused: Vec::new(),
         }
+    }
+
+    /// The same about a block of rules.
+    #[must_use]
+    pub fn of_block(self, block: u64) -> Self {
+        Self { block, ..self }
     }
 
     /// The step after an answer: the same decision, of which one action more has ended. Those that were refused for
@@ -193,6 +229,10 @@ impl Question {
             killed: done.killed,
             ..self.clone()
         };
+        let kills = matches!(answer.kind, Kind::KillProcess | Kind::KillCgroup | Kind::KillAll);
+        if kills && done.outcome == Outcome::Progress {
+            next.kills_left = self.kills_left.map(|left| left.saturating_sub(1));
+        }
         next.refused.clear();
         let open = done.outcome == Outcome::Nothing && !done.refused.is_empty();
         if open || done.outcome == Outcome::More {
@@ -225,10 +265,12 @@ impl Question {
         };
         let flag = |set: bool, bit: u64| if set { bit } else { 0 };
         put(at::EVENT, self.event);
-        put(at::FLAGS, flag(self.goes_on, GOES_ON) | flag(self.system, SYSTEM));
+        let flags = flag(self.goes_on, GOES_ON) | flag(self.system, SYSTEM);
+        put(at::FLAGS, flags | flag(self.memory_expected, MEMORY_EXPECTED));
         put(at::DOMAIN, self.domain);
         put(at::ATTACHED, self.attached);
-        put(at::TRIGGER, u64::from(self.trigger.code()));
+        put(at::TRIGGER, u64::from(self.trigger.code()) | self.block << 8);
+        put(at::KILLS_LEFT, self.kills_left.unwrap_or(u64::MAX));
         put(at::RULE, self.rule);
         for (word, bytes) in (at::PATH..).zip(self.path.as_chunks::<8>().0) {
             put(word, u64::from_le_bytes(*bytes));
@@ -249,7 +291,7 @@ impl Question {
 pub struct Done {
     /// [`Outcome::Progress`], [`Outcome::Nothing`], or of a [`Kind::KillAll`] also [`Outcome::More`].
     pub outcome: Outcome,
-    /// 0 or a negative errno; of a rise the new limit in bytes.
+    /// 0 or a negative errno; of a rise the new limit in bytes, of a reclaim the bytes that came back.
     pub result: i64,
     /// Processes that died.
     pub killed: u64,
@@ -266,6 +308,8 @@ pub struct Answer {
     pub path: [u8; MAX_NODES],
     pub node: u64,
     pub bytes: u64,
+    /// How long the victims of a kill have to end by themselves, in nanoseconds.
+    pub grace: u64,
     /// Of an end: whether anything made progress.
     pub progress: bool,
     pub victims: Vec<Victim>,
@@ -311,6 +355,7 @@ impl Answer {
             path: *path,
             node: word(at::NODE),
             bytes: word(at::BYTES),
+            grace: word(at::GRACE),
             progress: word(at::ANSWER) != 0,
             victims: (0..victims).map(victim).collect(),
         })
@@ -324,7 +369,7 @@ mod tests {
     fn answer(node: u64, victims: Vec<Victim>) -> Answer {
         let mut path = [0; MAX_NODES];
         path[1] = Outcome::Progress.code();
-        Answer { kind: Kind::KillProcess, rule: 2, path, node, bytes: 0, progress: false, victims }
+        Answer { kind: Kind::KillProcess, rule: 2, path, node, bytes: 0, grace: 0, progress: false, victims }
     }
 
     #[test]
@@ -335,14 +380,15 @@ mod tests {
 
     #[test]
     fn what_is_asked_stands_where_the_program_looks() {
-        let mut question = Question::begin(7, 40, 30, true, Trigger::Pressure);
+        let mut question = Question::begin(7, 40, 30, true, Trigger::Pressure).of_block(2);
         question.path[9] = 2;
         question.refused = vec![(812, 5)];
         let bytes = question.bytes();
         let word = |at: u32| u64::from_le_bytes(bytes[at as usize * 8..][..8].try_into().unwrap());
         assert_eq!(bytes.len(), BYTES as usize);
         assert_eq!((word(at::EVENT), word(at::FLAGS), word(at::DOMAIN)), (7, SYSTEM, 40));
-        assert_eq!((word(at::ATTACHED), word(at::TRIGGER)), (30, 1));
+        assert_eq!((word(at::ATTACHED), word(at::TRIGGER)), (30, 0x201));
+        assert_eq!(word(at::KILLS_LEFT), u64::MAX, "no budget");
         assert_eq!(word(at::PATH + 1), 2 << 8, "the tenth action");
         assert_eq!((word(at::REFUSED), word(at::FIRST_REFUSED), word(at::FIRST_REFUSED + 1)), (1, 812, 5));
     }
@@ -354,6 +400,26 @@ mod tests {
         let next = question.after(&answer(3, Vec::new()), &done);
         assert!(next.goes_on);
         assert_eq!((next.rule, next.path[1], next.path[3], next.killed), (2, 1, 1, 1));
+    }
+
+    #[test]
+    fn a_kill_that_made_progress_takes_from_the_budget() {
+        let question = Question { kills_left: Some(2), ..Question::begin(7, 40, 30, false, Trigger::Usage) };
+        let mut done = Done { outcome: Outcome::Progress, result: 0, killed: 9, refused: Vec::new() };
+        let next = question.after(&answer(3, Vec::new()), &done);
+        assert_eq!(next.kills_left, Some(1));
+        done.outcome = Outcome::Nothing;
+        assert_eq!(next.after(&answer(4, Vec::new()), &done).kills_left, Some(1));
+        let reclaim = Answer { kind: Kind::Reclaim, ..answer(4, Vec::new()) };
+        done.outcome = Outcome::Progress;
+        assert_eq!(next.after(&reclaim, &done).kills_left, Some(1));
+    }
+
+    #[test]
+    fn triggers_have_words() {
+        assert_eq!(TRIGGERS[usize::from(Trigger::Oom.code())], "oom");
+        assert_eq!(TRIGGERS[usize::from(Trigger::Swap.code())], "swap");
+        assert_eq!(Trigger::from_code(TRIGGERS.len() as u64), None);
     }
 
     #[test]

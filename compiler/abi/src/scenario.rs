@@ -5,6 +5,8 @@
 //! [`EXTRAS`] that no policy can read. Knows nothing of how a machine is made of it.
 
 use crate::fields::{self, Measure, Owner};
+use crate::request::Trigger;
+use crate::watch;
 
 /// A test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,17 @@ pub enum StepKind {
         /// What else is said of the event.
         properties: Vec<Property>,
     },
+    /// Something that is watched was so for so long, and whoever watches looks once at the end of that time.
+    Seen {
+        /// What is seen.
+        event: Seen,
+        /// Of which cgroup; none: of the machine.
+        cgroup: Option<String>,
+        /// In nanoseconds; the time passes.
+        lasting: i64,
+        /// What else is said of the event.
+        properties: Vec<Property>,
+    },
     /// So many nanoseconds pass, and with them whoever was killed is gone.
     After(i64),
     /// What the policy must have done at the last event.
@@ -51,6 +64,72 @@ pub enum StepKind {
         /// By which rule.
         rule: Option<String>,
     },
+}
+
+/// What whoever watches sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// An average of the pressure file; it is the cgroup's field from now on.
+    Pressure {
+        /// `full`, not `some`.
+        full: bool,
+        /// Over which time.
+        average: watch::Average,
+        /// Parts per million.
+        value: i64,
+    },
+    /// So many nanoseconds of stall in so many: the kernel's triggers fire that are for less, or for as much, of that
+    /// share of the time.
+    Stall {
+        /// `full`, not `some`.
+        full: bool,
+        /// Of stall.
+        above: i64,
+        /// In this time.
+        per: i64,
+    },
+    /// The memory in use, as it is given.
+    Usage,
+    /// The swap in use, as it is given.
+    Swap,
+    /// It met its `memory.high` or `memory.max`.
+    Limit,
+}
+
+impl Seen {
+    /// Whether an event is one of this kind, and holds; `usage` and `swap` are each what is in use, and what a share is
+    /// of.
+    #[must_use]
+    pub fn meets(self, event: watch::Event, usage: [i64; 2], swap: [i64; 2]) -> bool {
+        match (self, event) {
+            (
+                Self::Pressure { full, average, value },
+                watch::Event::Pressure { full: wanted, average: over, above },
+            ) => full == wanted && average == over && value > above,
+            (
+                Self::Stall { full, above, per },
+                watch::Event::Stall { full: wanted, above: least, per: window },
+            ) => {
+                full == wanted
+                    && i128::from(above) * i128::from(window) >= i128::from(least) * i128::from(per)
+            }
+            (Self::Usage, watch::Event::Usage(amount)) => amount.is_below(usage[0], usage[1]),
+            (Self::Swap, watch::Event::Swap(amount)) => amount.is_below(swap[0], swap[1]),
+            (Self::Limit, watch::Event::Limit) => true,
+            _ => false,
+        }
+    }
+
+    /// What an engine says has woken it.
+    #[must_use]
+    pub fn trigger(self) -> Trigger {
+        match self {
+            Self::Pressure { .. } | Self::Stall { .. } => Trigger::Pressure,
+            Self::Usage => Trigger::Usage,
+            Self::Swap => Trigger::Swap,
+            Self::Limit => Trigger::Limit,
+        }
+    }
 }
 
 /// An object and what is said of it.
@@ -98,6 +177,8 @@ pub enum Value {
 /// What a policy must have done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
+    /// Nobody asked: no block of the policy was due.
+    NotAsked,
     /// No process was killed.
     KillNobody,
     /// These processes and no others, in any order: `/job#100`.
@@ -106,6 +187,8 @@ pub enum Expected {
     KillCgroups(Vec<String>),
     /// The limit of the cgroup became so many bytes.
     RaiseLimit(String, i64),
+    /// It wanted so many bytes reclaimed, and enough came back.
+    Reclaim(i64),
     /// It wrote this note.
     Notify(String),
     /// It gave this reason for a kill.
@@ -229,7 +312,10 @@ pub fn unit_of(owner: Owner, name: &str) -> Option<Measure> {
 /// Everything that can be said of an object, in the order of the tables.
 pub fn names(owner: Owner) -> impl Iterator<Item = &'static str> {
     let rows = fields::all().map(fields::FieldId::row).filter(move |row| row.owner == owner);
-    let fields = rows.map(|row| row.name).filter(move |name| follows(owner, name).is_none());
+    // What wanted memory has the name of a field that follows from the event.
+    let is_extra = move |name: &str| EXTRAS.iter().any(|extra| extra.owner == owner && extra.name == name);
+    let fields =
+        rows.map(|row| row.name).filter(move |name| follows(owner, name).is_none() && !is_extra(name));
     fields.chain(EXTRAS.iter().filter(move |extra| extra.owner == owner).map(|extra| extra.name))
 }
 
@@ -261,7 +347,8 @@ mod tests {
             assert!(fields::find(*owner, name).is_some(), "{name}");
         }
         for extra in EXTRAS {
-            assert!(fields::find(extra.owner, extra.name).is_none(), "{} is a field", extra.name);
+            let is_field = fields::find(extra.owner, extra.name).is_some();
+            assert_eq!(is_field, extra.name == "trigger", "{} is a field", extra.name);
         }
     }
 

@@ -232,6 +232,8 @@ impl Checker<'_> {
             }
             ast::ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, span)?,
             ast::ExprKind::Choice(parts) => self.choice(parts, span)?,
+            ast::ExprKind::Rate(field) => self.sampled(field, None, span)?,
+            ast::ExprKind::Growth(field, window) => self.sampled(field, Some(window), span)?,
             ast::ExprKind::Has(member, bits) => self.has_bits(member, bits, span)?,
         };
         Some(Operand::Expr(id))

@@ -83,6 +83,7 @@ impl Finder<'_> {
                 ActionKind::RaiseLimit { by, up_to } => {
                     [Some(*by), *up_to].into_iter().flatten().for_each(|amount| self.expr(amount, &[]));
                 }
+                ActionKind::Reclaim(bytes) => self.expr(*bytes, &[]),
                 _ => {}
             }
         }

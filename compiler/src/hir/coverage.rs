@@ -16,14 +16,16 @@ pub fn check(policy: &Policy, sink: &mut Sink) {
         sink.push(errors::action::rules_not_told(rule.span));
     }
     let cover = Coverage { policy };
-    let mut end: Option<Span> = None;
-    for rule in &policy.rules {
-        if let Some(end) = end {
-            sink.push(errors::action::rule_never_runs(&rule.name, rule.span, end));
-            continue;
+    for (_, rules) in policy.groups() {
+        let mut end: Option<Span> = None;
+        for rule in rules {
+            if let Some(end) = end {
+                sink.push(errors::action::rule_never_runs(&rule.name, rule.span, end));
+                continue;
+            }
+            cover.alternatives(rule.action, sink);
+            end = cover.ends(rule.action);
         }
-        cover.alternatives(rule.action, sink);
-        end = cover.ends(rule.action);
     }
 }
 
@@ -47,6 +49,7 @@ impl Coverage<'_> {
             ActionKind::Or(first, second) => self.ends(*first).or_else(|| self.ends(*second)),
             ActionKind::Kill(_)
             | ActionKind::RaiseLimit { .. }
+            | ActionKind::Reclaim(_)
             | ActionKind::Wait
             | ActionKind::Notify(_)
             | ActionKind::Count(_) => None,
@@ -81,6 +84,7 @@ impl Coverage<'_> {
             }
             ActionKind::Kill(_)
             | ActionKind::RaiseLimit { .. }
+            | ActionKind::Reclaim(_)
             | ActionKind::Wait
             | ActionKind::Defer
             | ActionKind::Notify(_)

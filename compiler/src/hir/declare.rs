@@ -80,7 +80,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A number that is known when the policy is built.
-    fn known(&mut self, value: &ast::Expr) -> Option<(Ty, i64)> {
+    pub(super) fn known(&mut self, value: &ast::Expr) -> Option<(Ty, i64)> {
         self.scope.constant_only = true;
         let operand = self.operand(value);
         self.scope.constant_only = false;
@@ -98,7 +98,7 @@ impl<'a> Checker<'a> {
     }
 
     /// A number of a given type that is known when the policy is built.
-    fn known_as(&mut self, value: &ast::Expr, wanted: Ty) -> Option<i64> {
+    pub(super) fn known_as(&mut self, value: &ast::Expr, wanted: Ty) -> Option<i64> {
         let (ty, number) = self.known(value)?;
         if ty == wanted {
             return Some(number);

@@ -59,7 +59,8 @@ struct Need {
 
 fn needs(policy: &Policy) -> Vec<Need> {
     let mut needs = Vec::new();
-    for rule in &policy.rules {
+    // Whoever asks about a block does what it says.
+    for rule in policy.bare_rules() {
         needs_of(policy, rule.action, false, &mut needs);
     }
     needs
@@ -85,7 +86,7 @@ fn needs_of(policy: &Policy, id: ActionId, covered: bool, needs: &mut Vec<Need>)
         ActionKind::Kill(_) => (kfuncs::OOM_KILL_PROCESS, "kill"),
         ActionKind::RaiseLimit { .. } => (kfuncs::MEM_CGROUP_RAISE_MAX, "raise_limit"),
         ActionKind::Wait => (kfuncs::OOM_KILL_PROCESS, "wait"),
-        ActionKind::Defer | ActionKind::Notify(_) | ActionKind::Count(_) => return,
+        ActionKind::Reclaim(_) | ActionKind::Defer | ActionKind::Notify(_) | ActionKind::Count(_) => return,
     };
     needs.push(Need { kfunc, word, span: action.span, covered });
 }

@@ -31,6 +31,10 @@ pub(super) struct Checker<'a> {
     pub(super) quantifiers: usize,
     /// How many conditions that ask a counter enclose it.
     counted: usize,
+    /// What is being lowered is a rule of an `on` block.
+    pub(super) in_block: bool,
+    /// The names of rules, and where each was given.
+    rule_names: HashMap<String, Span>,
     pub(super) definitions: Definitions<'a>,
 }
 
@@ -61,6 +65,8 @@ pub fn lower<'a>(
         scope: Scope::default(),
         quantifiers: 0,
         counted: 0,
+        in_block: false,
+        rule_names: HashMap::new(),
         definitions: Definitions::default(),
     };
     checker.header(file);
@@ -68,13 +74,23 @@ pub fn lower<'a>(
     checker.declarations(file);
     checker.protections(file);
     checker.rules(file);
+    checker.watches(file);
     checker.scenarios(file, source);
     checker.unused();
     let Checker { policy, scope, .. } = checker;
     let Some(tests) = tests else { return policy };
-    let definitions = Definitions::default();
-    let (source, sink) = (tests.source, tests.sink);
-    let mut checker = Checker { policy, source, view, sink, scope, quantifiers: 0, counted: 0, definitions };
+    let mut checker = Checker {
+        policy,
+        source: tests.source,
+        view,
+        sink: tests.sink,
+        scope,
+        quantifiers: 0,
+        counted: 0,
+        in_block: false,
+        rule_names: HashMap::new(),
+        definitions: Definitions::default(),
+    };
     checker.only_tests(tests.file);
     let own = std::mem::take(&mut checker.policy.tests);
     checker.scenarios(tests.file, tests.source);
@@ -126,7 +142,7 @@ impl Checker<'_> {
     fn header(&mut self, file: &ast::File) {
         self.policy.name = stem(&self.source.name).to_owned();
         self.scope.lost.extend(file.lost.iter().map(|name| name.text.clone()));
-        let (mut policy, mut mode, mut default) = (None, None, None);
+        let (mut policy, mut mode, mut default, mut budget) = (None, None, None, None);
         for clause in &file.clauses {
             let (first, word) = match &clause.kind {
                 ClauseKind::Policy(name) => {
@@ -145,6 +161,7 @@ impl Checker<'_> {
                     (&mut mode, "mode")
                 }
                 ClauseKind::Default(_) => (&mut default, "default"),
+                ClauseKind::Budget { .. } => (&mut budget, "budget"),
                 _ => continue,
             };
             match *first {
@@ -157,7 +174,7 @@ impl Checker<'_> {
         }
     }
 
-    fn empty(&mut self, span: Span, message: &str) {
+    pub(super) fn empty(&mut self, span: Span, message: &str) {
         self.sink.push(errors::declare::empty_part(message, span));
     }
 
@@ -272,35 +289,15 @@ impl Checker<'_> {
     // Rules
 
     fn rules(&mut self, file: &ast::File) {
-        let mut names: HashMap<String, Span> = HashMap::new();
         let mut default = None;
         for clause in &file.clauses {
             if self.sink.is_full() {
                 break;
             }
-            let (name, action) = match &clause.kind {
-                ClauseKind::Rule { name: Some(name), action } => {
-                    if name.text.is_empty() {
-                        self.empty(name.span, "the name of the rule is empty");
-                    }
-                    if let Some(first) = names.insert(name.text.clone(), name.span) {
-                        self.sink.push(errors::declare::two_rules_of_one_name(name, first));
-                    }
-                    (name.text.clone(), action)
-                }
-                ClauseKind::Rule { name: None, action } => {
-                    (format!("line {}", self.source.line_column(clause.span.start).0), action)
-                }
-                ClauseKind::Default(action) => {
-                    default = Some((action, clause.span));
-                    continue;
-                }
-                _ => continue,
-            };
-            match self.action(action) {
-                Some(action) => self.policy.rules.push(Rule { name, action, span: clause.span }),
-                None if self.sink.has_errors() => {}
-                None => self.contradiction("a rule is left out, and has no mistake"),
+            match &clause.kind {
+                ClauseKind::Rule { name, action } => self.rule(name.as_ref(), action, clause.span),
+                ClauseKind::Default(action) => default = Some((action, clause.span)),
+                _ => {}
             }
         }
         // What the policy does in the end: deferring is implied.
@@ -309,6 +306,27 @@ impl Checker<'_> {
             && !matches!(action.kind, ast::ActionKind::Defer)
         {
             self.policy.rules.push(Rule { name: "default".to_owned(), action: id, span });
+        }
+    }
+
+    /// A rule; `line N` if it has no name.
+    pub(super) fn rule(&mut self, name: Option<&ast::Text>, action: &ast::Action, span: Span) {
+        let name = match name {
+            Some(name) => {
+                if name.text.is_empty() {
+                    self.empty(name.span, "the name of the rule is empty");
+                }
+                if let Some(first) = self.rule_names.insert(name.text.clone(), name.span) {
+                    self.sink.push(errors::declare::two_rules_of_one_name(name, first));
+                }
+                name.text.clone()
+            }
+            None => format!("line {}", self.source.line_column(span.start).0),
+        };
+        match self.action(action) {
+            Some(action) => self.policy.rules.push(Rule { name, action, span }),
+            None if self.sink.has_errors() => {}
+            None => self.contradiction("a rule is left out, and has no mistake"),
         }
     }
 
@@ -350,8 +368,10 @@ impl Checker<'_> {
                 }
                 return chain.map(|(id, _)| id);
             }
-            ast::ActionKind::Kill { selection, now, until, reason } => {
-                return self.kill(selection, *now, until.as_deref(), reason.as_ref(), span);
+            ast::ActionKind::Kill { .. } => return self.kill(&action.kind, span),
+            ast::ActionKind::Reclaim(amount) => {
+                self.only_in_block("reclaim", span)?;
+                ActionKind::Reclaim(self.amount(amount, Some("usage"))?)
             }
             ast::ActionKind::RaiseLimit { amount, up_to } => {
                 let by = self.amount(amount, Some("own_limit"));
@@ -375,14 +395,11 @@ impl Checker<'_> {
         Some(self.push_action(kind, span))
     }
 
-    fn kill(
-        &mut self,
-        written: &ast::Selection,
-        now: bool,
-        until: Option<&ast::Until>,
-        reason: Option<&ast::Text>,
-        span: Span,
-    ) -> Option<ActionId> {
+    fn kill(&mut self, kill: &ast::ActionKind, span: Span) -> Option<ActionId> {
+        let ast::ActionKind::Kill { selection: written, now, until, grace, reason } = kill else {
+            self.contradiction("a kill is none");
+            return None;
+        };
         let selection = self.selection_with(written, |lower| match reason {
             Some(text) => lower.message(text).map(Some),
             None => Some(None),
@@ -392,8 +409,15 @@ impl Checker<'_> {
             Some(until) => Some(self.until(until, all)?),
             None => None,
         };
+        let grace = match grace {
+            Some(grace) => {
+                self.only_in_block("grace", grace.span)?;
+                Some(self.time(grace)?)
+            }
+            None => None,
+        };
         let (selection, reason) = selection?;
-        Some(self.push_action(ActionKind::Kill(Kill { selection, now, until, reason }), span))
+        Some(self.push_action(ActionKind::Kill(Kill { selection, now: *now, until, grace, reason }), span))
     }
 
     fn until(&mut self, until: &ast::Until, all: bool) -> Option<Until> {
@@ -490,6 +514,7 @@ fn defers(action: &ast::Action) -> Option<Span> {
         ast::ActionKind::Block(actions) | ast::ActionKind::Or(actions) => actions.iter().find_map(defers),
         ast::ActionKind::Kill { .. }
         | ast::ActionKind::RaiseLimit { .. }
+        | ast::ActionKind::Reclaim(_)
         | ast::ActionKind::Wait
         | ast::ActionKind::Notify(_)
         | ast::ActionKind::Count(_) => None,
@@ -516,6 +541,8 @@ fn references(expr: &ast::Expr, index: &HashMap<&str, usize>) -> Vec<usize> {
             // What it asks is no constant, wherever it stands.
             ast::ExprKind::Choice(parts) => parts.iter().for_each(|part| walk(part, index, found)),
             ast::ExprKind::Quantifier(_)
+            | ast::ExprKind::Rate(_)
+            | ast::ExprKind::Growth(..)
             | ast::ExprKind::Has(..)
             | ast::ExprKind::Number(_)
             | ast::ExprKind::Text(_)

@@ -20,6 +20,7 @@ mod message;
 mod raw;
 mod scenario;
 mod select;
+pub mod watch;
 
 mod errors;
 
@@ -39,6 +40,7 @@ use cranelift_entity::{PrimaryMap, entity_impl};
 use oomc_abi::fields::FieldId;
 pub use oomc_abi::raw::Value as RawValue;
 use oomc_abi::scenario::Test;
+use oomc_abi::watch::{Budget, Course, Event};
 
 use crate::source::Span;
 
@@ -82,6 +84,11 @@ entity_impl!(PatternId, "pattern");
 pub struct RawId(u32);
 entity_impl!(RawId, "raw");
 
+/// A value that whoever asks has looked at again and again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SampleId(u32);
+entity_impl!(SampleId, "sample");
+
 /// What introduces a candidate: a selection, a quantifier, or a clause that protects or prefers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BinderId(u32);
@@ -110,8 +117,14 @@ pub struct Policy {
     pub nevers: Vec<Never>,
     /// `prefer` and `avoid` clauses in the order written.
     pub preferences: Vec<Preference>,
-    /// Rules in the order written; a `default` that acts is the last one.
+    /// Rules in the order written, a `default` that acts is the last one; behind them those of the blocks.
     pub rules: Vec<Rule>,
+    /// `on` blocks in the order written: each has some of the rules.
+    pub blocks: Vec<WatchBlock>,
+    /// Of kills in blocks.
+    pub budget: Option<Budget>,
+    /// What is looked at again and again.
+    pub samples: PrimaryMap<SampleId, Sample>,
     /// All expressions.
     pub exprs: PrimaryMap<ExprId, Expr>,
     /// All actions.
@@ -125,6 +138,23 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The rules outside of blocks, which are asked when memory has run out.
+    #[must_use]
+    pub fn bare_rules(&self) -> &[Rule] {
+        let end = self.blocks.first().map_or(self.rules.len(), |block| block.rules.start);
+        self.rules.get(..end).unwrap_or_default()
+    }
+
+    /// Rules that are asked together, each group with the number of its first one: those outside of blocks, and each
+    /// block's.
+    pub fn groups(&self) -> impl Iterator<Item = (usize, &[Rule])> {
+        let blocks = self
+            .blocks
+            .iter()
+            .map(|block| (block.rules.start, self.rules.get(block.rules.clone()).unwrap_or_default()));
+        core::iter::once((0, self.bare_rules())).chain(blocks)
+    }
+
     /// All messages, with the action that each belongs to. Records name them by their places here.
     pub fn messages(&self) -> impl Iterator<Item = (ActionId, &Message)> {
         self.actions.iter().filter_map(|(id, action)| match &action.kind {
@@ -293,6 +323,30 @@ pub struct Rule {
     pub span: Span,
 }
 
+/// An `on` block.
+#[derive(Clone, Debug)]
+pub struct WatchBlock {
+    /// What is watched.
+    pub event: Event,
+    /// It has to hold for so many nanoseconds.
+    pub lasting: i64,
+    /// The block rests for so many nanoseconds after progress.
+    pub cooldown: Option<i64>,
+    /// Its rules, among the policy's.
+    pub rules: core::ops::Range<usize>,
+    /// The whole block.
+    pub span: Span,
+}
+
+/// A field that is looked at again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Of a cgroup or a process.
+    pub field: FieldId,
+    /// What is made of it.
+    pub course: Course,
+}
+
 /// An action with its place in the text.
 #[derive(Clone, Debug)]
 pub struct Action {
@@ -327,6 +381,8 @@ pub enum ActionKind {
         /// Bytes: never above this.
         up_to: Option<ExprId>,
     },
+    /// Reclaims so many bytes from the domain; progress if a tenth came back. In blocks only.
+    Reclaim(ExprId),
     /// Progress if a victim is in flight.
     Wait,
     /// Ends the policy without progress.
@@ -346,6 +402,8 @@ pub struct Kill {
     pub now: bool,
     /// Goes on down the ranking.
     pub until: Option<Until>,
+    /// So many nanoseconds in which the victims can end by themselves. In blocks only.
+    pub grace: Option<i64>,
     /// For the record and the kernel's log. Its values may name the victim, as the selection's candidate.
     pub reason: Option<Message>,
 }
@@ -531,6 +589,9 @@ pub enum ExprKind {
     Label(Subject, LabelId),
     /// A counter of a cgroup. Missing if its storage cannot be had.
     Counter(Subject, StateId),
+    /// What was found by looking again and again at the cgroup or process with this id. Missing before there are two
+    /// looks. In blocks only.
+    Sample(SampleId, ExprId),
     /// The first, or the second where it is missing. Two numbers or bools of one type.
     Default(ExprId, ExprId),
     /// What holds for, or is the sum over, the elements of a place.
@@ -573,7 +634,9 @@ impl ExprKind {
             | Self::Param(_)
             | Self::Label(..)
             | Self::Counter(..) => Vec::new(),
-            Self::Neg(a) | Self::Not(a) | Self::Matches(a, _) | Self::HasBits(a, _) => vec![*a],
+            Self::Sample(_, a) | Self::Neg(a) | Self::Not(a) | Self::Matches(a, _) | Self::HasBits(a, _) => {
+                vec![*a]
+            }
             Self::Arith(_, a, b)
             | Self::Compare(_, a, b)
             | Self::And(a, b)

@@ -3,10 +3,11 @@
 use core::fmt::Write as _;
 
 use oomc_abi::fields::Owner;
+use oomc_abi::watch::Course;
 
 use super::{
     ActionId, ActionKind, Anchor, ArithOp, Bits, CompareOp, Direction, ExprId, ExprKind, Message, Mode, Part,
-    Pattern, Place, Policy, Quant, Selection, Subject, Ty, Unit,
+    Pattern, Place, Policy, Quant, Sample, Selection, Subject, Ty, Unit,
 };
 
 /// Prints a policy.
@@ -45,9 +46,20 @@ pub fn print(policy: &Policy) -> String {
         let condition = out.expr(never.condition);
         out.line(1, format_args!("where {condition}"));
     }
-    for rule in &policy.rules {
+    for rule in policy.bare_rules() {
         out.line(0, format_args!("rule {:?}", rule.name));
         out.action(1, rule.action);
+    }
+    if let Some(budget) = policy.budget {
+        out.line(0, format_args!("budget {} kills per {}ns", budget.kills, budget.per));
+    }
+    for block in &policy.blocks {
+        let cooldown = block.cooldown.map(|time| format!(" cooldown {time}ns")).unwrap_or_default();
+        out.line(0, format_args!("on {} for {}ns{cooldown}", block.event.told(), block.lasting));
+        for rule in policy.rules.get(block.rules.clone()).unwrap_or_default() {
+            out.line(1, format_args!("rule {:?}", rule.name));
+            out.action(2, rule.action);
+        }
     }
     out.text
 }
@@ -101,6 +113,9 @@ impl Printer<'_> {
                     let freed = self.expr(until.freed);
                     self.line(depth + 1, format_args!("until freed {freed} at most {}", until.at_most));
                 }
+                if let Some(grace) = kill.grace {
+                    self.line(depth + 1, format_args!("grace {grace}ns"));
+                }
                 if let Some(reason) = &kill.reason {
                     let reason = self.message(reason);
                     self.line(depth + 1, format_args!("reason {reason}"));
@@ -113,6 +128,10 @@ impl Printer<'_> {
                     let up_to = self.expr(*up_to);
                     self.line(depth + 1, format_args!("up to {up_to}"));
                 }
+            }
+            ActionKind::Reclaim(bytes) => {
+                let bytes = self.expr(*bytes);
+                self.line(depth, format_args!("reclaim {bytes}"));
             }
             ActionKind::Wait => self.line(depth, format_args!("wait")),
             ActionKind::Defer => self.line(depth, format_args!("defer")),
@@ -183,6 +202,15 @@ impl Printer<'_> {
             ExprKind::Param(param) => param.to_string(),
             ExprKind::Label(of, label) => format!("{}.{label}", subject(*of)),
             ExprKind::Counter(of, state) => format!("{}.{state}", subject(*of)),
+            ExprKind::Sample(sample, of) => match self.policy.samples.get(*sample) {
+                Some(Sample { field, course: Course::Rate }) => {
+                    format!("rate({} of {})", field.row().name, self.expr(*of))
+                }
+                Some(Sample { field, course: Course::Growth(time) }) => {
+                    format!("growth({} of {}, {time}ns)", field.row().name, self.expr(*of))
+                }
+                None => "?".to_owned(),
+            },
             ExprKind::Default(value, otherwise) => {
                 format!("({} ?? {})", self.expr(*value), self.expr(*otherwise))
             }

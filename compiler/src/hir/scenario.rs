@@ -8,12 +8,13 @@ use std::collections::{HashMap, HashSet};
 use oomc_abi::fields::Owner;
 use oomc_abi::model::{self, Class, Stray};
 use oomc_abi::raw;
-use oomc_abi::scenario::{self, Expected, Named, StepKind, Value};
+use oomc_abi::scenario::{self, Expected, Named, Seen, StepKind, Value};
+use oomc_abi::watch::Average;
 
 use super::check::{Operand, ty_of};
 use super::errors;
 use super::lower::Checker;
-use super::{ExprKind, Ty};
+use super::{ExprKind, RATIO_ONE, Ty};
 use crate::diag::Advice;
 use crate::diag::suggest::nearest;
 use crate::resolve::What;
@@ -98,6 +99,12 @@ impl Checker<'_> {
                     }
                     add(step.span, Some(self.event(cgroup.as_ref(), properties, &mut described)));
                 }
+                ast::StepKind::Seen { event, cgroup, lasting, properties } => {
+                    events = true;
+                    let seen =
+                        self.seen(event, cgroup.as_ref(), lasting.as_ref(), (properties, &mut described));
+                    add(step.span, seen);
+                }
                 ast::StepKind::After(time) => {
                     add(step.span, self.given_number(time, Ty::Duration).map(StepKind::After));
                 }
@@ -133,6 +140,51 @@ impl Checker<'_> {
         // The root has no limit: when memory runs out there, the machine is short of it.
         let cgroup = cgroup.filter(|cgroup| cgroup.text != "/");
         StepKind::Event { cgroup: cgroup.map(|cgroup| cgroup.text.clone()), properties }
+    }
+
+    /// Something that is watched is so.
+    fn seen(
+        &mut self,
+        event: &ast::Seen,
+        cgroup: Option<&ast::Text>,
+        lasting: Option<&ast::Expr>,
+        (properties, described): (&[ast::Property], &mut Described),
+    ) -> Option<StepKind> {
+        described.fresh.clear();
+        if let Some(cgroup) = cgroup {
+            self.described(cgroup, Some(ast::Unit::Cgroup), described);
+        }
+        let properties = self.properties(Owner::Event, properties, described);
+        let event = match event {
+            ast::Seen::Average { full, window, value } => {
+                let average = Average::ALL.into_iter().find(|known| known.word() == window.text);
+                let share = self.given_number(value, Ty::Ratio)?;
+                if !(0..=RATIO_ONE).contains(&share) {
+                    self.sink.push(errors::scenario::no_pressure(value.span));
+                    return None;
+                }
+                Seen::Pressure { full: *full, average: average?, value: share }
+            }
+            ast::Seen::Stall { full, above, per } => {
+                let (stall, time) =
+                    (self.given_number(above, Ty::Duration)?, self.given_number(per, Ty::Duration)?);
+                if !(0..=time).contains(&stall) || time == 0 {
+                    self.sink.push(errors::scenario::no_pressure(above.span.to(per.span)));
+                    return None;
+                }
+                Seen::Stall { full: *full, above: stall, per: time }
+            }
+            ast::Seen::Usage => Seen::Usage,
+            ast::Seen::Swap => Seen::Swap,
+            ast::Seen::Limit => Seen::Limit,
+        };
+        let lasting = match lasting {
+            Some(time) => self.given_number(time, Ty::Duration)?,
+            None => 0,
+        };
+        // The root is the machine.
+        let cgroup = cgroup.filter(|cgroup| cgroup.text != "/").map(|cgroup| cgroup.text.clone());
+        Some(StepKind::Seen { event, cgroup, lasting, properties })
     }
 
     /// What must have happened; `text` is how it is written.
@@ -206,6 +258,8 @@ impl Checker<'_> {
                 self.described(cgroup, Some(ast::Unit::Cgroup), described);
                 Expected::RaiseLimit(cgroup.text.clone(), self.given_number(to, Ty::Bytes)?)
             }
+            Outcome::NotAsked => Expected::NotAsked,
+            Outcome::Reclaim(bytes) => Expected::Reclaim(self.given_number(bytes, Ty::Bytes)?),
             Outcome::Candidates(candidates) => {
                 for candidate in candidates {
                     self.described(candidate, None, described);

@@ -46,6 +46,7 @@ impl Used<'_> {
                 self.expr(*by);
                 up_to.iter().for_each(|up_to| self.expr(*up_to));
             }
+            ActionKind::Reclaim(bytes) => self.expr(*bytes),
             ActionKind::Notify(message) => self.message(message),
             ActionKind::Wait | ActionKind::Defer | ActionKind::Count(_) => {}
         }

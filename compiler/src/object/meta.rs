@@ -8,6 +8,7 @@
 //! | `label` | `NUMBER NAME TYPE DEFAULT TRUST` |
 //! | `state` | `NUMBER NAME WINDOW`; 0: for ever |
 //! | `rule` | `NUMBER NAME` |
+//! | `block`, `sample`, `budget` | what is watched: [`oomc_abi::watch`] |
 //! | `message` | `NUMBER TEXT`; a value stands as `{TYPE}` |
 //! | `select` | `SELECTION UNIT`: whether the candidates of a `kill` are processes or cgroups |
 //! | `key` | `SELECTION TYPE TEXT`: keys of a `kill`, in their order |
@@ -15,10 +16,10 @@
 //! Numbers are in the unit of their type: bytes, parts per million, nanoseconds.
 
 use oomc_abi::declared::PAGE;
-use oomc_abi::record;
+use oomc_abi::{record, watch};
 
 use super::{Error, Module};
-use crate::hir::{ExprKind, Kill, Mode, Part, Ty};
+use crate::hir::{ExprKind, Kill, Mode, Part, Ty, WatchBlock};
 
 /// Lines `key=value`; the order is fixed.
 pub(super) fn text(module: &Module<'_>) -> Result<String, Error> {
@@ -50,6 +51,17 @@ pub(super) fn text(module: &Module<'_>) -> Result<String, Error> {
     for (number, rule) in policy.rules.iter().enumerate() {
         out += &line("rule", &format!("{number} {}", rule.name));
     }
+    for (number, block) in (1..).zip(&policy.blocks) {
+        out += &line(watch::BLOCK, &block_of(number, block).text());
+    }
+    for (number, sample) in (0..).zip(policy.samples.values()) {
+        let row = sample.field.row();
+        let (owner, field) = (row.owner, row.name.to_owned());
+        out += &line(watch::SAMPLE, &watch::Sample { number, owner, field, course: sample.course }.text());
+    }
+    if let Some(budget) = policy.budget {
+        out += &line(watch::BUDGET, &budget.text());
+    }
     for (number, (_, message)) in policy.messages().enumerate() {
         let parts = message.parts.iter().map(|part| match part {
             Part::Text(text) => Ok(text.clone()),
@@ -68,6 +80,11 @@ pub(super) fn text(module: &Module<'_>) -> Result<String, Error> {
         }
     }
     Ok(out)
+}
+
+fn block_of(number: u64, block: &WatchBlock) -> watch::Block {
+    let WatchBlock { event, lasting, cooldown, rules, .. } = block;
+    watch::Block { number, event: *event, lasting: *lasting, cooldown: *cooldown, rules: rules.clone() }
 }
 
 /// The keys of a selection as written; of a ranking word, the field that it compares.

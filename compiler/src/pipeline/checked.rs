@@ -149,7 +149,9 @@ impl<'k> Checked<'k> {
 }
 
 fn has_rule(file: &File) -> bool {
-    file.clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::Rule { .. } | ClauseKind::Default(_)))
+    file.clauses.iter().any(|clause| {
+        matches!(clause.kind, ClauseKind::Rule { .. } | ClauseKind::Default(_) | ClauseKind::Watch(_))
+    })
 }
 
 fn does_nothing() -> Diagnostic {

@@ -89,7 +89,12 @@ impl<'c> Optimised<'c> {
     pub fn select(self) -> Result<Programs<'c>, bpf::Error> {
         let (source, view) = (self.checked.source(), self.checked.view());
         let (module, programs) = match bpf::compile_all(&self.module, source, view) {
-            Err(error) if error.is_a_bound() && self.module.programs().count() > 1 => {
+            Err(error)
+                // Blocks are asked by these programs alone.
+                if error.is_a_bound()
+                    && self.module.programs().count() > 1
+                    && self.checked.policy().is_none_or(|policy| policy.blocks.is_empty()) =>
+            {
                 let callback = self.module.callback();
                 let programs = bpf::compile_all(&callback, source, view)?;
                 (callback, programs)

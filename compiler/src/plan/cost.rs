@@ -31,7 +31,7 @@ pub fn expr(policy: &Policy, id: ExprId) -> Cost {
         ExprKind::Field(subject, id) => subject_cost(*subject).max(field(*id)),
         ExprKind::Raw(subject, _) => subject_cost(*subject).max(Cost::Members),
         ExprKind::Label(..) => Cost::Up,
-        ExprKind::Counter(..) => Cost::Calls,
+        ExprKind::Counter(..) | ExprKind::Sample(..) => Cost::Calls,
         ExprKind::Quantifier(_) => Cost::Walk,
         ExprKind::Matches(..) | ExprKind::SameText(..) => Cost::Calls,
         _ => Cost::Free,

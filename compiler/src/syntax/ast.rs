@@ -116,6 +116,99 @@ pub enum ClauseKind {
     },
     /// `default action`
     Default(Action),
+    /// `on event for 30s cooldown 15s { rules }`
+    Watch(Watch),
+    /// `budget 3 kills per 10m`
+    Budget {
+        /// How many.
+        kills: Expr,
+        /// In how long.
+        per: Expr,
+    },
+}
+
+/// `on event for 30s cooldown 15s { rules }`
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// What is watched.
+    pub event: Watched,
+    /// Where that stands.
+    pub event_span: Span,
+    /// How long it has to hold.
+    pub lasting: Option<Expr>,
+    /// How long the block rests.
+    pub cooldown: Option<Expr>,
+    /// In the order written.
+    pub rules: Vec<Ruled>,
+}
+
+/// A rule of an `on` block.
+#[derive(Clone, Debug)]
+pub struct Ruled {
+    /// None for a bare one.
+    pub name: Option<Text>,
+    /// What it does.
+    pub action: Action,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// An event that is watched.
+#[derive(Clone, Debug)]
+pub enum Watched {
+    /// `pressure full avg10 > 60%`
+    Average {
+        /// `full`, not `some`.
+        full: bool,
+        /// `avg10`, as written.
+        window: Name,
+        /// Above this.
+        above: Expr,
+    },
+    /// `pressure some above 150ms per 1s`
+    Stall {
+        /// `full`, not `some`.
+        full: bool,
+        /// So much time.
+        above: Expr,
+        /// In so much.
+        per: Expr,
+    },
+    /// `usage > 95%`
+    Usage(Expr),
+    /// `swap > 90%`
+    Swap(Expr),
+    /// `limit`
+    Limit,
+}
+
+/// What a test says of an event that is watched.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// `pressure full avg10 70%`
+    Average {
+        /// `full`, not `some`.
+        full: bool,
+        /// `avg10`, as written.
+        window: Name,
+        /// How much.
+        value: Expr,
+    },
+    /// `pressure some above 150ms per 1s`
+    Stall {
+        /// `full`, not `some`.
+        full: bool,
+        /// So much time.
+        above: Expr,
+        /// In so much.
+        per: Expr,
+    },
+    /// `usage`
+    Usage,
+    /// `swap`
+    Swap,
+    /// `limit`
+    Limit,
 }
 
 /// What stands behind `never kill`, `avoid` or `prefer`, with everything that an author may try to say there.
@@ -165,6 +258,17 @@ pub enum StepKind {
         /// What else is said of the event.
         properties: Vec<Property>,
     },
+    /// `on pressure full avg10 70% in "/job" for 30s [{ … }]`
+    Seen {
+        /// What the engine sees.
+        event: Seen,
+        /// Of which cgroup.
+        cgroup: Option<Text>,
+        /// For how long.
+        lasting: Option<Expr>,
+        /// What else is said of the event.
+        properties: Vec<Property>,
+    },
     /// `after 10s`
     After(Expr),
     /// `expect … [by rule "name"]`
@@ -208,12 +312,16 @@ pub struct Property {
 /// What a test expects.
 #[derive(Clone, Debug)]
 pub enum Outcome {
+    /// `not asked`
+    NotAsked,
     /// `kill nobody`
     KillNobody,
     /// `kill process "/job#101", …`
     Kill(Option<(Unit, Span)>, Vec<Text>),
     /// `raise_limit "/job" to 1280MiB`
     RaiseLimit(Text, Expr),
+    /// `reclaim 512MiB`
+    Reclaim(Expr),
     /// `candidates "/job#101", …`
     Candidates(Vec<Text>),
     /// `freed 200MiB`
@@ -261,6 +369,8 @@ pub enum ActionKind {
         now: bool,
         /// `until freed B at most N`
         until: Option<Box<Until>>,
+        /// `grace 5s`
+        grace: Option<Box<Expr>>,
         /// `reason "…"`
         reason: Option<Text>,
     },
@@ -271,6 +381,8 @@ pub enum ActionKind {
         /// Not above.
         up_to: Option<Expr>,
     },
+    /// `reclaim 512MiB`
+    Reclaim(Expr),
     /// `wait`
     Wait,
     /// `defer`
@@ -412,6 +524,10 @@ pub enum ExprKind {
     Quantifier(Box<Quantifier>),
     /// `(if a then b else c)`
     Choice(Box<[Expr; 3]>),
+    /// `rate(pgscan)`
+    Rate(Path),
+    /// `growth(usage, 30s)`
+    Growth(Path, Box<Expr>),
     /// `task.flags has 0x200000`
     Has(Path, Vec<Name>),
     /// A mistake that was reported where it stands.

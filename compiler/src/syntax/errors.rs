@@ -99,9 +99,6 @@ pub(super) fn no_clause(source: &Source, item: &Item, span: Span) -> Diagnostic 
 pub(super) fn not_yet(word: &str, span: Span) -> Diagnostic {
     let instead = match word {
         "raise_limit of" => "`raise_limit` raises the cgroup whose limit was hit",
-        "on" => "a policy acts when the kernel runs out of memory",
-        "cooldown" | "budget" => "count with a `state` that resets, and compare it in `if`",
-        "growth" | "rate" => "compare the value itself",
         "import" => "copy the clauses into this file",
         _ => "leave it out",
     };

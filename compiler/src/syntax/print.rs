@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 
 use super::ast::{
     Action, ActionKind, ClauseKind, Expr, ExprKind, File, GivenKind, Outcome, Path, Place, Property,
-    Protection, Selection, StepKind, Test, Text,
+    Protection, Seen, Selection, StepKind, Test, Text, Watch, Watched,
 };
 
 /// Prints a file.
@@ -60,6 +60,10 @@ pub fn print(file: &File) -> String {
                 out.line(0, format_args!("default"));
                 out.action(1, action);
             }
+            ClauseKind::Watch(of) => out.watch(of),
+            ClauseKind::Budget { kills, per } => {
+                out.line(0, format_args!("budget {} kills per {}", expr(kills), expr(per)));
+            }
         }
     }
     out.text
@@ -84,6 +88,23 @@ impl Printer {
         }
     }
 
+    fn watch(&mut self, of: &Watch) {
+        self.line(0, format_args!("on {}", watched(&of.event)));
+        if let Some(time) = &of.lasting {
+            self.line(1, format_args!("for {}", expr(time)));
+        }
+        if let Some(time) = &of.cooldown {
+            self.line(1, format_args!("cooldown {}", expr(time)));
+        }
+        for rule in &of.rules {
+            match &rule.name {
+                Some(name) => self.line(1, format_args!("rule {:?}", name.text)),
+                None => self.line(1, format_args!("rule")),
+            }
+            self.action(2, &rule.action);
+        }
+    }
+
     fn test(&mut self, test: &Test) {
         self.line(0, format_args!("test {:?}", test.name.text));
         for step in &test.steps {
@@ -105,6 +126,13 @@ impl Printer {
                     let system = if *system { "system " } else { "" };
                     let place = cgroup.as_ref().map(|cgroup| format!(" in {:?}", cgroup.text));
                     self.line(1, format_args!("on {system}oom{}", place.unwrap_or_default()));
+                    self.properties(properties);
+                }
+                StepKind::Seen { event, cgroup, lasting, properties } => {
+                    let place = cgroup.as_ref().map(|cgroup| format!(" in {:?}", cgroup.text));
+                    let time = lasting.as_ref().map(|time| format!(" for {}", expr(time)));
+                    let (place, time) = (place.unwrap_or_default(), time.unwrap_or_default());
+                    self.line(1, format_args!("on {}{place}{time}", seen(event)));
                     self.properties(properties);
                 }
                 StepKind::After(time) => self.line(1, format_args!("after {}", expr(time))),
@@ -147,12 +175,15 @@ impl Printer {
                     self.action(depth + 1, action);
                 }
             }
-            ActionKind::Kill { selection, now, until, reason } => {
+            ActionKind::Kill { selection, now, until, grace, reason } => {
                 self.line(depth, format_args!("kill{}", if *now { " now" } else { "" }));
                 self.selection(depth + 1, selection);
                 if let Some(until) = until {
                     let (freed, most) = (expr(&until.freed), expr(&until.at_most));
                     self.line(depth + 1, format_args!("until freed {freed} at most {most}"));
+                }
+                if let Some(grace) = grace {
+                    self.line(depth + 1, format_args!("grace {}", expr(grace)));
                 }
                 if let Some(reason) = reason {
                     self.line(depth + 1, format_args!("reason {:?}", reason.text));
@@ -164,6 +195,7 @@ impl Printer {
                     self.line(depth + 1, format_args!("up to {}", expr(up_to)));
                 }
             }
+            ActionKind::Reclaim(amount) => self.line(depth, format_args!("reclaim {}", expr(amount))),
             ActionKind::Wait => self.line(depth, format_args!("wait")),
             ActionKind::Defer => self.line(depth, format_args!("defer")),
             ActionKind::Notify(text) => self.line(depth, format_args!("notify {:?}", text.text)),
@@ -224,11 +256,43 @@ fn expr(e: &Expr) -> String {
             let [condition, then, otherwise] = parts.as_ref().each_ref().map(expr);
             format!("(if {condition} then {then} else {otherwise})")
         }
+        ExprKind::Rate(field) => format!("rate({})", path(field)),
+        ExprKind::Growth(field, window) => format!("growth({}, {})", path(field), expr(window)),
         ExprKind::Has(field, bits) => {
             let bits: Vec<&str> = bits.iter().map(|bit| bit.text.as_str()).collect();
             format!("({} has {})", path(field), bits.join(" | "))
         }
         ExprKind::Broken => "?".to_owned(),
+    }
+}
+
+fn watched(event: &Watched) -> String {
+    let kind = |full: &bool| if *full { "full" } else { "some" };
+    match event {
+        Watched::Average { full, window, above } => {
+            format!("pressure {} {} > {}", kind(full), window.text, expr(above))
+        }
+        Watched::Stall { full, above, per } => {
+            format!("pressure {} above {} per {}", kind(full), expr(above), expr(per))
+        }
+        Watched::Usage(above) => format!("usage > {}", expr(above)),
+        Watched::Swap(above) => format!("swap > {}", expr(above)),
+        Watched::Limit => "limit".to_owned(),
+    }
+}
+
+fn seen(event: &Seen) -> String {
+    let kind = |full: &bool| if *full { "full" } else { "some" };
+    match event {
+        Seen::Average { full, window, value } => {
+            format!("pressure {} {} {}", kind(full), window.text, expr(value))
+        }
+        Seen::Stall { full, above, per } => {
+            format!("pressure {} above {} per {}", kind(full), expr(above), expr(per))
+        }
+        Seen::Usage => "usage".to_owned(),
+        Seen::Swap => "swap".to_owned(),
+        Seen::Limit => "limit".to_owned(),
     }
 }
 
@@ -245,12 +309,14 @@ fn place(place: &Place) -> String {
 
 fn outcome(outcome: &Outcome) -> String {
     match outcome {
+        Outcome::NotAsked => "not asked".to_owned(),
         Outcome::KillNobody => "kill nobody".to_owned(),
         Outcome::Kill(unit, victims) => {
             let unit = unit.map(|(unit, _)| format!(" {}", unit.spelling())).unwrap_or_default();
             format!("kill{unit} {}", texts(victims))
         }
         Outcome::RaiseLimit(cgroup, to) => format!("raise_limit {:?} to {}", cgroup.text, expr(to)),
+        Outcome::Reclaim(bytes) => format!("reclaim {}", expr(bytes)),
         Outcome::Candidates(candidates) => format!("candidates {}", texts(candidates)),
         Outcome::Freed(bytes) => format!("freed {}", expr(bytes)),
         Outcome::Reason(text) => format!("reason {:?}", text.text),

@@ -435,6 +435,25 @@ impl Machine {
         own
     }
 
+    /// `memory.reclaim`: takes page cache from a cgroup and all below it, in their order, until so many bytes came back.
+    /// Gives how many that were. What processes hold stays: the model has no swap that fills.
+    pub fn reclaim(&mut self, top: CgroupIndex, bytes: i64) -> i64 {
+        let (page, mut left) = (self.page, bytes);
+        for at in self.subtree(top).collect::<Vec<_>>() {
+            let Some(own) = self.cgroups.get_mut(at).map(|cgroup| &mut cgroup.own) else { continue };
+            let cache = (own.file - own.shmem).max(0).min(own.charged.saturating_mul(page)) / page;
+            let pages = cache.min(left.saturating_add(page - 1) / page).max(0);
+            own.file -= pages * page;
+            own.inactive_file = own.inactive_file.min(own.file);
+            own.charged -= pages;
+            left -= pages * page;
+            if left <= 0 {
+                break;
+            }
+        }
+        bytes - left.max(0)
+    }
+
     /// Whoever is on its way out is gone, and what it held is free.
     pub fn bury(&mut self) {
         for at in 0..self.processes.len() {

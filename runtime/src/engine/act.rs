@@ -84,6 +84,7 @@ pub(super) fn carry_out(answer: &Answer, domain: &mut Domain, flight: &mut Fligh
     let mut done = Done { outcome: Outcome::Nothing, result: 0, killed: 0, refused: Vec::new() };
     match answer.kind {
         Kind::RaiseLimit => raise(answer.bytes, domain, &mut done),
+        Kind::Reclaim => reclaim(answer.bytes, domain, &mut done),
         Kind::Wait => {
             let hurried = answer.victims.iter().filter(|victim| hurry(victim, flight)).count();
             done.outcome = if hurried > 0 { Outcome::Progress } else { Outcome::Nothing };
@@ -114,6 +115,26 @@ pub(super) fn carry_out(answer: &Answer, domain: &mut Domain, flight: &mut Fligh
         }
     }
     Ok(done)
+}
+
+/// Takes memory back from a domain.
+fn reclaim(bytes: u64, domain: &Domain, done: &mut Done) {
+    let current = domain.place.join("memory.current");
+    let before = number(&current).unwrap_or_default();
+    // The kernel answers EAGAIN where it could take less: what came back counts.
+    let asked = fs::write(domain.place.join("memory.reclaim"), bytes.to_string());
+    let back = before.saturating_sub(number(&current).unwrap_or(before)).cast_signed();
+    match asked {
+        Err(error) if error.raw_os_error() != Some(libc::EAGAIN) => {
+            done.result = -i64::from(error.raw_os_error().unwrap_or(libc::EIO));
+        }
+        _ => {
+            done.result = back;
+            if oomc_abi::watch::reclaimed(bytes.cast_signed(), back) {
+                done.outcome = Outcome::Progress;
+            }
+        }
+    }
 }
 
 /// Raises the limit of a domain.

@@ -53,6 +53,7 @@ impl Oracle<'_> {
             ActionKind::Block(actions) => self.block(actions),
             ActionKind::Kill(kill) => self.kill(kill),
             ActionKind::RaiseLimit { by, up_to } => Ok(self.raise(*by, *up_to)),
+            ActionKind::Reclaim(bytes) => Ok(self.reclaim(*bytes)),
             ActionKind::Wait => {
                 let waits = self.wait()?;
                 self.end(End::NoVictim);
@@ -114,8 +115,51 @@ impl Oracle<'_> {
         Ok(true)
     }
 
+    /// Progress if at least a tenth came back.
+    fn reclaim(&mut self, bytes: ExprId) -> bool {
+        let Some(wanted) = self.value(None, bytes) else {
+            self.end(End::Missing);
+            return false;
+        };
+        self.end(End::TooLittle);
+        if wanted <= 0 {
+            return false;
+        }
+        if !self.settings.audit {
+            self.decision.calls.push(Call::Reclaim(wanted));
+            let domain = self.domain();
+            let back = self.machine.reclaim(domain, wanted);
+            if i128::from(back) * 10 < i128::from(wanted) || back <= 0 {
+                return false;
+            }
+        }
+        self.decision.action = Action::Reclaim;
+        self.decision.expected = wanted;
+        true
+    }
+
+    /// Whether a kill of a block may kill at all.
+    fn is_free(&mut self, kill: &Kill) -> bool {
+        if self.asking.block == 0 {
+            return true;
+        }
+        if self.policy.budget.is_some() && self.kills_left == Some(0) {
+            self.end(End::OverBudget);
+            return false;
+        }
+        // Until the memory of the last victim is back, nobody else has to die.
+        if self.asking.memory_expected && !kill.now {
+            self.end(End::Expected);
+            return false;
+        }
+        true
+    }
+
     fn kill(&mut self, kill: &Kill) -> Outcome {
         let selection = &kill.selection;
+        if !self.is_free(kill) {
+            return Ok(false);
+        }
         if let Subject::Pick(pick) = selection.place.of()
             && self.picks.get(&pick).copied().flatten().is_none()
         {
@@ -180,6 +224,9 @@ impl Oracle<'_> {
         }
         if victims == 0 {
             return Ok(false);
+        }
+        if !self.settings.audit {
+            self.kills_left = self.kills_left.map(|left| left.saturating_sub(1));
         }
         self.decision.expected = clamp(freed);
         self.decision.action = match (kill.selection.all, kill.selection.unit) {
@@ -339,6 +386,7 @@ impl Oracle<'_> {
             ActionKind::RaiseLimit { by, up_to } => {
                 [Some(*by), *up_to].into_iter().flatten().for_each(|e| self.subjects_of(e, found));
             }
+            ActionKind::Reclaim(bytes) => self.subjects_of(*bytes, found),
             ActionKind::Notify(message) => message.values().for_each(|e| self.subjects_of(e, found)),
             ActionKind::Wait | ActionKind::Defer | ActionKind::Count(_) => {}
         }

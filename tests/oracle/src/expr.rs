@@ -19,6 +19,7 @@ impl Oracle<'_> {
             ExprKind::Param(param) => self.settings.params.get(param.as_u32() as usize).copied(),
             ExprKind::Label(subject, label) => self.label(self.cgroup_of(scope, *subject)?, *label),
             ExprKind::Counter(subject, state) => self.counter(self.cgroup_of(scope, *subject)?, *state),
+            ExprKind::Sample(sample, of) => self.asking.samples.get(&(sample.as_u32(), value(of)?)).copied(),
             ExprKind::Default(first, second) => value(first).or_else(|| value(second)),
             ExprKind::Quantifier(quantifier) => self.quantifier(scope, quantifier),
             ExprKind::Neg(of) => both(Some(0), value(of), |a, b| Some(a - b)),

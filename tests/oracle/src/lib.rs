@@ -44,6 +44,27 @@ impl Settings {
     }
 }
 
+/// Who asks, and what he knows. The kernel knows nothing but that memory has run out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// `oom`, or what woke whoever asks.
+    pub trigger: &'static str,
+    /// Which block, from 1; 0: the rules outside of blocks.
+    pub block: usize,
+    /// Kills that the budget has left; none: there is no budget.
+    pub kills_left: Option<u64>,
+    /// The memory of an earlier victim is expected back.
+    pub memory_expected: bool,
+    /// What was found by looking again and again: by the number of the sample and the id of the cgroup or process.
+    pub samples: HashMap<(u32, i64), i64>,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self { trigger: "oom", block: 0, kills_left: None, memory_expected: false, samples: HashMap::new() }
+    }
+}
+
 /// What the kernel was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
@@ -53,6 +74,8 @@ pub enum Call {
     Wait(i64),
     /// To raise the limit to so many bytes.
     Raise(i64),
+    /// To reclaim so many bytes.
+    Reclaim(i64),
 }
 
 /// What a policy does about an OOM.
@@ -97,6 +120,9 @@ struct Oracle<'a> {
     policy: &'a Policy,
     settings: &'a Settings,
     event: &'a Event,
+    asking: &'a Asking,
+    /// Kills that the budget has left.
+    kills_left: Option<u64>,
     machine: Machine,
     /// What each pick chose that was asked for.
     picks: HashMap<PickId, Option<CgroupIndex>>,
@@ -115,6 +141,18 @@ impl Oracle<'_> {
 /// What a policy does about an OOM.
 #[must_use]
 pub fn decide(policy: &Policy, settings: &Settings, machine: &Machine, event: &Event) -> Decision {
+    decide_asked(policy, settings, machine, event, &Asking::default())
+}
+
+/// What a policy does when it is asked, by the kernel or before memory has run out.
+#[must_use]
+pub fn decide_asked(
+    policy: &Policy,
+    settings: &Settings,
+    machine: &Machine,
+    event: &Event,
+    asking: &Asking,
+) -> Decision {
     let decision = Decision {
         answer: 0,
         action: Action::None,
@@ -134,7 +172,10 @@ pub fn decide(policy: &Policy, settings: &Settings, machine: &Machine, event: &E
         machine: Machine::default(),
     };
     let machine = machine.clone();
-    let mut oracle = Oracle { policy, settings, event, machine, picks: HashMap::new(), rule: 0, decision };
+    let kills_left = asking.kills_left;
+    let picks = HashMap::new();
+    let mut oracle =
+        Oracle { policy, settings, event, asking, kills_left, machine, picks, rule: 0, decision };
     // A SysRq never reaches the rules.
     if event.order != -1 {
         oracle.rules();
@@ -144,10 +185,15 @@ pub fn decide(policy: &Policy, settings: &Settings, machine: &Machine, event: &E
 }
 
 impl Oracle<'_> {
-    /// Rules in order, until one makes progress or ends the policy.
+    /// The rules that are asked in order, until one makes progress or ends the policy.
     fn rules(&mut self) {
         let policy = self.policy;
-        for (index, rule) in policy.rules.iter().enumerate() {
+        let is_asked = |index: usize| {
+            let block = policy.blocks.iter().position(|block| block.rules.contains(&index));
+            block.map_or(0, |at| at + 1) == self.asking.block
+        };
+        let asked: Vec<_> = policy.rules.iter().enumerate().filter(|(index, _)| is_asked(*index)).collect();
+        for (index, rule) in asked {
             self.rule = index;
             match self.rule(rule) {
                 Ok(true) => {

@@ -235,6 +235,7 @@ impl Oracle<'_> {
             ("scope", Object::Event) => {
                 Text::plain(if self.event.cgroup.is_some() { "memcg" } else { "system" })
             }
+            ("trigger", Object::Event) => Text::plain(self.asking.trigger),
             ("constraint", Object::Event) => Text::plain(CONSTRAINTS.get(self.event.constraint)?),
             (name, object) => panic!("the oracle does not know `{name}` of {object:?}"),
         })

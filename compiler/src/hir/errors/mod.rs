@@ -8,3 +8,4 @@ pub(super) mod expr;
 pub(super) mod kernel;
 pub(super) mod scenario;
 pub(super) mod select;
+pub(super) mod watch;

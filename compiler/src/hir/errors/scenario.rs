@@ -44,6 +44,13 @@ pub(in crate::hir) fn system_in_a_cgroup(cgroup: &ast::Text) -> Diagnostic {
         ))
 }
 
+/// Pressure that no file of the kernel tells.
+pub(in crate::hir) fn no_pressure(span: Span) -> Diagnostic {
+    Diagnostic::new(codes::SCENARIO, "there is no such pressure")
+        .label(span, "tasks wait for none to all of the time")
+        .help("write from 0% to 100%, or a time that fits into the window")
+}
+
 /// A test without an expectation.
 pub(in crate::hir) fn expects_nothing(span: Span) -> Diagnostic {
     Diagnostic::new(codes::SCENARIO, "this test expects nothing")

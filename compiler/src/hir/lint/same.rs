@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::{Lint, errors};
 use crate::diag::{Fix, Sink};
-use crate::hir::{ActionId, ActionKind};
+use crate::hir::{ActionId, ActionKind, Rule};
 use crate::source::Span;
 
 pub(super) fn check(lint: &Lint<'_>, sink: &mut Sink) {
@@ -50,8 +50,15 @@ fn branches(lint: &Lint<'_>, sink: &mut Sink) {
 
 fn rules(lint: &Lint<'_>, sink: &mut Sink) {
     let counts = lint.policy.actions.values().any(|action| matches!(action.kind, ActionKind::Count(_)));
+    for (_, rules) in lint.policy.groups() {
+        group(lint, rules, counts, sink);
+    }
+}
+
+/// Rules that are tried one after the other.
+fn group(lint: &Lint<'_>, rules: &[Rule], counts: bool, sink: &mut Sink) {
     let mut seen: HashMap<String, Span> = HashMap::new();
-    for rule in &lint.policy.rules {
+    for rule in rules {
         let Some(at) = span(lint, rule.action) else { continue };
         // A counter may have changed between the two.
         if counts || has_effect(lint, rule.action) {

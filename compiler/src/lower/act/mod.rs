@@ -107,6 +107,8 @@ struct Act<'a> {
     nothing: Block,
     /// Where a program ends that goes on when user space has done what it asks for.
     suspend: Block,
+    /// The rules being lowered are those of an `on` block.
+    in_block: bool,
     /// Which action of the present rule is lowered, from 1.
     node: usize,
     /// Where the name of a candidate lies that may have been refused.
@@ -177,6 +179,7 @@ impl<'a> Act<'a> {
             progress,
             nothing,
             suspend,
+            in_block: false,
             node: 0,
             suspect: None,
             lists: HashMap::new(),

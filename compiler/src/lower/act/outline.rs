@@ -9,8 +9,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use oomc_abi::members;
 use oomc_abi::record::End;
+use oomc_abi::{members, request};
 
 use super::Act;
 use super::list::List;
@@ -18,8 +18,8 @@ use super::rank::Searched;
 use super::shape::Shape;
 use super::stepwise::Rows;
 use crate::hir::{BinderId, Kill, Policy, Rule, Unit};
-use crate::ir::{Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
-use crate::lower::emit::{Cell, Slots, Walk, Walks};
+use crate::ir::{BinOp, Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
+use crate::lower::emit::{Cell, Slots, Walk, Walks, imm};
 use crate::plan::{WalkId, is_large};
 
 /// Groups of rules, searches, and loops: with the few besides them fewer than the kernel allows.
@@ -182,13 +182,33 @@ impl Act<'_> {
         self.b.branch(Cond::Eq, answer, Operand::Imm(DEFER), nothing, on_nothing);
     }
 
-    /// All rules in order; goes on behind them when none ended the policy.
+    /// All rules in order; goes on behind them when none ended the policy. Blocks are for whoever asks about them.
     pub(super) fn rules(&mut self) {
-        let rules: Vec<(usize, &Rule)> = self.policy.rules.iter().enumerate().collect();
+        let policy = self.policy;
+        if !self.is_asked() || policy.blocks.is_empty() {
+            return self.rules_together(0, policy.bare_rules());
+        }
+        for (number, (first, rules)) in (0..).zip(policy.groups()) {
+            let next = self.b.create_block();
+            let trigger = self.asked(request::at::TRIGGER);
+            let block = self.bin_imm(BinOp::Ushr, trigger, 8);
+            self.leave_if(Cond::Ne, block, imm(number), next);
+            self.in_block = number > 0;
+            self.rules_together(first, rules);
+            let nothing = self.nothing;
+            self.b.jump(nothing, &[]);
+            self.b.switch_to(next);
+        }
+        self.in_block = false;
+    }
+
+    /// Rules that are asked together, the first of them with its number.
+    fn rules_together(&mut self, first: usize, rules: &[Rule]) {
+        let rules: Vec<(usize, &Rule)> = (first..).zip(rules).collect();
         if !self.outline.large {
             return rules.into_iter().for_each(|(index, rule)| self.rule(index, rule));
         }
-        for group in rules.chunks(rules.len().div_ceil(GROUPS).max(GROUP)) {
+        for group in rules.chunks(self.policy.rules.len().div_ceil(GROUPS).max(GROUP)) {
             let func = self.function(&[], |s, _| {
                 let answers = s.answers();
                 group.iter().for_each(|(index, rule)| s.rule(*index, rule));

@@ -56,6 +56,7 @@ impl Act<'_> {
             ActionKind::If { .. }
             | ActionKind::Block(_)
             | ActionKind::Or(..)
+            | ActionKind::Reclaim(_)
             | ActionKind::Defer
             | ActionKind::Notify(_)
             | ActionKind::Count(_) => return true,
@@ -101,6 +102,7 @@ impl Act<'_> {
             ActionKind::RaiseLimit { by, up_to } => {
                 self.raise_limit(*by, *up_to, on_progress, on_nothing);
             }
+            ActionKind::Reclaim(bytes) => self.say_reclaim(*bytes, on_progress, on_nothing),
             ActionKind::Defer => {
                 self.note_end(End::Deferred);
                 self.note_action(Action::Defer);

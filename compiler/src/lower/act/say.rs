@@ -6,7 +6,7 @@
 //! value meanwhile.
 
 use oomc_abi::record::{self, Action, End};
-use oomc_abi::request::{GOES_ON, Kind, MAX_NODES, MAX_REFUSED, Outcome, at};
+use oomc_abi::request::{GOES_ON, Kind, MAX_NODES, MAX_REFUSED, MEMORY_EXPECTED, Outcome, at};
 use oomc_abi::{helpers, kfuncs, members};
 
 use super::Act;
@@ -161,7 +161,10 @@ impl Act<'_> {
         self.node += 1;
         let node = self.node;
         let acts = match action {
-            ActionKind::Kill(_) | ActionKind::Wait | ActionKind::RaiseLimit { .. } => true,
+            ActionKind::Kill(_)
+            | ActionKind::Wait
+            | ActionKind::RaiseLimit { .. }
+            | ActionKind::Reclaim(_) => true,
             ActionKind::Notify(_) | ActionKind::Count(_) => false,
             ActionKind::If { .. } | ActionKind::Block(_) | ActionKind::Or(..) | ActionKind::Defer => {
                 return self.perform(action, on_progress, on_nothing);
@@ -175,6 +178,11 @@ impl Act<'_> {
         let outcome = self.outcome(node);
         self.leave_if(Cond::Eq, outcome, imm(Outcome::Progress.code().into()), progressed);
         self.leave_if(Cond::Eq, outcome, imm(Outcome::Nothing.code().into()), failed);
+        if let ActionKind::Kill(kill) = action
+            && self.in_block
+        {
+            self.leave_unless_free(kill, nothing);
+        }
         if acts {
             self.answer(at::NODE, Operand::Imm(node as i32));
         }
@@ -191,9 +199,48 @@ impl Act<'_> {
         self.b.jump(on_progress, &[]);
         self.b.switch_to(failed);
         if acts {
-            self.note_refused(node);
+            let end = match action {
+                ActionKind::Reclaim(_) => End::TooLittle,
+                _ => End::Refused,
+            };
+            self.note_refused(node, end);
         }
         self.b.jump(on_nothing, &[]);
+    }
+
+    /// Goes to `nothing` where the budget has no kill left, or the memory of an earlier victim is expected back.
+    fn leave_unless_free(&mut self, kill: &Kill, nothing: Block) {
+        if self.policy.budget.is_some() {
+            self.note_end(End::OverBudget);
+            let left = self.asked(at::KILLS_LEFT);
+            self.leave_if(Cond::Eq, left, imm(0), nothing);
+        }
+        if !kill.now {
+            self.note_end(End::Expected);
+            let free = self.b.create_block();
+            let flags = self.asked(at::FLAGS);
+            self.b.branch(Cond::Test, flags, imm(MEMORY_EXPECTED as i64), nothing, free);
+            self.b.switch_to(free);
+        }
+    }
+
+    /// `reclaim`: how much is to be reclaimed, which user space does; progress in audit mode.
+    pub(super) fn say_reclaim(&mut self, bytes: ExprId, on_progress: Block, on_nothing: Block) {
+        let (pretend, say) = (self.b.create_block(), self.b.create_block());
+        self.prefetch(&[bytes]);
+        self.note_end(End::Missing);
+        let bytes = self.expr(bytes, on_nothing);
+        self.note_end(End::TooLittle);
+        self.leave_if(Cond::Sle, bytes, imm(0), on_nothing);
+        self.note(record::at::EXPECTED, bytes);
+        let audit = self.audit();
+        self.b.branch(Cond::Ne, audit, imm(0), pretend, say);
+        self.b.switch_to(say);
+        self.answer(at::BYTES, Operand::Value(bytes));
+        self.say(Kind::Reclaim);
+        self.b.switch_to(pretend);
+        self.note_action(Action::Reclaim);
+        self.b.jump(on_progress, &[]);
     }
 
     /// User space has done what an action asked for.
@@ -202,18 +249,19 @@ impl Act<'_> {
             ActionKind::Kill(kill) => self.note_action(killed(kill)),
             ActionKind::Wait => self.note_action(Action::Wait),
             ActionKind::RaiseLimit { .. } => self.note_action(Action::RaiseLimit),
+            ActionKind::Reclaim(_) => self.note_action(Action::Reclaim),
             _ => {}
         }
     }
 
     /// User space could not do what an action asked for, if that was what it did last; or the action had ended
     /// without asking.
-    fn note_refused(&mut self, node: usize) {
+    fn note_refused(&mut self, node: usize, end: End) {
         let (refused, join) = (self.b.create_block(), self.b.create_block());
         let last = self.asked(at::NODE);
         self.b.branch(Cond::Eq, last, imm(node as i64), refused, join);
         self.b.switch_to(refused);
-        self.note_end(End::Refused);
+        self.note_end(end);
         self.note_imm(record::at::EXPECTED, 0);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
@@ -484,6 +532,10 @@ impl Act<'_> {
         let audit = self.audit();
         self.b.branch(Cond::Ne, audit, imm(0), pretend, say);
         self.b.switch_to(say);
+        if let Some(grace) = kill.grace {
+            let grace = self.int(grace);
+            self.answer(at::GRACE, Operand::Value(grace));
+        }
         self.say(match killed(kill) {
             Action::KillAll => Kind::KillAll,
             Action::KillCgroup => Kind::KillCgroup,

@@ -127,6 +127,7 @@ impl Writer<'_> {
                 self.word(state);
             }
             ExprKind::Param(param) => self.word(param),
+            ExprKind::Sample(sample, _) => self.word(sample),
             ExprKind::Quantifier(quantifier) => {
                 self.word((quantifier.quant, quantifier.unit, quantifier.value.is_some()));
                 self.place(quantifier.place);

@@ -91,6 +91,7 @@ impl Read<'_> {
             ExprKind::Param(param) => self.param(*param),
             ExprKind::Label(subject, label) => self.subject_item(*subject, Item::Label(*label), missing),
             ExprKind::Counter(subject, state) => self.subject_item(*subject, Item::Counter(*state), missing),
+            ExprKind::Sample(sample, of) => self.sample(*sample, *of, missing),
             ExprKind::Default(value, otherwise) => self.otherwise(*value, *otherwise, missing),
             ExprKind::Choice(condition, then, otherwise) => {
                 self.choice([*condition, *then, *otherwise], missing)
@@ -180,7 +181,9 @@ impl Read<'_> {
             ExprKind::Int(_)
             | ExprKind::Param(_)
             | ExprKind::Label(Subject::Candidate(_) | Subject::Anchor(Anchor::Cgroup), _) => false,
-            ExprKind::Label(..) | ExprKind::Counter(..) | ExprKind::Quantifier(_) => true,
+            ExprKind::Label(..) | ExprKind::Counter(..) | ExprKind::Sample(..) | ExprKind::Quantifier(_) => {
+                true
+            }
             ExprKind::Default(a, b) => self.may_be_missing(*a) && self.may_be_missing(*b),
             // The parent, or the cgroup of the policy, may be gone.
             ExprKind::Field(

@@ -515,9 +515,12 @@ impl Read<'_> {
                 let start = self.field(object, members::TASK_START);
                 self.bin(BinOp::Sub, now, start)
             }
-            Recipe::Comm | Recipe::Name | Recipe::Path | Recipe::Scope | Recipe::Word { .. } => {
-                self.broken("a text is no number")
-            }
+            Recipe::Comm
+            | Recipe::Name
+            | Recipe::Path
+            | Recipe::Scope
+            | Recipe::Trigger
+            | Recipe::Word { .. } => self.broken("a text is no number"),
         }
     }
 

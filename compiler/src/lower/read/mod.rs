@@ -99,7 +99,7 @@ impl<'a> Read<'a> {
         target: Target,
     ) -> Self {
         let emit = Emit::new(policy, view, func, target);
-        let state = state::Maps::new(emit.b.func, policy);
+        let state = state::Maps::new(emit.b.func, policy, target);
         Self {
             emit,
             policy,

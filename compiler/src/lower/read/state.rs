@@ -2,14 +2,16 @@
 //!
 //! A label is an entry of a hash map under the cgroup's id and the label's number, and holds for everything below.
 //! Counters lie in the cgroup's own storage and are gone with it. There are two copies of each: the one of
-//! audit mode counts by itself, and starts anew whenever the mode is switched.
+//! audit mode counts by itself, and starts anew whenever the mode is switched. What is found by looking again and again
+//! is written by whoever asks.
 
 use oomc_abi::helpers;
 use oomc_abi::kfuncs;
 use oomc_abi::maps::{self, Tally};
+use oomc_abi::target::{Event, Target};
 
 use super::Read;
-use crate::hir::{LabelId, Policy, StateId};
+use crate::hir::{ExprId, LabelId, Policy, SampleId, StateId};
 use crate::ir::{BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Value};
 use crate::lower::emit::{Cell, EPOCH, Order, Walks, imm, shared_map};
 
@@ -18,6 +20,7 @@ use crate::lower::emit::{Cell, EPOCH, Order, Walks, imm, shared_map};
 pub(in crate::lower) struct Maps {
     labels: Option<MapRef>,
     counters: Option<MapRef>,
+    samples: Option<MapRef>,
 }
 
 /// Words of a counter.
@@ -26,7 +29,7 @@ const SINCE: i32 = 1;
 const WORDS: i32 = 2;
 
 impl Maps {
-    pub(in crate::lower) fn new(func: &mut Function, policy: &Policy) -> Self {
+    pub(in crate::lower) fn new(func: &mut Function, policy: &Policy, target: Target) -> Self {
         let labels = (!policy.labels.is_empty()).then(|| {
             shared_map(
                 func,
@@ -59,7 +62,21 @@ impl Maps {
                 },
             )
         });
-        Self { labels, counters }
+        let asked = target.row().event == Event::Question && !policy.samples.is_empty();
+        let samples = asked.then(|| {
+            shared_map(
+                func,
+                MapData {
+                    name: maps::SAMPLES.into(),
+                    kind: MapKind::Hash,
+                    key: vec!["id".into(), "sample".into()],
+                    value: vec!["value".into()],
+                    value_bytes: 0,
+                    max_entries: maps::MAX_SAMPLES,
+                },
+            )
+        });
+        Self { labels, counters, samples }
     }
 }
 
@@ -97,6 +114,22 @@ impl Read<'_> {
             });
         });
         self.get(found)
+    }
+
+    /// What whoever asks has found of a cgroup or a process, by its id; goes to `missing` if nothing.
+    pub(in crate::lower) fn sample(&mut self, sample: SampleId, of: ExprId, missing: Block) -> Value {
+        let Some(map) = self.state.samples else {
+            return self.broken("a policy without samples asks for one");
+        };
+        let id = self.expr(of, missing);
+        let key = self.area(16);
+        self.put(key, id);
+        let number = self.int(i64::from(sample.as_u32()));
+        self.put(key.word(1), number);
+        let (map, key) = (self.map_addr(map), self.area_addr(key));
+        let entry = self.helper(helpers::MAP_LOOKUP_ELEM, &[map, key]);
+        self.leave_if(Cond::Eq, entry, imm(0), missing);
+        self.load(Size::B8, entry, 0)
     }
 
     /// A counter of a referenced memcg.

@@ -4,6 +4,7 @@
 
 use oomc_abi::consts::{NAME_MAX, TASK_COMM_LEN};
 use oomc_abi::fields::{FieldId, Recipe, SCOPES};
+use oomc_abi::request::{self, TRIGGERS, Trigger};
 use oomc_abi::{helpers, members};
 
 use super::Read;
@@ -336,6 +337,18 @@ impl Read<'_> {
                     self.leave_if(Cond::Eq, found, Operand::Value(value), yes);
                 }
                 self.b.jump(no, &[]);
+            }
+            Recipe::Trigger if self.is_asked() => {
+                let trigger = self.asked(request::at::TRIGGER);
+                let trigger = self.bin_imm(BinOp::And, trigger, 0xff);
+                for (code, _) in (0..).zip(TRIGGERS).filter(|(_, word)| wanted(word)) {
+                    self.leave_if(Cond::Eq, trigger, imm(code), yes);
+                }
+                self.b.jump(no, &[]);
+            }
+            Recipe::Trigger => {
+                let oom = TRIGGERS.get(usize::from(Trigger::Oom.code()));
+                self.b.jump(if oom.is_some_and(|word| wanted(word)) { yes } else { no }, &[]);
             }
             // A memcg, or none: the whole machine.
             Recipe::Scope => {

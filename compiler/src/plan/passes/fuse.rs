@@ -19,9 +19,13 @@ pub fn run(policy: &Policy, plan: &mut Plan) {
         join_look_and_selection(plan, action);
     }
     let mut fuse = Fuse { policy, plan, open: None, chosen: Vec::new() };
-    for rule in &policy.rules {
-        fuse.chosen.extend(policy.used_picks(rule.action));
-        fuse.action(rule.action);
+    for (_, rules) in policy.groups() {
+        // Each group is asked by itself.
+        (fuse.open, fuse.chosen) = (None, Vec::new());
+        for rule in rules {
+            fuse.chosen.extend(policy.used_picks(rule.action));
+            fuse.action(rule.action);
+        }
     }
 }
 
@@ -109,7 +113,8 @@ impl Fuse<'_> {
                 }
                 self.open = None;
             }
-            ActionKind::Count(_) => self.open = None,
+            // It may have taken back some memory, and not enough to be progress.
+            ActionKind::Count(_) | ActionKind::Reclaim(_) => self.open = None,
             ActionKind::Kill(_) => self.kill(id),
             ActionKind::Wait | ActionKind::RaiseLimit { .. } | ActionKind::Notify(_) | ActionKind::Defer => {}
         }

@@ -46,7 +46,7 @@ impl Cst<'_> {
             }
             Rule::kill => {
                 let selection = Box::new(self.selection(parts.next()?)?);
-                let (mut now, mut until, mut reason) = (false, None, None);
+                let (mut now, mut until, mut grace, mut reason) = (false, None, None, None);
                 for part in parts {
                     match part.as_rule() {
                         Rule::now => now = true,
@@ -56,11 +56,12 @@ impl Cst<'_> {
                             let at_most = self.primary(parts.next()?)?.0;
                             until = Some(Box::new(Until { freed, at_most }));
                         }
+                        Rule::grace => grace = Some(Box::new(self.expr(inner(part).next()?)?)),
                         Rule::reason => reason = Some(self.text(&inner(part).next()?)),
                         _ => return None,
                     }
                 }
-                ActionKind::Kill { selection, now, until, reason }
+                ActionKind::Kill { selection, now, until, grace, reason }
             }
             Rule::raise_limit => ActionKind::RaiseLimit {
                 amount: self.expr(parts.next()?)?,
@@ -69,6 +70,7 @@ impl Cst<'_> {
                     None => None,
                 },
             },
+            Rule::reclaim => ActionKind::Reclaim(self.expr(parts.next()?)?),
             Rule::wait => ActionKind::Wait,
             Rule::defer => ActionKind::Defer,
             Rule::notice => ActionKind::Notify(self.text(&parts.next()?)),

@@ -4,7 +4,7 @@ use oomc_grammar::Rule;
 use oomc_grammar::pest::iterators::Pair;
 
 use super::{Cst, inner, rank, unit};
-use crate::syntax::ast::{Clause, ClauseKind, Protection};
+use crate::syntax::ast::{Clause, ClauseKind, Protection, Ruled, Watch, Watched};
 
 impl Cst<'_> {
     pub(super) fn clause(&mut self, pair: Pair<'_, Rule>) -> Option<Clause> {
@@ -65,10 +65,60 @@ impl Cst<'_> {
                 action: self.action(parts.next()?)?,
             },
             Rule::bare => ClauseKind::Rule { name: None, action: self.action(parts.next()?)? },
+            Rule::watch => ClauseKind::Watch(self.watch(parts)?),
+            Rule::budget => {
+                ClauseKind::Budget { kills: self.primary(parts.next()?)?.0, per: self.expr(parts.next()?)? }
+            }
             Rule::default => ClauseKind::Default(self.action(parts.next()?)?),
             _ => return None,
         };
         Some(Clause { kind, span })
+    }
+
+    fn watch<'p>(&mut self, mut parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Watch> {
+        let event = parts.next()?;
+        let event_span = self.span(&event);
+        let event = self.watched(event)?;
+        let mut watch = Watch { event, event_span, lasting: None, cooldown: None, rules: Vec::new() };
+        for part in parts {
+            let (span, rule) = (self.span(&part), part.as_rule());
+            let mut parts = inner(part);
+            match rule {
+                Rule::lasting => watch.lasting = Some(self.expr(parts.next()?)?),
+                Rule::cooldown => watch.cooldown = Some(self.expr(parts.next()?)?),
+                Rule::named => {
+                    let name = Some(self.text(&parts.next()?));
+                    watch.rules.push(Ruled { name, action: self.action(parts.next()?)?, span });
+                }
+                Rule::bare => {
+                    watch.rules.push(Ruled { name: None, action: self.action(parts.next()?)?, span })
+                }
+                _ => return None,
+            }
+        }
+        Some(watch)
+    }
+
+    fn watched(&mut self, pair: Pair<'_, Rule>) -> Option<Watched> {
+        let rule = pair.as_rule();
+        // The sign of a comparison is the only one that can stand there.
+        let mut parts = inner(pair).filter(|part| part.as_rule() != Rule::above);
+        Some(match rule {
+            Rule::of_pressure => {
+                let full = parts.next()?.as_str() == "full";
+                let next = parts.next()?;
+                match next.as_rule() {
+                    Rule::average => {
+                        Watched::Average { full, window: self.name(&next), above: self.expr(parts.next()?)? }
+                    }
+                    _ => Watched::Stall { full, above: self.expr(next)?, per: self.expr(parts.next()?)? },
+                }
+            }
+            Rule::of_usage => Watched::Usage(self.expr(parts.next()?)?),
+            Rule::of_swap => Watched::Swap(self.expr(parts.next()?)?),
+            Rule::limit => Watched::Limit,
+            _ => return None,
+        })
     }
 
     fn protection<'p>(&mut self, parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Protection> {

@@ -59,6 +59,13 @@ impl Cst<'_> {
                 let quantifier = Box::new(self.quantifier(pair)?);
                 (ExprKind::Quantifier(quantifier), 1)
             }
+            Rule::rate => (ExprKind::Rate(self.path(inner(pair).next()?)?), 0),
+            Rule::growth => {
+                let mut parts = inner(pair);
+                let field = self.path(parts.next()?)?;
+                let (window, depth) = self.deep(parts.next()?)?;
+                (ExprKind::Growth(field, Box::new(window)), depth + 1)
+            }
             Rule::choice => {
                 let mut deepest = 0;
                 let mut parts = Vec::with_capacity(3);

@@ -4,7 +4,7 @@ use oomc_grammar::Rule;
 use oomc_grammar::pest::iterators::Pair;
 
 use super::{Cst, inner, unit};
-use crate::syntax::ast::{Expr, ExprKind, Given, GivenKind, Outcome, Property, Step, StepKind, Test};
+use crate::syntax::ast::{Expr, ExprKind, Given, GivenKind, Outcome, Property, Seen, Step, StepKind, Test};
 
 impl Cst<'_> {
     pub(super) fn test<'p>(&mut self, mut parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Test> {
@@ -29,17 +29,7 @@ impl Cst<'_> {
                     }
                     StepKind::Given(objects)
                 }
-                Rule::event => {
-                    let (mut system, mut cgroup, mut properties) = (false, None, Vec::new());
-                    for part in parts {
-                        match part.as_rule() {
-                            Rule::system => system = true,
-                            Rule::circumstances => properties = self.properties(inner(part))?,
-                            _ => cgroup = Some(self.text(&part)),
-                        }
-                    }
-                    StepKind::Event { system, cgroup, properties }
-                }
+                Rule::event => self.event(parts)?,
                 Rule::passes => StepKind::After(self.primary(parts.next()?)?.0),
                 Rule::expectation => {
                     let outcome = self.outcome(parts.next()?)?;
@@ -54,6 +44,39 @@ impl Cst<'_> {
             steps.push(Step { kind, span });
         }
         Some(Test { name, steps })
+    }
+
+    fn event<'p>(&mut self, parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<StepKind> {
+        let (mut system, mut cgroup, mut properties) = (false, None, Vec::new());
+        let (mut event, mut lasting) = (None, None);
+        for part in parts {
+            match part.as_rule() {
+                Rule::system => system = true,
+                Rule::circumstances => properties = self.properties(inner(part))?,
+                Rule::string => cgroup = Some(self.text(&part)),
+                Rule::lasting => lasting = Some(self.expr(inner(part).next()?)?),
+                Rule::usage => event = Some(Seen::Usage),
+                Rule::swap => event = Some(Seen::Swap),
+                Rule::limit => event = Some(Seen::Limit),
+                Rule::seen_pressure => event = Some(self.seen_pressure(inner(part))?),
+                _ => return None,
+            }
+        }
+        Some(match event {
+            Some(event) => StepKind::Seen { event, cgroup, lasting, properties },
+            None => StepKind::Event { system, cgroup, properties },
+        })
+    }
+
+    fn seen_pressure<'p>(&mut self, mut parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Seen> {
+        let full = parts.next()?.as_str() == "full";
+        let next = parts.next()?;
+        Some(match next.as_rule() {
+            Rule::average => {
+                Seen::Average { full, window: self.name(&next), value: self.primary(parts.next()?)?.0 }
+            }
+            _ => Seen::Stall { full, above: self.primary(next)?.0, per: self.primary(parts.next()?)?.0 },
+        })
     }
 
     fn given(&mut self, object: Pair<'_, Rule>) -> Option<Given> {
@@ -91,6 +114,7 @@ impl Cst<'_> {
         let rule = pair.as_rule();
         let mut parts = inner(pair);
         Some(match rule {
+            Rule::expect_unasked => Outcome::NotAsked,
             Rule::expect_nobody => Outcome::KillNobody,
             Rule::expect_kill => {
                 let (mut of, mut victims) = (None, Vec::new());
@@ -105,6 +129,7 @@ impl Cst<'_> {
             Rule::expect_raise => {
                 Outcome::RaiseLimit(self.text(&parts.next()?), self.primary(parts.next()?)?.0)
             }
+            Rule::expect_reclaim => Outcome::Reclaim(self.primary(parts.next()?)?.0),
             Rule::expect_candidates => Outcome::Candidates(parts.map(|part| self.text(&part)).collect()),
             Rule::expect_freed => Outcome::Freed(self.primary(parts.next()?)?.0),
             Rule::reason => Outcome::Reason(self.text(&parts.next()?)),

@@ -116,7 +116,9 @@ impl Decision {
             Action::KillProcess => Owner::Process,
             Action::KillCgroup => Owner::Cgroup,
             Action::KillAll => self.unit(declared),
-            Action::None | Action::RaiseLimit | Action::Wait | Action::Defer => return None,
+            Action::None | Action::RaiseLimit | Action::Reclaim | Action::Wait | Action::Defer => {
+                return None;
+            }
         };
         Some((owner, record.victim))
     }
@@ -177,6 +179,9 @@ pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Resul
                 let mut event = machine.event(domain, ROOT);
                 given::event(&mut event, &player.described, properties).map_err(mistake)?;
                 player.event(machine, event, step.line)?;
+            }
+            StepKind::Seen { .. } => {
+                return Err(mistake("events that are watched cannot be played yet".to_owned()));
             }
             StepKind::Expect { text, expected, rule } => {
                 if let Some(decision) = player.played.decisions.last() {

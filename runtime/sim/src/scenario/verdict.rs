@@ -32,6 +32,9 @@ pub(super) fn differs(
     expected: &Expected,
     rule: Option<&str>,
 ) -> Option<String> {
+    if *expected == Expected::NotAsked {
+        return decision.asked.then(|| Seen { decision, declared }.did());
+    }
     if !decision.asked {
         let attached = decision.before.path(decision.event.attached);
         return Some(format!("the policy was not asked: it is attached to {attached:?}"));
@@ -67,10 +70,12 @@ impl Seen<'_> {
     fn holds(&self, expected: &Expected) -> bool {
         let action = self.action();
         match expected {
+            Expected::NotAsked => false,
             Expected::KillNobody => self.processes().is_empty() && self.cgroups().is_empty(),
             Expected::KillProcesses(names) => same(&self.processes(), names),
             Expected::KillCgroups(names) => same(&self.cgroups(), names),
             Expected::RaiseLimit(path, bytes) => self.raised().as_ref() == Some(&(path.clone(), *bytes)),
+            Expected::Reclaim(bytes) => self.reclaimed() == Some(*bytes),
             Expected::Notify(text) => self.notice().as_ref() == Some(text),
             Expected::Reason(text) => self.reason().as_ref() == Some(text),
             Expected::Candidates(names) => self.candidates() == *names,
@@ -175,6 +180,12 @@ impl Seen<'_> {
         self.decision.record.as_ref().filter(|_| killed).map_or(0, |record| record.expected)
     }
 
+    /// How much was to be reclaimed, if enough came back.
+    fn reclaimed(&self) -> Option<i64> {
+        let record = self.decision.record.as_ref().filter(|_| self.action() == Action::Reclaim)?;
+        Some(record.expected)
+    }
+
     /// What was done, in the words of an expectation.
     fn did(&self) -> String {
         let list =
@@ -185,6 +196,10 @@ impl Seen<'_> {
             Action::RaiseLimit => match self.raised() {
                 Some((path, bytes)) => format!("raise_limit {path:?} to {}", exact(Measure::Bytes, bytes)),
                 None => "raise_limit".to_owned(),
+            },
+            Action::Reclaim => match self.reclaimed() {
+                Some(bytes) => format!("reclaim {}", exact(Measure::Bytes, bytes)),
+                None => "reclaim".to_owned(),
             },
             Action::Wait => "wait".to_owned(),
             Action::None | Action::Defer => "defer".to_owned(),
