@@ -247,12 +247,16 @@ fn on_the_kernel_compiled_against_only_absences_change() {
         let mut after = before.clone();
         let relos = &ext.relos[0].records;
         let poisoned = relo::apply(&mut after, &btf, relos, view.btf()).expect("applies");
-        assert_eq!(poisoned, [], "{name}");
+        assert!(poisoned.iter().all(|poisoned| poisoned.one_way), "{name}: {poisoned:?}");
         for (insn, (before, after)) in before.iter().zip(&after).enumerate() {
             let record = relos.iter().find(|relo| relo.insn as usize == insn);
             let kind = record.and_then(|record| relo::RelocKind::from_number(record.kind));
             use relo::RelocKind::{EnumvalExists, FieldExists, TypeIdTarget};
-            if !matches!(kind, Some(EnumvalExists | FieldExists | TypeIdTarget)) {
+            // Of a member that kernels declare in two ways, the object's own types know no offset.
+            let shaped = record.is_some_and(|record| {
+                relo::resolve(&btf, record, view.btf()).is_ok_and(|resolved| resolved.one_way)
+            });
+            if !shaped && !matches!(kind, Some(EnumvalExists | FieldExists | TypeIdTarget)) {
                 assert_eq!(before, after, "{name}: instruction {insn}");
             }
         }

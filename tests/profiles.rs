@@ -246,7 +246,8 @@ fn whatever_fails_and_whenever_it_dies_a_replacement_leaves_one_of_the_two() {
 fn one_object_knows_where_it_is_attached_in_both_kernels() {
     use oomc_sim::machine::{Cgroup, Event, Machine, PAGE, Process};
     use oomc_sim::{Attached, Kernel, Policy, Simulation};
-    let text = "kill largest process in subtree where home.path == \"a*\"\n";
+    // Pressure, paths and victims in flight are read of members that the two kernels declare in different ways.
+    let text = "if cgroup.pressure.full.avg60 > 20% then kill largest process in subtree where home.path == \"a*\"\n";
     let compiled = oomc_compiler::compile(&Source::new("policy.oom", text), &KernelView::embedded());
     let object = compiled.object.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
     let object = Object::parse(&object).unwrap();
@@ -265,7 +266,11 @@ fn one_object_knows_where_it_is_attached_in_both_kernels() {
         let mut machine = Machine { memory: pages(512), now: 1_000_000, ..Machine::default() };
         machine.cgroups = vec![
             Cgroup { id: 1, serial: 1, ..Cgroup::default() },
-            Cgroup { max: Some(pages(80)), ..cgroup("job", 0, 2) },
+            Cgroup {
+                max: Some(pages(80)),
+                pressure: Some([[0; 3], [0, 25 << 11, 0]]),
+                ..cgroup("job", 0, 2)
+            },
             cgroup("a", 1, 3),
             cgroup("b", 1, 4),
         ];

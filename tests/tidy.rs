@@ -47,6 +47,7 @@ fn the_top_level_is_known() {
         "deny.toml",
         "examples",
         "grammar",
+        "packaging",
         "runtime",
         "rustfmt.toml",
         "stdlib",

@@ -54,11 +54,11 @@ impl Decider {
         let bpf = system.bpf();
         let made = load::make_maps(bpf, &object)?;
         let fitted = relocate::apply(&object, &btf, &found, &made.fds())?;
-        let prog = load::prog_load(bpf, &object, None, &fitted.code, &made.btf)?;
+        let prog = load::prog_load(bpf, &object, None, &fitted, &made.btf)?;
         let info = bpf.prog_info(prog.as_fd())?;
         let absent = object.externs.iter().zip(&found).filter(|(_, found)| **found == Found::Absent);
         let absent = absent.map(|(ext, _)| ext.name.clone());
-        let absent = absent.chain(fitted.poisoned.into_iter().map(|poisoned| poisoned.what)).collect();
+        let absent = absent.chain(fitted.absent()).collect();
         let globals = object.globals.iter().map(|global| global.map_name().to_owned()).zip(made.globals);
         let others = object.maps.iter().map(|map| map.name.clone()).zip(made.maps);
         Ok(Self {

@@ -23,7 +23,8 @@ use crate::error::{Error, Result};
 use crate::labels::{self, Refreshed};
 use crate::object::{self, Object, text_of};
 use crate::pins::{self, Folder, Left, Pins};
-use crate::preflight::{self, Ready};
+use crate::preflight::{self, Missing, Ready};
+use crate::relocate::Fitted;
 use crate::status::{self, Gone};
 use crate::struct_ops::KernelOps;
 use crate::survey::{Survey, survey};
@@ -297,7 +298,7 @@ pub(crate) fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Pa
     let made = make_maps(bpf, object)?;
     let fitted = relocate::apply(object, &ready.btf, &ready.found, &made.fds())?;
     let hook = Hook { ops_type: ready.ops.ops_type, member: ready.ops.callback };
-    let prog = prog_load(bpf, object, Some(hook), &fitted.code, &made.btf)?;
+    let prog = prog_load(bpf, object, Some(hook), &fitted, &made.btf)?;
     let Made { btf, globals, maps } = made;
     let info = bpf.prog_info(prog.as_fd())?;
     let program = Program {
@@ -310,7 +311,7 @@ pub(crate) fn prepare(bpf: Bpf<'_>, object: &Object, ready: &Ready) -> Result<Pa
     let absent = functions
         .filter(|(_, found)| **found == relocate::Found::Absent)
         .map(|(ext, _)| ext.name.clone())
-        .chain(fitted.poisoned.into_iter().map(|poisoned| poisoned.what))
+        .chain(fitted.absent())
         .collect();
     Ok(Parts { globals, maps, prog, ops, program, absent })
 }
@@ -342,7 +343,7 @@ pub(crate) fn prog_load(
     bpf: Bpf<'_>,
     object: &Object,
     hook: Option<Hook>,
-    code: &[u64],
+    fitted: &Fitted,
     btf: &OwnedFd,
 ) -> Result<OwnedFd> {
     let target = if hook.is_some() { Kernels::Hook } else { Kernels::Asked };
@@ -364,7 +365,7 @@ pub(crate) fn prog_load(
         .collect();
     let prog = ProgAttr {
         name: &object.program,
-        code,
+        code: &fitted.code,
         license: &object.license,
         kind: target.row().kind,
         flags: BPF_F_SLEEPABLE,
@@ -401,7 +402,15 @@ pub(crate) fn prog_load(
                 source: error,
             });
         }
-        return Err(Error::Verifier(Box::new(verifier_log::read(object, text))));
+        let refusal = verifier_log::read(object, text);
+        // What a kernel lacks is no fault of the program.
+        return Err(match fitted.poisoned.iter().find(|poisoned| Some(poisoned.insn) == refusal.insn) {
+            Some(lacks) => Error::Kernel(vec![Missing {
+                what: format!("this kernel has no `{}` as the policy reads it", lacks.what),
+                help: "it is older or newer than the kernels that this oomc knows",
+            }]),
+            None => Error::Verifier(Box::new(refusal)),
+        });
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use oomc_abi::btf::{Btf, Kind};
 use oomc_object::relocate;
-pub(crate) use oomc_object::relocate::{Found, MapFds, apply};
+pub(crate) use oomc_object::relocate::{Fitted, Found, MapFds, apply};
 
 use crate::error::{Error, Result};
 use crate::object::{Extern, ExternKind};

@@ -12,6 +12,7 @@ pub mod generate;
 pub mod markup;
 pub mod mutate;
 pub mod page;
+pub mod relocated;
 pub mod replay;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use libtest_mimic::Failed;
 use oomc_compiler::{KernelView, Source};
 use oomc_object::Object;
-use oomc_object::relocate::{MapFds, apply, find};
+use oomc_tests::relocated::relocated;
 use oomc_tests::{generate, number};
 use oomc_vm::dead;
 use oomc_vm::report::Report;
@@ -55,7 +55,7 @@ pub(crate) fn cases() -> Cases {
         let source = Source::new(format!("{name}.oom"), text.as_str());
         let compiled = oomc_compiler::compile(&source, &view);
         if let Some(object) = compiled.object {
-            let dead = relocated(&object, &view).map_or(0, |code| dead::count(&code) as u64);
+            let dead = dead_in(&object, &view);
             let known = number("OOMC_SEED", SEED) == SEED && name == REMOVED.0;
             all.dead.insert(name.clone(), dead + if known { REMOVED.1 } else { 0 });
             objects.push((name, object, text));
@@ -77,12 +77,9 @@ pub(crate) fn cases() -> Cases {
     all
 }
 
-/// The instructions as a loader hands them over: nothing that they ask for is absent from this kernel.
-fn relocated(object: &[u8], view: &KernelView) -> Option<Vec<u64>> {
-    let object = Object::parse(object).ok()?;
-    let found = find(&object.externs, view.btf(), |_| Some(1)).ok()?;
-    let fds = MapFds { globals: vec![0; object.globals.len()], maps: vec![0; object.maps.len()] };
-    Some(apply(&object, view.btf(), &found, &fds).ok()?.code)
+fn dead_in(object: &[u8], view: &KernelView) -> u64 {
+    let code = Object::parse(object).ok().and_then(|object| relocated(&object, view.btf()));
+    code.map_or(0, |code| dead::count(&code) as u64)
 }
 
 /// Reads what the verifier said of each.

@@ -49,15 +49,14 @@ pub(crate) fn tools_for(kernel: PathBuf) -> Result<Tools, String> {
     packages::need(&packages::BUILD)?;
     packages::need(&packages::MACHINE)?;
     loud(cargo("build").args(["-p", "oomc", "-p", "oomc-guest"]), "the build of oomc and of the guest")?;
-    let programs = target().join(TARGET).join("debug");
-    let stripped = target().join("machine");
-    fs::create_dir_all(&stripped)
-        .map_err(|error| format!("cannot create {}: {error}", stripped.display()))?;
-    Ok(Tools {
-        kernel,
-        oomc: strip(&programs.join("oomc"), &stripped)?,
-        guest: strip(&programs.join("oomc-guest"), &stripped)?,
-    })
+    Ok(Tools { kernel, oomc: stripped("oomc")?, guest: stripped("oomc-guest")? })
+}
+
+/// A program of the debug build without its line tables: a quarter, which is what the guest's memory holds.
+pub(crate) fn stripped(name: &str) -> Result<PathBuf, String> {
+    let folder = target().join("machine");
+    fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+    strip(&program("debug", name), &folder)
 }
 
 /// The variables by which the test program of the machine finds its tools.
@@ -75,7 +74,6 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     target().join("machine").join(name)
 }
 
-/// The guest's memory holds the programs; without their line tables they are a quarter.
 fn strip(program: &Path, folder: &Path) -> Result<PathBuf, String> {
     let result = folder.join(program.file_name().unwrap_or_default());
     let output = Command::new("objcopy")
@@ -89,7 +87,8 @@ fn strip(program: &Path, folder: &Path) -> Result<PathBuf, String> {
     Err(format!("cannot strip {}: {}", program.display(), String::from_utf8_lossy(&output.stderr)))
 }
 
-fn target() -> PathBuf {
+/// Where everything is built.
+pub(crate) fn target() -> PathBuf {
     let folder = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| OsString::from("target"));
     root().join(folder)
 }

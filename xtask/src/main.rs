@@ -23,6 +23,8 @@ mod foresight;
 mod fuzz;
 mod soak;
 
+mod package;
+
 mod btf;
 
 use std::env;
@@ -44,6 +46,8 @@ cargo xtask COMMAND
   fuzz readers [SECONDS] [SEED]
                   objects, types, snapshots and pins changed at random, and whoever reads them
   soak [DEATHS]   a storm of OOM events in the machine while policies are changed, and 64 loaders at once
+  package [--debug] [--to FOLDER]
+                  the static program, a Debian package and an RPM package, in target/package
   kernel          builds the kernel under test, or says where it is
   btf             makes the embedded BTF anew
 ";
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(rest),
         "soak" => soak::run(rest),
         bench::ONE_RUN => bench::one_run(rest),
+        "package" => package::run(rest),
         "kernel" => kernel::run(rest),
         "btf" => btf::run(rest),
         "help" | "--help" | "-h" => {

@@ -22,6 +22,9 @@ pub(crate) const BUILD: [Package; 7] = [
 /// To boot the machine.
 pub(crate) const MACHINE: [Package; 1] = [("qemu-system-x86", "qemu-system-x86_64")];
 
+/// To make packages, and to read them back.
+pub(crate) const PACKAGE: [Package; 3] = [("dpkg", "dpkg-deb"), ("rpm", "rpmbuild"), ("gzip", "gzip")];
+
 /// To build the kernel under test.
 pub(crate) const KERNEL: [Package; 11] = [
     ("linux-source-6.12", crate::kernel::SOURCE),

@@ -13,6 +13,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     stage("packages");
     packages::need(&packages::BUILD)?;
     packages::need(&packages::MACHINE)?;
+    packages::need(&packages::PACKAGE)?;
     packages::need(&packages::TESTS)?;
     stage("kernel under test");
     kernel::ready()?;

@@ -6,6 +6,7 @@ use crate::fields::{Field, Owner, Recipe, StatTerm};
 use crate::kfuncs::{self, KfuncId};
 use crate::members::{self, Member};
 use crate::resolve::KernelView;
+use crate::shapes::{self, Shapes};
 
 /// The first thing that a kernel lacks for a field, as a clause; `None`: the field can be read.
 #[must_use]
@@ -19,6 +20,7 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
         view.path_steps(container, path).err().map(|missing| missing.to_string())
     };
     let all = |needed: &[Member]| needed.iter().find_map(|member| path(member.container, member.path));
+    let shaped = |shapes: &Shapes| shapes::lacks(view.btf(), shapes);
     let function = |kfunc: KfuncId| {
         view.kfunc(kfunc).is_none().then(|| format!("its BTF has no function `{}`", kfunc.row().name))
     };
@@ -45,16 +47,13 @@ pub fn lacks(view: &KernelView, field: &Field) -> Option<String> {
             statistics(&[term]).or_else(|| function(kfuncs::MEM_CGROUP_MEMORY_EVENTS))
         }
         Recipe::Pressure { .. } => {
-            all(&[members::MEMCG_CGROUP, members::CGROUP_PSI]).or_else(|| path(members::PSI, "avg"))
+            all(&[members::MEMCG_CGROUP, members::CGROUP_PSI]).or_else(|| shaped(&shapes::AVERAGES))
         }
         Recipe::SwapLimit => all(&[members::MEMCG_SWAP_MAX]),
-        Recipe::Path => all(&[
-            members::MEMCG_CGROUP,
-            members::CGROUP_NODE,
-            members::NODE_NAME,
-            members::NODE_ID,
-            members::NODE_PARENT,
-        ]),
+        Recipe::Path => {
+            all(&[members::MEMCG_CGROUP, members::CGROUP_NODE, members::NODE_NAME, members::NODE_ID])
+                .or_else(|| shaped(&shapes::NODE_PARENT))
+        }
         Recipe::Scope => all(&[members::OC_MEMCG]),
         Recipe::Trigger => None,
         Recipe::Word { path: member, enumeration, words } => path(container, member).or_else(|| {

@@ -3,7 +3,7 @@
 //! Two kinds of knowledge meet here.
 //! *Claims* are tables written by us: the kernel functions a policy may call ([`kfuncs`]), the fields of
 //! the language and how each is read ([`fields`], [`amounts`]), the members that generated code
-//! reads ([`members`]), helpers and constants that BTF does not carry
+//! reads ([`members`]; those that kernels declare in two ways: [`shapes`]), helpers and constants that BTF does not carry
 //! ([`helpers`], [`consts`]), the hook that a policy implements ([`hooks`]), the ways of attaching it ([`profile`]), and
 //! what differs where there is none ([`target`]).
 //! What a function does, and what a member holds, on a machine that is no kernel, stands in the same rows and in
@@ -26,6 +26,7 @@ pub mod members;
 pub mod profile;
 pub mod record;
 pub mod request;
+pub mod shapes;
 pub mod target;
 pub mod watch;
 

@@ -70,8 +70,6 @@ members! {
     STATISTICS_EVENTS = "memcg_vmstats", "events";
     /// Those of `memory.events` (`include/linux/memcontrol.h`, 6.12).
     MEMCG_MEMORY_EVENTS = "mem_cgroup", "memory_events";
-    /// The node above; called `parent` up to 6.14, then `__parent` (`include/linux/kernfs.h`, 6.12).
-    NODE_PARENT = "kernfs_node", "parent";
     /// A node's name (`include/linux/kernfs.h`, 6.12).
     NODE_NAME = "kernfs_node", "name";
     /// The id of the cgroup that a css belongs to.
@@ -124,8 +122,6 @@ members! {
     NODE_ID = "kernfs_node", "id";
     /// `memory.oom.group` (`include/linux/memcontrol.h`, 6.12).
     MEMCG_OOM_GROUP = "mem_cgroup", "oom_group";
-    /// Bits such as `MMF_OOM_SKIP` (`include/linux/mm_types.h`, 6.12).
-    MM_FLAGS = "mm_struct", "flags";
     /// Who uses the address space: threads, and others that share it (`include/linux/mm_types.h`, 6.12).
     MM_USERS = "mm_struct", "mm_users.counter";
     /// Set while the process dumps core (`include/linux/sched/signal.h`, 6.12).

@@ -179,7 +179,7 @@ pub struct Slot {
     pub path: &'static str,
     /// What is there.
     pub holds: Holds,
-    /// A policy reads it only where its author names it, so that a small BTF may lack it.
+    /// A policy reads it only where its author names it, so that a small BTF may lack it; or a kernel has it in another way.
     pub raw: bool,
 }
 
@@ -312,7 +312,9 @@ pub static SLOTS: &[Slot] = &[
     slot(Class::Cgroup, "psi", Holds::To(Class::Psi)),
     slot(Class::Node, "id", Holds::Id),
     slot(Class::Node, "name", Holds::NameText),
-    slot(Class::Node, "parent", Holds::Above),
+    // One of them (`crate::shapes::NODE_PARENT`).
+    raw(Class::Node, "parent", Holds::Above),
+    raw(Class::Node, "__parent", Holds::Above),
     // States of `enum psi_states` (include/linux/psi_types.h, 6.12): memory some and memory full.
     slot(Class::Psi, "avg[6]", Holds::Average(0, 0)),
     slot(Class::Psi, "avg[7]", Holds::Average(0, 1)),

@@ -75,6 +75,8 @@ pub struct Poisoned {
     pub record: usize,
     /// What the target lacks: `task_struct.signal`.
     pub what: String,
+    /// It is one of the ways in which the object asks for it ([`crate::shapes`]): that it is not there says nothing by itself.
+    pub one_way: bool,
 }
 
 /// Number of the helper that a poisoned instruction calls; the position of the record is added (libbpf).
@@ -168,7 +170,8 @@ pub fn apply(
         };
         if !done {
             poison(code, relo.insn, record).map_err(error)?;
-            poisoned.push(Poisoned { insn: relo.insn, record, what: resolved.what });
+            let (what, one_way) = (resolved.what, resolved.one_way);
+            poisoned.push(Poisoned { insn: relo.insn, record, what, one_way });
         }
     }
     Ok(poisoned)
@@ -185,6 +188,8 @@ pub struct Resolved {
     pub checked: bool,
     /// Whom it is about: `task_struct.signal`.
     pub what: String,
+    /// Whether the object asks for a variant of a kernel's type.
+    pub one_way: bool,
 }
 
 /// A value, and for an offset the member's size.
@@ -217,7 +222,7 @@ pub fn resolve(object: &Btf, relo: &CoreRelo, target: &Btf) -> Result<Resolved, 
     if kind == RelocKind::TypeIdLocal {
         let fact = Fact::plain(i64::from(relo.type_id));
         let what = object.name(relo.type_id).to_owned();
-        return Ok(Resolved { local: fact, target: Some(fact), checked: false, what });
+        return Ok(Resolved { local: fact, target: Some(fact), checked: false, what, one_way: false });
     }
     let local = Spec::of(object, relo.type_id, &path, kind).ok_or_else(bad)?;
     let (fact, checked) = local.fact(object, kind).ok_or_else(bad)?;
@@ -249,7 +254,16 @@ pub fn resolve(object: &Btf, relo: &CoreRelo, target: &Btf) -> Result<Resolved, 
         }
         (None, _) => None,
     };
-    Ok(Resolved { local: fact, target: found, checked, what: local.what })
+    let one_way = name != object.name(wanted);
+    Ok(Resolved { local: fact, target: found, checked, what: local.what, one_way })
+}
+
+/// Whether the target has what a path of numbers leads to in a type of the object.
+pub(crate) fn has(object: &Btf, ty: TypeId, path: &[u32], target: &Btf) -> bool {
+    let kind = RelocKind::FieldExists;
+    let Some(local) = Spec::of(object, ty, path, kind) else { return false };
+    let mut same = target.by_name(essential_name(object.name(local.root)));
+    same.any(|candidate| local.on(object, target, candidate, kind).is_some())
 }
 
 fn is_type(kind: RelocKind) -> bool {

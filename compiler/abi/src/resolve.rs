@@ -13,11 +13,14 @@ use crate::consts;
 use crate::hooks;
 use crate::kfuncs::KfuncId;
 use crate::profile::{Profile, Unclear};
+use crate::shapes;
 
 /// One kernel, as its BTF describes it.
 #[derive(Clone, Debug)]
 pub struct KernelView {
     btf: Btf,
+    /// The same types, and behind them those by which an object asks what a kernel has ([`shapes`]).
+    local: Btf,
     page: i64,
 }
 
@@ -206,7 +209,7 @@ impl KernelView {
     /// # Errors
     /// If the bytes are not a BTF.
     pub fn from_btf(bytes: &[u8]) -> Result<Self, Error> {
-        Btf::parse(bytes).map(|btf| Self { btf, page: consts::PAGE_SIZE })
+        Btf::parse(bytes).map(Self::of)
     }
 
     /// The reference kernel, for work without any other. It is read once.
@@ -215,9 +218,14 @@ impl KernelView {
         static VIEW: OnceLock<KernelView> = OnceLock::new();
         VIEW.get_or_init(|| {
             let btf = Btf::parse(EMBEDDED).unwrap_or_else(|error| unreachable!("embedded BTF: {error}"));
-            Self { btf, page: consts::PAGE_SIZE }
+            Self::of(btf)
         })
         .clone()
+    }
+
+    fn of(btf: Btf) -> Self {
+        let local = btf.extended(shapes::declare);
+        Self { btf, local, page: consts::PAGE_SIZE }
     }
 
     /// The reference kernel's reduced BTF, for other tools.
@@ -250,6 +258,13 @@ impl KernelView {
         &self.btf
     }
 
+    /// The types by which an object asks: those of the kernel under their numbers, and behind them
+    /// the ways in which other kernels declare some of them ([`shapes`]).
+    #[must_use]
+    pub fn local(&self) -> &Btf {
+        &self.local
+    }
+
     /// A member by its path, which does not pass a pointer. Bit-fields are not found.
     #[must_use]
     pub fn member(&self, container: &str, path: &str) -> Option<Member> {
@@ -258,8 +273,8 @@ impl KernelView {
 
     /// Like [`member`](Self::member), saying what is missing.
     ///
-    /// Typedefs, qualifiers and anonymous structures on the way are seen through. An array of arrays is
-    /// indexed like one flat array, because that is how kernel BTF has it.
+    /// Typedefs, qualifiers and anonymous structures on the way are seen through. An array of arrays with one
+    /// index is indexed like one flat array, because that is how most kernels' BTF has it.
     ///
     /// # Errors
     /// What the kernel lacks, or what is wrong with the path.
@@ -276,14 +291,14 @@ impl KernelView {
     #[must_use]
     pub fn bit_field(&self, container: &str, path: &str) -> Option<BitField> {
         let place = self.place(container, path).ok().filter(|place| place.width != 0)?;
-        let (id, ty) = self.btf.resolve(place.ty)?;
+        let (id, ty) = self.local.resolve(place.ty)?;
         let (signed, bool) = match ty.kind {
             Kind::Int { encoding, .. } => (encoding & INT_SIGNED != 0, encoding & INT_BOOL != 0),
             Kind::Enum { signed, .. } => (signed, false),
             _ => return None,
         };
         let width = u32::from(place.width);
-        let (offset, size) = covering(place.bits, width, self.btf.size_of(id)?)?;
+        let (offset, size) = covering(place.bits, width, self.local.size_of(id)?)?;
         let left = 64_u32.checked_sub((place.bits + width).checked_sub(offset * 8)?)?;
         Some(BitField { offset, size, left, right: 64 - width, signed, bool })
     }
@@ -293,7 +308,8 @@ impl KernelView {
         let syntax = || Missing::Syntax { path: path.to_owned() };
         let mut place = Located { ty: self.container(container)?, bits: 0, width: 0 };
         let mut so_far = container.to_owned();
-        for step in split(path).ok_or_else(syntax)? {
+        let mut steps = split(path).ok_or_else(syntax)?.into_iter().peekable();
+        while let Some(step) = steps.next() {
             match step {
                 Part::Name(name) => {
                     let found = self.enter(place.ty, name, &so_far)?;
@@ -302,12 +318,13 @@ impl KernelView {
                     place = Located { ty: found.ty, bits, width: found.bits };
                 }
                 Part::Index(index) => {
-                    let (element, len) =
-                        self.flat_array(place.ty).ok_or_else(|| self.closed(place.ty, &so_far))?;
+                    let deeper = matches!(steps.peek(), Some(Part::Index(_)));
+                    let entered = element(&self.local, place.ty, deeper);
+                    let (element, len) = entered.ok_or_else(|| self.closed(place.ty, &so_far))?;
                     if index >= len {
                         return Err(Missing::Index { path: so_far, len });
                     }
-                    let size = self.btf.size_of(element).ok_or_else(syntax)?;
+                    let size = self.local.size_of(element).ok_or_else(syntax)?;
                     let at = index.checked_mul(size).and_then(|at| at.checked_mul(8)).ok_or_else(syntax)?;
                     let bits = place.bits.checked_add(at).ok_or_else(syntax)?;
                     so_far = format!("{so_far}[{index}]");
@@ -362,7 +379,7 @@ impl KernelView {
     /// The number of a structure or union.
     #[must_use]
     pub fn type_id(&self, tag: &str) -> Option<TypeId> {
-        self.btf.composite(tag)
+        self.local.composite(tag)
     }
 
     /// The number of a kernel function; None: this kernel lacks it.
@@ -402,12 +419,12 @@ impl KernelView {
     }
 
     fn container(&self, tag: &str) -> Result<TypeId, Missing> {
-        if let Some(id) = self.btf.composite(tag) {
+        if let Some(id) = self.local.composite(tag) {
             return Ok(id);
         }
         let mut opaque = false;
-        for id in self.btf.by_name(tag) {
-            match self.btf.resolve(id) {
+        for id in self.local.by_name(tag) {
+            match self.local.resolve(id) {
                 Some((id, ty)) if matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. }) => {
                     return Ok(id);
                 }
@@ -423,8 +440,8 @@ impl KernelView {
     }
 
     fn enter(&self, ty: TypeId, name: &str, so_far: &str) -> Result<Found, Missing> {
-        let (id, _) = self.btf.resolve(ty).ok_or_else(|| self.closed(ty, so_far))?;
-        if let Some(found) = find_member(&self.btf, id, name) {
+        let (id, _) = self.local.resolve(ty).ok_or_else(|| self.closed(ty, so_far))?;
+        if let Some(found) = find_member(&self.local, id, name) {
             return Ok(found);
         }
         let mut names = Vec::new();
@@ -437,14 +454,14 @@ impl KernelView {
 
     fn closed(&self, ty: TypeId, so_far: &str) -> Missing {
         let path = so_far.to_owned();
-        match self.btf.resolve(ty).map(|(_, ty)| ty.kind) {
+        match self.local.resolve(ty).map(|(_, ty)| ty.kind) {
             Some(Kind::Ptr(_)) => Missing::Pointer { path },
             _ => Missing::NotInside { path },
         }
     }
 
     fn collect(&self, id: TypeId, seen: &mut HashSet<TypeId>, names: &mut Vec<String>) -> bool {
-        let Some((id, ty)) = self.btf.resolve(id) else { return false };
+        let Some((id, ty)) = self.local.resolve(id) else { return false };
         let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = ty.kind else { return false };
         if seen.len() >= MAX_NESTED || !seen.insert(id) {
             return true;
@@ -459,13 +476,9 @@ impl KernelView {
         true
     }
 
-    fn flat_array(&self, ty: TypeId) -> Option<(TypeId, u32)> {
-        flat_array(&self.btf, ty)
-    }
-
     fn describe(&self, ty: TypeId, bits: u32) -> Option<Member> {
-        let (type_id, kind) = self.btf.resolve(ty).map(|(id, ty)| (id, ty.kind))?;
-        let size = self.btf.size_of(type_id)?;
+        let (type_id, kind) = self.local.resolve(ty).map(|(id, ty)| (id, ty.kind))?;
+        let size = self.local.size_of(type_id)?;
         let (shape, signed, pointee) = match kind {
             // Old compilers describe a bit-field by an int of that width instead of by its member.
             Kind::Int { size, bits, offset, encoding } => {
@@ -476,7 +489,7 @@ impl KernelView {
             }
             Kind::Enum { signed, .. } => (Shape::Number, signed, None),
             Kind::Ptr(to) => {
-                let pointee = self.btf.resolve(to).filter(|(_, ty)| {
+                let pointee = self.local.resolve(to).filter(|(_, ty)| {
                     matches!(ty.kind, Kind::Struct { .. } | Kind::Union { .. } | Kind::Fwd { .. })
                 });
                 let tag = pointee.map(|(_, ty)| ty.name.to_owned()).filter(|tag| !tag.is_empty());
@@ -553,6 +566,19 @@ fn search(btf: &Btf, id: TypeId, name: &str, seen: &mut HashSet<TypeId>) -> Opti
         }
     }
     None
+}
+
+/// What an index enters, and how many there are. `deeper`: another index follows, so that it is a row of them that is
+/// entered; otherwise an array of arrays counts as one flat array.
+#[must_use]
+pub fn element(btf: &Btf, ty: TypeId, deeper: bool) -> Option<(TypeId, u32)> {
+    if !deeper {
+        return flat_array(btf, ty);
+    }
+    match btf.resolve(ty)?.1.kind {
+        Kind::Array { element, len, .. } => Some((element, len)),
+        _ => None,
+    }
 }
 
 /// Element type and number of elements; directly nested arrays count as one.

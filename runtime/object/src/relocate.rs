@@ -63,6 +63,13 @@ pub struct Fitted {
     pub poisoned: Vec<Poisoned>,
 }
 
+impl Fitted {
+    /// What the kernel lacks, of that for which the object knows no other way.
+    pub fn absent(&self) -> impl Iterator<Item = String> {
+        self.poisoned.iter().filter(|poisoned| !poisoned.one_way).map(|poisoned| poisoned.what.clone())
+    }
+}
+
 /// Descriptors of an object's maps.
 #[derive(Clone, Debug)]
 pub struct MapFds {

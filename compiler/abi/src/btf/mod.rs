@@ -283,6 +283,37 @@ impl Btf {
         None
     }
 
+    /// The same types under the same numbers, and behind them those that `add` adds.
+    #[must_use]
+    pub fn extended(&self, add: impl FnOnce(&mut write::Builder)) -> Self {
+        let mut builder = write::Builder::behind(self.len() - 1, self.strings.len() as u32);
+        add(&mut builder);
+        let (records, strings) = builder.parts();
+        let mut types = self.types.to_vec();
+        let mut offsets = self.offsets.to_vec();
+        for record in records {
+            offsets.push(types.len() as u32);
+            types.extend(record);
+        }
+        let strings = [&self.strings, strings].concat();
+        let mut names = self.names.to_vec();
+        let names_so_far = Arc::clone(&self.names);
+        let mut all = Self {
+            types: types.into(),
+            strings: strings.into(),
+            offsets: offsets.into(),
+            names: names_so_far,
+        };
+        for id in self.len()..all.len() {
+            let name = all.name(id);
+            if !name.is_empty() {
+                names.insert(names.partition_point(|known| all.name(*known) <= name), id);
+            }
+        }
+        all.names = names.into();
+        all
+    }
+
     /// Names of all named types, sorted, with repetitions.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|id| self.name(*id))

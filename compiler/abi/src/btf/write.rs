@@ -18,6 +18,10 @@ pub(super) fn header(types: u32, strings: u32) -> Vec<u8> {
 /// A BTF under construction.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
+    /// Types that come before.
+    before: u32,
+    /// Bytes of strings that come before.
+    strings_before: u32,
     types: Vec<Vec<u8>>,
     strings: Vec<u8>,
     known: HashMap<String, u32>,
@@ -32,6 +36,16 @@ impl Builder {
         Self { strings: vec![0], ..Self::default() }
     }
 
+    /// Adds to a BTF with so many types and bytes of strings.
+    pub(super) fn behind(types: u32, strings: u32) -> Self {
+        Self { before: types, strings_before: strings, ..Self::default() }
+    }
+
+    /// The records of the types, and the strings.
+    pub(super) fn parts(&self) -> (&[Vec<u8>], &[u8]) {
+        (&self.types, &self.strings)
+    }
+
     /// Offset of a string, which is stored once. What follows a NUL is cut off.
     pub fn string(&mut self, text: &str) -> u32 {
         let text = text.split('\0').next().unwrap_or("");
@@ -41,7 +55,7 @@ impl Builder {
         if let Some(at) = self.known.get(text) {
             return *at;
         }
-        let at = self.strings.len() as u32;
+        let at = self.strings_before + self.strings.len() as u32;
         self.strings.extend(text.as_bytes());
         self.strings.push(0);
         self.known.insert(text.to_owned(), at);
@@ -70,7 +84,7 @@ impl Builder {
     /// A number for a type that is [`set`](Self::set) later, so that types can name each other.
     pub fn reserve(&mut self) -> TypeId {
         self.types.push(Vec::new());
-        self.types.len() as u32
+        self.before + self.types.len() as u32
     }
 
     /// Defines a reserved type.
@@ -80,7 +94,7 @@ impl Builder {
     }
 
     fn put(&mut self, id: TypeId, bytes: Vec<u8>) {
-        match id.checked_sub(1).and_then(|at| self.types.get_mut(at as usize)) {
+        match id.checked_sub(self.before + 1).and_then(|at| self.types.get_mut(at as usize)) {
             Some(slot) if slot.is_empty() => *slot = bytes,
             Some(_) => self.fault = Some("a type is defined twice"),
             None => self.fault = Some("a type is defined that was not reserved"),

@@ -1,5 +1,6 @@
 //! Types of a kernel that does not exist yet: the reference kernel's, as if policies were attached by the generic link
-//! of cgroups ([`Profile::Generic`](crate::profile::Profile::Generic)).
+//! of cgroups ([`Profile::Generic`](crate::profile::Profile::Generic)), with the newer ways in which kernels declare members
+//! ([`crate::shapes`]).
 //!
 //! Takes a BTF and gives one with the same numbers and, behind them, what is new. Tests run the loader and the simulator
 //! with it, because no kernel with this way of attaching can be had.
@@ -8,6 +9,8 @@ use crate::btf::write::Builder;
 use crate::btf::{Btf, Enumerator, Kind, Member, TypeId};
 use crate::hooks::OOM;
 use crate::members;
+use crate::resolve::{find_member, flat_array};
+use crate::shapes;
 
 /// The types of the next kernel. None: these are not those of a kernel with the hook of v3.
 #[must_use]
@@ -21,6 +24,7 @@ pub fn generic(btf: &Btf) -> Option<Vec<u8>> {
         out.reserve();
     }
     let to_cgroup = out.add("", &Kind::Ptr(cgroup));
+    let newer = Newer::new(btf, &mut out)?;
     for id in btf.ids() {
         let ty = btf.get(id)?;
         let mut kind = ty.kind;
@@ -31,12 +35,77 @@ pub fn generic(btf: &Btf) -> Option<Vec<u8>> {
                 // Nothing of v3's patch is there.
                 members.retain(|member| !member.name.starts_with("cgroup"));
             }
+            Kind::Struct { members, .. } | Kind::Union { members, .. } => newer.declare(id, members),
             _ => {}
         }
         out.set(id, ty.name, &kind);
     }
     attr(btf, &mut out);
     out.fault().is_none().then(|| out.finish())
+}
+
+/// Members as newer kernels declare them: of the same size at the same place.
+struct Newer {
+    /// Of each: the structures that may have it, its name, and what it is then.
+    rows: [(Vec<TypeId>, &'static str, Change); 3],
+}
+
+enum Change {
+    Name(&'static str),
+    Type(TypeId),
+}
+
+impl Newer {
+    fn new(btf: &Btf, out: &mut Builder) -> Option<Self> {
+        let word = number(btf, out, "long unsigned int", 8);
+        let index = number(btf, out, "unsigned int", 4);
+        let words = out.add("", &Kind::Array { element: word, index, len: 1 });
+        let inside = vec![Member { name: "__mm_flags", ty: words, bit_offset: 0, bits: 0 }];
+        let flags = out.add("", &Kind::Struct { size: 8, members: inside });
+        let group = btf.composite(members::PSI)?;
+        let averages = find_member(btf, group, "avg")?;
+        let (_, len) = flat_array(btf, averages.ty)?;
+        let row = out.add("", &Kind::Array { element: word, index, len: shapes::WINDOWS });
+        let averages = out.add("", &Kind::Array { element: row, index, len: len / shapes::WINDOWS });
+        let node = btf.composite("kernfs_node")?;
+        Some(Self {
+            rows: [
+                (seen_through(btf, btf.composite(members::MM)?), "flags", Change::Type(flags)),
+                (seen_through(btf, node), "parent", Change::Name("__parent")),
+                (seen_through(btf, group), "avg", Change::Type(averages)),
+            ],
+        })
+    }
+
+    fn declare(&self, id: TypeId, members: &mut [Member<'_>]) {
+        for (structures, name, change) in &self.rows {
+            if !structures.contains(&id) {
+                continue;
+            }
+            for member in members.iter_mut().filter(|member| member.name == *name) {
+                match change {
+                    Change::Name(name) => member.name = name,
+                    Change::Type(ty) => member.ty = *ty,
+                }
+            }
+        }
+    }
+}
+
+/// A structure and the nameless ones inside.
+fn seen_through(btf: &Btf, id: TypeId) -> Vec<TypeId> {
+    let mut all = vec![id];
+    let mut at = 0;
+    while let Some(id) = all.get(at).copied() {
+        at += 1;
+        let Some(Kind::Struct { members, .. } | Kind::Union { members, .. }) = btf.get(id).map(|ty| ty.kind)
+        else {
+            continue;
+        };
+        let nameless = members.iter().filter(|member| member.name.is_empty());
+        all.extend(nameless.filter_map(|member| Some(btf.resolve(member.ty)?.0)));
+    }
+    all
 }
 
 /// The type of the callback.

@@ -118,7 +118,7 @@ fn a_load_takes_the_targets_width() {
     let (local, relo) = object("s", 8, &[("a", Ty::I32, 32, 0)], "0:0", RelocKind::FieldByteOffset);
     let mut code = [insn(0x61, 4, 0)];
     let poisoned = apply(&mut code, &local, &[relo], &target).expect("applies");
-    assert_eq!(poisoned, [Poisoned { insn: 0, record: 0, what: "s.a".to_owned() }]);
+    assert_eq!(poisoned, [Poisoned { insn: 0, record: 0, what: "s.a".to_owned(), one_way: false }]);
     assert_eq!(code, [0x0bad_2310_0000_0085]);
 }
 

@@ -9,6 +9,8 @@
 //! | `OOMC_CGROUP`, `OOMC_POLICY` | which policy; of a decision also `OOMC_RECORD`, `OOMC_ACTION`, `OOMC_VICTIM`, `OOMC_VICTIM_NAME`, `OOMC_RULE` |
 //! | `OOMC_DECISION` | the whole record, as `oomc events --format json` has it |
 
+use std::io::Write as _;
+
 use log::{Level, Record};
 use oomc_abi::record::Action;
 use oomc_runtime::events::{Followed, Seen};
@@ -17,8 +19,9 @@ use oomc_runtime::{Gone, System};
 use serde_json::json;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
+use super::aside::Aside;
 use crate::cmd::events::{Shown, became, record_json, tell_seen};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::report::Report;
 use crate::screen::harmless;
 
@@ -26,14 +29,25 @@ use crate::screen::harmless;
 pub(super) struct Journal<'r> {
     report: &'r Report,
     /// None: to the terminal.
-    journal: Option<JournalLog>,
+    journal: Option<Aside<Entry>>,
+}
+
+/// An entry of the journal.
+struct Entry {
+    level: Level,
+    text: String,
+    fields: Vec<(&'static str, String)>,
 }
 
 impl<'r> Journal<'r> {
-    pub(super) fn new(report: &'r Report) -> Self {
+    pub(super) fn new(report: &'r Report) -> Result<Self, Failure> {
         let journal = connected_to_journal().then(JournalLog::empty).and_then(Result::ok);
         let journal = journal.map(|journal| journal.with_syslog_identifier("oomc".to_owned()));
-        Self { report, journal }
+        let aside = journal.map(|journal| Aside::new("journal", move |entry: Entry| entry.send(&journal)));
+        let journal = aside.transpose().map_err(|error| {
+            Failure::refused(format!("cannot start the thread that writes to the journal: {error}"))
+        })?;
+        Ok(Self { report, journal })
     }
 
     /// What was seen of a policy.
@@ -124,7 +138,7 @@ impl<'r> Journal<'r> {
         self.say(Level::Debug, "note", text, &[]);
     }
 
-    fn say(&self, level: Level, event: &str, text: &str, fields: &[(&str, &str)]) {
+    fn say(&self, level: Level, event: &'static str, text: &str, fields: &[(&'static str, &str)]) {
         if self.journal.is_some() {
             return self.entry(level, event, text, fields);
         }
@@ -136,18 +150,30 @@ impl<'r> Journal<'r> {
         self.report.result("run", Exit::Ok, json!({ "event": event, "text": text }));
     }
 
-    fn entry(&self, level: Level, event: &str, text: &str, fields: &[(&str, &str)]) {
+    fn entry(&self, level: Level, event: &'static str, text: &str, fields: &[(&'static str, &str)]) {
         let Some(journal) = &self.journal else { return };
-        let text = harmless(text, false);
-        let mut all = vec![("OOMC_EVENT", event)];
-        all.extend_from_slice(fields);
-        let all = all.as_slice();
+        let entry = |level, event: &str, text: &str, fields: &[(&'static str, &str)]| {
+            let mut all = vec![("OOMC_EVENT", event.to_owned())];
+            all.extend(fields.iter().map(|(name, value)| (*name, (*value).to_owned())));
+            Entry { level, text: harmless(text, false).to_string(), fields: all }
+        };
+        journal.say_lost(|lost| {
+            let text = format!("{lost} entries are left out: the journal did not take them in time");
+            entry(Level::Error, "lost", &text, &[])
+        });
+        journal.say(entry(level, event, text, fields));
+    }
+}
+
+impl Entry {
+    fn send(&self, journal: &JournalLog) {
+        let (text, fields) = (&self.text, self.fields.as_slice());
         let sent = journal.journal_send(
-            &Record::builder().level(level).args(format_args!("{text}")).key_values(&all).build(),
+            &Record::builder().level(self.level).args(format_args!("{text}")).key_values(&fields).build(),
         );
-        // A journal that takes no entry may still take a line.
+        // A journal that takes no entry may still take a line; whoever reads neither cannot be told.
         if sent.is_err() {
-            self.report.insist(text);
+            let _ = writeln!(std::io::stderr(), "{text}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! the journal, over reloads. [`keeper`] knows what is to be attached and when to look; [`journal`] writes;
 //! [`service`] is what systemd hears and says. When it ends, policies stay attached: a restart leaves no gap.
 
+mod aside;
 mod journal;
 mod keeper;
 mod one;
@@ -57,7 +58,7 @@ fn all(report: &Report, folder: &Path) -> Outcome {
     let _alone = alone(&Path::new(FOLDER).join(LOCK))?;
     let mut told = Told::read(Path::new(FOLDER).join(TOLD));
     let service = Service::new()?;
-    let journal = Journal::new(report);
+    let journal = Journal::new(report)?;
     // Without privilege this ends, and nothing was begun.
     let mut follow = events::follow(system.clone(), None)?;
     let mut keeper = Keeper::new(report, &system, folder, &journal)?;

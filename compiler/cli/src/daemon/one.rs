@@ -44,7 +44,7 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
         foreign: args.what.foreign,
     };
     let service = Service::new()?;
-    let journal = Journal::new(report);
+    let journal = Journal::new(report)?;
     if preflight::kernel(&system).is_ok() {
         return hooked(report, &system, &object, &target, &settings, &service, &journal);
     }

@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
+use super::aside::Aside;
 use crate::exit::Failure;
 
 /// What was said.
@@ -30,6 +31,16 @@ pub(super) struct Service {
     pulse: Option<Duration>,
     /// When the watchdog heard of this last.
     told: Cell<Instant>,
+    /// Nobody can be told that nobody can be told: then the watchdog ends this, as it should.
+    systemd: Aside<State>,
+}
+
+/// What systemd hears.
+enum State {
+    Ready(String),
+    Reloading,
+    Stopping,
+    Watchdog,
 }
 
 impl Service {
@@ -44,7 +55,8 @@ impl Service {
         pipe::register(SIGTERM, end_of).map_err(cannot)?;
         pipe::register(SIGHUP, reload_of).map_err(cannot)?;
         let pulse = sd_notify::watchdog_enabled().map(|longest| longest / 2);
-        Ok(Self { end, reload, pulse, told: Cell::new(Instant::now()) })
+        let systemd = Aside::new("systemd", |state: State| drop(state.tell())).map_err(cannot)?;
+        Ok(Self { end, reload, pulse, told: Cell::new(Instant::now()), systemd })
     }
 
     /// Can be read when the service is to end. A reload is heard with the next look.
@@ -71,30 +83,36 @@ impl Service {
 
     /// It works; `state` is for a reader of `systemctl status`.
     pub(super) fn ready(&self, state: &str) {
-        tell(&[NotifyState::Ready, NotifyState::Status(state)]);
+        self.systemd.say(State::Ready(state.to_owned()));
     }
 
     pub(super) fn reloading(&self) {
-        // systemd wants the time with it; without a clock it gets neither.
-        if let Ok(now) = NotifyState::monotonic_usec_now() {
-            tell(&[NotifyState::Reloading, now]);
-        }
+        self.systemd.say(State::Reloading);
     }
 
     pub(super) fn stopping(&self) {
-        tell(&[NotifyState::Stopping]);
+        self.systemd.say(State::Stopping);
     }
 
     /// It still goes round.
     pub(super) fn alive(&self) {
         if self.pulse.is_some_and(|pulse| self.told.get().elapsed() >= pulse) {
-            tell(&[NotifyState::Watchdog]);
+            self.systemd.say(State::Watchdog);
             self.told.set(Instant::now());
         }
     }
 }
 
-/// Nobody can be told that nobody can be told: then the watchdog ends this, as it should.
-fn tell(states: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(states);
+impl State {
+    fn tell(&self) -> std::io::Result<()> {
+        match self {
+            Self::Ready(state) => sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(state)]),
+            // systemd wants the time with it; without a clock it gets neither.
+            Self::Reloading => {
+                sd_notify::notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?])
+            }
+            Self::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+            Self::Watchdog => sd_notify::notify(&[NotifyState::Watchdog]),
+        }
+    }
 }

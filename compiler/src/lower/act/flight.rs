@@ -11,7 +11,7 @@
 
 use oomc_abi::consts::{MMF_OOM_SKIP, PF_EXITING, SIGNAL_GROUP_EXIT};
 use oomc_abi::record::Action;
-use oomc_abi::{kfuncs, members};
+use oomc_abi::{kfuncs, members, shapes};
 
 use super::Act;
 use crate::ir::{BinOp, Block, Cond, FieldFact, InstData, Operand, Type, Value};
@@ -198,7 +198,7 @@ impl Act<'_> {
         self.exiting_as_a_whole(thread, exiting, other);
         self.b.switch_to(exiting);
         // The reaper has taken it, or gave up on it.
-        let flags = self.field(mm, members::MM_FLAGS);
+        let flags = self.shaped_field(mm, &shapes::MM_FLAGS);
         self.leave_if(Cond::Test, flags, imm(1 << MMF_OOM_SKIP), other);
         let users = self.field(mm, members::MM_USERS);
         self.b.branch(Cond::Sle, users, imm(1), alone, shared);
@@ -232,7 +232,7 @@ impl Act<'_> {
         let signal = self.pointer(thread, members::TASK_SIGNAL);
         let memory = self.pointer(signal, members::SIGNAL_OOM_MM);
         self.leave_if(Cond::Eq, memory, imm(0), other);
-        let flags = self.field(memory, members::MM_FLAGS);
+        let flags = self.shaped_field(memory, &shapes::MM_FLAGS);
         self.leave_if(Cond::Test, flags, imm(1 << MMF_OOM_SKIP), other);
     }
 

@@ -131,14 +131,18 @@ impl Act<'_> {
     pub(super) fn come_to_rule(&mut self, rule: &Rule, next: Block) {
         self.node = 0;
         let index = self.rule_index as i64;
-        let (fresh, begun, go_on) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (begun, go_on) = (self.b.create_block(), self.b.create_block());
         let at_rule = self.asked(at::RULE);
         self.leave_if(Cond::Ugt, at_rule, imm(index), next);
-        self.b.branch(Cond::Eq, at_rule, imm(index), begun, fresh);
-        self.b.switch_to(fresh);
-        let (to, size, nowhere) = (self.request(at::PATH), self.int(MAX_NODES as i64), self.null());
-        self.helper(helpers::PROBE_READ_KERNEL, &[to, size, nowhere]);
-        self.answer(at::RULE, Operand::Imm(index as i32));
+        if index > 0 {
+            let fresh = self.b.create_block();
+            self.b.branch(Cond::Eq, at_rule, imm(index), begun, fresh);
+            self.b.switch_to(fresh);
+            let (to, size, nowhere) = (self.request(at::PATH), self.int(MAX_NODES as i64), self.null());
+            self.helper(helpers::PROBE_READ_KERNEL, &[to, size, nowhere]);
+            self.answer(at::RULE, Operand::Imm(index as i32));
+        }
+        // A question begins with the first rule, and a path without steps.
         self.b.jump(begun, &[]);
         self.b.switch_to(begun);
         // What is chosen once is chosen at the rule's head.

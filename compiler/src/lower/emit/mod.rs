@@ -11,6 +11,7 @@ mod constants;
 mod memory;
 mod narrow;
 mod record;
+mod shapes;
 mod walk;
 
 #[cfg(test)]

@@ -721,8 +721,7 @@ impl Read<'_> {
         let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
         let group = self.pointer(cgroup, members::CGROUP_PSI);
         self.leave_if(Cond::Eq, group, imm(0), missing);
-        // Rows of three windows, one behind the other.
-        let average = self.field_at(group, members::PSI, &format!("avg[{}]", 3 * state + window));
+        let average = self.shaped_average(group, state, window);
         let percent = (RATIO_ONE / 100) as i32;
         let scaled = self.bin_imm(BinOp::Mul, average, percent);
         self.bin_imm(BinOp::Sshr, scaled, PSI_FRACTION_BITS)

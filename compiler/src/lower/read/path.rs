@@ -4,7 +4,7 @@
 //! memory: it is compared with a constant and used at once, or the verifier would not know its range.
 
 use oomc_abi::record::at;
-use oomc_abi::{helpers, members};
+use oomc_abi::{helpers, members, shapes};
 
 use super::Read;
 use super::text::{NAME_SIZE, PATH_SIZE, Text};
@@ -70,7 +70,7 @@ impl Read<'_> {
         self.walk_numbers_with(MAX_LEVELS, &[node], |s, walk| {
             let node = s.only(&walk.carried);
             let (root, below) = (s.b.create_block(), s.b.create_block());
-            let parent = s.pointer(node, members::NODE_PARENT);
+            let parent = s.shaped_pointer(node, &shapes::NODE_PARENT);
             s.b.branch(Cond::Eq, parent, imm(0), root, below);
             s.b.switch_to(root);
             s.put_imm(reached_root, 1);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use oomc_abi::btf::write::Builder;
 use oomc_abi::btf::{Enumerator, INT_BOOL, INT_SIGNED, Kind, Member, Param, SecEntry, TypeId};
 use oomc_abi::proto::{Base, CType, Proto};
-use oomc_abi::resolve::{KernelView, Part, find_member, flat_array, split};
+use oomc_abi::resolve::{KernelView, Part, element, find_member, flat_array, split};
 
 use crate::ir;
 use crate::object::Error;
@@ -13,7 +13,7 @@ use crate::object::Error;
 /// A structure or union that gets a local copy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// By its number in the kernel's BTF.
+    /// By its number among the kernel's types, or behind them ([`KernelView::local`]).
     Kernel(TypeId),
     /// By its tag; the kernel compiled against lacks it.
     Absent(String),
@@ -66,7 +66,7 @@ impl<'v> Types<'v> {
         let mut steps = Vec::new();
         // The member's type, until it is entered.
         let mut ty: Option<TypeId> = None;
-        let btf = self.view.btf();
+        let btf = self.view.local();
         for (at, part) in parts.iter().enumerate() {
             match part {
                 Part::Name(name) => {
@@ -88,7 +88,8 @@ impl<'v> Types<'v> {
                     steps.push(Step::Member(place.clone(), wanted));
                 }
                 Part::Index(index) => {
-                    let (element, _) = flat_array(btf, ty.ok_or_else(bad)?).ok_or_else(bad)?;
+                    let deeper = matches!(parts.get(at + 1), Some(Part::Index(_)));
+                    let (element, _) = element(btf, ty.ok_or_else(bad)?, deeper).ok_or_else(bad)?;
                     ty = Some(element);
                     steps.push(Step::Element(*index));
                 }
@@ -100,7 +101,7 @@ impl<'v> Types<'v> {
     /// A member by its name; none if the kernel compiled against lacks it.
     fn wanted(&self, place: &Place, name: &str) -> Option<Wanted> {
         let Place::Kernel(id) = place else { return None };
-        let found = find_member(self.view.btf(), *id, name)?;
+        let found = find_member(self.view.local(), *id, name)?;
         Some(Wanted {
             bit_offset: found.bit_offset,
             bits: found.bits,
@@ -111,21 +112,23 @@ impl<'v> Types<'v> {
 
     /// The path in numbers, and the offset in bytes.
     pub(super) fn access(&self, steps: &[Step]) -> Result<(String, u32), Error> {
-        let btf = self.view.btf();
+        let btf = self.view.local();
         let mut access = "0".to_owned();
         let mut offset = 0;
         let mut ty = None;
-        for step in steps {
+        for (at, step) in steps.iter().enumerate() {
             let index = match step {
                 Step::Member(place, wanted) => {
                     offset += wanted.bit_offset / 8;
                     ty = wanted.ty;
                     let members = self.wanted.get(place);
-                    let at = members.and_then(|members| members.iter().position(|member| member == wanted));
-                    at.ok_or(Error::Internal("a member on a path was not noted"))?
+                    let index =
+                        members.and_then(|members| members.iter().position(|member| member == wanted));
+                    index.ok_or(Error::Internal("a member on a path was not noted"))?
                 }
                 Step::Element(index) => {
-                    let element = ty.and_then(|ty| flat_array(btf, ty)).map(|(element, _)| element);
+                    let deeper = matches!(steps.get(at + 1), Some(Step::Element(_)));
+                    let element = ty.and_then(|ty| element(btf, ty, deeper)).map(|(element, _)| element);
                     ty = element;
                     let size = element.and_then(|element| btf.size_of(element));
                     offset += index * size.ok_or(Error::Internal("an element has no size"))?;
@@ -158,7 +161,7 @@ impl<'v> Types<'v> {
                 bits: wanted.bits,
             })
             .collect::<Vec<_>>();
-        let btf = self.view.btf();
+        let btf = self.view.local();
         let (tag, kind) = match place {
             Place::Absent(tag) => {
                 (tag.as_str(), Kind::Struct { size: if members.is_empty() { 0 } else { 8 }, members })
@@ -179,16 +182,20 @@ impl<'v> Types<'v> {
     /// The local type of a member; qualifiers and typedefs are dropped, as loaders drop them. What the kernel
     /// lacks counts as a pointer.
     fn member_type(&mut self, kernel: Option<TypeId>) -> Result<TypeId, Error> {
-        let btf = self.view.btf();
+        let btf = self.view.local();
         let Some((id, ty)) = kernel.and_then(|id| btf.resolve(id)) else {
             return Ok(self.builder.intern("", &Kind::Ptr(0)));
         };
         match ty.kind {
             Kind::Int { size, encoding, .. } => Ok(self.int(size, ty.name, encoding)),
             Kind::Struct { .. } | Kind::Union { .. } => self.copy(&Place::Kernel(id)),
-            Kind::Array { .. } => {
-                let (element, len) =
-                    flat_array(btf, id).ok_or(Error::Internal("an array has no elements"))?;
+            Kind::Array { element, len, .. } => {
+                // A kernel's array of arrays is one flat array to whoever reads it; the others say what they mean.
+                let (element, len) = if id < self.view.btf().len() {
+                    flat_array(btf, id).ok_or(Error::Internal("an array has no elements"))?
+                } else {
+                    (element, len)
+                };
                 let element = self.member_type(Some(element))?;
                 Ok(self.array(element, len))
             }
@@ -206,7 +213,7 @@ impl<'v> Types<'v> {
     /// What a pointer member points to. A structure of which nothing is read is only declared: it may be no
     /// more than that in a reduced BTF, and the object should not show the difference.
     fn pointee(&mut self, kernel: TypeId) -> Result<TypeId, Error> {
-        let Some((id, ty)) = self.view.btf().resolve(kernel) else { return Ok(0) };
+        let Some((id, ty)) = self.view.local().resolve(kernel) else { return Ok(0) };
         let union = match ty.kind {
             Kind::Struct { .. } => false,
             Kind::Union { .. } => true,
