@@ -117,6 +117,12 @@ fn program(text: &str, view: &KernelView) -> Option<Vec<String>> {
                 // A key stands there as it was written: `key=NUMBER TYPE TEXT`.
                 let words = |line: &str| if line.starts_with("key=") { 2 } else { usize::MAX };
                 let kept = |line: &str| line.split(' ').take(words(line)).collect::<Vec<_>>().join(" ");
+                // A bare rule of a block has no name but its line.
+                let unnumbered = |line: String| match line.rsplit_once(" line ") {
+                    Some((rule, _)) if line.starts_with("rule=") => rule.to_owned(),
+                    _ => line,
+                };
+                let kept = |line: &str| unnumbered(kept(line));
                 parts.extend(lines.lines().filter(|line| !line.starts_with("hash=")).map(kept));
             }
             // The policy's name, with the hash of its text behind an `@`.

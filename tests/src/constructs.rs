@@ -16,10 +16,10 @@ const SIGNS: [&str; 17] =
     ["==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "??", "[", "(", "{", "..", ",", "}"];
 
 /// What [`of`] finds besides fields.
-const CONSTRUCTS: &str = "if block or kill raise wait defer notify count; place subtree, place children, place leaves, \
+const CONSTRUCTS: &str = "if block or kill raise reclaim wait defer notify count; place subtree, place children, place leaves, \
     place cgroup, place matching; of anchor, of candidate, of pick; param, label, counter, default, neg, arith, compare, matches, same text, \
     has, choice, not, and, or, raw; literal, glob, wild; subject anchor, subject candidate, subject home, subject parent, subject pick, subject event; \
-    any, every, count elements, sum, max, min; quantifiers 2, quantifiers 3; text, value; stepwise, all, filter, until; keys 2";
+    any, every, count elements, sum, max, min; quantifiers 2, quantifiers 3; text, value; stepwise, all, filter, until; keys 2; grace, sample";
 
 /// The words and signs of a policy's text.
 #[must_use]

@@ -6,6 +6,8 @@
 use oomc_abi::account::{Account, Tense};
 use oomc_abi::declared::Declared;
 use oomc_abi::record::{Action, Candidate, End, Record};
+use oomc_abi::request::TRIGGERS;
+use oomc_abi::watch::Block;
 use oomc_sim::scenario::{Decision, KernelsOwn};
 use serde_json::{Value, json};
 
@@ -88,7 +90,14 @@ impl<'a> Told<'a> {
             "system": record.system,
             "domain": record.domain,
             "attached": record.attached,
-            "trigger": { "pid": record.trigger_pid, "tid": record.trigger_tid, "comm": record.trigger_comm },
+            // Whoever asks wants no memory himself.
+            "trigger": {
+                "pid": record.trigger_pid,
+                "tid": if record.asked { 0 } else { record.trigger_tid },
+                "comm": record.trigger_comm,
+            },
+            "woken_by": record.woken_by().and_then(|trigger| TRIGGERS.get(usize::from(trigger.code()))),
+            "on": declared.block(record.block()).map(Block::told),
             "answer": record.answer,
             "action": Action::from_code(record.action).map(Action::text),
             "rule": account.acting_rule(),
