@@ -36,7 +36,7 @@ fn by_the_policy(kernel: &Kernel, both: &Both, scene: &Scene) -> Chosen {
     let called = run.calls.iter().find_map(|call| match call {
         Call::Kill(pid) => Some(Chosen::Process(*pid)),
         Call::Hurry(_) => Some(Chosen::Waits),
-        Call::Raise(_) => None,
+        Call::Raise(_) | Call::Reclaim(_) => None,
     });
     called.unwrap_or(Chosen::Nobody)
 }

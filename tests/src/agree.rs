@@ -11,10 +11,12 @@ use oomc_abi::declared::Part;
 use oomc_abi::fields::{self, Measure, Owner, Recipe};
 use oomc_abi::members;
 use oomc_abi::record::{Action, Candidate, MAX_CANDIDATES, MAX_KEYS, Message, NAME_BYTES, Record};
+use oomc_abi::request::{Question, TRIGGERS, Trigger};
+use oomc_abi::target::{Unit, unit_of};
 use oomc_compiler::diag::codes;
 use oomc_compiler::hir;
-use oomc_oracle::{Decision, Settings, decide};
-use oomc_sim::machine::{Event, Life, Machine};
+use oomc_oracle::{Asking, Decision, Settings, decide, decide_asked};
+use oomc_sim::machine::{Event, Life, Machine, ROOT};
 use oomc_sim::{Attached, Call, Kernel, Policy, Run, Simulation};
 
 use proptest::strategy::{Strategy as _, ValueTree};
@@ -31,6 +33,8 @@ pub struct Both {
     pub checked: hir::Policy,
     /// As it was compiled.
     pub policy: Policy,
+    /// Its program for kernels without the hook, if it has one.
+    pub asked: Option<Policy>,
 }
 
 /// Compiles a policy. None: it is too large for the kernel's limits.
@@ -51,7 +55,113 @@ pub fn both(text: &str, kernel: &Kernel) -> Option<Both> {
     let object = oomc_object::Object::parse(&object);
     let object = object.unwrap_or_else(|error| panic!("{error}\n{text}"));
     let policy = Policy::new(kernel, &object).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    Some(Both { text: text.to_owned(), checked, policy })
+    let asked = object
+        .asked()
+        .map(|object| Policy::new(kernel, &object).unwrap_or_else(|error| panic!("{error}\n{text}")));
+    Some(Both { text: text.to_owned(), checked, policy, asked })
+}
+
+/// Asks both before memory has run out, about the rules outside of blocks or a block. None: the policy has no program
+/// for that.
+///
+/// # Errors
+/// As [`agree`].
+pub fn agree_asked(
+    both: &Both,
+    kernel: &Kernel,
+    scene: &Scene,
+    asking: &Asking,
+) -> Result<Option<Decision>, String> {
+    let Some(policy) = &both.asked else { return Ok(None) };
+    let scene = &before_the_limit(kernel, scene);
+    let settings = settings(both, scene, &[]);
+    let decision = decide_asked(&both.checked, &settings, &scene.machine, &scene.event, asking);
+    let mut simulation =
+        Simulation::new(kernel, scene.machine.clone()).map_err(|lacking| lacking.to_string())?;
+    let mut attached = Attached::new(policy, &scene.machine, scene.event.attached);
+    attached.set_audit(settings.audit);
+    for ((sample, id), value) in &asking.samples {
+        attached.put_sample(*id, *sample, Some(*value));
+    }
+    let id = |at: usize| scene.machine.cgroup(at).id.cast_unsigned();
+    let domain = id(scene.event.cgroup.unwrap_or(ROOT));
+    let code = TRIGGERS.iter().position(|word| *word == asking.trigger).unwrap_or_default();
+    let trigger = Trigger::from_code(code as u64).unwrap_or(Trigger::Limit);
+    let question = Question {
+        block: asking.block as u64,
+        kills_left: asking.kills_left,
+        memory_expected: asking.memory_expected,
+        ..Question::begin(1, domain, id(scene.event.attached), scene.event.cgroup.is_none(), trigger)
+    };
+    let talk =
+        simulation.talk(&mut attached, &scene.event, question).map_err(|refusal| refusal.to_string())?;
+    let Some(talk) = talk else { return Err("the domain is gone".to_owned()) };
+    let mut found = Differences::default();
+    compare(&mut found, both, scene, &decision, &talk.run, &attached, simulation.machine());
+    let told = attached.records().last().map(|record| (record.woken_by(), record.block()));
+    found.compare("woken by", &told, &Some((Some(trigger), asking.block as u64)));
+    for (container, offset) in simulation.unfilled().filter(|place| !is_field(kernel, *place)) {
+        _ = writeln!(found.0, "the model does not fill what lies at byte {offset} of `{container}`");
+    }
+    if found.0.is_empty() {
+        return Ok(Some(decision));
+    }
+    Err(told_with(found, both, &attached))
+}
+
+/// The scene as whoever asks finds it: nobody wants memory yet, what the domain may use is what its files say, children
+/// have the same controllers, and counters are of whole pages.
+fn before_the_limit(kernel: &Kernel, scene: &Scene) -> Scene {
+    let page = kernel.view().page_size();
+    let mut machine = Machine { page, ..scene.machine.clone() };
+    for at in 1..machine.cgroups.len() {
+        let parent = machine.cgroup(at).parent;
+        let bare_above = parent.is_some_and(|parent| parent != ROOT && machine.cgroup(parent).bare);
+        let mut siblings = machine.cgroups.iter().filter(|one| one.parent == parent);
+        let bare_beside = siblings.all(|one| one.bare);
+        if let Some(cgroup) = machine.cgroups.get_mut(at) {
+            cgroup.bare = bare_above || bare_beside;
+        }
+    }
+    // Each cgroup's processes are walked by themselves: a walk fails where those of the cgroup are all that count.
+    for at in 0..machine.cgroups.len() {
+        let below = machine.cgroups.iter().any(|one| one.parent == Some(at) && one.bare);
+        if let Some(cgroup) = machine.cgroups.get_mut(at) {
+            cgroup.no_walk &= !cgroup.bare && !below;
+        }
+    }
+    for cgroup in &mut machine.cgroups {
+        for row in oomc_abi::amounts::ROWS {
+            let amount = cgroup.own.get_mut(row.amount);
+            if row.terms.iter().any(|term| unit_of(term.enumerator) != Unit::One) {
+                *amount = *amount / page * page;
+            }
+        }
+    }
+    let domain = scene.event.cgroup;
+    let swap = machine.swap;
+    let total = match domain.map(|at| machine.cgroup(at)) {
+        None => machine.memory.saturating_add(swap),
+        Some(cgroup) => {
+            let swap = cgroup.swap_max.map_or(swap, |most| most.min(swap));
+            cgroup.max.unwrap_or(i64::MAX / page).saturating_add(swap)
+        }
+    };
+    let event = machine.event(domain, scene.event.attached);
+    Scene { event: Event { total, ..event }, machine, audit: scene.audit }
+}
+
+/// What differs, with what the program says of itself.
+fn told_with(found: Differences, both: &Both, attached: &Attached) -> String {
+    let mut text = found.0;
+    if let Some(record) = attached.records().last() {
+        let declared = &both.policy.declared;
+        let account = Account { record, declared, cgroup: &|id| format!("cgroup {id}") };
+        _ = writeln!(text, "the program's account: {}", account.summary());
+        let lines = account.candidates().chain(account.rules()).chain(account.remarks());
+        lines.for_each(|line| _ = writeln!(text, "  {line}"));
+    }
+    text
 }
 
 /// What a policy is set to in a scene.
@@ -105,15 +215,7 @@ pub fn agree_with(
     if found.0.is_empty() {
         return Ok(decision);
     }
-    let mut text = found.0;
-    if let Some(record) = attached.records().last() {
-        let declared = &both.policy.declared;
-        let account = Account { record, declared, cgroup: &|id| format!("cgroup {id}") };
-        _ = writeln!(text, "the program's account: {}", account.summary());
-        let lines = account.candidates().chain(account.rules()).chain(account.remarks());
-        lines.for_each(|line| _ = writeln!(text, "  {line}"));
-    }
-    Err(text)
+    Err(told_with(found, both, &attached))
 }
 
 /// A pair that disagrees.
@@ -310,26 +412,27 @@ fn compare(
 ///
 /// Gives whether each died by a call of its own.
 fn compare_calls(found: &mut Differences, scene: &Scene, decision: &Decision, run: &Run) -> bool {
-    let (mut killed, mut rises, mut waits) = (Vec::new(), Vec::new(), 0);
+    let (mut killed, mut rises, mut reclaims, mut waits) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for call in &run.calls {
         match call {
             Call::Kill(pid) => killed.push(*pid),
             Call::Hurry(_) => waits += 1,
             Call::Raise(bytes) => rises.push(*bytes),
+            Call::Reclaim(bytes) => reclaims.push(*bytes),
         }
     }
-    let (mut to_kill, mut to_raise, mut to_wait) = (Vec::new(), Vec::new(), 0);
+    let (mut to_kill, mut to_raise, mut to_reclaim, mut to_wait) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for call in &decision.calls {
         match call {
             oomc_oracle::Call::Kill(pid) => to_kill.push(*pid),
             oomc_oracle::Call::Wait(_) => to_wait += 1,
             oomc_oracle::Call::Raise(bytes) => to_raise.push(*bytes),
-            // Of whoever asks, never of the kernel.
-            oomc_oracle::Call::Reclaim(_) => {}
+            oomc_oracle::Call::Reclaim(bytes) => to_reclaim.push(*bytes),
         }
     }
     found.compare("waits", &waits, &to_wait);
     found.compare("rises", &rises, &to_raise);
+    found.compare("reclaims", &reclaims, &to_reclaim);
     let before = scene.machine.processes.iter();
     let died = before.zip(&decision.machine.processes).filter(|(one, other)| one.life != other.life).count();
     let alone = to_kill.len() >= died && !decision.order_decides;
@@ -404,4 +507,114 @@ fn values(both: &Both, message: &Message) -> Vec<Option<String>> {
         (_, number) => number.map(|number| number.to_string()),
     });
     values.collect()
+}
+
+/// Policies that are asked, each with its rules at the limit and in a block.
+#[derive(Debug)]
+pub struct AskedBatch<'k> {
+    kernel: &'k Kernel,
+    runner: TestRunner,
+    /// What was decided, each with how often.
+    pub actions: BTreeMap<Action, usize>,
+}
+
+/// What a block has besides the rules of a random policy: what only blocks can say.
+const OF_BLOCKS: [&str; 6] = [
+    "",
+    "rule \"of the block\": reclaim 5%",
+    "rule \"of the block\": kill cgroup in children of cgroup by rate(pgscan)",
+    "rule \"of the block\": kill process in subtree where growth(rss, 10s) > 1MiB by growth(anon, 20s) grace 5s",
+    "rule \"of the block\": if rate(cgroup.refault) ?? 0 > 3 then { reclaim 64MiB kill largest in subtree now }",
+    "rule \"of the block\": kill cgroup in subtree by growth(usage, 1m) desc, growth(anon, 1m) asc until freed 1GiB at most 3",
+];
+
+impl<'k> AskedBatch<'k> {
+    /// The same seed gives the same pairs.
+    #[must_use]
+    pub fn new(kernel: &'k Kernel, seed: u64) -> Self {
+        Self { kernel, runner: generate::runner(seed), actions: BTreeMap::new() }
+    }
+
+    /// A random policy on so many random machines.
+    ///
+    /// # Errors
+    /// The first pair that disagrees.
+    pub fn policy(&mut self, machines: usize) -> Result<(), String> {
+        let policy = generate::policy().new_tree(&mut self.runner);
+        let text = policy.unwrap_or_else(|reason| panic!("no policy can be made: {reason}")).current();
+        let choice = self.choose(OF_BLOCKS.len() as u64 * 2);
+        let more = OF_BLOCKS.get(choice as usize / 2).copied().unwrap_or_default();
+        let text = if choice.is_multiple_of(2) && more.is_empty() {
+            text
+        } else {
+            in_a_block(&text, more, choice.is_multiple_of(2))
+        };
+        // What is too large, or names a member of the kernel's event, is asked by the kernel alone.
+        if text.contains("oom.oc.") {
+            return Ok(());
+        }
+        let Some(both) = both(&text, self.kernel) else { return Ok(()) };
+        let blocks = both.checked.blocks.len();
+        let scenes = generate::scene();
+        for _ in 0..machines {
+            let scene = scenes.new_tree(&mut self.runner);
+            let scene = scene.unwrap_or_else(|reason| panic!("no machine can be made: {reason}")).current();
+            if is_open(&scene) {
+                continue;
+            }
+            let asking = self.asking(&both, &scene, blocks);
+            match agree_asked(&both, self.kernel, &scene, &asking) {
+                Ok(None) => return Ok(()),
+                Ok(Some(decision)) => *self.actions.entry(decision.action).or_default() += 1,
+                Err(what) => return Err(format!("{text}\n{asking:?}\n{what}\n{scene}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn choose(&mut self, below: u64) -> u64 {
+        let tree = (0..below).new_tree(&mut self.runner);
+        tree.map_or(0, |tree| tree.current())
+    }
+
+    fn asking(&mut self, both: &Both, scene: &Scene, blocks: usize) -> Asking {
+        let block = self.choose(blocks as u64 + 1) as usize;
+        let triggers = ["limit", "pressure", "usage", "swap"];
+        let trigger = triggers.get(self.choose(4) as usize).copied().unwrap_or("limit");
+        let kills_left = self.choose(4).checked_sub(1).filter(|_| both.checked.budget.is_some());
+        let memory_expected = self.choose(4) == 0;
+        let mut samples = std::collections::HashMap::new();
+        let cgroups = scene.machine.cgroups.iter().map(|cgroup| cgroup.id);
+        let ids: Vec<i64> = cgroups.chain(scene.machine.processes.iter().map(|one| one.pid)).collect();
+        for sample in 0..both.checked.samples.len() as u32 {
+            for id in &ids {
+                if self.choose(4) > 0 {
+                    samples.insert((sample, *id), self.choose(9) as i64 * (1 << 20) - (1 << 20));
+                }
+            }
+        }
+        Asking { trigger, block, kills_left, memory_expected, samples }
+    }
+}
+
+/// Where who dies is open, or who dies with whom: what is offered at once is not looked at again in between.
+fn is_open(scene: &Scene) -> bool {
+    let shared = scene.machine.processes.iter().any(|process| process.shares_with.is_some());
+    let groups = scene.machine.cgroups.iter().any(|cgroup| cgroup.group);
+    shared || groups
+}
+
+/// The same policy with its named rules in a block.
+fn in_a_block(text: &str, more: &str, budget: bool) -> String {
+    let is_rule = |line: &&str| line.starts_with("rule \"");
+    let rules: Vec<&str> = text.lines().filter(is_rule).collect();
+    let others: Vec<&str> = text.lines().filter(|line| !is_rule(line)).collect();
+    let budget = if budget { "budget 2 kills per 1m\n" } else { "" };
+    let (first, rest) = rules.split_at(rules.len() / 2);
+    format!(
+        "{budget}on usage > 50% {{\n{}\n{more}\n{}\n}}\n{}\n",
+        first.join("\n"),
+        rest.join("\n"),
+        others.join("\n")
+    )
 }

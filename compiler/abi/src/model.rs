@@ -7,8 +7,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::amounts::Amount;
 use crate::members;
 use crate::resolve::KernelView;
+use crate::target::Unit;
 
 /// A structure that a model lays out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +29,8 @@ pub enum Class {
     CssSet,
     /// A memory cgroup.
     Memcg,
+    /// What was counted for a memory cgroup.
+    Statistics,
     /// A cgroup.
     Cgroup,
     /// A directory of cgroupfs.
@@ -53,6 +57,7 @@ impl Class {
         Self::Pid,
         Self::CssSet,
         Self::Memcg,
+        Self::Statistics,
         Self::Cgroup,
         Self::Node,
         Self::Psi,
@@ -67,7 +72,7 @@ impl Class {
         &[Self::Task, Self::Signal, Self::Mm, Self::Cred, Self::Pid, Self::CssSet];
 
     /// What belongs to one cgroup each.
-    pub const OF_A_CGROUP: &[Self] = &[Self::Memcg, Self::Cgroup, Self::Node, Self::Psi];
+    pub const OF_A_CGROUP: &[Self] = &[Self::Memcg, Self::Statistics, Self::Cgroup, Self::Node, Self::Psi];
 
     /// The structure's tag.
     #[must_use]
@@ -80,6 +85,7 @@ impl Class {
             Self::Pid => "pid",
             Self::CssSet => "css_set",
             Self::Memcg => members::MEMCG,
+            Self::Statistics => members::STATISTICS_STATE.container,
             Self::Cgroup => members::CGROUP,
             Self::Node => "kernfs_node",
             Self::Psi => members::PSI,
@@ -101,6 +107,10 @@ pub enum Holds {
     Above,
     /// The address of the leader of the process whose child this one is.
     Parent,
+    /// A counter of a cgroup and all below it.
+    Counted(Amount, Unit),
+    /// A bit for each controller that the children have.
+    ControllersBelow,
     /// The address of a text.
     NameText,
     Pid,
@@ -290,6 +300,10 @@ pub static SLOTS: &[Slot] = &[
     slot(Class::Memcg, "swap.max", Holds::SwapMax),
     slot(Class::Memcg, "swap.usage.counter", Holds::SwapUsage),
     slot(Class::Memcg, "oom_group", Holds::OomGroup),
+    raw(Class::Memcg, "vmstats", Holds::To(Class::Statistics)),
+    raw(Class::Cgroup, "subsys[memory_cgrp_id]", Holds::To(Class::Memcg)),
+    raw(Class::Cgroup, "subtree_ss_mask", Holds::ControllersBelow),
+    raw(Class::Cgroup, "self.cgroup", Holds::To(Class::Cgroup)),
     slot(Class::Cgroup, "kn", Holds::To(Class::Node)),
     slot(Class::Cgroup, "e_csets[memory_cgrp_id].next", Holds::FirstSet),
     slot(Class::Cgroup, "level", Holds::Level),

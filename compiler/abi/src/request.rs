@@ -24,6 +24,7 @@
 //!   differs), is passed over; [`Victim::group`] is killed as a whole with it. The outcome is [`Outcome::Progress`]
 //!   if anybody died, [`Outcome::Nothing`] otherwise, with the victims in [`Question::refused`]: then the program
 //!   offers the next ones for the same action, until there is none.
+//! * How much of a budget a step took, [`Question::is_a_kill`] says.
 //! * After a [`Kind::KillAll`] of as many victims as an answer can hold, ask again with [`Outcome::More`].
 //! * Statistics lag: before a decision begins, read `memory.stat` of the domain, which brings them up to date, unless
 //!   the kernel has the memory controller's functions ([`crate::target`]).
@@ -147,6 +148,7 @@ record::codes! {
         Progress = 1, "made progress";
         Nothing = 2, "made no progress";
         More = 3, "made progress, and there may be more";
+        Waited = 4, "waited for a victim that is on its way out";
     }
 }
 
@@ -229,8 +231,7 @@ impl Question {
             killed: done.killed,
             ..self.clone()
         };
-        let kills = matches!(answer.kind, Kind::KillProcess | Kind::KillCgroup | Kind::KillAll);
-        if kills && done.outcome == Outcome::Progress {
+        if self.is_a_kill(answer, done) {
             next.kills_left = self.kills_left.map(|left| left.saturating_sub(1));
         }
         next.refused.clear();
@@ -242,11 +243,24 @@ impl Question {
         // Who has refused often enough is asked no more.
         let exhausted = next.refused.len() > MAX_REFUSED;
         next.refused.truncate(MAX_REFUSED);
-        let outcome = if open && !exhausted { Outcome::Open } else { done.outcome };
+        let outcome = match done.outcome {
+            _ if open && !exhausted => Outcome::Open,
+            // A kill may have waited instead: nobody was killed then.
+            Outcome::Progress if answer.kind == Kind::Wait => Outcome::Waited,
+            outcome => outcome,
+        };
         if let Some(slot) = next.path.get_mut(answer.node as usize) {
             *slot = outcome.code();
         }
         next
+    }
+
+    /// Whether what was done is a kill that takes from a budget: of all that a selection finds, the first part.
+    #[must_use]
+    pub fn is_a_kill(&self, answer: &Answer, done: &Done) -> bool {
+        let kills = matches!(answer.kind, Kind::KillProcess | Kind::KillCgroup | Kind::KillAll);
+        let goes_on = answer.path.get(answer.node as usize) == Some(&Outcome::More.code());
+        kills && !goes_on && matches!(done.outcome, Outcome::Progress | Outcome::More)
     }
 
     /// Whether the answer is about an action that was open when it was asked.
@@ -413,6 +427,26 @@ mod tests {
         let reclaim = Answer { kind: Kind::Reclaim, ..answer(4, Vec::new()) };
         done.outcome = Outcome::Progress;
         assert_eq!(next.after(&reclaim, &done).kills_left, Some(1));
+    }
+
+    #[test]
+    fn a_kill_that_waited_has_killed_nobody() {
+        let question = Question { kills_left: Some(2), ..Question::begin(7, 40, 30, false, Trigger::Usage) };
+        let done = Done { outcome: Outcome::Progress, result: 0, killed: 0, refused: Vec::new() };
+        let next = question.after(&Answer { kind: Kind::Wait, ..answer(3, Vec::new()) }, &done);
+        assert_eq!((next.path[3], next.kills_left), (Outcome::Waited.code(), Some(2)));
+    }
+
+    #[test]
+    fn all_that_a_selection_finds_are_one_kill() {
+        let question = Question { kills_left: Some(2), ..Question::begin(7, 40, 30, false, Trigger::Usage) };
+        let more = Done { outcome: Outcome::More, result: 0, killed: 16, refused: Vec::new() };
+        let all = Answer { kind: Kind::KillAll, ..answer(3, Vec::new()) };
+        let next = question.after(&all, &more);
+        assert_eq!((next.kills_left, next.path[3]), (Some(1), Outcome::More.code()));
+        let again = Answer { path: next.path, ..all };
+        let rest = Done { outcome: Outcome::Progress, killed: 3, ..more };
+        assert_eq!(next.after(&again, &rest).kills_left, Some(1));
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Statistic {
 }
 
 /// What a counter that is read by members counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {
     /// Events, or bytes.
     One,

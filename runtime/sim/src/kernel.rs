@@ -9,6 +9,7 @@ use oomc_abi::members;
 use oomc_abi::model::{Class, Holds, PID_NUMBERS, PidNumber, SLOTS};
 use oomc_abi::profile::{Profile, Unclear};
 use oomc_abi::resolve::{KernelView, Missing};
+use oomc_abi::target::{Counters, Statistic, unit_of};
 
 /// A member that is filled.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,8 @@ pub struct Kernel {
     pub(crate) orders: [u64; 3],
     /// Enumeration, value, and what is counted.
     statistics: Vec<(&'static str, u64, Option<Amount>)>,
+    /// Tables that say where a counter lies: the variable, the place in it, the entry.
+    pub(crate) tables: Vec<(&'static str, u32, u8)>,
     /// Where `cgroup.self` lies.
     pub(crate) own_css: u32,
     /// What a policy's second argument is.
@@ -51,6 +54,35 @@ impl std::error::Error for Lacking {}
 impl From<Missing> for Lacking {
     fn from(missing: Missing) -> Self {
         Self(missing.to_string())
+    }
+}
+
+/// The counters that are read by members: a table gives each its place, one after the other. A kernel that lacks the
+/// arrays has none.
+fn counters(view: &KernelView, filled: &mut Vec<Filled>, tables: &mut Vec<(&'static str, u32, u8)>) {
+    let mut places = std::collections::HashMap::new();
+    for (enumeration, name, amount) in enumerators() {
+        let Some(index) = view.enumerator(enumeration, name).and_then(|index| u32::try_from(index).ok())
+        else {
+            continue;
+        };
+        let what = match enumeration {
+            "vm_event_item" => Statistic::VmEvent,
+            "memcg_memory_event" => Statistic::MemoryEvent,
+            _ => Statistic::Stat,
+        };
+        let (array, class, place) = match what.by_members() {
+            Counters::Array(array) => (array, Class::Memcg, index),
+            Counters::Table { table, array } => {
+                let next = places.entry(table).or_insert(0_u8);
+                tables.push((table, index, *next));
+                *next += 1;
+                (array, Class::Statistics, u32::from(*next - 1))
+            }
+        };
+        let Ok(array) = view.lookup(array.container, array.path) else { continue };
+        let holds = amount.map_or(Holds::Nothing, |amount| Holds::Counted(amount, unit_of(name)));
+        filled.push(Filled { class, offset: array.offset + place * 8, size: 8, holds });
     }
 }
 
@@ -101,6 +133,8 @@ impl Kernel {
             let lacks = || Lacking(format!("it has no {}", row.name));
             view.enumerator(row.enumeration, row.name).map(|value| value as u64).ok_or_else(lacks)
         };
+        let mut tables = Vec::new();
+        counters(&view, &mut filled, &mut tables);
         let statistics = enumerators().filter_map(|(enumeration, name, amount)| {
             view.enumerator(enumeration, name).map(|value| (enumeration, value as u64, amount))
         });
@@ -108,6 +142,7 @@ impl Kernel {
             sizes: Class::ALL.iter().map(size).collect(),
             orders: [order(&members::WALK_PRE)?, order(&members::WALK_POST)?, order(&members::WALK_UP)?],
             statistics: statistics.collect(),
+            tables,
             own_css: view.lookup(members::CGROUP_SELF.container, members::CGROUP_SELF.path)?.offset,
             second,
             filled,

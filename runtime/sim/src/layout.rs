@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use oomc_abi::consts::{CSS_ONLINE, MMF_OOM_SKIP, PF_EXITING, PF_KTHREAD, SIGNAL_GROUP_EXIT, TASK_COMM_LEN};
 use oomc_abi::members;
 use oomc_abi::model::{self, Class, Holds, Place};
+use oomc_abi::target::{NO_ENTRY, Unit};
 
 use crate::kernel::{Filled, Kernel, Lacking};
 use crate::machine::{Amounts, CgroupIndex, Event, Life, Machine, Process, ProcessIndex, ROOT};
@@ -111,7 +112,7 @@ impl Layout {
             let count = match class {
                 Class::Task | Class::Pid => tasks + Machine::OUTSIDE,
                 Class::Signal | Class::Mm | Class::Cred | Class::CssSet => processes + Machine::OUTSIDE,
-                Class::Memcg | Class::Cgroup | Class::Node | Class::Psi => cgroups,
+                Class::Memcg | Class::Statistics | Class::Cgroup | Class::Node | Class::Psi => cgroups,
                 Class::Css | Class::Subsys | Class::Event | Class::Link => 1,
             };
             memory.region_mut(RegionId::of_class(*class)).resize(count);
@@ -129,6 +130,15 @@ impl Layout {
         for (variable, index, pages) in variables(kernel, machine) {
             if let Some(offset) = offset_of_variable(variable) {
                 memory.fill(RegionId::VARIABLES, 0, offset + index * 8, &pages.to_le_bytes());
+            }
+        }
+        for table in [members::STATS_INDEX, members::EVENTS_INDEX] {
+            if let Some(offset) = offset_of_variable(table) {
+                let none = [NO_ENTRY as u8; members::VARIABLE_WORDS as usize * 8];
+                memory.fill(RegionId::VARIABLES, 0, offset, &none);
+                for (_, at, entry) in kernel.tables.iter().filter(|(of, ..)| *of == table) {
+                    memory.fill(RegionId::VARIABLES, 0, offset + at, &[*entry]);
+                }
             }
         }
         *memory.region_mut(RegionId::CONTEXT) = Region::whole(16, 1, false);
@@ -193,7 +203,7 @@ impl Layout {
         index: CgroupIndex,
     ) {
         for row in &kernel.filled {
-            if matches!(row.class, Class::Memcg | Class::Cgroup | Class::Node | Class::Psi) {
+            if Class::OF_A_CGROUP.contains(&row.class) {
                 let subject = Object::Cgroup(index);
                 self.fill(row, index, value(self, machine, tree, row, subject, &Event::default()));
             }
@@ -494,6 +504,23 @@ fn of_cgroup(layout: &Layout, machine: &Machine, tree: &Tree, row: &Filled, inde
                 cgroup.pressure.as_ref().and_then(|pressure| pressure.get(state)?.get(window).copied());
             average.unwrap_or(0) as u64
         }
+        Holds::Counted(amount, unit) => {
+            let sum = get(&tree.sums, index).get(amount);
+            let count = match unit {
+                Unit::One => sum,
+                Unit::KiB => sum >> 10,
+                Unit::Pages => sum / machine.page,
+            };
+            count as u64
+        }
+        Holds::Nothing => 0,
+        // Children have the same controllers.
+        Holds::ControllersBelow => {
+            let mut children = machine.cgroups.iter().filter(|one| one.parent == Some(index));
+            if children.any(|one| one.bare) { 0 } else { u64::MAX }
+        }
+        // Whoever was removed has lost it, and keeps what was charged.
+        Holds::To(Class::Memcg) if cgroup.bare || cgroup.removed => 0,
         Holds::To(Class::Psi) if cgroup.pressure.is_none() => 0,
         Holds::To(class) => layout.address(class, index),
         other => unfit(other),

@@ -29,6 +29,7 @@ mod world;
 
 mod exec;
 
+mod converse;
 mod oom;
 
 pub mod scenario;
@@ -37,6 +38,7 @@ pub mod scenario;
 mod tests;
 
 pub use act::{Killer, dies_with};
+pub use converse::Talk;
 pub use exec::Refusal;
 pub use kernel::{Kernel, Lacking};
 pub use oom::{Asked, Outcome, Run, Simulation};

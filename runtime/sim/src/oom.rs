@@ -16,10 +16,10 @@ use crate::world::{Call, Mark, Model};
 /// A machine on which policies run.
 #[derive(Clone, Debug)]
 pub struct Simulation<'k> {
-    kernel: &'k Kernel,
-    machine: Machine,
-    tree: Tree,
-    layout: Layout,
+    pub(crate) kernel: &'k Kernel,
+    pub(crate) machine: Machine,
+    pub(crate) tree: Tree,
+    pub(crate) layout: Layout,
 }
 
 /// What one policy did.

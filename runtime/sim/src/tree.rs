@@ -19,6 +19,12 @@ pub(crate) struct Tree {
     pub(crate) at_post: Vec<usize>,
     /// How many each has below, itself included.
     pub(crate) size: Vec<usize>,
+    /// The orders of the unified hierarchy, in which every cgroup is.
+    pub(crate) own: Orders,
+    /// As `size`, in the unified hierarchy.
+    pub(crate) own_size: Vec<usize>,
+    /// Processes that are in each, with or without a memory controller.
+    pub(crate) inside: Vec<Vec<ProcessIndex>>,
     /// What is charged to each and everything below.
     pub(crate) sums: Vec<Amounts>,
     /// Processes that count with each.
@@ -29,21 +35,34 @@ pub(crate) struct Tree {
     pub(crate) level: Vec<i64>,
 }
 
+/// Both orders of a tree.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Orders {
+    /// Parents first.
+    pub(crate) pre: Vec<CgroupIndex>,
+    /// Children first.
+    pub(crate) post: Vec<CgroupIndex>,
+    /// Where each stands in `pre`.
+    pub(crate) at_pre: Vec<usize>,
+    /// Where each stands in `post`.
+    pub(crate) at_post: Vec<usize>,
+}
+
 impl Tree {
     pub(crate) fn new(machine: &Machine) -> Self {
         let count = machine.cgroups.len();
         let mut tree = Self {
             parent: vec![None; count],
-            at_pre: vec![usize::MAX; count],
-            at_post: vec![usize::MAX; count],
             size: vec![1; count],
+            own_size: vec![1; count],
+            inside: vec![Vec::new(); count],
             sums: machine.cgroups.iter().map(|cgroup| cgroup.own).collect(),
             members: vec![Vec::new(); count],
             below: vec![(0, 0); count],
             level: vec![0; count],
             ..Self::default()
         };
-        let mut children = vec![Vec::new(); count];
+        let (mut children, mut own_children) = (vec![Vec::new(); count], vec![Vec::new(); count]);
         for (index, cgroup) in machine.cgroups.iter().enumerate() {
             let Some(parent) = cgroup.parent.filter(|parent| *parent < index) else { continue };
             let level = get(&tree.level, parent) + 1;
@@ -51,6 +70,9 @@ impl Tree {
             let home = if machine.cgroup(parent).bare { get(&tree.parent, parent) } else { Some(parent) };
             set(&mut tree.parent, index, home);
             if let Some(list) = children.get_mut(parent).filter(|_| !cgroup.bare) {
+                list.push(index);
+            }
+            if let Some(list) = own_children.get_mut(parent) {
                 list.push(index);
             }
         }
@@ -63,6 +85,10 @@ impl Tree {
                 above.0 += living + i64::from(!cgroup.removed);
                 above.1 += removed + i64::from(cgroup.removed);
             }
+            let own_size = get(&tree.own_size, index);
+            if let Some(above) = tree.own_size.get_mut(parent) {
+                *above += own_size;
+            }
             if cgroup.bare {
                 continue;
             }
@@ -74,9 +100,14 @@ impl Tree {
                 above.add(&sums, 1);
             }
         }
-        tree.order(&children);
+        let Orders { pre, post, at_pre, at_post } = Orders::of(&children);
+        (tree.pre, tree.post, tree.at_pre, tree.at_post) = (pre, post, at_pre, at_post);
+        tree.own = Orders::of(&own_children);
         for (index, process) in machine.processes.iter().enumerate() {
             let here = process.cgroup;
+            if let Some(list) = tree.inside.get_mut(here) {
+                list.push(index);
+            }
             let home = if machine.cgroup(here).bare { get(&tree.parent, here) } else { Some(here) };
             if let Some(list) = tree.members.get_mut(home.unwrap_or(ROOT)) {
                 list.push(index);
@@ -99,23 +130,29 @@ impl Tree {
             }
         }
     }
+}
 
-    /// Both orders, without recursion: a tree may be as deep as it likes.
-    fn order(&mut self, children: &[Vec<CgroupIndex>]) {
+impl Orders {
+    /// Without recursion: a tree may be as deep as it likes.
+    fn of(children: &[Vec<CgroupIndex>]) -> Self {
+        let count = children.len();
+        let (at_pre, at_post) = (vec![usize::MAX; count], vec![usize::MAX; count]);
+        let mut orders = Self { at_pre, at_post, ..Self::default() };
         let mut open = vec![(ROOT, 0)];
         while let Some((index, next)) = open.pop() {
             if next == 0 {
-                set(&mut self.at_pre, index, self.pre.len());
-                self.pre.push(index);
+                set(&mut orders.at_pre, index, orders.pre.len());
+                orders.pre.push(index);
             }
             match children.get(index).and_then(|list| list.get(next)) {
                 Some(child) => open.extend([(index, next + 1), (*child, 0)]),
                 None => {
-                    set(&mut self.at_post, index, self.post.len());
-                    self.post.push(index);
+                    set(&mut orders.at_post, index, orders.post.len());
+                    orders.post.push(index);
                 }
             }
         }
+        orders
     }
 }
 

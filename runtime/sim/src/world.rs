@@ -32,6 +32,8 @@ pub enum Call {
     Hurry(i64),
     /// To raise the limit to so many bytes.
     Raise(i64),
+    /// To reclaim so many bytes.
+    Reclaim(i64),
 }
 
 /// A point of a traced policy that was passed.
@@ -70,10 +72,12 @@ impl Marks {
 enum Iterator {
     /// Places in a list of cgroups, up to the last one.
     Listed { post: bool, at: usize, end: usize },
+    /// The same of the unified hierarchy: cgroups by their own csses.
+    Own { post: bool, at: usize, end: usize },
     /// A cgroup and those above: their memcgs, or the csses of their own.
     Up { own: bool, cgroup: Option<CgroupIndex> },
     /// Processes of a cgroup, or their threads: the process's place in its list, and the thread.
-    TasksOf { cgroup: CgroupIndex, leaders: bool, at: usize, thread: usize },
+    TasksOf { cgroup: CgroupIndex, own: bool, leaders: bool, at: usize, thread: usize },
     /// All of the machine.
     Tasks { threads: bool, at: usize, thread: usize },
     /// From, to.
@@ -210,11 +214,13 @@ impl<'m> Model<'m> {
     fn next_task_of(
         &self,
         cgroup: CgroupIndex,
-        leaders: bool,
+        (own, leaders): (bool, bool),
         mut at: usize,
         mut thread: usize,
     ) -> (u64, usize, usize) {
-        let members = self.tree.members.get(cgroup).map_or(&[][..], Vec::as_slice);
+        // Those that count with a memory cgroup, or those that are in a cgroup.
+        let lists = if own { &self.tree.inside } else { &self.tree.members };
+        let members = lists.get(cgroup).map_or(&[][..], Vec::as_slice);
         while let Some(process) = members.get(at).copied() {
             if thread >= if leaders { 1 } else { self.threads_of(process) } {
                 (at, thread) = (at + 1, 0);
@@ -281,8 +287,9 @@ impl World for Model<'_> {
             (false, false) => Err(Fault("the program leaves an RCU section that it is not in".to_owned())),
             (_, inside) => {
                 // Cgroups that a walk shows are there only inside of the section.
-                let walks =
-                    |iterator: &Iterator| matches!(iterator, Iterator::Listed { .. } | Iterator::Up { .. });
+                let walks = |iterator: &Iterator| {
+                    matches!(iterator, Iterator::Listed { .. } | Iterator::Own { .. } | Iterator::Up { .. })
+                };
                 let own = self.iterators.iter().skip(self.section.walks);
                 if !inside && own.clone().any(|(_, iterator)| walks(iterator)) {
                     return Err(Fault("the RCU section ends inside a walk over cgroups".to_owned()));
@@ -304,11 +311,14 @@ impl World for Model<'_> {
                 let cgroup = self.cgroup_of_css(start).ok_or_else(nowhere)?;
                 let own = self.object(Class::Memcg, start).is_none();
                 let [pre, post, up] = self.kernel.orders;
-                if own && order != up {
-                    return Err(Fault("the model walks down memory cgroups only".to_owned()));
-                }
-                let size = get(&self.tree.size, cgroup);
-                if order == pre {
+                let size = if own { get(&self.tree.own_size, cgroup) } else { get(&self.tree.size, cgroup) };
+                if own && order == pre {
+                    let at = get(&self.tree.own.at_pre, cgroup);
+                    Iterator::Own { post: false, at, end: at + size }
+                } else if own && order == post {
+                    let end = get(&self.tree.own.at_post, cgroup) + 1;
+                    Iterator::Own { post: true, at: end - size, end }
+                } else if order == pre {
                     let at = get(&self.tree.at_pre, cgroup);
                     Iterator::Listed { post: false, at, end: at + size }
                 } else if order == post {
@@ -328,7 +338,8 @@ impl World for Model<'_> {
                     Iterator::Nothing
                 } else {
                     let leaders = flags == CSS_TASK_ITER_PROCS as u64;
-                    Iterator::TasksOf { cgroup, leaders, at: 0, thread: 0 }
+                    let own = self.object(Class::Memcg, css).is_none();
+                    Iterator::TasksOf { cgroup, own, leaders, at: 0, thread: 0 }
                 }
             }
             Walk::Tasks { flags } => Iterator::Tasks { threads: flags == 1, at: 0, thread: 0 },
@@ -356,6 +367,11 @@ impl World for Model<'_> {
                 let found = self.layout.address(Class::Memcg, get(list, at));
                 (Iterator::Listed { post, at: at + 1, end }, found)
             }
+            Iterator::Own { post, at, end } if at < end => {
+                let list = if post { &self.tree.own.post } else { &self.tree.own.pre };
+                let cgroup = self.layout.address(Class::Cgroup, get(list, at));
+                (Iterator::Own { post, at: at + 1, end }, cgroup + u64::from(self.kernel.own_css))
+            }
             Iterator::Up { own: false, cgroup: Some(cgroup) } => {
                 let above = self.tree.parent.get(cgroup).copied().flatten();
                 (Iterator::Up { own: false, cgroup: above }, self.layout.address(Class::Memcg, cgroup))
@@ -364,9 +380,9 @@ impl World for Model<'_> {
                 let css = self.layout.address(Class::Cgroup, cgroup) + u64::from(self.kernel.own_css);
                 (Iterator::Up { own: true, cgroup: self.machine.cgroup(cgroup).parent }, css)
             }
-            Iterator::TasksOf { cgroup, leaders, at, thread } => {
-                let (found, at, thread) = self.next_task_of(cgroup, leaders, at, thread);
-                (Iterator::TasksOf { cgroup, leaders, at, thread }, found)
+            Iterator::TasksOf { cgroup, own, leaders, at, thread } => {
+                let (found, at, thread) = self.next_task_of(cgroup, (own, leaders), at, thread);
+                (Iterator::TasksOf { cgroup, own, leaders, at, thread }, found)
             }
             Iterator::Tasks { threads, mut at, mut thread } => {
                 if at < self.machine.processes.len() && threads && thread >= self.threads_of(at) {

@@ -107,9 +107,12 @@ impl Oracle<'_> {
         };
         if !self.settings.audit {
             self.decision.calls.push(Call::Wait(self.machine.process(victim).pid));
-            let domain = self.domain();
-            let done = kernel::kill(&mut self.machine, domain, victim);
-            assert_eq!(done, Ok(()), "the kernel hurries on whom it can");
+            // Whoever asks only hurries the memory back: nobody is chosen by that.
+            if self.asking.trigger == "oom" {
+                let domain = self.domain();
+                let done = kernel::kill(&mut self.machine, domain, victim);
+                assert_eq!(done, Ok(()), "the kernel hurries on whom it can");
+            }
         }
         self.decision.action = Action::Wait;
         Ok(true)

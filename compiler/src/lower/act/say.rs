@@ -176,6 +176,16 @@ impl Act<'_> {
         }
         let [progressed, failed, done, nothing] = [(); 4].map(|()| self.b.create_block());
         let outcome = self.outcome(node);
+        if matches!(action, ActionKind::Kill(_) | ActionKind::Wait) {
+            let waited = self.b.create_block();
+            let other = self.b.create_block();
+            self.b.branch(Cond::Eq, outcome, imm(Outcome::Waited.code().into()), waited, other);
+            self.b.switch_to(waited);
+            // What was done before it is told again on the way; whom it waits for, the record says already.
+            self.note_action(Action::Wait);
+            self.b.jump(on_progress, &[]);
+            self.b.switch_to(other);
+        }
         self.leave_if(Cond::Eq, outcome, imm(Outcome::Progress.code().into()), progressed);
         self.leave_if(Cond::Eq, outcome, imm(Outcome::Nothing.code().into()), failed);
         if let ActionKind::Kill(kill) = action
