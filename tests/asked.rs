@@ -8,11 +8,35 @@ use oomc_abi::resolve::KernelView;
 use oomc_oracle::Asking;
 use oomc_sim::Kernel;
 use oomc_sim::machine::{Amounts, Cgroup, Event, Machine, Process};
-use oomc_tests::agree::{agree_asked, both};
+use oomc_tests::agree::{AskedBatch, agree_asked, both};
 use oomc_tests::generate::Scene;
+use oomc_tests::number;
+
+/// Policies of the ordinary run, each on [`MACHINES`].
+const POLICIES: u64 = 80;
+const MACHINES: usize = 80;
 
 fn kernel() -> Kernel {
     Kernel::new(KernelView::embedded()).expect("the embedded kernel can be modelled")
+}
+
+#[test]
+fn bytes_and_oracle_decide_alike_when_they_are_asked() {
+    let kernel = kernel();
+    let policies = number("OOMC_ASKED", POLICIES);
+    let mut batch = AskedBatch::new(&kernel, number("OOMC_SEED", 1));
+    for _ in 0..policies {
+        if let Err(what) = batch.policy(MACHINES) {
+            panic!("{what}");
+        }
+    }
+    eprintln!("{:?}", batch.actions);
+    let agreed: usize = batch.actions.values().sum();
+    assert!(agreed as u64 >= policies * 10, "only {agreed} decisions were compared");
+    for action in [Action::None, Action::KillProcess, Action::KillCgroup, Action::Reclaim, Action::RaiseLimit]
+    {
+        assert!(batch.actions.get(&action).is_some_and(|count| *count > 5), "{action}: {:?}", batch.actions);
+    }
 }
 
 /// `/job` with two tenants; the first has more memory, the second more page cache.

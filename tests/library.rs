@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use oomc_abi::request::TRIGGERS;
 use oomc_abi::resolve::KernelView;
 use oomc_abi::scenario::{StepKind, Test};
 use oomc_compiler::{Parsed, Source};
+use oomc_oracle::Asking;
 use oomc_sim::Kernel;
 use oomc_sim::scenario::{Decision, Order, play};
-use oomc_tests::agree::{Both, agree_with, both};
+use oomc_tests::agree::{Both, agree_asked, agree_with, both};
 use oomc_tests::generate::Scene;
 use oomc_tests::{files, read, root, short};
 
@@ -47,15 +49,17 @@ fn tests(path: &Path, kernel: &Kernel) -> Result<Vec<Test>, String> {
     Ok(own.iter().chain(more).cloned().collect())
 }
 
-/// What the params are at each event.
-fn params(test: &Test) -> Vec<Vec<(String, i64)>> {
-    let (mut params, mut at_events) = (BTreeMap::new(), Vec::new());
+/// What the params are at each event, by its line.
+fn params(test: &Test) -> BTreeMap<u32, Vec<(String, i64)>> {
+    let (mut params, mut at_events) = (BTreeMap::new(), BTreeMap::new());
     for step in &test.steps {
         match &step.kind {
             StepKind::Param(name, value) => {
                 params.insert(name.clone(), *value);
             }
-            StepKind::Event { .. } => at_events.push(params.clone().into_iter().collect()),
+            StepKind::Event { .. } | StepKind::Seen { .. } => {
+                at_events.insert(step.line, params.clone().into_iter().collect());
+            }
             _ => {}
         }
     }
@@ -73,12 +77,33 @@ fn told(decision: &Decision) -> String {
     format!("answer {}, killed {killed:?}, candidates {candidates:?}, {how:?}", decision.answer)
 }
 
+/// What the oracle is told of who asks.
+fn oracles(asking: &oomc_sim::scenario::Asking) -> Asking {
+    let question = &asking.question;
+    let trigger = TRIGGERS.get(usize::from(question.trigger.code())).copied().unwrap_or("limit");
+    Asking {
+        trigger,
+        block: question.block as usize,
+        kills_left: question.kills_left,
+        memory_expected: question.memory_expected,
+        samples: asking.samples.iter().map(|(key, value)| (*key, *value)).collect(),
+    }
+}
+
 /// Compares each decision with the oracle's; gives how many there were.
 fn oracle(both: &Both, kernel: &Kernel, test: &Test, decisions: &[Decision]) -> Result<usize, String> {
     let mut compared = 0;
-    for (decision, params) in decisions.iter().zip(params(test)).filter(|(decision, _)| decision.asked) {
+    let params = params(test);
+    for decision in decisions.iter().filter(|decision| decision.asked) {
         let scene = Scene { machine: decision.before.clone(), event: decision.event.clone(), audit: None };
-        let theirs = agree_with(both, kernel, &scene, &params)?;
+        let params = params.get(&decision.line).map_or(&[][..], Vec::as_slice);
+        let theirs = match &decision.asking {
+            Some(asking) => {
+                let theirs = agree_asked(both, kernel, &scene, &oracles(asking))?;
+                theirs.ok_or("the policy has no program for kernels without the hook")?
+            }
+            None => agree_with(both, kernel, &scene, params)?,
+        };
         let action = decision.record.as_ref().map(|record| record.action);
         if i64::from(decision.answer) != theirs.answer || action != Some(u64::from(theirs.action.code())) {
             return Err(format!(

@@ -123,6 +123,13 @@ fn before_the_limit(kernel: &Kernel, scene: &Scene) -> Scene {
             cgroup.bare = bare_above || bare_beside;
         }
     }
+    // Each cgroup's processes are walked by themselves: a walk fails where those of the cgroup are all that count.
+    for at in 0..machine.cgroups.len() {
+        let below = machine.cgroups.iter().any(|one| one.parent == Some(at) && one.bare);
+        if let Some(cgroup) = machine.cgroups.get_mut(at) {
+            cgroup.no_walk &= !cgroup.bare && !below;
+        }
+    }
     for cgroup in &mut machine.cgroups {
         for row in oomc_abi::amounts::ROWS {
             let amount = cgroup.own.get_mut(row.amount);

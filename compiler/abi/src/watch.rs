@@ -394,6 +394,59 @@ impl Purse {
     }
 }
 
+/// What was seen of one value, the oldest look first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    looks: VecDeque<(i64, i64)>,
+}
+
+/// Looks that are kept of one value: an hour of one a second.
+const LOOKS: usize = 3_600;
+
+impl History {
+    /// A look: when, and what was there. A second one at the same time counts instead of the first.
+    pub fn look(&mut self, now: i64, value: i64) {
+        if self.looks.back().is_some_and(|(at, _)| *at == now) {
+            self.looks.pop_back();
+        }
+        self.looks.push_back((now, value));
+        while self.looks.len() > LOOKS {
+            self.looks.pop_front();
+        }
+    }
+
+    /// Forgets what no growth over so many nanoseconds needs.
+    pub fn forget_before(&mut self, window: i64) {
+        let Some((now, _)) = self.looks.back().copied() else { return };
+        // The last look that is old enough stays, and for a rate the one before the last.
+        while self.looks.len() > 2
+            && self.looks.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) >= window)
+        {
+            self.looks.pop_front();
+        }
+    }
+
+    /// The number that is made of it: per second between the last two looks, or over the window, from the last look that
+    /// is as old as that. None before there are two such looks.
+    #[must_use]
+    pub fn value(&self, course: Course) -> Option<i64> {
+        let (now, value) = *self.looks.back()?;
+        match course {
+            Course::Rate => {
+                let (at, before) = *self.looks.get(self.looks.len().checked_sub(2)?)?;
+                let grown = i128::from(value) - i128::from(before);
+                let per_second = (grown * 1_000_000_000).checked_div(i128::from(now) - i128::from(at))?;
+                i64::try_from(per_second).ok()
+            }
+            Course::Growth(window) => {
+                let is_old = |(at, _): &&(i64, i64)| now.saturating_sub(*at) >= window;
+                let (_, before) = self.looks.iter().rev().find(is_old)?;
+                Some(value.saturating_sub(*before))
+            }
+        }
+    }
+}
+
 /// Whether an action of a record is a kill.
 #[must_use]
 pub fn is_kill(action: u64) -> bool {
@@ -509,6 +562,23 @@ mod tests {
         assert_eq!(purse.left(budget, 5 * SECOND), Some(0));
         assert_eq!(purse.left(budget, 10 * SECOND), Some(1));
         assert_eq!(purse.left(budget, 14 * SECOND), Some(2));
+    }
+
+    #[test]
+    fn a_rate_is_between_the_last_two_looks_and_growth_over_its_window() {
+        let mut history = History::default();
+        history.look(0, 100);
+        assert_eq!((history.value(Course::Rate), history.value(Course::Growth(SECOND))), (None, None));
+        history.look(2 * SECOND, 500);
+        assert_eq!(history.value(Course::Rate), Some(200));
+        assert_eq!(history.value(Course::Growth(3 * SECOND)), None, "nobody has looked for so long");
+        history.look(4 * SECOND, 400);
+        assert_eq!(
+            (history.value(Course::Rate), history.value(Course::Growth(3 * SECOND))),
+            (Some(-50), Some(300))
+        );
+        history.forget_before(2 * SECOND);
+        assert_eq!((history.looks.len(), history.value(Course::Growth(2 * SECOND))), (2, Some(-100)));
     }
 
     #[test]

@@ -90,7 +90,8 @@ impl<'k> Suite<'k> {
         let name = &self.source().name;
         let traced = self.checked.trace();
         let Some(object) = traced.object else { return Err(Error::NoTrace { policy: name.clone() }) };
-        Ok(Traced { policy: fit(name, &object, kernel)?, points: traced.points })
+        let policy = fit(name, &object, kernel)?.with_asked_of(&self.policy);
+        Ok(Traced { policy, points: traced.points })
     }
 }
 

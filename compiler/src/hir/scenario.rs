@@ -106,6 +106,8 @@ impl Checker<'_> {
                     add(step.span, seen);
                 }
                 ast::StepKind::After(time) => {
+                    // What is given behind it is how things have become.
+                    described.fresh.clear();
                     add(step.span, self.given_number(time, Ty::Duration).map(StepKind::After));
                 }
                 ast::StepKind::Expect { outcome, rule } => {

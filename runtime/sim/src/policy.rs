@@ -59,6 +59,8 @@ pub struct Policy {
     /// Members of the map of settings, and of a cgroup's counters, with their offsets.
     settings: Vec<(String, usize)>,
     counters: Vec<(String, usize)>,
+    /// The same policy with its program for kernels without the hook.
+    other: Option<Arc<Object>>,
 }
 
 impl Policy {
@@ -106,7 +108,22 @@ impl Policy {
             declared: object.meta.declared(),
             settings: settings.map(|global| named_words(&object.btf, global.ty)).unwrap_or_default(),
             counters: counters.map(|map| members_of(object, map.value.1)).unwrap_or_default(),
+            other: object.asked().map(Arc::new),
         })
+    }
+
+    /// The same policy as user space asks it on a kernel without the hook; none: it has no program for that.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn asked(&self, kernel: &Kernel) -> Result<Option<Self>, Unfit> {
+        self.other.as_ref().map(|object| Self::new(kernel, object)).transpose()
+    }
+
+    /// The same policy, of which user space asks another one's program: that of the same text without marks.
+    #[must_use]
+    pub fn with_asked_of(self, other: &Self) -> Self {
+        Self { other: other.other.clone(), ..self }
     }
 }
 

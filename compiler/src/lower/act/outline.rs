@@ -194,6 +194,8 @@ impl Act<'_> {
             let block = self.bin_imm(BinOp::Ushr, trigger, 8);
             self.leave_if(Cond::Ne, block, imm(number), next);
             self.in_block = number > 0;
+            // What the rules of another group have chosen was not chosen here.
+            self.picks.clear();
             self.rules_together(first, rules);
             let nothing = self.nothing;
             self.b.jump(nothing, &[]);

@@ -53,6 +53,18 @@ pub(super) fn given(described: &mut Described, given: &Given, line: u32) -> Resu
     Ok(said)
 }
 
+/// Applies a pressure that is seen.
+///
+/// # Errors
+/// A sentence: a value that cannot be.
+pub(super) fn pressure_of(
+    described: &mut Described,
+    at: CgroupIndex,
+    property: &Property,
+) -> Result<(), String> {
+    cgroup(described, at, property, &mut Said::default())
+}
+
 /// A number that is not negative.
 fn amount(name: &str, value: i64) -> Result<i64, String> {
     if value < 0 { Err(format!("`{name}` cannot be negative")) } else { Ok(value) }

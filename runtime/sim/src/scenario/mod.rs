@@ -8,6 +8,7 @@ mod described;
 mod given;
 
 mod play;
+mod watching;
 
 mod verdict;
 
@@ -19,6 +20,7 @@ use std::fmt;
 pub use described::{Assumed, DEFAULTS};
 pub use play::{Decision, Kernel as KernelsOwn, Order, Played, decide, play};
 pub use verdict::Failure;
+pub use watching::Asking;
 
 /// Why a test says something that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use oomc_abi::declared::Declared;
 use oomc_abi::fields::Owner;
 use oomc_abi::record::{Action, Record};
-use oomc_abi::scenario::{StepKind, Test, process_name};
+use oomc_abi::scenario::{Named, Property, Seen, StepKind, Test, Value, process_name};
 
 use super::described::Described;
 use super::verdict::{self, Failure};
+use super::watching::{Asking, Look, Watching};
 use super::{Mistake, given};
 use crate::act::Killer;
 use crate::kernel::Kernel as Types;
@@ -52,6 +53,8 @@ pub struct Decision {
     /// Members that the policy read and of which the machine says nothing: the structure, and the offset in it. They
     /// were 0, so what was decided need not be what a kernel would decide.
     pub unknown: Vec<(&'static str, u64)>,
+    /// What it was asked before memory had run out; none: the kernel asked.
+    pub asking: Option<Asking>,
 }
 
 /// What the kernel's own killer did.
@@ -66,6 +69,24 @@ pub enum Kernel {
 }
 
 impl Decision {
+    /// Of an event about which nothing was done.
+    pub(super) fn nothing(machine: Machine, event: Event) -> Self {
+        Self {
+            line: 0,
+            before: machine.clone(),
+            after: machine,
+            event,
+            asked: true,
+            answer: 0,
+            record: None,
+            killed: Vec::new(),
+            kernel: None,
+            marks: Vec::new(),
+            unknown: Vec::new(),
+            asking: None,
+        }
+    }
+
     /// The path of a cgroup by its id.
     #[must_use]
     pub fn path_of(&self, id: u64) -> String {
@@ -141,7 +162,9 @@ pub enum Order {
 /// which is a fault of the compiler and says so.
 pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Result<Played, Mistake> {
     let attached = test.steps.iter().find_map(|step| match &step.kind {
-        StepKind::Event { cgroup, .. } => Some(cgroup.clone().unwrap_or_else(|| "/".to_owned())),
+        StepKind::Event { cgroup, .. } | StepKind::Seen { cgroup, .. } => {
+            Some(cgroup.clone().unwrap_or_else(|| "/".to_owned()))
+        }
         _ => None,
     });
     let mut player = Player {
@@ -151,6 +174,7 @@ pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Resul
         params: BTreeMap::new(),
         place: None,
         attached: None,
+        watching: Watching::default(),
         default: attached.unwrap_or_default(),
         order,
         played: Played::default(),
@@ -168,6 +192,8 @@ pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Resul
             StepKind::Param(name, value) => player.set(name, *value),
             StepKind::After(time) if *time < 0 => return Err(mistake("time does not run back".to_owned())),
             StepKind::After(time) => {
+                player.look_around(step.line)?;
+                player.watching.time_passes();
                 player.described.now = player.described.now.saturating_add(*time);
                 player.described.bury();
             }
@@ -180,8 +206,14 @@ pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Resul
                 given::event(&mut event, &player.described, properties).map_err(mistake)?;
                 player.event(machine, event, step.line)?;
             }
-            StepKind::Seen { .. } => {
-                return Err(mistake("events that are watched cannot be played yet".to_owned()));
+            StepKind::Seen { event, cgroup, lasting, properties } => {
+                if *lasting < 0 {
+                    return Err(mistake("time does not run back".to_owned()));
+                }
+                player.put_in_order();
+                let domain = cgroup.as_deref().map(|path| player.described.cgroup(path));
+                let look = Look { seen: *event, cgroup: domain, lasting: *lasting };
+                player.seen(look, properties, step.line)?;
             }
             StepKind::Expect { text, expected, rule } => {
                 if let Some(decision) = player.played.decisions.last() {
@@ -245,6 +277,7 @@ pub fn decide(
         kernel,
         marks,
         unknown,
+        asking: None,
     })
 }
 
@@ -256,6 +289,8 @@ struct Player<'t> {
     /// Where the test says that the policy is attached.
     place: Option<CgroupIndex>,
     attached: Option<Attached>,
+    /// Whoever watches.
+    watching: Watching,
     /// Where it is otherwise.
     default: String,
     order: Order,
@@ -265,6 +300,7 @@ struct Player<'t> {
 impl Player<'_> {
     fn set(&mut self, name: &str, value: i64) {
         self.params.insert(name.to_owned(), value);
+        self.watching.set(name, value);
         if let Some(attached) = &mut self.attached {
             attached.set(name, value);
         }
@@ -277,6 +313,47 @@ impl Player<'_> {
         if let Some(attached) = &mut self.attached {
             attached.read(&machine, at);
         }
+    }
+
+    /// Whoever watches takes down what the policy looks at again and again.
+    fn look_around(&mut self, line: u32) -> Result<(), Mistake> {
+        if self.policy.declared.samples.is_empty() {
+            return Ok(());
+        }
+        self.put_in_order();
+        let machine = self.described.machine(None);
+        let machine =
+            machine.map_err(|(at, text)| Mistake { line: if at == 0 { line } else { at }, text })?;
+        self.watching.sample(self.policy, &machine);
+        Ok(())
+    }
+
+    /// Whoever watches looks, and asks what is due.
+    fn seen(&mut self, look: Look, properties: &[Property], line: u32) -> Result<(), Mistake> {
+        let mistake = |text: String| Mistake { line, text };
+        if look.lasting > 0 {
+            self.watching.time_passes();
+            self.described.now = self.described.now.saturating_add(look.lasting);
+            self.described.bury();
+        }
+        if let Seen::Pressure { full, average, value } = look.seen {
+            let field = format!("pressure.{}.{}", if full { "full" } else { "some" }, average.word());
+            let property = Property { name: Named::Field(field), value: Value::Number(value) };
+            given::pressure_of(&mut self.described, look.cgroup.unwrap_or(ROOT), &property)
+                .map_err(mistake)?;
+        }
+        let machine = self.described.machine(None).map_err(|(line, text)| Mistake { line, text })?;
+        let place = self.place.unwrap_or_else(|| self.described.cgroup(&self.default));
+        let mut event = machine.event(look.cgroup, place);
+        event.total = total_of(&machine, look.cgroup);
+        given::event(&mut event, &self.described, properties).map_err(mistake)?;
+        let (watching, policy) = (&mut self.watching, self.policy);
+        let decisions = watching.look(self.kernel, policy, (machine, place), (look, &event), &self.params);
+        for decision in decisions.map_err(mistake)? {
+            self.keep(&decision.after);
+            self.played.decisions.push(Decision { line, ..decision });
+        }
+        Ok(())
     }
 
     /// Once, before anything refers to an object by its place.
@@ -324,6 +401,14 @@ impl Player<'_> {
             one.cgroup.max = cgroup.max;
         }
     }
+}
+
+/// Pages that a cgroup, or the machine, may use: what its files say, before memory has run out.
+fn total_of(machine: &Machine, cgroup: Option<CgroupIndex>) -> i64 {
+    let Some(at) = cgroup else { return machine.memory.saturating_add(machine.swap) };
+    let one = machine.cgroup(at);
+    let swap = one.swap_max.map_or(machine.swap, |most| most.min(machine.swap));
+    one.max.unwrap_or(i64::MAX / machine.page).saturating_add(swap)
 }
 
 /// What a record says of a rule.

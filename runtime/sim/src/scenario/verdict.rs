@@ -35,6 +35,9 @@ pub(super) fn differs(
     if *expected == Expected::NotAsked {
         return decision.asked.then(|| Seen { decision, declared }.did());
     }
+    if !decision.asked && decision.asking.is_some() {
+        return Some("not asked: no block was due".to_owned());
+    }
     if !decision.asked {
         let attached = decision.before.path(decision.event.attached);
         return Some(format!("the policy was not asked: it is attached to {attached:?}"));
