@@ -10,6 +10,7 @@ use oomc_abi::fields::Measure;
 use oomc_compiler::{KernelView, value};
 use oomc_runtime::engine::{DEFAULT_HEADROOM, Engine, Happened, Rules, Start};
 use oomc_runtime::events::{self, Followed, Seen};
+use oomc_runtime::stay::stay;
 use oomc_runtime::{Object, System, Target, preflight, watch};
 use serde_json::json;
 
@@ -55,11 +56,15 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     let rules = if hook { Rules::Blocks } else { Rules::All };
     let start = Start { rules, headroom, folder: Path::new(FOLDER) };
     let engine = || Engine::start(system.clone(), &object, &target, &settings, &start);
-    if !hook {
-        return asked(report, engine()?, &service, &journal);
-    }
-    let watches = !object.meta.declared().blocks.is_empty();
+    let watches = !hook || !object.meta.declared().blocks.is_empty();
     let engine = watches.then(engine).transpose()?;
+    if let Some(engine) = &engine {
+        stay().iter().for_each(|failed| journal.failed(engine.cgroup(), failed));
+    }
+    let engine = match engine {
+        Some(engine) if !hook => return asked(report, engine, &service, &journal),
+        engine => engine,
+    };
     let loaded = oomc_runtime::load_with(&system, &object, &target, &settings)?;
     service.ready(&format!("{} is attached to {}", loaded.policy, loaded.cgroup));
     hooked(report, &system, &target, engine, &service, &journal)
