@@ -15,7 +15,7 @@ use oomc_tests::{generate, number};
 use oomc_vm::dead;
 
 /// Random policies; another number by `OOMC_RANDOM`, another seed by `OOMC_SEED`.
-const COUNT: u64 = 500;
+const COUNT: u64 = 100;
 
 /// Instructions that the verifier may process for one policy.
 const LIMIT: u64 = 50_000;

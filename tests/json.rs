@@ -53,6 +53,7 @@ fn folder(name: &str) -> PathBuf {
         ("warn.oom", UNBOUNDED),
         ("s.json", SNAPSHOT),
         ("loose.oom", "kill   largest in subtree"),
+        ("earlyoom", "EARLYOOM_ARGS=\"-m 5 -r 60\"\n"),
     ];
     for (name, text) in files {
         fs::write(folder.join(name), text).unwrap();
@@ -105,6 +106,8 @@ fn every_document_names_its_command_and_holds_to_the_schema() {
         "build bad.oom --emit hir",
         "new fresh",
         "new fresh",
+        "convert --from earlyoom earlyoom",
+        "convert good.oom",
         "test good.oom bad.oom --coverage --shuffle=1",
         "test warn.oom",
         "test good.oom --coverage=100",

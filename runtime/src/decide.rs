@@ -89,6 +89,20 @@ impl Decider {
         Answer::read(&value).ok_or_else(|| Error::Unexpected("the program gave no answer".to_owned()))
     }
 
+    /// Writes a number of [`maps::SAMPLES`], or removes it.
+    ///
+    /// # Errors
+    /// When a system call fails. That the map is full is none: what finds no room is missing.
+    pub(crate) fn sample(&self, system: &System<'_>, key: &[u8], value: Option<i64>) -> Result<()> {
+        let map = self.map_or_broken(maps::SAMPLES)?;
+        let bpf = system.bpf();
+        let Some(value) = value else { return bpf.element_delete(map, key, maps::SAMPLES).map(drop) };
+        match bpf.element_update(map, key, &value.to_ne_bytes(), maps::SAMPLES) {
+            Err(Error::Call { source, .. }) if source.raw_os_error() == Some(libc::E2BIG) => Ok(()),
+            result => result,
+        }
+    }
+
     /// The last decisions, the oldest first.
     ///
     /// # Errors

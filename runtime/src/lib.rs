@@ -30,6 +30,7 @@ pub mod replace;
 mod sanitize;
 pub mod show;
 pub mod status;
+pub mod stay;
 mod struct_ops;
 mod survey;
 pub mod sys;

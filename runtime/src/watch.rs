@@ -100,11 +100,23 @@ fn failed(call: &'static str, object: &str, error: Errno) -> Error {
 /// # Errors
 /// When the kernel refuses.
 pub fn wait(of: &[BorrowedFd<'_>], at_most: Duration) -> Result<()> {
-    let mut all: Vec<PollFd<'_>> = of.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    wait_also(of, &[], at_most).map(drop)
+}
+
+/// As [`wait`], or until one of the `urgent` has something urgent to say, as the kernel's triggers of pressure do. Gives
+/// which of them have: the kernel says it once.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn wait_also(of: &[BorrowedFd<'_>], urgent: &[BorrowedFd<'_>], at_most: Duration) -> Result<Vec<bool>> {
+    let readable = of.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN));
+    let urgent = urgent.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::PRI));
+    let mut all: Vec<PollFd<'_>> = readable.chain(urgent).collect();
     let too_long = |_| Error::Unexpected("a wait is longer than the kernel counts".to_owned());
     let at_most = Timespec::try_from(at_most).map_err(too_long)?;
     match poll(&mut all, Some(&at_most)) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Ok(_) => Ok(all.iter().skip(of.len()).map(|fd| fd.revents().contains(PollFlags::PRI)).collect()),
+        Err(Errno::INTR) => Ok(Vec::new()),
         Err(error) => Err(failed("ppoll", "what is waited for", error)),
     }
 }

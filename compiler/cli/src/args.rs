@@ -64,6 +64,11 @@ pub(crate) enum Command {
     ///
     /// Without `--from` a small policy in audit mode. Nothing is overwritten.
     New(New),
+    /// Turn the configuration of another OOM killer into a policy with tests
+    ///
+    /// Reads oomd's JSON, systemd-oomd's rulesets, `ManagedOOM…=` of units and oomd.conf, earlyoom's arguments, nohang.conf, and
+    /// a kubelet's eviction thresholds. What has no counterpart is a warning, and a comment in the policy.
+    Convert(Convert),
     /// Check policies: all errors, not the first
     Check(Check),
     /// Write policies in their canonical form; comments are kept, clauses with mistakes stay as they are
@@ -196,6 +201,7 @@ impl Command {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::New(_) => "new",
+            Self::Convert(_) => "convert",
             Self::Check(_) => "check",
             Self::Fmt(_) => "fmt",
             Self::Fix(_) => "fix",
@@ -240,6 +246,9 @@ impl Command {
             Self::Sim(sim) => pictures(&sim.pictures).into(),
             Self::Plan(plan) => pictures(&plan.pictures).into(),
             Self::Test(test) => vec![test.junit.clone()],
+            Self::Convert(convert) => {
+                vec![Some(convert.output.clone().unwrap_or_else(|| "-".into())), convert.tests.clone()]
+            }
             _ => Vec::new(),
         };
         written.iter().flatten().filter(|path| crate::files::is_dash(path)).count()
@@ -262,6 +271,52 @@ pub(crate) struct New {
     /// Begin with this policy of the library, and its tests, e.g. `largest_leaf`; the book has them all
     #[arg(long, value_name = "POLICY")]
     pub(crate) from: Option<String>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Convert {
+    /// The configuration; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Whose configuration it is; default: what its name and its words say
+    #[arg(long, value_name = "KILLER", value_enum)]
+    pub(crate) from: Option<Killer>,
+    /// Where to write the policy, with its tests beside it (NAME.oomt beside NAME.oom); default: standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Where to write its tests; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tests: Option<PathBuf>,
+}
+
+/// Other OOM killers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Killer {
+    /// oomd's rulesets, in JSON
+    Oomd,
+    /// A ruleset of systemd-oomd: NAME.oomrule
+    Oomrule,
+    /// `ManagedOOM…=` of a unit or a drop-in, and oomd.conf
+    Systemd,
+    /// /etc/default/earlyoom, or the arguments alone
+    Earlyoom,
+    /// nohang.conf
+    Nohang,
+    /// KubeletConfiguration, in YAML
+    Kubelet,
+}
+
+impl From<Killer> for oomc_convert::Format {
+    fn from(killer: Killer) -> Self {
+        match killer {
+            Killer::Oomd => Self::Oomd,
+            Killer::Oomrule => Self::Oomrule,
+            Killer::Systemd => Self::Systemd,
+            Killer::Earlyoom => Self::Earlyoom,
+            Killer::Nohang => Self::Nohang,
+            Killer::Kubelet => Self::Kubelet,
+        }
+    }
 }
 
 #[derive(Debug, Group)]

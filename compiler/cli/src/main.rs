@@ -67,6 +67,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
     match &args.command {
         Command::New(new) => cmd::new::run(report, new),
         Command::Build(build) => cmd::build::run(report, build),
+        Command::Convert(convert) => cmd::convert::run(report, convert),
         Command::Check(check) => cmd::check::run(report, check),
         Command::Fmt(fmt) => cmd::fmt::run(report, fmt),
         Command::Fix(fix) => cmd::fix::run(report, fix),

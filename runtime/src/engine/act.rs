@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use oomc_abi::request::{Answer, Done, Kind, MAX_VICTIMS, Outcome, Victim};
@@ -28,7 +28,9 @@ const TICK: u64 = 10_000_000;
 pub(super) struct Flight {
     processes: Vec<OwnedFd>,
     /// Cgroups that are to be empty.
-    cgroups: Vec<std::path::PathBuf>,
+    cgroups: Vec<PathBuf>,
+    /// Those that are still there then are killed.
+    grace: Option<Instant>,
     begun: Option<Instant>,
     /// Number of the decision's record.
     number: u64,
@@ -48,26 +50,54 @@ impl Flight {
     pub(super) fn landed(
         &mut self,
         domain: &Path,
-        limit: u64,
+        limit: Option<u64>,
         patience: Duration,
     ) -> Option<outcome::Outcome> {
+        if self.grace.take_if(|grace| *grace <= Instant::now()).is_some() {
+            self.end_grace();
+        }
+        let given = self.grace.is_some();
         self.processes.retain(|process| {
             // Once more: it does nothing before a victim is far enough on its way out.
-            let _ = mrelease(process.as_fd());
+            if !given {
+                let _ = mrelease(process.as_fd());
+            }
             alive(process)
         });
         self.cgroups.retain(|place| cgroup::populated(place) == Some(true));
         let over = self.begun.is_none_or(|begun| begun.elapsed() >= patience);
-        if !self.is_empty() && !over {
+        if !self.is_empty() && (given || !over) {
             return None;
         }
         let usage = number(&domain.join("memory.current"));
         Some(outcome::Outcome {
             number: self.number,
-            room: usage.map(|usage| limit.saturating_sub(usage)),
+            room: usage.zip(limit).map(|(usage, limit)| limit.saturating_sub(usage)),
             alive: Some(!self.is_empty()),
             others_killed: None,
         })
+    }
+}
+
+impl Flight {
+    /// Kills those that were told to end and are still there.
+    fn end_grace(&mut self) {
+        self.begun = Some(Instant::now());
+        for process in &self.processes {
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
+        for place in &self.cgroups {
+            // It is gone when this fails.
+            let _ = fs::write(place.join("cgroup.kill"), "1");
+        }
+    }
+
+    /// When there is something to do next, at the latest.
+    pub(super) fn pause(&self, soon: Duration) -> Duration {
+        match self.grace {
+            Some(grace) => grace.saturating_duration_since(Instant::now()).clamp(soon, 20 * soon),
+            None => soon,
+        }
     }
 }
 
@@ -80,7 +110,7 @@ fn alive(process: &OwnedFd) -> bool {
 }
 
 /// Carries out one answer.
-pub(super) fn carry_out(answer: &Answer, domain: &mut Domain, flight: &mut Flight) -> Result<Done> {
+pub(super) fn carry_out(answer: &Answer, domain: &Domain, flight: &mut Flight) -> Result<Done> {
     let mut done = Done { outcome: Outcome::Nothing, result: 0, killed: 0, refused: Vec::new() };
     match answer.kind {
         Kind::RaiseLimit => raise(answer.bytes, domain, &mut done),
@@ -90,10 +120,17 @@ pub(super) fn carry_out(answer: &Answer, domain: &mut Domain, flight: &mut Fligh
             done.outcome = if hurried > 0 { Outcome::Progress } else { Outcome::Nothing };
         }
         Kind::KillProcess | Kind::KillCgroup | Kind::KillAll => {
+            let signal = if answer.grace > 0 { Signal::TERM } else { Signal::KILL };
+            if answer.grace > 0 {
+                flight.grace = Some(Instant::now() + Duration::from_nanos(answer.grace));
+            }
             for victim in &answer.victims {
                 let cgroup = answer.kind == Kind::KillCgroup || victim.start == 0;
-                let killed =
-                    if cgroup { kill_cgroup(victim.id, flight) } else { kill_process(victim, flight) };
+                let killed = if cgroup {
+                    end_cgroup(victim.id, signal, flight)
+                } else {
+                    end_process(victim, signal, flight)
+                };
                 match killed {
                     Ok(0) => done.refused.push((victim.id, victim.start)),
                     Ok(count) => done.killed += count,
@@ -167,17 +204,17 @@ fn started(id: u64) -> Option<u64> {
     rest.split(' ').nth(19)?.parse().ok()
 }
 
-/// Kills a process, with its `memory.oom.group` if it has one. Gives how many were killed by a call.
-fn kill_process(victim: &Victim, flight: &mut Flight) -> io::Result<u64> {
+/// Kills a process, or tells it to end, with its `memory.oom.group` if it has one. Gives how many a signal reached.
+fn end_process(victim: &Victim, signal: Signal, flight: &mut Flight) -> io::Result<u64> {
     let Some(held) = hold(victim.id, victim.start)? else { return Ok(0) };
     if victim.group != 0 {
-        return kill_cgroup(victim.group, flight);
+        return end_cgroup(victim.group, signal, flight);
     }
-    match pidfd_send_signal(&held, Signal::KILL) {
+    match pidfd_send_signal(&held, signal) {
         Err(rustix::io::Errno::SRCH) => return Ok(0),
         sent => sent?,
     }
-    // Its memory is given back at once, not when it is scheduled next.
+    // Its memory is given back at once, not when it is scheduled next; nothing happens to one that was told to end.
     let _ = mrelease(held.as_fd());
     flight.processes.push(held);
     Ok(1)
@@ -191,8 +228,8 @@ fn hurry(victim: &Victim, flight: &mut Flight) -> bool {
     true
 }
 
-/// Kills everything in a cgroup and below.
-fn kill_cgroup(id: u64, flight: &mut Flight) -> io::Result<u64> {
+/// Kills everything in a cgroup and below, or tells it to end.
+fn end_cgroup(id: u64, signal: Signal, flight: &mut Flight) -> io::Result<u64> {
     let Some(path) = cgroup::path(&System::running(), id) else { return Ok(0) };
     let Ok(mount) = cgroup::mount(&System::running()) else { return Ok(0) };
     let place = mount.place().join(path.trim_start_matches('/'));
@@ -200,6 +237,13 @@ fn kill_cgroup(id: u64, flight: &mut Flight) -> io::Result<u64> {
     let held = File::options().read(true).custom_flags(flags).open(&place)?;
     if held.metadata()?.ino() != id {
         return Ok(0);
+    }
+    if signal == Signal::TERM {
+        let reached = tell_all(&place);
+        if reached > 0 {
+            flight.cgroups.push(place);
+        }
+        return Ok(reached);
     }
     let before = count(&place);
     let file = rustix::fs::openat(
@@ -214,6 +258,25 @@ fn kill_cgroup(id: u64, flight: &mut Flight) -> io::Result<u64> {
     File::from(file).write_all(b"1")?;
     flight.cgroups.push(place);
     Ok(before)
+}
+
+/// Tells the processes in a cgroup and below to end; gives how many.
+fn tell_all(place: &Path) -> u64 {
+    let pids = |place: &Path| -> Vec<Pid> {
+        let procs = fs::read_to_string(place.join("cgroup.procs")).unwrap_or_default();
+        procs.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()
+    };
+    let mut told = 0;
+    cgroup::walk(place, "", &mut |place, _| {
+        let open = |pid: Pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?));
+        let held: Vec<(Pid, OwnedFd)> = pids(place).into_iter().filter_map(open).collect();
+        // Who is there now is the one that is held: another one who has his number is not in this cgroup.
+        let there = pids(place);
+        for (_, process) in held.iter().filter(|(pid, _)| there.contains(pid)) {
+            told += u64::from(pidfd_send_signal(process, Signal::TERM).is_ok());
+        }
+    });
+    told
 }
 
 /// Processes in a cgroup and below.

@@ -4,10 +4,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::act::Flight;
+use super::headroom::Headroom;
 use crate::cgroup::{Cgroup, number, oom_kills, walk};
 
 /// One of them.
@@ -17,8 +18,10 @@ pub(super) struct Domain {
     pub(super) place: PathBuf,
     /// In the machine's tree.
     pub(super) path: String,
-    /// `memory.max`, in bytes.
-    pub(super) limit: u64,
+    /// It is the whole machine.
+    pub(super) machine: bool,
+    /// `memory.max`, in bytes; none: it has no limit.
+    pub(super) limit: Option<u64>,
     /// Victims whose memory is waited for.
     pub(super) flight: Option<Flight>,
     /// `oom_kill` when it was looked at last.
@@ -28,15 +31,32 @@ pub(super) struct Domain {
 }
 
 impl Domain {
-    /// `memory.current`; none: it is gone.
-    pub(super) fn usage(&self) -> Option<u64> {
-        number(&self.place.join("memory.current"))
+    fn new(id: u64, place: &Path, path: &str, limit: Option<u64>) -> Self {
+        let (place, path) = (place.to_owned(), path.to_owned());
+        let mut new = Self { id, place, path, machine: false, limit, flight: None, killed: 0, rests: None };
+        new.killed_otherwise();
+        new
+    }
+
+    /// The attached cgroup, with a limit or without; the root, if it is the machine.
+    pub(super) fn attached(attached: &Cgroup, machine: bool) -> Self {
+        let limit = number(&attached.place.join("memory.max"));
+        let mut own = Self::new(attached.id, &attached.place, &attached.path, limit);
+        own.machine = machine;
+        own.killed_otherwise();
+        own
+    }
+
+    /// Whether its usage is in its headroom. A cgroup that is going away has no usage.
+    pub(super) fn is_from(&self, headroom: &Headroom) -> bool {
+        let usage = number(&self.place.join("memory.current"));
+        usage.zip(self.limit).is_some_and(|(usage, limit)| usage >= headroom.from(limit))
     }
 
     /// How many processes the kernel's killer killed there since the last look: a signal from user space is not counted in
     /// `oom_kill` (`mm/oom_kill.c`, 6.12).
     pub(super) fn killed_otherwise(&mut self) -> Option<u64> {
-        let now = oom_kills(&self.place)?;
+        let now = if self.machine { machine_kills()? } else { oom_kills(&self.place)? };
         let more = now.saturating_sub(self.killed);
         self.killed = now;
         (more > 0).then_some(more)
@@ -53,6 +73,12 @@ impl Domain {
     }
 }
 
+/// How many processes the kernel's killer has killed on the machine.
+fn machine_kills() -> Option<u64> {
+    let text = fs::read_to_string("/proc/vmstat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok())
+}
+
 /// The attached cgroup and those below it that have a limit; none: it is gone.
 pub(super) fn find(attached: &Cgroup) -> Option<Vec<Domain>> {
     let mut found = Vec::new();
@@ -62,9 +88,7 @@ pub(super) fn find(attached: &Cgroup) -> Option<Vec<Domain>> {
     walk(&attached.place, &attached.path, &mut |place, path| {
         let id = fs::metadata(place).ok().map(|data| data.ino());
         if let (Some(id), Some(limit)) = (id, number(&place.join("memory.max"))) {
-            let killed = oom_kills(place).unwrap_or_default();
-            let (place, path) = (place.to_owned(), path.to_owned());
-            found.push(Domain { id, place, path, limit, flight: None, killed, rests: None });
+            found.push(Domain::new(id, place, path, Some(limit)));
         }
     });
     Some(found)

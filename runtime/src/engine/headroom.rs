@@ -48,9 +48,9 @@ impl Headroom {
     }
 
     /// Sets `memory.high` of a domain.
-    pub(super) fn give(&self, domain: &Domain) -> Result<Given> {
+    pub(super) fn give(&self, domain: &Domain, limit: u64) -> Result<Given> {
         let file = domain.place.join("memory.high");
-        let wanted = self.from(domain.limit);
+        let wanted = self.from(limit);
         let now = number(&file);
         let ours = self.note(domain.id).and_then(|note| fs::read_to_string(note).ok());
         let before = ours.as_deref().and_then(Note::read);

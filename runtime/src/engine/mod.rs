@@ -5,6 +5,9 @@
 //! engine. A domain whose usage is in its headroom is about to run out: the policy is asked, and what it says is done
 //! ([`act`]). One victim at a time: until its memory is back, or ten seconds have passed, nobody else is killed there.
 //!
+//! Rules in `on` blocks are asked when what they watch has happened ([`watched`]), with what they sample ([`sample`]); the
+//! others when a domain is about to run out, or with `--system` the machine ([`shortage`]).
+//!
 //! What cannot be promised: a process that takes all of the headroom before the engine has looked meets the limit, and the
 //! kernel's own killer. Its kills are counted and told; where one is seen before the engine acts, nobody else dies, and
 //! the time between that look and the engine's own kill is all in which both can kill ([`Happened::KernelKilled`]).
@@ -12,8 +15,13 @@
 //! Everything that is changed is put back at the end; after a death of the engine, by the next one for the same cgroup.
 
 mod act;
+mod blocks;
+mod decision;
 mod domain;
 mod headroom;
+mod sample;
+mod shortage;
+mod watched;
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -21,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use oomc_abi::record::Record;
-use oomc_abi::request::{Kind, Question, Trigger};
+use oomc_abi::watch::Block;
 
 use crate::cgroup::{self, Cgroup, Target};
 use crate::decide::Decider;
@@ -32,10 +40,13 @@ use crate::outcome::Outcome;
 use crate::preflight::Missing;
 use crate::system::System;
 use crate::watch::Watch;
-use act::{Flight, carry_out};
+use blocks::Blocks;
+use decision::{About, Asker};
 use domain::Domain;
 pub use headroom::DEFAULT as DEFAULT_HEADROOM;
 use headroom::Headroom;
+use shortage::Shortage;
+use watched::Subject;
 
 /// How long a victim's memory is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,8 +56,6 @@ const LOOK: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(1);
 /// While something is waited for.
 const SOON: Duration = Duration::from_millis(5);
-/// Steps of a decision; each ends an action, of which a policy has fewer.
-const STEPS: u32 = 512;
 
 /// What an engine has seen or done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +84,7 @@ pub enum Happened {
         /// Path of the cgroup.
         cgroup: String,
     },
-    /// No cgroup has a limit: nobody is asked.
+    /// No cgroup has a limit: no rule outside of `on` blocks is asked.
     NoLimit,
     /// Something could not be done.
     Failed(String),
@@ -84,25 +93,45 @@ pub enum Happened {
 /// A policy that is asked.
 #[derive(Debug)]
 pub struct Engine<'s> {
-    system: System<'s>,
-    decider: Decider,
+    asker: Asker<'s>,
     attached: Cgroup,
+    /// The attached cgroup, as its `on` blocks see it.
+    own: Domain,
     /// Only one engine has a cgroup. The lock goes with the process.
     _lock: File,
     headroom: Headroom,
+    /// Those about which rules outside of `on` blocks are asked.
     domains: Vec<Domain>,
+    blocks: Blocks,
+    /// With `--system`.
+    shortage: Option<Shortage>,
     watch: Watch,
     looked: Instant,
-    /// Decisions so far.
-    event: u64,
-    /// Number of the last record that was told.
-    told: u64,
     had_limit: Option<bool>,
 }
 
+/// Which rules are asked from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// All of them.
+    All,
+    /// Those in `on` blocks: the kernel asks the others.
+    Blocks,
+}
+
+/// How an engine is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// Which rules it asks.
+    pub rules: Rules,
+    /// How far below a limit a cgroup is about to run out, in bytes.
+    pub headroom: u64,
+    /// Where an engine leaves what the next one has to put back; belongs to root.
+    pub folder: &'a Path,
+}
+
 impl<'s> Engine<'s> {
-    /// Loads the policy of an object for a cgroup. `headroom` is in bytes; `folder` is where an engine leaves what the next
-    /// one has to put back, and belongs to root.
+    /// Loads the policy of an object for a cgroup.
     ///
     /// # Errors
     /// [`Error::Kernel`] with what this kernel lacks; [`Error::Busy`] when another engine has the cgroup.
@@ -111,39 +140,41 @@ impl<'s> Engine<'s> {
         object: &Object,
         target: &Target,
         settings: &Settings<'_>,
-        headroom: u64,
-        folder: &Path,
+        start: &Start<'_>,
     ) -> Result<Self> {
         let attached = cgroup::open(&system, target)?;
         if let Some(why) = &attached.no_memory {
             let what = format!("{} has no memory controller: {why}", attached.path);
             return Err(Error::Kernel(vec![Missing { what, help: "" }]));
         }
-        let lock = lock(folder, &attached)?;
+        let lock = lock(start.folder, &attached)?;
         let decider = Decider::load(&system, object, settings)?;
-        let headroom = Headroom::new(folder, attached.id, headroom);
+        let headroom = Headroom::new(start.folder, attached.id, start.headroom);
         headroom.put_back_all()?;
+        let machine = *target == Target::System;
+        let subject = Subject { place: &attached.place, machine };
+        let blocks = Blocks::new(decider.declared(), subject, start.rules)?;
         let engine = Self {
-            system,
-            decider,
+            asker: Asker::new(system, decider, attached.id),
+            own: Domain::attached(&attached, machine),
             attached,
             _lock: lock,
             headroom,
             domains: Vec::new(),
+            blocks,
+            shortage: machine.then(Shortage::default),
             watch: Watch::new()?,
             looked: Instant::now(),
-            event: 0,
-            told: 0,
             had_limit: None,
         };
         engine.watch.directory(&engine.attached.place)?;
         Ok(engine)
     }
 
-    /// The policy's name.
+    /// The policy.
     #[must_use]
     pub fn decider(&self) -> &Decider {
-        &self.decider
+        &self.asker.decider
     }
 
     /// Path of the cgroup.
@@ -152,24 +183,40 @@ impl<'s> Engine<'s> {
         &self.attached.path
     }
 
+    /// What is watched besides limits.
+    pub fn watched(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.all()
+    }
+
     /// Can be read when a domain met its `memory.high`, or cgroups came or went.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.watch.as_fd()
     }
 
+    /// Have something urgent to say when the kernel's own triggers fire.
+    pub fn urgent(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.blocks.descriptors()
+    }
+
+    /// Which of [`Self::urgent`] have said something, in their order: before the next look.
+    pub fn hear(&mut self, urgent: &[bool]) {
+        self.blocks.hear(urgent);
+    }
+
     /// How long to wait at most before the next look.
     #[must_use]
     pub fn pause(&self) -> Duration {
-        if self.domains.iter().any(|domain| domain.flight.is_some()) {
-            return SOON;
-        }
-        let rest = self.domains.iter().filter_map(|domain| domain.rests_for()).min();
-        let look = LOOK.saturating_sub(self.looked.elapsed());
-        rest.map_or(look, |rest| rest.min(look))
+        let flights = self.domains.iter().filter_map(|domain| Some(domain.flight.as_ref()?.pause(SOON)));
+        let rests = self.domains.iter().filter_map(|domain| domain.rests_for());
+        let looks = [Some(LOOK.saturating_sub(self.looked.elapsed())), self.blocks.pause(SOON)];
+        let shortage = self.shortage.as_ref().filter(|_| self.needs_limits()).map(Shortage::pause);
+        let all = flights.chain(rests).chain(looks.into_iter().flatten()).chain(shortage);
+        all.min().unwrap_or(LOOK)
     }
 
-    /// Looks at all domains, and asks the policy about those that are about to run out.
+    /// Looks at what is watched and at all domains, and asks the policy about what has happened, and about those that are
+    /// about to run out.
     ///
     /// # Errors
     /// When the attached cgroup is gone, or the kernel refuses what never fails.
@@ -180,8 +227,19 @@ impl<'s> Engine<'s> {
             self.looked = Instant::now();
             self.find_domains(&mut happened)?;
         }
-        for index in 0..self.domains.len() {
-            self.look_at(index, &mut happened)?;
+        let at_limit = self.at_limit();
+        let progress = self.blocks.look(&mut self.asker, &mut self.own, at_limit, &mut happened)?;
+        if progress || !self.blocks.has_bare_rules() {
+            return Ok(happened);
+        }
+        for domain in &mut self.domains {
+            let about = if self.own.machine { at_limit } else { domain.is_from(&self.headroom) };
+            let waits = domain.id == self.own.id && self.blocks.expects_memory();
+            look_at(&mut self.asker, domain, about && !waits, &mut happened)?;
+        }
+        // A rise is seen in the files.
+        if happened.iter().any(|happened| matches!(happened, Happened::Decision(_))) {
+            self.find_domains(&mut happened)?;
         }
         Ok(happened)
     }
@@ -194,11 +252,34 @@ impl<'s> Engine<'s> {
         self.headroom.put_back_all()
     }
 
+    /// Whether it matters how near a limit is.
+    fn needs_limits(&self) -> bool {
+        self.blocks.has_bare_rules() || self.blocks.watch_limit()
+    }
+
+    /// Whether the attached cgroup, or the machine, is about to run out.
+    fn at_limit(&mut self) -> bool {
+        match &mut self.shortage {
+            Some(shortage) => shortage.look(),
+            None => self.own.is_from(&self.headroom),
+        }
+    }
+
     /// Finds the cgroups with limits, and gives each its headroom.
     fn find_domains(&mut self, happened: &mut Vec<Happened>) -> Result<()> {
         let gone = || Error::Cgroup { path: self.attached.path.clone(), reason: "it was removed".to_owned() };
-        let found = domain::find(&self.attached).ok_or_else(gone)?;
-        if self.had_limit.replace(!found.is_empty()) != Some(!found.is_empty()) && found.is_empty() {
+        let mut found = domain::find(&self.attached).ok_or_else(gone)?;
+        if self.own.machine {
+            // The machine is the only domain.
+            found = vec![Domain::attached(&self.attached, true)];
+        }
+        let own = found.iter().find(|domain| domain.id == self.own.id);
+        self.own.limit = own.and_then(|domain| domain.limit);
+        if !self.needs_limits() {
+            found.clear();
+        }
+        let had_limit = self.had_limit.replace(!found.is_empty());
+        if had_limit != Some(false) && found.is_empty() && self.needs_limits() {
             happened.push(Happened::NoLimit);
         }
         self.domains.retain(|domain| found.iter().any(|found| found.id == domain.id));
@@ -206,119 +287,69 @@ impl<'s> Engine<'s> {
             self.watch.directory(&place)?;
         }
         for new in found {
-            let known = self.domains.iter_mut().find(|domain| domain.id == new.id);
-            let limit = new.limit;
-            let domain = match known {
-                Some(known) if known.limit == limit => continue,
-                Some(known) => {
-                    known.limit = limit;
-                    known
-                }
-                None => {
-                    self.watch.file(&new.place.join("memory.events"))?;
-                    self.watch.file(&new.place.join("memory.max"))?;
-                    self.domains.push(new);
-                    let Some(last) = self.domains.last_mut() else { continue };
-                    last
-                }
-            };
-            match self.headroom.give(domain) {
-                Ok(headroom::Given::Set(high)) => {
-                    happened.push(Happened::High { cgroup: domain.path.clone(), high });
-                }
-                Ok(headroom::Given::Lower) => happened.push(Happened::Lower { cgroup: domain.path.clone() }),
-                Ok(headroom::Given::AsBefore) => {}
-                Err(error) => happened.push(Happened::Failed(error.to_string())),
-            }
+            self.know(new, happened)?;
         }
         Ok(())
     }
 
-    fn look_at(&mut self, index: usize, happened: &mut Vec<Happened>) -> Result<()> {
-        let Some(domain) = self.domains.get_mut(index) else { return Ok(()) };
-        if let Some(killed) = domain.killed_otherwise() {
-            domain.rest(REST);
-            let cgroup = domain.path.clone();
-            happened.push(Happened::KernelKilled { cgroup, killed });
-        }
-        if let Some(flight) = &mut domain.flight {
-            let Some(outcome) = flight.landed(&domain.place, domain.limit, PATIENCE) else { return Ok(()) };
-            domain.flight = None;
-            happened.push(Happened::Became(outcome));
-        }
-        // A cgroup that is going away has no usage.
-        let Some(usage) = domain.usage() else { return Ok(()) };
-        if usage < self.headroom.from(domain.limit) || domain.rests_for().is_some() {
-            return Ok(());
-        }
-        self.decide(index, happened)
-    }
-
-    /// One decision about a domain.
-    fn decide(&mut self, index: usize, happened: &mut Vec<Happened>) -> Result<()> {
-        let Some(domain) = self.domains.get_mut(index) else { return Ok(()) };
-        // Brings the statistics up to date.
-        if fs::read(domain.place.join("memory.stat")).is_err() {
-            return Ok(());
-        }
-        self.event += 1;
-        let mut question = Question::begin(self.event, domain.id, self.attached.id, false, Trigger::Limit);
-        let mut flight = Flight::default();
-        for _ in 0..STEPS {
-            let answer = self.decider.ask(&self.system, &question)?;
-            match answer.kind {
-                Kind::End => {
-                    self.tell(happened)?;
-                    return self.end(index, answer.progress, flight);
-                }
-                // It is gone, and with it the question.
-                Kind::Gone => return Ok(()),
-                Kind::Stale => {
-                    return Err(Error::Unexpected(
-                        "somebody else has asked the policy in between".to_owned(),
-                    ));
-                }
-                _ => {}
+    /// Begins to look at a domain, or sees that its limit has changed.
+    fn know(&mut self, new: Domain, happened: &mut Vec<Happened>) -> Result<()> {
+        let limit = new.limit;
+        let known = self.domains.iter_mut().find(|domain| domain.id == new.id);
+        let domain = match known {
+            Some(known) if known.limit == limit => return Ok(()),
+            Some(known) => {
+                known.limit = limit;
+                known
             }
-            let Some(domain) = self.domains.get_mut(index) else { return Ok(()) };
-            // The kernel's own killer was faster: nobody else has to die.
-            if let Some(killed) = domain.killed_otherwise() {
-                domain.rest(REST);
-                happened.push(Happened::KernelKilled { cgroup: domain.path.clone(), killed });
-                return Ok(());
+            None => {
+                self.watch.file(&new.place.join("memory.events"))?;
+                self.watch.file(&new.place.join("memory.max"))?;
+                self.domains.push(new);
+                let Some(last) = self.domains.last_mut() else { return Ok(()) };
+                last
             }
-            let done = carry_out(&answer, domain, &mut flight)?;
-            question = question.after(&answer, &done);
-        }
-        Err(Error::Unexpected(format!("a decision did not end after {STEPS} steps")))
-    }
-
-    /// What follows from a decision that has ended.
-    fn end(&mut self, index: usize, progress: bool, flight: Flight) -> Result<()> {
-        let Some(domain) = self.domains.get_mut(index) else { return Ok(()) };
-        if flight.is_empty() {
-            // Of a rise the new limit is seen at the next look; nothing else can be expected to change at once.
-            if progress {
-                self.looked = Instant::now().checked_sub(LOOK).unwrap_or(self.looked)
-            } else {
-                domain.rest(REST)
+        };
+        let Some(limit) = limit else { return Ok(()) };
+        match self.headroom.give(domain, limit) {
+            Ok(headroom::Given::Set(high)) => {
+                happened.push(Happened::High { cgroup: domain.path.clone(), high });
             }
-        } else {
-            domain.flight = Some(flight.of(self.told));
+            Ok(headroom::Given::Lower) => happened.push(Happened::Lower { cgroup: domain.path.clone() }),
+            Ok(headroom::Given::AsBefore) => {}
+            Err(error) => happened.push(Happened::Failed(error.to_string())),
         }
         Ok(())
     }
+}
 
-    /// The records that were not told yet.
-    fn tell(&mut self, happened: &mut Vec<Happened>) -> Result<()> {
-        for record in self.decider.records(&self.system)? {
-            if record.number > self.told {
-                self.told = record.number;
-                happened.push(Happened::Decision(Box::new(record)));
-            }
-        }
-        Ok(())
+/// Looks at a domain, and asks the rules outside of `on` blocks if it is about to run out.
+fn look_at(
+    asker: &mut Asker<'_>,
+    domain: &mut Domain,
+    about_to_run_out: bool,
+    happened: &mut Vec<Happened>,
+) -> Result<()> {
+    if let Some(killed) = domain.killed_otherwise() {
+        domain.rest(REST);
+        happened.push(Happened::KernelKilled { cgroup: domain.path.clone(), killed });
     }
+    if let Some(flight) = &mut domain.flight {
+        let Some(outcome) = flight.landed(&domain.place, domain.limit, PATIENCE) else { return Ok(()) };
+        domain.flight = None;
+        happened.push(Happened::Became(outcome));
+    }
+    if !about_to_run_out || domain.rests_for().is_some() {
+        return Ok(());
+    }
+    let about = About::limit(domain.machine);
+    let Some(ended) = asker.decide(domain, &about, happened)? else { return Ok(()) };
+    if !ended.flight.is_empty() {
+        domain.flight = Some(ended.flight.of(asker.told));
+    } else if !ended.progress {
+        domain.rest(REST);
+    }
+    Ok(())
 }
 
 /// Takes the lock of a cgroup.

@@ -109,6 +109,7 @@ impl Processes {
                 Part::Comm(comm) => format!("comm {comm}"),
                 Part::Threads(count) => format!("threads {count}"),
                 Part::Sparse(count) => format!("sparse {count}"),
+                Part::Deaf => "deaf".to_owned(),
                 Part::Adj(_) | Part::Uid(_) => continue,
             };
             self.expect_done(name, &command)?;
@@ -195,7 +196,7 @@ impl Processes {
     /// Checks the state of a process; an end is waited for.
     pub(crate) fn expect(&mut self, name: &str, wanted: State) -> Result<(), String> {
         let process = self.find(name)?;
-        if matches!(wanted, State::Killed | State::Exited(_)) {
+        if matches!(wanted, State::Killed | State::Ended | State::Exited(_)) {
             process.let_go();
         }
         if wanted == State::Alive {
@@ -207,6 +208,7 @@ impl Processes {
             process.look();
             let found = match process.end {
                 Some(WaitStatus::Signaled(_, Signal::SIGKILL, _)) => Some(State::Killed),
+                Some(WaitStatus::Signaled(_, Signal::SIGTERM, _)) => Some(State::Ended),
                 Some(WaitStatus::Exited(_, status)) => Some(State::Exited(status)),
                 Some(_) => None,
                 None if process.held_back => Some(State::Dying),

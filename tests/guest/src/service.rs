@@ -70,7 +70,17 @@ impl Service {
             }
         }
         all.push_str(&fs::read_to_string(ERRORS).unwrap_or_default());
+        all.push_str(&self.state());
         Ok(all)
+    }
+
+    /// How safe it is where memory is short; nothing, when it has ended.
+    fn state(&self) -> String {
+        let file = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).ok();
+        let (Some(adj), Some(status)) = (file("oom_score_adj"), file("status")) else { return String::new() };
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap_or("").trim();
+        let locked = if locked == "0 kB" { "may be swapped out" } else { "stays in memory" };
+        format!("process: oom_score_adj {}, {locked}\n", adj.trim())
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::process;
 use std::thread;
 
+use nix::sys::signal::{SigSet, Signal};
+
 use crate::map;
 
 const CHUNK: usize = 1 << 20;
@@ -48,6 +50,11 @@ fn obey(held: &mut Held, line: &str) -> Result<(), String> {
     let (command, value) = line.split_once(' ').unwrap_or((line, ""));
     let size = || value.parse::<usize>().map_err(|_| format!("`{value}` is no number"));
     match command {
+        "deaf" => {
+            let mut term = SigSet::empty();
+            term.add(Signal::SIGTERM);
+            term.thread_block().map_err(|error| format!("deaf: {error}"))?;
+        }
         "comm" => fs::write("/proc/self/comm", value).map_err(|error| format!("comm: {error}"))?,
         "anon" => {
             let mut left = size()?;

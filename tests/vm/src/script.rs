@@ -272,6 +272,8 @@ pub enum Part {
     Threads(u32),
     /// Private pages so far from each other that each needs a page of page tables.
     Sparse(u32),
+    /// It does not end when it is told to (SIGTERM).
+    Deaf,
 }
 
 /// A kind of memory.
@@ -339,6 +341,8 @@ pub enum State {
     Alive,
     /// Ended by SIGKILL.
     Killed,
+    /// By SIGTERM.
+    Ended,
     /// Killed, but held back before its memory is gone.
     Dying,
     /// Ended by itself.
@@ -655,6 +659,7 @@ fn task(words: &mut Words<'_>) -> Result<Action, String> {
             "comm" => Part::Comm(words.next("a name")?),
             "threads" => Part::Threads(words.number()?),
             "sparse" => Part::Sparse(words.number()?),
+            "deaf" => Part::Deaf,
             kind => match memory(kind) {
                 Some(kind) => Part::Holds(kind, words.bytes()?),
                 None => return Err(format!("`{kind}` says nothing about a task")),
@@ -745,6 +750,7 @@ fn expect(words: &mut Words<'_>) -> Result<Expect, String> {
                 let state = match words.next("a state")?.as_str() {
                     "alive" => State::Alive,
                     "killed" => State::Killed,
+                    "ended" => State::Ended,
                     "dying" => State::Dying,
                     "exited" => State::Exited(words.number()?),
                     word => return Err(format!("`{word}` is no state of a task")),

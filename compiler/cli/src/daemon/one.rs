@@ -2,13 +2,15 @@
 //! not.
 
 use std::path::Path;
+use std::time::Duration;
 
 use oomc_abi::amount::exact;
 use oomc_abi::declared::Declared;
 use oomc_abi::fields::Measure;
 use oomc_compiler::{KernelView, value};
-use oomc_runtime::engine::{DEFAULT_HEADROOM, Engine, Happened};
+use oomc_runtime::engine::{DEFAULT_HEADROOM, Engine, Happened, Rules, Start};
 use oomc_runtime::events::{self, Followed, Seen};
+use oomc_runtime::stay::stay;
 use oomc_runtime::{Object, System, Target, preflight, watch};
 use serde_json::json;
 
@@ -45,23 +47,27 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     };
     let service = Service::new()?;
     let journal = Journal::new(report)?;
-    if preflight::kernel(&system).is_ok() {
-        return hooked(report, &system, &object, &target, &settings, &service, &journal);
-    }
-    if target == Target::System {
-        return Err(Failure::new(
-            Exit::Missing,
-            "this kernel asks no policy itself, and to ask one for the whole machine is not built yet",
-        )
-        .help("run the policy for the cgroups that have limits, one `oomc run` each"));
-    }
     let headroom = match &args.headroom {
         None => DEFAULT_HEADROOM,
         Some(text) => bytes_of(text)?,
     };
     told::folder(Path::new(FOLDER))?;
-    let engine = Engine::start(system.clone(), &object, &target, &settings, headroom, Path::new(FOLDER))?;
-    asked(report, engine, &service, &journal)
+    let hook = preflight::kernel(&system).is_ok();
+    let rules = if hook { Rules::Blocks } else { Rules::All };
+    let start = Start { rules, headroom, folder: Path::new(FOLDER) };
+    let engine = || Engine::start(system.clone(), &object, &target, &settings, &start);
+    let watches = !hook || !object.meta.declared().blocks.is_empty();
+    let engine = watches.then(engine).transpose()?;
+    if let Some(engine) = &engine {
+        stay().iter().for_each(|failed| journal.failed(engine.cgroup(), failed));
+    }
+    let engine = match engine {
+        Some(engine) if !hook => return asked(report, engine, &service, &journal),
+        engine => engine,
+    };
+    let loaded = oomc_runtime::load_with(&system, &object, &target, &settings)?;
+    service.ready(&format!("{} is attached to {}", loaded.policy, loaded.cgroup));
+    hooked(report, &system, &target, engine, &service, &journal)
 }
 
 fn bytes_of(text: &str) -> Result<u64, Failure> {
@@ -72,20 +78,22 @@ fn bytes_of(text: &str) -> Result<u64, Failure> {
     }
 }
 
-/// The kernel asks: attached, followed, detached.
+/// The kernel asks the rules outside of `on` blocks: the policy is attached, followed, detached. The others are asked from
+/// here, if there are any.
 fn hooked(
     report: &Report,
     system: &System<'_>,
-    object: &Object,
     target: &Target,
-    settings: &oomc_runtime::Settings<'_>,
+    mut engine: Option<Engine<'_>>,
     service: &Service,
     journal: &Journal<'_>,
 ) -> Outcome {
-    let loaded = oomc_runtime::load_with(system, object, target, settings)?;
     let mut follow = events::follow(system.clone(), Some(target))?;
-    service.ready(&format!("{} is attached to {}", loaded.policy, loaded.cgroup));
+    let watching = engine.as_ref().map(|engine| watching(engine, journal));
     loop {
+        if let (Some(engine), Some(of)) = (&mut engine, &watching) {
+            engine.look()?.iter().for_each(|happened| tell(journal, of, happened));
+        }
         for (of, seen) in follow.look(true)? {
             journal.seen(system, &of, &seen);
             // Somebody else has unloaded it, or the cgroup is gone.
@@ -98,13 +106,23 @@ fn hooked(
         }
         let mut of = follow.descriptors();
         of.push(service.descriptor());
-        watch::wait(&of, service.pause().map_or(LOOK, |pulse| pulse.min(LOOK)))?;
+        of.extend(engine.as_ref().map(Engine::descriptor));
+        let urgent: Vec<_> = engine.iter().flat_map(Engine::urgent).collect();
+        let pauses = [service.pause(), engine.as_ref().map(Engine::pause)];
+        let pause = pauses.into_iter().flatten().fold(LOOK, Duration::min);
+        let heard = watch::wait_also(&of, &urgent, pause)?;
+        if let Some(engine) = &mut engine {
+            engine.hear(&heard);
+        }
         service.alive();
         if service.heard()? == Heard::End {
             break;
         }
     }
     service.stopping();
+    if let Some(engine) = engine {
+        engine.stop()?;
+    }
     oomc_runtime::unload(system, Some(target))?;
     Ok(Exit::Ok)
 }
@@ -116,6 +134,7 @@ fn asked(report: &Report, mut engine: Engine<'_>, service: &Service, journal: &J
         "{}: {} is asked before the limit, by oomc run: this kernel asks no policy itself",
         of.cgroup, of.policy
     ));
+    let of = watching(&engine, journal);
     let mut ready = false;
     let ended = loop {
         match engine.look() {
@@ -129,7 +148,9 @@ fn asked(report: &Report, mut engine: Engine<'_>, service: &Service, journal: &J
             break Ok(Exit::Ok);
         }
         let pause = service.pause().map_or(engine.pause(), |pulse| pulse.min(engine.pause()));
-        watch::wait(&[engine.descriptor(), service.descriptor()], pause)?;
+        let urgent: Vec<_> = engine.urgent().collect();
+        let heard = watch::wait_also(&[engine.descriptor(), service.descriptor()], &urgent, pause)?;
+        engine.hear(&heard);
         service.alive();
         match service.heard() {
             Ok(Heard::End) => break Ok(Exit::Ok),
@@ -140,6 +161,15 @@ fn asked(report: &Report, mut engine: Engine<'_>, service: &Service, journal: &J
     service.stopping();
     engine.stop()?;
     ended
+}
+
+/// Says what is watched.
+fn watching(engine: &Engine<'_>, journal: &Journal<'_>) -> Followed {
+    let of = followed(engine);
+    for block in engine.watched() {
+        journal.note(&format!("{}: {} watches {}", of.cgroup, of.policy, block.told()));
+    }
+    of
 }
 
 fn followed(engine: &Engine<'_>) -> Followed {
@@ -170,8 +200,10 @@ fn tell(journal: &Journal<'_>, of: &Followed, happened: &Happened) {
             journal.changed(cgroup, &text);
         }
         Happened::NoLimit => {
-            let text =
-                format!("neither {0} nor a cgroup below it has a memory.max: nobody is asked", of.cgroup);
+            let text = format!(
+                "neither {0} nor a cgroup below it has a memory.max: no rule outside of `on` is asked",
+                of.cgroup
+            );
             journal.failed(&of.cgroup, &text);
         }
         Happened::Failed(why) => journal.failed(&of.cgroup, why),
