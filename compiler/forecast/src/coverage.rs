@@ -44,12 +44,15 @@ pub struct Coverage {
     parts: Vec<(Part, bool)>,
     /// What was not: its line, and a sentence.
     pub missing: Vec<(u32, String)>,
+    /// Rules in `on` blocks: the program that whoever watches asks has no marks, so that nothing is known of them.
+    pub not_counted: usize,
 }
 
 impl Coverage {
     /// From the points of a traced build, and those that were passed.
-    pub fn new(source: &Source, points: &[Point], passed: &BTreeSet<u32>) -> Self {
-        let mut coverage = Self { file: source.name.clone(), parts: Vec::new(), missing: Vec::new() };
+    pub fn new(source: &Source, points: &[Point], passed: &BTreeSet<u32>, not_counted: usize) -> Self {
+        let file = source.name.clone();
+        let mut coverage = Self { file, parts: Vec::new(), missing: Vec::new(), not_counted };
         let reached: Vec<(&Point, bool)> =
             (0..).zip(points).map(|(number, point)| (point, passed.contains(&number))).collect();
         let mut said = BTreeSet::new();
@@ -87,7 +90,12 @@ impl Coverage {
             let (reached, all) = self.count(Some(part));
             format!("{name} {reached}/{all}")
         });
-        format!("{}: {:.1} %", parts.join(", "), self.percent())
+        let not_counted = match self.not_counted {
+            0 => String::new(),
+            1 => "; 1 rule in an `on` block is not counted".to_owned(),
+            many => format!("; {many} rules in `on` blocks are not counted"),
+        };
+        format!("{}: {:.1} %{not_counted}", parts.join(", "), self.percent())
     }
 
     /// For programs.
@@ -104,6 +112,7 @@ impl Coverage {
             "branches": part(Part::Branch),
             "conditions": part(Part::Condition),
             "missing": missing.collect::<Vec<Value>>(),
+            "not_counted": self.not_counted,
         })
     }
 }

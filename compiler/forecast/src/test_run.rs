@@ -183,5 +183,10 @@ pub fn coverage(suites: &[Suite<'_>], traced: &[Traced], ran: &[Ran]) -> Vec<Cov
         }
     }
     let all = suites.iter().zip(traced).zip(&passed);
-    all.map(|((suite, traced), passed)| Coverage::new(suite.source(), &traced.points, passed)).collect()
+    all.map(|((suite, traced), passed)| {
+        let blocks =
+            suite.meaning().map(|policy| policy.blocks.iter().map(|block| block.rules.len()).sum::<usize>());
+        Coverage::new(suite.source(), &traced.points, passed, blocks.unwrap_or_default())
+    })
+    .collect()
 }
