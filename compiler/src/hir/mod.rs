@@ -21,6 +21,7 @@ mod raw;
 mod scenario;
 mod select;
 pub mod watch;
+pub mod watchable;
 
 mod errors;
 

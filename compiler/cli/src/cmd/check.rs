@@ -4,6 +4,7 @@ use std::path::Path;
 
 use oomc_compiler::diag::{Diagnostic, codes};
 use oomc_compiler::hir::complexity;
+use oomc_compiler::hir::watchable::watchable;
 use oomc_compiler::{KernelView, Parsed, Source};
 use serde_json::{Value, json};
 
@@ -71,10 +72,25 @@ fn look(report: &Report, path: &Path, view: &KernelView, found: &mut Found) {
     found.exit = found.exit.max(exit_of(&diagnostics));
     let verdict = if diagnostics.is_empty() { "ok".to_owned() } else { count(&diagnostics) };
     report.remark(format_args!("{}: {verdict}", files::name(path)));
+    watched(&source, view).iter().for_each(|line| report.remark(format_args!("    {line}")));
     if let Some(cost) = cost {
         report.remark(format_args!("    cost of a decision: {cost}"));
         found.costs.push(json!({ "file": files::name(path), "cost": cost }));
     }
+}
+
+/// What of a policy's blocks works on a kernel, a line each; nothing for a policy without blocks.
+fn watched(source: &Source, view: &KernelView) -> Vec<String> {
+    let embedded = KernelView::embedded();
+    let checked = Parsed::new(source.clone()).check(&embedded);
+    let Some(policy) = checked.policy().filter(|policy| !policy.blocks.is_empty()) else { return Vec::new() };
+    let told = watchable(policy, view).into_iter().map(|(what, works)| format!("{what}: {}", works.told()));
+    let hook = match (view.has_hook(), policy.bare_rules().is_empty()) {
+        (_, true) => None,
+        (true, false) => Some("rules outside of blocks: asked when memory has run out"),
+        (false, false) => Some("rules outside of blocks: asked at the limit, the kernel has no hook"),
+    };
+    told.chain(hook.map(str::to_owned)).collect()
 }
 
 /// What is said of a file: of a policy with how its work grows, or of tests, which are read with the policy that they
@@ -85,6 +101,14 @@ pub(crate) fn check(
     view: &KernelView,
 ) -> Result<(Vec<Diagnostic>, Option<String>), Failure> {
     if path.extension().is_none_or(|extension| extension != "oomt") {
+        // A kernel without the hook asks nobody, but its blocks are asked there: what of them works is told beside.
+        let embedded = KernelView::embedded();
+        let asked = Parsed::new(source.clone()).check(&embedded);
+        let has_blocks = asked.policy().is_some_and(|policy| !policy.blocks.is_empty());
+        if !view.has_hook() && has_blocks {
+            let cost = asked.policy().map(|policy| complexity::class(policy).text());
+            return Ok((asked.compile().diagnostics, cost));
+        }
         // The whole compiler, not the front end alone: a policy that does not fit is found here too.
         let checked = Parsed::new(source.clone()).check(view);
         let cost = checked.policy().map(|policy| complexity::class(policy).text());

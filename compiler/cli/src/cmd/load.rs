@@ -52,6 +52,12 @@ pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     };
     match loaded {
         Ok(replaced) => {
+            let declared = object.meta.declared();
+            if !declared.blocks.is_empty() && (0..declared.rules.len()).all(|rule| !declared.is_bare(rule)) {
+                report.warn(format_args!(
+                    "{name} has `on` blocks alone: it does nothing when memory has run out; `oomc run` watches"
+                ));
+            }
             tell_loaded(report, &replaced);
             let loaded = &replaced.loaded;
             if loaded.no_memory.is_none() && loaded.cgroup != "/" && !can_run_out(&loaded.place) {
