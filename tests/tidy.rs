@@ -188,6 +188,18 @@ fn no_file_names_a_place_on_somebodys_machine() {
 }
 
 #[test]
+fn no_merge_is_left_unfinished() {
+    let mark = |line: &str| ["<<<<<<< ", ">>>>>>> ", "||||||| "].iter().any(|mark| line.starts_with(mark));
+    let mut problems = Vec::new();
+    for (path, name) in texts() {
+        let lines = read(&path);
+        let found = (1..).zip(lines.lines()).filter(|(_, line)| mark(line));
+        problems.extend(found.map(|(number, _)| format!("{name}:{number}: a mark of a merge")));
+    }
+    report(&problems);
+}
+
+#[test]
 fn the_changelog_is_open() {
     let text = read(&root().join("CHANGELOG.md"));
     let unreleased = text.split("\n## ").nth(1).unwrap_or("");
