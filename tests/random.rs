@@ -35,7 +35,8 @@ fn none(wrong: &[String]) {
 fn valid_policies_compile() {
     let view = KernelView::embedded();
     let (mut wrong, mut objects) = (Vec::new(), 0);
-    for text in generate::policies(SEED, COMPILED) {
+    let watching = generate::watching(SEED + 1, COMPILED / 10);
+    for text in generate::policies(SEED, COMPILED).into_iter().chain(watching) {
         let source = Source::new("random.oom", text.as_str());
         let Ok(compiled) = std::panic::catch_unwind(|| oomc_compiler::compile(&source, &view)) else {
             wrong.push(format!("the compiler panics at\n{text}"));
@@ -58,7 +59,8 @@ fn every_construct_occurs_and_is_accepted() {
     let view = KernelView::embedded();
     let mut wrong = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for text in generate::policies(SEED, CHECKED) {
+    let watching = generate::watching(SEED + 1, CHECKED / 10);
+    for text in generate::policies(SEED, CHECKED).into_iter().chain(watching) {
         let checked = oomc_compiler::check(&Source::new("random.oom", text.as_str()), &view);
         let errors = errors(&checked.diagnostics());
         if !errors.is_empty() {

@@ -482,7 +482,7 @@ impl KernelView {
         let (shape, signed, pointee) = match kind {
             // Old compilers describe a bit-field by an int of that width instead of by its member.
             Kind::Int { size, bits, offset, encoding } => {
-                if u32::from(bits) != size * 8 || offset != 0 {
+                if Some(u32::from(bits)) != size.checked_mul(8) || offset != 0 {
                     return None;
                 }
                 (Shape::Number, encoding & INT_SIGNED != 0, None)

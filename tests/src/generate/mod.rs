@@ -7,6 +7,7 @@
 //! A strategy for an expression would hold one for each of its operands, and so on: choices make what was chosen
 //! only, when it was chosen.
 
+mod blocks;
 mod clause;
 mod expr;
 mod machine;
@@ -96,6 +97,19 @@ pub fn policies(seed: u64, count: usize) -> Vec<String> {
     let mut runner = runner(seed);
     let strategy = policy();
     (0..count).filter_map(|_| strategy.new_tree(&mut runner).ok()).map(|tree| tree.current()).collect()
+}
+
+/// The same policies with `on` blocks behind them, but for those that name members of the kernel's event: there is none
+/// where user space asks.
+#[must_use]
+pub fn watching(seed: u64, count: usize) -> Vec<String> {
+    let mut runner = runner(seed);
+    let strategy = blocks::blocks(&Scope::new(Declared::default(), 1));
+    let blocks =
+        (0..2 * count).filter_map(|_| strategy.new_tree(&mut runner).ok()).map(|tree| tree.current());
+    let all =
+        policies(seed, 2 * count).into_iter().zip(blocks).map(|(text, blocks)| format!("{text}{blocks}\n"));
+    all.filter(|text| !text.contains("oom.oc.")).take(count).collect()
 }
 
 /// The same seed makes the same choices.
