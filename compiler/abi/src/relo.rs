@@ -440,7 +440,7 @@ impl Spec {
                 _ => false,
             })),
             RelocKind::FieldLshiftU64 => {
-                let end = (self.bit_offset + width).checked_sub(offset * 8)?;
+                let end = self.bit_offset.checked_add(width)?.checked_sub(offset * 8)?;
                 return Some((Fact::plain(i64::from(64_u32.checked_sub(end)?)), false));
             }
             RelocKind::FieldRshiftU64 => Fact::plain(i64::from(64_u32.checked_sub(width)?)),

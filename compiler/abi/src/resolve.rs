@@ -299,7 +299,7 @@ impl KernelView {
         };
         let width = u32::from(place.width);
         let (offset, size) = covering(place.bits, width, self.local.size_of(id)?)?;
-        let left = 64_u32.checked_sub((place.bits + width).checked_sub(offset * 8)?)?;
+        let left = 64_u32.checked_sub(place.bits.checked_add(width)?.checked_sub(offset * 8)?)?;
         Some(BitField { offset, size, left, right: 64 - width, signed, bool })
     }
 
@@ -515,7 +515,7 @@ pub fn covering(bit_offset: u32, width: u32, type_size: u32) -> Option<(u32, u32
     let mut size = type_size;
     loop {
         let offset = (bit_offset / 8).checked_div(size)?.checked_mul(size)?;
-        if bit_offset.checked_add(width)?.checked_sub(offset * 8)? <= size * 8 {
+        if bit_offset.checked_add(width)?.checked_sub(offset * 8)? <= size.checked_mul(8)? {
             return Some((offset, size));
         }
         size = size.checked_mul(2).filter(|size| *size <= 8)?;
