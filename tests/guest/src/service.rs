@@ -44,6 +44,8 @@ impl Service {
             .stderr(errors)
             .spawn()
             .map_err(cannot)?;
+        // What the first process of the machine has is nothing that a service is started with.
+        fs::write(format!("/proc/{}/oom_score_adj", child.id()), "0").map_err(cannot)?;
         Ok(Self { child, journal, notify })
     }
 
