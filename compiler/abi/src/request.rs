@@ -342,6 +342,17 @@ pub struct Victim {
 }
 
 impl Answer {
+    /// How a kill ended that has killed so many. Where an answer to all of a selection is full, there may be more of them.
+    #[must_use]
+    pub fn outcome_of(&self, killed: u64) -> Outcome {
+        let full = self.kind == Kind::KillAll && self.victims.len() == MAX_VICTIMS;
+        match (killed > 0, full) {
+            (true, true) => Outcome::More,
+            (true, false) => Outcome::Progress,
+            (false, _) => Outcome::Nothing,
+        }
+    }
+
     /// Reads the value after a run; none if the bytes are no whole one, or no program has written them.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {

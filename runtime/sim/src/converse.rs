@@ -6,7 +6,7 @@
 //! who has the memory of a process dies with it, and its `memory.oom.group`.
 
 use oomc_abi::maps::{REQUEST, SAMPLES};
-use oomc_abi::request::{Answer, Done, Kind, MAX_VICTIMS, Outcome, Question, Victim};
+use oomc_abi::request::{Answer, Done, Kind, Outcome, Question, Victim};
 use oomc_abi::watch::reclaimed;
 
 use crate::act;
@@ -104,12 +104,7 @@ impl Simulation<'_> {
                         done.refused.push((victim.id, victim.start));
                     }
                 }
-                let full = answer.kind == Kind::KillAll && answer.victims.len() == MAX_VICTIMS;
-                done.outcome = match (done.killed > 0, full) {
-                    (true, true) => Outcome::More,
-                    (true, false) => Outcome::Progress,
-                    (false, _) => Outcome::Nothing,
-                };
+                done.outcome = answer.outcome_of(done.killed);
             }
         }
         done

@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use oomc_abi::request::{Answer, Done, Kind, MAX_VICTIMS, Outcome, Victim};
+use oomc_abi::request::{Answer, Done, Kind, Outcome, Victim};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::domain::Domain;
@@ -140,12 +140,7 @@ pub(super) fn carry_out(answer: &Answer, domain: &Domain, flight: &mut Flight) -
                     }
                 }
             }
-            let full = answer.kind == Kind::KillAll && answer.victims.len() == MAX_VICTIMS;
-            done.outcome = match (done.killed > 0, full) {
-                (true, true) => Outcome::More,
-                (true, false) => Outcome::Progress,
-                (false, _) => Outcome::Nothing,
-            };
+            done.outcome = answer.outcome_of(done.killed);
         }
         Kind::End | Kind::Stale | Kind::Gone => {
             return Err(Error::Unexpected(format!("`{}` is nothing to do", answer.kind)));

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use oomc_abi::request::{Kind, Outcome, Question, Trigger};
+use oomc_abi::request::{Kind, Question, Trigger};
 
 use super::act::{Flight, carry_out};
 use super::domain::Domain;
@@ -103,8 +103,7 @@ impl<'s> Asker<'s> {
                 return Ok(None);
             }
             let done = carry_out(&answer, domain, &mut flight)?;
-            let kill = matches!(answer.kind, Kind::KillProcess | Kind::KillCgroup | Kind::KillAll);
-            kills += u64::from(kill && done.outcome == Outcome::Progress);
+            kills += u64::from(question.is_a_kill(&answer, &done));
             question = question.after(&answer, &done);
         }
         Err(Error::Unexpected(format!("a decision did not end after {STEPS} steps")))

@@ -3,24 +3,19 @@
 //!
 //! Reads only the files that a policy asks for. What was looked at once has no course yet, and stands nowhere.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use oomc_abi::amounts::{File, ROWS};
 use oomc_abi::fields::Owner;
-use oomc_abi::watch::{Course, Sample};
+use oomc_abi::watch::{Course, History, Sample};
 
 use crate::cgroup::walk;
 use crate::decide::Decider;
 use crate::error::Result;
 use crate::system::System;
-
-/// Nanoseconds in a second.
-const SECOND: i64 = 1_000_000_000;
-/// Looks that are kept of one number at most.
-const KEPT: usize = 512;
 
 /// An id, and the number of a sample.
 type Key = (u64, u64);
@@ -29,8 +24,7 @@ type Key = (u64, u64);
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     samples: Vec<Sample>,
-    /// When, and how much.
-    looks: HashMap<Key, VecDeque<(i64, i64)>>,
+    looks: HashMap<Key, History>,
     written: HashSet<Key>,
 }
 
@@ -91,10 +85,11 @@ impl Sampler {
                 texts.entry(file).or_insert_with(|| fs::read_to_string(place.join(file)).unwrap_or_default());
             let Some(value) = source.value(text) else { continue };
             let looks = self.looks.entry((id, sample.number)).or_default();
-            looks.push_back((now, value));
-            while looks.len() > KEPT || sample.course.needs_no_first(looks) {
-                looks.pop_front();
-            }
+            looks.look(now, value);
+            looks.forget_before(match sample.course {
+                Course::Rate => 0,
+                Course::Growth(window) => window,
+            });
             seen.insert((id, sample.number));
         }
     }
@@ -105,7 +100,7 @@ impl Sampler {
         for (key, looks) in &self.looks {
             let course =
                 self.samples.iter().find(|sample| sample.number == key.1).map(|sample| sample.course);
-            let Some(value) = course.and_then(|course| course.of(looks)) else { continue };
+            let Some(value) = course.and_then(|course| looks.value(course)) else { continue };
             decider.sample(system, &bytes(*key), Some(value))?;
             written.insert(*key);
         }
@@ -114,41 +109,6 @@ impl Sampler {
         }
         self.written = written;
         Ok(())
-    }
-}
-
-/// How looks become a number.
-trait Looks {
-    /// Whether the first of them is of no use any more.
-    fn needs_no_first(&self, looks: &VecDeque<(i64, i64)>) -> bool;
-    /// None: there are not two looks yet.
-    fn of(&self, looks: &VecDeque<(i64, i64)>) -> Option<i64>;
-}
-
-impl Looks for Course {
-    fn needs_no_first(&self, looks: &VecDeque<(i64, i64)>) -> bool {
-        let (Some((now, _)), Some((second, _))) = (looks.back(), looks.get(1)) else { return false };
-        match self {
-            Self::Rate => looks.len() > 2,
-            // The last one before the window is where it begins.
-            Self::Growth(window) => looks.len() > 2 && *second <= now.saturating_sub(*window),
-        }
-    }
-
-    fn of(&self, looks: &VecDeque<(i64, i64)>) -> Option<i64> {
-        let (now, last) = *looks.back()?;
-        let (then, first) = match self {
-            Self::Rate => *looks.get(looks.len().checked_sub(2)?)?,
-            Self::Growth(_) => *looks.front().filter(|_| looks.len() > 1)?,
-        };
-        let more = last.saturating_sub(first);
-        match self {
-            Self::Growth(_) => Some(more),
-            Self::Rate => {
-                let time = i128::from(now.saturating_sub(then)).max(1);
-                i64::try_from(i128::from(more) * i128::from(SECOND) / time).ok()
-            }
-        }
     }
 }
 
@@ -209,20 +169,14 @@ fn source(sample: &Sample) -> Option<Source> {
 mod tests {
     use super::*;
 
+    const SECOND: i64 = 1_000_000_000;
+
     fn sample(owner: Owner, field: &str, course: Course) -> Sample {
         Sample { number: 0, owner, field: field.to_owned(), course }
     }
 
     #[test]
-    fn a_rate_is_per_second_between_the_last_two_looks() {
-        let looks = VecDeque::from([(0, 100), (SECOND, 400), (3 * SECOND, 1000)]);
-        assert_eq!(Course::Rate.of(&looks), Some(300));
-        assert_eq!(Course::Rate.of(&VecDeque::from([(0, 100)])), None);
-        assert_eq!(Course::Growth(SECOND).of(&looks), Some(900));
-    }
-
-    #[test]
-    fn looks_that_are_of_no_use_are_forgotten() {
+    fn what_files_tell_has_a_course() {
         let place = std::env::temp_dir().join(format!("oomc-sample-{}", std::process::id()));
         fs::create_dir_all(&place).expect("a folder");
         let mut sampler = Sampler::new(&[
@@ -236,11 +190,8 @@ mod tests {
             sampler.look_at(Owner::Cgroup, 7, &place, at * SECOND, &mut HashSet::new());
         }
         fs::remove_dir_all(&place).expect("removes");
-        let usage = &sampler.looks[&(7, 0)];
-        assert_eq!((usage.len(), usage.front()), (4, Some(&(6 * SECOND, 36))));
-        assert_eq!(Course::Growth(3 * SECOND).of(usage), Some(81 - 36));
-        let rate = &sampler.looks[&(7, 1)];
-        assert_eq!((rate.len(), Course::Rate.of(rate)), (2, Some(5)));
+        assert_eq!(sampler.looks[&(7, 0)].value(Course::Growth(3 * SECOND)), Some(81 - 36));
+        assert_eq!(sampler.looks[&(7, 1)].value(Course::Rate), Some(5));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use oomc_abi::record::{Action, Record};
-use oomc_abi::request::{Answer, Done, Kind, MAX_VICTIMS, Outcome, Question, Trigger, Victim};
+use oomc_abi::request::{Answer, Done, Kind, Outcome, Question, Trigger, Victim};
 use oomc_runtime::object::Object;
 use oomc_runtime::{Decider, Settings, System};
 
@@ -129,12 +129,7 @@ fn carry_out(answer: &Answer, folder: &Path, lines: &mut Vec<String>) -> Result<
                     done.refused.push((victim.id, victim.start));
                 }
             }
-            let full = answer.kind == Kind::KillAll && answer.victims.len() == MAX_VICTIMS;
-            done.outcome = match (done.killed > 0, full) {
-                (true, true) => Outcome::More,
-                (true, false) => Outcome::Progress,
-                (false, _) => Outcome::Nothing,
-            };
+            done.outcome = answer.outcome_of(done.killed);
         }
     }
     Ok(done)
