@@ -179,7 +179,7 @@ impl Board {
     fn fill(&self, tools: &Tools, cases: Vec<Case>) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm");
         let verbose = env::var_os("OOMC_VM_VERBOSE").is_some();
-        let result = run::run(tools, &folder, cases, &[], &mut |report| {
+        let result = run::run_on(storm::hardware(), tools, &folder, cases, &[], &mut |report| {
             if verbose {
                 let lines: Vec<&str> = report.steps.iter().chain(&report.shown).map(String::as_str).collect();
                 eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, lines.join("\n  "));

@@ -4,6 +4,7 @@
 //! gives a folder with `bzImage` and `vmlinux.btf`. The cache is keyed by a hash of all inputs, so
 //! that a changed patch or source package never meets an old kernel.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -25,17 +26,70 @@ const TREE: &str = "linux-source-6.12";
 /// The two files that a kernel is.
 const PAIR: [&str; 2] = ["bzImage", "vmlinux.btf"];
 
-/// `cargo xtask kernel`
-pub(crate) fn run(_args: &[String]) -> Result<(), String> {
-    let folder = ready()?;
+/// What is switched on besides the configuration of the kernel under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// Nothing: the kernel of the gate.
+    Main,
+    /// Lock order, RCU, sleeping while atomic, lifetimes of objects.
+    Debug,
+    /// Each access to memory is checked.
+    Kasan,
+    /// Allocations fail on demand.
+    Failslab,
+}
+
+impl Variant {
+    const ALL: [Variant; 4] = [Variant::Main, Variant::Debug, Variant::Kasan, Variant::Failslab];
+
+    /// The name that a user writes, and that its configuration has.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Variant::Main => "main",
+            Variant::Debug => "debug",
+            Variant::Kasan => "kasan",
+            Variant::Failslab => "failslab",
+        }
+    }
+
+    /// The variant of this name.
+    pub(crate) fn from_name(name: &str) -> Result<Variant, String> {
+        Self::ALL.into_iter().find(|variant| variant.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Variant::name).join(", ");
+            format!("`{name}` is no variant of the kernel: write one of {names}")
+        })
+    }
+
+    /// Its configuration: later lines win.
+    fn fragments(self) -> Vec<PathBuf> {
+        let folder = inputs().join("config");
+        let own = (self != Variant::Main).then(|| folder.join(format!("{}.config", self.name())));
+        [folder.join("fragment.config")].into_iter().chain(own).collect()
+    }
+
+    /// What its files are called in `SHA256SUMS`.
+    fn recorded(self, name: &str) -> String {
+        if self == Variant::Main { name.to_owned() } else { format!("{}/{name}", self.name()) }
+    }
+}
+
+/// `cargo xtask kernel [VARIANT]`
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let variant = args.first().map_or(Ok(Variant::Main), |name| Variant::from_name(name))?;
+    let folder = ready_as(variant)?;
     say(&format!("The kernel under test is in {}", folder.display()));
     Ok(())
 }
 
-/// The folder with the kernel; builds it if need be.
+/// The folder with the kernel of the gate; builds it if need be.
 pub(crate) fn ready() -> Result<PathBuf, String> {
+    ready_as(Variant::Main)
+}
+
+/// The same for any variant.
+pub(crate) fn ready_as(variant: Variant) -> Result<PathBuf, String> {
     if let Some(folder) = env::var_os("OOMC_KERNEL_DIR").map(PathBuf::from) {
-        match is_recorded(&folder) {
+        match is_recorded(&folder, variant) {
             Ok(()) => return Ok(folder),
             Err(why) => say(&format!("Not taking the kernel in {}: {why}", folder.display())),
         }
@@ -49,24 +103,25 @@ pub(crate) fn ready() -> Result<PathBuf, String> {
         say("Waiting for another build of the kernel under test.");
         lock.lock().map_err(|error| format!("cannot lock the cache of kernels: {error}"))?;
     }
-    let cache = folder.join(key()?);
+    let cache = folder.join(key(variant)?);
     if PAIR.iter().all(|name| cache.join(name).exists()) {
         return Ok(cache);
     }
-    build(&cache)?;
+    build(&cache, variant)?;
     Ok(cache)
 }
 
 /// Does this folder hold the pair whose sums are recorded?
-fn is_recorded(folder: &Path) -> Result<(), String> {
+fn is_recorded(folder: &Path, variant: Variant) -> Result<(), String> {
     let sums = inputs().join("SHA256SUMS");
     let text = fs::read_to_string(&sums).map_err(|error| cannot("read", &sums, &error))?;
     for name in PAIR {
+        let entry = variant.recorded(name);
         let recorded = text
             .lines()
             .filter_map(|line| line.split_once("  "))
-            .find_map(|(sum, file)| (file == name).then_some(sum))
-            .ok_or_else(|| format!("{} has no line for {name}", sums.display()))?;
+            .find_map(|(sum, file)| (file == entry).then_some(sum))
+            .ok_or_else(|| format!("{} has no line for {entry}", sums.display()))?;
         let path = folder.join(name);
         let bytes = fs::read(&path).map_err(|error| cannot("read", &path, &error))?;
         if hex(&Sha256::digest(&bytes)) != recorded {
@@ -77,10 +132,9 @@ fn is_recorded(folder: &Path) -> Result<(), String> {
 }
 
 /// A hash of everything that the kernel is made from.
-fn key() -> Result<String, String> {
+fn key(variant: Variant) -> Result<String, String> {
     let mut hash = Sha256::new();
-    for path in patches()?.into_iter().chain([inputs().join("config/fragment.config"), PathBuf::from(SOURCE)])
-    {
+    for path in patches()?.into_iter().chain(variant.fragments()).chain([PathBuf::from(SOURCE)]) {
         let mut file = File::open(&path).map_err(|error| cannot("open", &path, &error))?;
         hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
         io::copy(&mut file, &mut Hasher(&mut hash)).map_err(|error| cannot("read", &path, &error))?;
@@ -105,9 +159,10 @@ impl io::Write for Hasher<'_> {
     }
 }
 
-fn build(cache: &Path) -> Result<(), String> {
+fn build(cache: &Path, variant: Variant) -> Result<(), String> {
     let work = cache.with_extension("build");
-    say("Building the kernel under test; about five minutes on two cores, once.");
+    let name = variant.name();
+    say(&format!("Building the kernel under test ({name}); about five minutes on two cores, once."));
     if work.exists() {
         fs::remove_dir_all(&work).map_err(|error| cannot("remove", &work, &error))?;
     }
@@ -124,7 +179,7 @@ fn build(cache: &Path) -> Result<(), String> {
         apply(&tree, &patch)?;
     }
     step("configuring");
-    configure(&tree, &objects)?;
+    configure(&tree, &objects, variant)?;
     step("compiling");
     compile(&tree, &objects, start)?;
     step("collecting");
@@ -221,26 +276,38 @@ fn apply(tree: &Path, patch: &Path) -> Result<(), String> {
     ))
 }
 
-/// `allnoconfig` with the fragment on top. Everything that the fragment asks for must be granted:
-/// Kconfig drops silently what a missing dependency forbids.
-fn configure(tree: &Path, objects: &Path) -> Result<(), String> {
-    let fragment = inputs().join("config/fragment.config");
+/// `allnoconfig` with the fragments on top. Everything that they ask for must be granted: Kconfig drops silently what
+/// a missing dependency forbids.
+fn configure(tree: &Path, objects: &Path, variant: Variant) -> Result<(), String> {
+    let mut texts = String::new();
+    for path in variant.fragments() {
+        texts += &fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))?;
+    }
+    let fragment = objects.join("fragment.config");
+    fs::write(&fragment, &texts).map_err(|error| cannot("write", &fragment, &error))?;
     quiet(
         make(tree, objects).arg(format!("KCONFIG_ALLCONFIG={}", fragment.display())).arg("allnoconfig"),
         "make allnoconfig",
     )?;
     let path = objects.join(".config");
     let granted = fs::read_to_string(&path).map_err(|error| cannot("read", &path, &error))?;
-    let wanted = fs::read_to_string(&fragment).map_err(|error| cannot("read", &fragment, &error))?;
     let granted: Vec<&str> = granted.lines().collect();
+    // Of two lines on one option the later one holds.
+    let wanted: BTreeMap<&str, &str> = texts.lines().filter_map(|line| Some((option(line)?, line))).collect();
     let lost: Vec<&str> = wanted
-        .lines()
+        .into_values()
         .filter(|line| line.starts_with("CONFIG_") && !line.ends_with("=n") && !granted.contains(line))
         .collect();
     if lost.is_empty() {
         return Ok(());
     }
     Err(format!("the kernel's configuration did not take:\n  {}", lost.join("\n  ")))
+}
+
+/// The option that a line of a configuration is about: `CONFIG_X=y`, `# CONFIG_X is not set`.
+fn option(line: &str) -> Option<&str> {
+    let name = line.strip_prefix("# ").unwrap_or(line);
+    name.starts_with("CONFIG_").then(|| name.split(['=', ' ']).next()).flatten()
 }
 
 fn compile(tree: &Path, objects: &Path, start: Instant) -> Result<(), String> {
@@ -379,7 +446,7 @@ mod tests {
         for name in PAIR {
             fs::write(scratch.0.join(name), b"something else").expect("a file");
         }
-        let error = is_recorded(&scratch.0).expect_err("other bytes");
+        let error = is_recorded(&scratch.0, Variant::Main).expect_err("other bytes");
         assert_eq!(error, "the SHA-256 of bzImage is not the recorded one");
     }
 }

@@ -41,14 +41,18 @@ cargo xtask COMMAND
   bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
   bench code [NAME…] [--n N,N…] [--book]
                   instructions of a decision, beside C that decides alike, in a machine whose clock counts them
+  bench load      `oomc load` beside libbpf, in a machine whose clock counts instructions
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]
                   objects, types, snapshots and pins changed at random, and whoever reads them
-  soak [DEATHS]   a storm of OOM events in the machine while policies are changed, and 64 loaders at once
+  soak [DEATHS] [--kernel VARIANT]
+                  a storm of OOM events in the machine while policies are changed, and 64 loaders at once; VARIANT is
+                  main, debug (lockdep), kasan, or failslab, where allocations fail while policies decide and load
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package
-  kernel          builds the kernel under test, or says where it is
+  kernel [VARIANT]
+                  builds the kernel under test, or says where it is
   btf             makes the embedded BTF anew
 ";
 

@@ -17,11 +17,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use oomc_vm::machine;
 use oomc_vm::report::{Message, Progress, Report};
 
-use crate::kmsg::Log;
+use crate::kmsg::{self, Log};
 use crate::{map, places, tree};
-
-/// What the kernel prints when it is itself at fault.
-const ALARMS: [&str; 5] = ["WARNING:", "BUG:", "Oops", "general protection", "possible deadlock"];
 
 /// Runs all the cases and powers off. Does not return in the ordinary course.
 pub(crate) fn run() -> Result<(), String> {
@@ -55,8 +52,7 @@ fn work() -> Result<(), String> {
         let left = clean_up();
         report.millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         report.log = log.drain();
-        let alarm = report.log.iter().find(|line| ALARMS.iter().any(|alarm| line.contains(alarm)));
-        if let Some(line) = alarm {
+        if let Some(line) = kmsg::complaint(&report.log) {
             report.failure = Some(format!("the kernel complained: {line}"));
         } else if let (None, Err(left)) = (&report.failure, left) {
             report.failure = Some(left);

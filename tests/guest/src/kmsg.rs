@@ -16,6 +16,23 @@ const OWN_REPORTS: usize = 4;
 /// The time in which they count, with some room.
 const WINDOW: f64 = 5.2;
 
+/// What the kernel prints when it is itself at fault.
+const ALARMS: [&str; 6] =
+    ["WARNING:", "BUG:", "Oops", "general protection", "possible deadlock", "blocked for more than"];
+
+/// Stands for lines that nobody has read in time.
+const LOST: &str = "(some lines of the kernel's log were lost)";
+
+/// The first line by which the kernel says that it is itself at fault.
+pub(crate) fn complaint(lines: &[String]) -> Option<&String> {
+    lines.iter().find(|line| ALARMS.iter().any(|alarm| line.contains(alarm)))
+}
+
+/// Were there lines that nobody has read?
+pub(crate) fn has_gap(lines: &[String]) -> bool {
+    lines.iter().any(|line| line == LOST)
+}
+
 /// A reader that begins at the end of what was logged before.
 pub(crate) struct Log {
     file: File,
@@ -72,7 +89,7 @@ impl Log {
                 }
                 // Older records were overwritten: go on with what is there.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                    lines.push("(some lines of the kernel's log were lost)".to_owned());
+                    lines.push(LOST.to_owned());
                 }
                 Err(_) => return lines,
             }

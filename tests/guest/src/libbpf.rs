@@ -273,6 +273,22 @@ pub(crate) fn count_runs() -> Result<OwnedFd, String> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Loads what the hook needs of the object, attaches it, and ends: as little as a loader can do.
+pub(crate) fn once(path: &str, cgroup: &str) -> Result<(), String> {
+    let object = Object::open(path)?;
+    let callback = object.program()?;
+    for program in object.programs().into_iter().filter(|program| *program != callback) {
+        // SAFETY: a live program that is not yet loaded. A function that a callback calls is none to libbpf.
+        let error = unsafe { sys::bpf_program__set_autoload(program, false) };
+        if error != 0 {
+            return Err(format!("libbpf: set_autoload: {}", io::Error::from_raw_os_error(-error)));
+        }
+    }
+    object.load()?;
+    let loaded = Loaded { object, sizes: String::new() };
+    loaded.attach(Path::new(cgroup)).map(drop)
+}
+
 /// Loads the object, attaches it to the cgroup, says `attached` and the sizes, and keeps the link until its
 /// standard input ends.
 pub(crate) fn attach(object: &str, cgroup: &str) -> Result<(), String> {

@@ -1,9 +1,10 @@
 //! The first process of the test machine, and everything else that runs in it besides `oomc`.
 //!
-//! One static program with six faces, chosen by its first argument: none is the first process
+//! One static program with seven faces, chosen by its first argument: none is the first process
 //! ([`init`]); `case NAME` carries out one case ([`run`]); `task` is a process that holds memory
 //! ([`task`]); `libbpf` loads an object by the reference loader ([`libbpf`]);
-//! `forest` makes many processes at once ([`forest`]); `eat` runs into a limit ([`storm`]).
+//! `forest` makes many processes at once ([`forest`]); `eat` runs into a limit ([`storm`]);
+//! `cost` says what another program takes ([`loads`]).
 
 mod init;
 
@@ -26,6 +27,7 @@ mod forest;
 mod count;
 
 mod libbpf;
+mod loads;
 
 mod map;
 
@@ -33,6 +35,7 @@ mod places;
 
 mod service;
 
+mod faults;
 mod storm;
 
 use std::env;
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
         ["task"] => task::run(),
         ["eat", folder] => storm::eat(folder),
         ["libbpf", "attach", object, cgroup] => libbpf::attach(object, cgroup),
+        ["libbpf", "once", object, cgroup] => libbpf::once(object, cgroup),
+        ["cost", words @ ..] => loads::cost(words),
         ["libbpf", "measure", object] => libbpf::measure(object),
         ["libbpf", "compare", object, pin] => libbpf::compare(object, pin),
         _ => init::run(),

@@ -21,7 +21,7 @@ use crate::forest::Forest;
 use crate::kmsg::Log;
 use crate::procs::{Outcome, Processes};
 use crate::service::Service;
-use crate::{libbpf, map, places, storm, tree};
+use crate::{faults, libbpf, loads, map, places, storm, tree};
 
 const PINS: &str = "/sys/fs/bpf/oomc";
 
@@ -160,6 +160,15 @@ impl Stage {
             Action::Storm { path, cgroups, events } => {
                 let what = storm::run(&format!("{}.o", self.name), path, *cgroups, *events)?;
                 tell(&Progress::Shown(what))
+            }
+            Action::Faults { function, percent, of_oomc } => faults::arm(function, *percent, *of_oomc),
+            Action::FaultsEnd => match faults::disarm()? {
+                0 => Err("not one allocation has failed".to_owned()),
+                failed => tell(&Progress::Shown(format!("{failed} allocations have failed"))),
+            },
+            Action::Compare { count, cgroup } => {
+                let lines = loads::compare(&format!("{}.o", self.name), cgroup, *count)?;
+                lines.into_iter().try_for_each(|line| tell(&Progress::Shown(line)))
             }
             Action::Crowd { count, cgroup } => {
                 let what = storm::crowd(&format!("{}.o", self.name), cgroup, *count)?;

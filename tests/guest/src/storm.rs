@@ -19,7 +19,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::tree;
+use crate::kmsg::{self, Log};
+use crate::{faults, tree};
 
 /// Limit of each cgroup, and what whoever runs into it asks for.
 const LIMIT: u64 = 8 << 20;
@@ -29,7 +30,9 @@ const SEEN: &str = "/tmp/storm.seen";
 /// Records that a policy keeps.
 const KEPT: u64 = 64;
 /// Longer than any storm of these sizes: then something is stuck.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_secs(6 * 3600);
+/// How often a command is given again that could not allocate memory.
+const TRIES: u32 = 200;
 
 /// Runs into the limit of a cgroup: `init eat FOLDER`.
 pub(crate) fn eat(folder: &str) -> Result<(), String> {
@@ -57,8 +60,12 @@ pub(crate) fn run(object: &str, path: &str, cgroups: u32, events: u64) -> Result
         for place in &places {
             scope.spawn(|| storm(place, events, &deaths, &over));
         }
-        let acts = operate(object, &places, events, &deaths, start);
+        let watch = scope.spawn(|| watch(&over));
+        faults::mark(true)?;
+        let acts = operate(object, &places, events, &deaths, &over, start);
         over.store(true, Ordering::Relaxed);
+        faults::mark(false)?;
+        watch.join().map_err(|_| "the reader of the kernel's log panicked")??;
         acts
     })?;
     // What was decided last is on its way.
@@ -96,16 +103,35 @@ fn killed(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::SIGKILL as i32)
 }
 
+/// Reads the kernel's log, which holds only the last minute of a storm, until the storm is over.
+fn watch(over: &AtomicBool) -> Result<(), String> {
+    let mut log = Log::open()?;
+    while !over.load(Ordering::Relaxed) {
+        let lines = log.drain();
+        if let Some(line) = kmsg::complaint(&lines) {
+            over.store(true, Ordering::Relaxed);
+            return Err(format!("the kernel complained: {line}"));
+        }
+        if kmsg::has_gap(&lines) {
+            over.store(true, Ordering::Relaxed);
+            return Err("the kernel's log was faster than its reader".to_owned());
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
 /// What an operator does until there were enough deaths: one thing after the other, in turn on each cgroup.
 fn operate(
     object: &str,
     places: &[String],
     events: u64,
     deaths: &AtomicU64,
+    over: &AtomicBool,
     start: Instant,
 ) -> Result<u64, String> {
     let mut acts = 0;
-    while deaths.load(Ordering::Relaxed) < events {
+    while deaths.load(Ordering::Relaxed) < events && !over.load(Ordering::Relaxed) {
         if start.elapsed() > PATIENCE {
             return Err(format!("only {} deaths in {PATIENCE:?}", deaths.load(Ordering::Relaxed)));
         }
@@ -170,13 +196,28 @@ fn output(args: &[&str]) -> Result<Output, String> {
     Command::new("/bin/oomc").args(args).output().map_err(|error| format!("cannot start oomc: {error}"))
 }
 
+/// Gives a command, which must do it. Where the kernel is made to have no memory for it, it may say so and must leave
+/// everything so that it does it when it is given again.
 fn oomc(args: &[&str]) -> Result<(), String> {
-    let output = output(args)?;
-    if output.status.success() {
-        return Ok(());
+    let tries = if faults::hit_the_marked() { TRIES } else { 1 };
+    let mut says = String::new();
+    for _ in 0..tries {
+        let output = output(args)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = [output.stdout, output.stderr].concat();
+        says = format!(
+            "oomc {} ended with {}: {}",
+            args.join(" "),
+            output.status,
+            String::from_utf8_lossy(&text)
+        );
+        if !says.contains("Cannot allocate memory") {
+            break;
+        }
     }
-    let text = [output.stdout, output.stderr].concat();
-    Err(format!("oomc {} ended with {}: {}", args.join(" "), output.status, String::from_utf8_lossy(&text)))
+    Err(says)
 }
 
 fn json(args: &[&str]) -> Result<Value, String> {

@@ -186,6 +186,25 @@ pub enum Action {
         /// How many deaths, all together.
         events: u64,
     },
+    /// `faults beneath FUNCTION N%`, `… of oomc`: this share of the kernel's allocations beneath the function fails; with
+    /// `of oomc` only those that `oomc` asks for during a storm.
+    Faults {
+        /// A function of the kernel.
+        function: String,
+        /// How many of a hundred.
+        percent: u32,
+        /// Only what an operator's commands ask for.
+        of_oomc: bool,
+    },
+    /// `faults end`: none fails from now on; at least one must have.
+    FaultsEnd,
+    /// `compare N loads --cgroup PATH`: N loads by `oomc load` and as many by the reference loader, in turn.
+    Compare {
+        /// How many by each.
+        count: u32,
+        /// Where they attach.
+        cgroup: String,
+    },
     /// `crowd N loads --cgroup PATH`: N loads at once.
     Crowd {
         /// How many.
@@ -551,6 +570,27 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             let cgroups = words.number()?;
             words.keyword("events")?;
             Action::Storm { path, cgroups, events: words.number()? }
+        }
+        "faults" => match words.next("`beneath` or `end`")?.as_str() {
+            "end" => Action::FaultsEnd,
+            "beneath" => {
+                let function = words.next("a function of the kernel")?;
+                let share = words.next("a share")?;
+                let percent = share.strip_suffix('%').and_then(|share| share.parse().ok());
+                let percent = percent.ok_or_else(|| format!("`{share}` is no share"))?;
+                let of_oomc = words.optional().is_some_and(|word| word == "of");
+                if of_oomc {
+                    words.keyword("oomc")?;
+                }
+                Action::Faults { function, percent, of_oomc }
+            }
+            word => return Err(format!("`{word}` stands where `beneath` or `end` should")),
+        },
+        "compare" => {
+            let count = words.number()?;
+            words.keyword("loads")?;
+            words.keyword("--cgroup")?;
+            Action::Compare { count, cgroup: words.next("a cgroup")? }
         }
         "crowd" => {
             let count = words.number()?;

@@ -10,6 +10,7 @@ mod code;
 mod figures;
 mod forests;
 mod goals;
+mod load;
 mod page;
 mod table;
 
@@ -77,13 +78,16 @@ struct Size {
 }
 
 /// `cargo xtask bench [RUNS]`; `cargo xtask bench foresight` measures tests and snapshots alone, `cargo xtask bench code`
-/// counts instructions of decisions.
+/// counts instructions of decisions, `cargo xtask bench load` those of a load.
 ///
 /// # Errors
 /// The sentence says which tool is missing or which step failed.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     if args.first().is_some_and(|word| word == "foresight") {
         return foresight_alone();
+    }
+    if args.first().is_some_and(|word| word == "load") {
+        return load::run();
     }
     if let Some(("code", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
         return code::run(rest);
