@@ -159,7 +159,7 @@ impl Config {
             return Ok(None);
         }
         let value = bpf.map_value(map.as_fd(), CONFIG)?;
-        let types = Btf::parse(&bpf.btf_data(info.btf_id)?).map_err(|error| {
+        let types = Btf::read(bpf.btf_data(info.btf_id)?).map_err(|error| {
             Error::Unexpected(format!("the types of the settings cannot be read: {error}"))
         })?;
         let places = named_words(&types, info.value_type);

@@ -132,7 +132,7 @@ impl Machine<'_> {
         let path = other.map_or_else(|| self.path("/sys/kernel/btf/vmlinux"), Path::to_owned);
         let large = fs::metadata(&path).is_ok_and(|data| data.len() > MAX_TYPES);
         let bytes = if large { Err("it is too large".to_owned()) } else { read_bytes(&path) };
-        let types = bytes.and_then(|bytes| Btf::parse(&bytes).map_err(|error| error.to_string()));
+        let types = bytes.and_then(|bytes| Btf::read(bytes).map_err(|error| error.to_string()));
         let types = match types {
             Ok(types) => types,
             Err(why) => {

@@ -52,7 +52,7 @@ pub fn kernel_types(system: &System<'_>) -> Result<Btf> {
         }]),
         _ => Error::File { action: "read", path: path.clone(), source },
     })?;
-    Btf::parse(&bytes).map_err(|error| {
+    Btf::read(bytes).map_err(|error| {
         Error::Kernel(vec![Missing {
             what: format!("the types of this kernel ({}) cannot be read: {error}", path.display()),
             help: "",

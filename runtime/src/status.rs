@@ -273,7 +273,7 @@ fn counters(bpf: Bpf<'_>, folder: &Folder) -> Result<Vec<(String, u64)>> {
         return Ok(Vec::new());
     }
     let value = bpf.map_value(map.as_fd(), STATS)?;
-    let types = Btf::parse(&bpf.btf_data(info.btf_id)?)
+    let types = Btf::read(bpf.btf_data(info.btf_id)?)
         .map_err(|error| Error::Unexpected(format!("the types of the counters cannot be read: {error}")))?;
     let number = |at: usize| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?));
     let words = crate::object::named_words(&types, info.value_type).into_iter();

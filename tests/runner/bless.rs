@@ -6,9 +6,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use similar::{ChangeTag, TextDiff};
+use diffy::DiffOptions;
 
 use crate::case::Case;
+
+/// More lines around a change than an expectation has: all of it is shown.
+const WHOLE: usize = 1_000_000;
 
 /// Whether expectations are rewritten in this run.
 pub(crate) fn wanted() -> bool {
@@ -21,14 +24,10 @@ pub(crate) fn compare(expected: &str, actual: &str) -> Result<(), String> {
         return Ok(());
     }
     let mut text = String::from("the output differs from the expectation (OOMC_BLESS=1 rewrites it):\n");
-    for change in TextDiff::from_lines(expected, actual).iter_all_changes() {
-        let sign = match change.tag() {
-            ChangeTag::Delete => '-',
-            ChangeTag::Insert => '+',
-            ChangeTag::Equal => ' ',
-        };
-        let _ = write!(text, "{sign} {change}");
-    }
+    let patch = DiffOptions::new().set_context_len(WHOLE).create_patch(expected, actual).to_string();
+    // Without the names of two files.
+    let lines = patch.lines().skip_while(|line| !line.starts_with("@@"));
+    text.extend(lines.flat_map(|line| [line, "\n"]));
     Err(text)
 }
 

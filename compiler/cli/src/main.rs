@@ -6,6 +6,7 @@
 mod args;
 mod cmd;
 mod daemon;
+mod difference;
 mod draw;
 mod exit;
 mod files;

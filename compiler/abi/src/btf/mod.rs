@@ -12,6 +12,7 @@ mod parse;
 pub mod print;
 pub mod write;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use parse::{Error, Reason};
@@ -22,14 +23,16 @@ pub type TypeId = u32;
 /// A BTF: types with their numbers, strings, and an index of both. Copies share them.
 #[derive(Clone, Debug)]
 pub struct Btf {
-    /// The type section.
-    types: Arc<[u8]>,
-    /// The string section; starts and ends with NUL.
-    strings: Arc<[u8]>,
+    /// All of it, as it was read.
+    bytes: Arc<Vec<u8>>,
+    /// Where the type section lies.
+    types: Range<usize>,
+    /// Where the string section lies; it starts and ends with NUL.
+    strings: Range<usize>,
     /// Offset of type n + 1 in the type section.
-    offsets: Arc<[u32]>,
+    offsets: Arc<Vec<u32>>,
     /// Numbers of the named types, sorted by name, then by number.
-    names: Arc<[u32]>,
+    names: Arc<Vec<u32>>,
 }
 
 /// A type with its name; the name of a nameless one is empty.
@@ -156,6 +159,12 @@ impl Kind<'_> {
     }
 }
 
+/// A section, whose place was found inside the bytes when they were read.
+#[expect(clippy::indexing_slicing, reason = "a section of other bytes would be another BTF")]
+fn section<'a>(bytes: &'a [u8], place: &Range<usize>) -> &'a [u8] {
+    &bytes[place.clone()]
+}
+
 /// How many steps of renaming or nesting are followed before a graph counts as endless.
 const DEPTH_MAX: u32 = 64;
 
@@ -165,7 +174,23 @@ impl Btf {
     /// # Errors
     /// What is wrong, with its offset. Split BTF (of modules) and big-endian BTF are refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        Self::read(bytes.to_vec())
+    }
+
+    /// The same of bytes that nobody else needs: they are not copied.
+    ///
+    /// # Errors
+    /// As of [`Btf::parse`].
+    pub fn read(bytes: Vec<u8>) -> Result<Self, Error> {
         parse::parse(bytes)
+    }
+
+    fn types(&self) -> &[u8] {
+        section(&self.bytes, &self.types)
+    }
+
+    fn strings(&self) -> &[u8] {
+        section(&self.bytes, &self.strings)
     }
 
     /// One more than the largest number of a type; `void` included.
@@ -192,7 +217,7 @@ impl Btf {
             return Some(Type { name: "", kind: Kind::Void });
         }
         let offset = self.offsets.get(id as usize - 1)?;
-        parse::decode(&self.types, &self.strings, *offset as usize).ok().map(|(ty, _)| ty)
+        parse::decode(self.types(), self.strings(), *offset as usize).ok().map(|(ty, _)| ty)
     }
 
     /// A type's name, without decoding the rest.
@@ -200,7 +225,7 @@ impl Btf {
     pub fn name(&self, id: TypeId) -> &str {
         id.checked_sub(1)
             .and_then(|at| self.offsets.get(at as usize))
-            .and_then(|offset| parse::u32_at(&self.types, *offset as usize))
+            .and_then(|offset| parse::u32_at(self.types(), *offset as usize))
             .and_then(|at| self.string(at))
             .unwrap_or("")
     }
@@ -208,7 +233,7 @@ impl Btf {
     /// A string by its offset.
     #[must_use]
     pub fn string(&self, offset: u32) -> Option<&str> {
-        parse::string_at(&self.strings, offset)
+        parse::string_at(self.strings(), offset)
     }
 
     /// Numbers of all types of this name, ascending.
@@ -289,20 +314,22 @@ impl Btf {
         let mut builder = write::Builder::behind(self.len() - 1, self.strings.len() as u32);
         add(&mut builder);
         let (records, strings) = builder.parts();
-        let mut types = self.types.to_vec();
+        let mut bytes = self.types().to_vec();
         let mut offsets = self.offsets.to_vec();
         for record in records {
-            offsets.push(types.len() as u32);
-            types.extend(record);
+            offsets.push(bytes.len() as u32);
+            bytes.extend(record);
         }
-        let strings = [&self.strings, strings].concat();
+        let types = 0..bytes.len();
+        bytes.extend([self.strings(), strings].concat());
+        let strings = types.end..bytes.len();
         let mut names = self.names.to_vec();
-        let names_so_far = Arc::clone(&self.names);
         let mut all = Self {
-            types: types.into(),
-            strings: strings.into(),
-            offsets: offsets.into(),
-            names: names_so_far,
+            bytes: Arc::new(bytes),
+            types,
+            strings,
+            offsets: Arc::new(offsets),
+            names: Arc::clone(&self.names),
         };
         for id in self.len()..all.len() {
             let name = all.name(id);
@@ -310,7 +337,7 @@ impl Btf {
                 names.insert(names.partition_point(|known| all.name(*known) <= name), id);
             }
         }
-        all.names = names.into();
+        all.names = Arc::new(names);
         all
     }
 

@@ -1,6 +1,8 @@
 //! From bytes to types: checks everything once, so that later look-ups cannot fail on a checked BTF.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Btf, Enumerator, Kind, Member, Param, SecEntry, Type};
 
@@ -79,6 +81,8 @@ pub(super) const MAGIC: u16 = 0xeb9f;
 pub(super) const VERSION: u8 = 1;
 /// Bytes of the header (`struct btf_header`).
 pub(super) const HEADER: u32 = 24;
+/// Bytes of a type that has a name, a kind and one number.
+const SMALLEST: usize = 12;
 /// `BTF_MAX_TYPE`.
 const TYPES_MAX: usize = 0x000f_ffff;
 
@@ -146,11 +150,25 @@ pub(super) fn sections(bytes: &[u8]) -> Result<(core::ops::Range<usize>, core::o
     Ok((range(8)?, range(16)?))
 }
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
+/// How two strings compare: both end in a NUL, which is less than any other byte.
+fn compare(strings: &[u8], a: u32, b: u32) -> Ordering {
+    let tail = |at: u32| strings.get(at as usize..).unwrap_or_default().iter();
+    for (one, other) in tail(a).zip(tail(b)) {
+        match one.cmp(other) {
+            Ordering::Equal if *one == 0 => break,
+            Ordering::Equal => {}
+            unequal => return unequal,
+        }
+    }
+    Ordering::Equal
+}
+
+/// Reads a BTF in the place where it lies: that of a kernel is the most that a loader holds.
+pub(super) fn parse(bytes: Vec<u8>) -> Result<Btf, Error> {
     if bytes.len() > MAX_BYTES {
         return error(0, Reason::TooLarge);
     }
-    let (types_at, strings_at) = sections(bytes)?;
+    let (types_at, strings_at) = sections(&bytes)?;
     let section = |at: core::ops::Range<usize>| {
         bytes.get(at.clone()).ok_or(Error { offset: at.start, reason: Reason::Section })
     };
@@ -163,8 +181,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
     }
 
     let shift = |failure: Error| Error { offset: failure.offset + types_at.start, ..failure };
-    let mut offsets = Vec::new();
-    let mut named: Vec<(&str, u32)> = Vec::new();
+    // Room for as many as there can be: what stays unused takes no memory.
+    let room = types.len() / SMALLEST;
+    let mut offsets = Vec::with_capacity(room);
+    // Offset of the name, and the number.
+    let mut named: Vec<(u32, u32)> = Vec::with_capacity(room);
     // A type may name a later one: the numbers are compared with the count when that is known.
     let mut largest = 0;
     let mut at = 0;
@@ -175,7 +196,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
         let (ty, next) = decode(types, strings, at).map_err(shift)?;
         offsets.push(at as u32);
         if !ty.name.is_empty() {
-            named.push((ty.name, offsets.len() as u32));
+            let name = u32_at(types, at).ok_or(Error { offset: at, reason: Reason::Truncated })?;
+            named.push((name, offsets.len() as u32));
         }
         largest = ty.kind.references().into_iter().fold(largest, u32::max);
         at = next;
@@ -189,15 +211,18 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Btf, Error> {
             }
         }
     }
-    named.sort_unstable();
-    if named.chunk_by(|(a, _), (b, _)| a == b).any(|same| same.len() > MAX_SAME) {
+    named.sort_unstable_by(|a, b| compare(strings, a.0, b.0).then(a.1.cmp(&b.1)));
+    let is_same = |a: &(u32, u32), b: &(u32, u32)| compare(strings, a.0, b.0).is_eq();
+    if named.chunk_by(is_same).any(|same| same.len() > MAX_SAME) {
         return error(types_at.start, Reason::SameName);
     }
+    let names = Arc::new(named.into_iter().map(|(_, id)| id).collect());
     Ok(Btf {
-        offsets: offsets.into(),
-        names: named.into_iter().map(|(_, id)| id).collect(),
-        types: types.into(),
-        strings: strings.into(),
+        bytes: Arc::new(bytes),
+        types: types_at,
+        strings: strings_at,
+        offsets: Arc::new(offsets),
+        names,
     })
 }
 

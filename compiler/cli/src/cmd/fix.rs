@@ -9,11 +9,11 @@ use oomc_compiler::diag::fix::{Repaired, repair};
 use oomc_compiler::diag::{Diagnostic, Severity};
 use oomc_compiler::{KernelView, Source};
 use serde_json::{Value, json};
-use similar::TextDiff;
 
 use crate::args::Fix;
 use crate::cmd::each::{Done, each};
 use crate::cmd::{check, exit_of, tell, view, write};
+use crate::difference::unified;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
 use crate::policy::source;
@@ -42,7 +42,8 @@ fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Do
     let repaired = repair(&before.text, args.all, &of);
     let after = Source::new(before.name.as_str(), repaired.text.as_str());
     let changed = after.text != before.text;
-    let diff = args.diff.then(|| diff(&before, &after));
+    let texts = [before.text.as_str(), after.text.as_str()];
+    let diff = args.diff.then(|| unified(texts, [&before.name, &after.name]));
     let printed = stdin && !args.diff;
     if let Some(diff) = diff.as_ref().filter(|_| !report.json()) {
         report.text(diff);
@@ -85,12 +86,6 @@ fn verdict(repaired: &Repaired) -> String {
 fn made(repaired: &Repaired) -> Vec<Value> {
     let one = |made: &oomc_compiler::diag::fix::Made| json!({ "code": made.diagnostic.code.id(), "message": made.diagnostic.message, "title": made.title });
     repaired.made.iter().map(one).collect()
-}
-
-/// What changes, as `diff -u` shows it.
-fn diff(before: &Source, after: &Source) -> String {
-    let diff = TextDiff::from_lines(before.text.as_str(), after.text.as_str());
-    diff.unified_diff().header(&before.name, &after.name).to_string()
 }
 
 /// The fixes of a diagnostic for programs. Offsets count bytes from 0.

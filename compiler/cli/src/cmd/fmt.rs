@@ -5,18 +5,15 @@ use std::path::Path;
 use oomc_compiler::expand::expand;
 use oomc_compiler::format::{Formatted, format};
 use serde_json::{Value, json};
-use similar::TextDiff;
 
 use crate::args::Fmt;
 use crate::cmd::each::{Done, each};
 use crate::cmd::{tell, write};
+use crate::difference::unified;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
 use crate::policy::source;
 use crate::report::Report;
-
-/// Lines that are shown around a change.
-const AROUND: usize = 3;
 
 pub(crate) fn run(report: &Report, args: &Fmt) -> Outcome {
     each(report, "fmt", &args.files, |path| one(report, args, path))
@@ -65,9 +62,7 @@ fn compare(report: &Report, name: &str, text: &str, formatted: &Formatted) -> Ex
     }
     if formatted.text != text {
         report.line(format_args!("{name}: not in canonical form"));
-        let diff = TextDiff::from_lines(text, formatted.text.as_str());
-        let mut diff = diff.unified_diff();
-        let diff = diff.context_radius(AROUND).header(name, "canonical form").to_string();
+        let diff = unified([text, &formatted.text], [name, "canonical form"]);
         diff.lines().for_each(|line| report.remark(line));
         exit = Exit::Errors;
     }

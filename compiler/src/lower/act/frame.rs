@@ -70,6 +70,7 @@ impl Act<'_> {
         // In audit mode the kernel does what it does without a policy.
         let audit = self.audit();
         let audit = self.bin_imm(BinOp::And, audit, 1);
+        self.count_more("audited", audit);
         let done = self.bin_imm(BinOp::Xor, audit, 1);
         self.b.jump(end, &[done]);
         let nothing = self.nothing;

@@ -13,7 +13,8 @@ use crate::hir::Policy;
 use crate::ir::{BinOp, Function, Global, GlobalData, InstData, Operand, Size, Type, Value};
 
 /// Counters of a policy, in the order of the map; read by `oomc status`.
-const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred", "lost"];
+/// `audited` are the events at which audit mode would have acted.
+const COUNTERS: &[&str] = &["invocations", "kills", "raises", "waits", "deferred", "lost", "audited"];
 
 /// Where cells begin: the record of the present event stands before them.
 const DRAFT: u32 = super::record::DRAFT_BYTES as u32;
