@@ -97,14 +97,19 @@ pub(crate) fn ready_as(variant: Variant) -> Result<PathBuf, String> {
     packages::need(&packages::BUILD)?;
     packages::need(&packages::KERNEL)?;
     let folder = cache()?;
+    let cache = folder.join(key(variant)?);
+    // What is there is whole: it comes in one step.
+    let is_there = || PAIR.iter().all(|name| cache.join(name).exists());
+    if is_there() {
+        return Ok(cache);
+    }
     let lock = folder.join("lock");
     let lock = File::create(&lock).map_err(|error| cannot("create", &lock, &error))?;
     if lock.try_lock().is_err() {
         say("Waiting for another build of the kernel under test.");
         lock.lock().map_err(|error| format!("cannot lock the cache of kernels: {error}"))?;
     }
-    let cache = folder.join(key(variant)?);
-    if PAIR.iter().all(|name| cache.join(name).exists()) {
+    if is_there() {
         return Ok(cache);
     }
     build(&cache, variant)?;
