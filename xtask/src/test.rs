@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the whole gate.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use crate::{build, kernel, packages, say, vm};
@@ -37,10 +38,29 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         say("   clippy is not installed: lints are not checked");
     }
     stage("tests");
-    let mut cargo = build::cargo("test");
-    cargo.args(["--workspace", "--no-fail-fast", "--"]).args(args).envs(build::variables(&tools));
-    cargo.envs(vm::stock_variable());
-    build::loud(&mut cargo, "cargo test")?;
+    let stock = vm::stock_variable();
+    let tests = |what: &[&str]| {
+        let mut cargo = build::cargo("test");
+        cargo.args(what).args(["--no-fail-fast", "--"]).args(args).envs(build::variables(&tools));
+        cargo.envs(stock.clone());
+        cargo
+    };
+    build::loud(build::cargo("test").args(["--workspace", "--no-run", "--quiet"]), "the build of the tests")?;
+    // The machines wait much of their time: the other tests run meanwhile. What is said of the machines comes last.
+    stage("tests, and the machines beside them");
+    let mut machines = tests(&["-p", "oomc-vm"]);
+    let machines = machines.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let machines = machines.map_err(|error| format!("cannot start the tests in the machines: {error}"))?;
+    let machines = thread::spawn(move || machines.wait_with_output());
+    let others = build::loud(&mut tests(&["--workspace", "--exclude", "oomc-vm"]), "cargo test");
+    stage("the machines");
+    let machines = machines.join().map_err(|_| "the wait for the machines panicked")?;
+    let machines = machines.map_err(|error| format!("cannot wait for the machines: {error}"))?;
+    say(&String::from_utf8_lossy(&[machines.stdout, machines.stderr].concat()));
+    others?;
+    if !machines.status.success() {
+        return Err(format!("the tests in the machines failed ({})", machines.status));
+    }
     stage("all passed");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The front end on texts that are policies, and on texts that are not; and what comes of one that is checked once.
 
+use std::time::Duration;
+
 use oomc_abi::resolve::KernelView;
 
 use super::{Parsed, check, compile};
@@ -7,6 +9,12 @@ use crate::diag::{Severity, codes};
 use crate::hir::{self, Policy};
 use crate::source::{MAX_BYTES, Source};
 use crate::syntax::lower_cst;
+
+/// What this thread has worked so far, whatever else the machine does.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("no time before zero")
+}
 
 /// The diagnostics of a text as `CODE line: message`, and the policy.
 fn checked(text: &str) -> (Vec<String>, Option<Policy>) {
@@ -81,9 +89,9 @@ fn hostile_texts_end_soon_with_a_diagnostic() {
         ("later words", fill("test ")),
     ];
     for (name, text) in texts {
-        let start = std::time::Instant::now();
+        let start = worked();
         let (diagnostics, policy) = checked(&text);
-        let time = start.elapsed();
+        let time = worked() - start;
         assert!(policy.is_none() && !diagnostics.is_empty(), "{name}");
         assert!(diagnostics.iter().all(|line| line.len() < 2_000), "{name}: a message as long as the text");
         assert!(time.as_secs() < 20, "{name}: {time:?}");
@@ -129,11 +137,11 @@ fn a_large_policy_is_read_in_linear_time() {
     };
     let time = |rules: usize| {
         let text: String = (1..=rules).map(rule).collect();
-        let start = std::time::Instant::now();
+        let start = worked();
         let (diagnostics, policy) = checked(&text);
         assert!(matches!(diagnostics.as_slice(), [one] if one.starts_with("W0702")), "{diagnostics:?}");
         assert_eq!(policy.map(|policy| policy.rules.len()), Some(rules));
-        start.elapsed()
+        worked() - start
     };
     let (small, large) = (time(500), time(5_000));
     assert!(large < small * 40, "500 rules {small:?}, 5,000 rules {large:?}");
