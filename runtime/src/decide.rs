@@ -1,12 +1,13 @@
 //! A policy that is asked from user space, on a kernel that asks no policy itself.
 //!
 //! Loads the program of an object that is for such kernels, with maps of its own, and runs it: a [`Question`] goes in,
-//! an [`Answer`] comes out, and whoever asks does what it says ([`oomc_abi::request`]). Nothing is attached and nothing
-//! pinned: all of it lives as long as the [`Decider`]. Its descriptors are close-on-exec and must stay with root:
+//! an [`Answer`] comes out, and whoever asks does what it says ([`oomc_abi::request`]). Nothing is attached, and the
+//! program is not pinned: it lives as long as the [`Decider`]. Its descriptors are close-on-exec and must stay with root:
 //! whoever holds the program's can make it decide.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use aya::maps::{Map, MapData, RingBuf};
 use oomc_abi::declared::Declared;
 use oomc_abi::maps;
 use oomc_abi::record::{KEPT, Record};
@@ -20,12 +21,23 @@ use crate::relocate::{self, Found};
 use crate::system::System;
 use crate::{foreign, page};
 
+/// A ring buffer that is emptied.
+struct Drained(RingBuf<MapData>);
+
+impl std::fmt::Debug for Drained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RingBuf")
+    }
+}
+
 /// A policy in the kernel, ready to be asked.
 #[derive(Debug)]
 pub struct Decider {
     /// Names of all maps, as [`maps`] has them, with their descriptors.
     maps: Vec<(String, OwnedFd)>,
     prog: OwnedFd,
+    /// The ring buffer of decisions, once one was made.
+    ring: Option<Drained>,
     policy: String,
     declared: Declared,
     program: Program,
@@ -64,6 +76,7 @@ impl Decider {
         Ok(Self {
             maps: globals.chain(others).collect(),
             prog,
+            ring: None,
             policy: object.ops_name(),
             declared,
             program: Program {
@@ -117,6 +130,28 @@ impl Decider {
         }
         records.sort_by_key(|record| record.number);
         Ok(records)
+    }
+
+    /// Empties the ring buffer of new decisions, which nobody else reads: a full one would count decisions as lost, which
+    /// are in the array.
+    ///
+    /// # Errors
+    /// When it cannot be mapped.
+    pub(crate) fn drain(&mut self) -> Result<()> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Error::Unexpected(format!("cannot read the ring buffer: {error}"))
+        };
+        if self.ring.is_none() {
+            let map = self.map_or_broken(maps::EVENTS)?;
+            let map = map.try_clone_to_owned().map_err(|error| broken(&error))?;
+            let data = MapData::from_fd(map).map_err(|error| broken(&error))?;
+            let ring = RingBuf::try_from(Map::RingBuf(data)).map_err(|error| broken(&error))?;
+            self.ring = Some(Drained(ring));
+        }
+        if let Some(Drained(ring)) = &mut self.ring {
+            while ring.next().is_some() {}
+        }
+        Ok(())
     }
 
     /// A map by its name, as [`maps`] has it: settings, counters, labels, records, the ring buffer of events.

@@ -60,7 +60,7 @@ fn all(report: &Report, folder: &Path) -> Outcome {
     let service = Service::new()?;
     let journal = Journal::new(report)?;
     // Without privilege this ends, and nothing was begun.
-    let mut follow = events::follow(system.clone(), None)?;
+    let mut follow = events::follow(system.clone(), None, false)?;
     let mut keeper = Keeper::new(report, &system, folder, &journal)?;
     keeper.pass()?;
     service.ready(&keeper.state());

@@ -18,6 +18,7 @@ use super::journal::Journal;
 use super::service::{Heard, Service};
 use super::{FOLDER, LOOK, told};
 use crate::args::Run;
+use crate::cmd::label::tell_ignored;
 use crate::cmd::load::object_of;
 use crate::cmd::waiting;
 use crate::exit::{Exit, Failure, Outcome};
@@ -59,6 +60,8 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     let watches = !hook || !object.meta.declared().blocks.is_empty();
     let engine = watches.then(engine).transpose()?;
     if let Some(engine) = &engine {
+        tell_ignored(report, &engine.begun().labels.ignored);
+        engine.begun().gone.iter().for_each(|gone| journal.removed(gone));
         stay().iter().for_each(|failed| journal.failed(engine.cgroup(), failed));
     }
     let engine = match engine {
@@ -88,7 +91,7 @@ fn hooked(
     service: &Service,
     journal: &Journal<'_>,
 ) -> Outcome {
-    let mut follow = events::follow(system.clone(), Some(target))?;
+    let mut follow = events::follow(system.clone(), Some(target), false)?;
     let watching = engine.as_ref().map(|engine| watching(engine, journal));
     loop {
         if let (Some(engine), Some(of)) = (&mut engine, &watching) {
@@ -98,7 +101,7 @@ fn hooked(
             journal.seen(system, &of, &seen);
             // Somebody else has unloaded it, or the cgroup is gone.
             if seen == Seen::Detached {
-                return Ok(Exit::Ok);
+                return engine.map_or(Ok(()), |engine| stop(engine, journal)).map(|()| Exit::Ok);
             }
         }
         if report.flush().is_err() {
@@ -121,7 +124,7 @@ fn hooked(
     }
     service.stopping();
     if let Some(engine) = engine {
-        engine.stop()?;
+        stop(engine, journal)?;
     }
     oomc_runtime::unload(system, Some(target))?;
     Ok(Exit::Ok)
@@ -159,8 +162,19 @@ fn asked(report: &Report, mut engine: Engine<'_>, service: &Service, journal: &J
         }
     };
     service.stopping();
-    engine.stop()?;
+    match ended {
+        Ok(_) => stop(engine, journal)?,
+        // Its records may tell why.
+        Err(_) => engine.abandon()?,
+    }
     ended
+}
+
+/// Ends an engine, and says what stays.
+fn stop(engine: Engine<'_>, journal: &Journal<'_>) -> Result<(), Failure> {
+    let cgroup = engine.cgroup().to_owned();
+    engine.stop()?.iter().for_each(|left| journal.failed(&cgroup, &left.to_string()));
+    Ok(())
 }
 
 /// Says what is watched.
