@@ -15,7 +15,7 @@ use oomc_runtime::{
 };
 use oomc_tests::fake::{Fake, job};
 
-const TEXT: &str = "param step: percent = 10% in 5% .. 50%\n\
+const TEXT: &str = "param step = 10% range 5% .. 50%\n\
                     if cgroup.usage > 90% then raise_limit step else kill largest in subtree\n";
 
 fn object() -> Object {
@@ -124,13 +124,14 @@ fn what_a_killed_engine_left_is_told_and_tidied_and_makes_room() {
 #[test]
 fn an_engine_that_dies_at_any_moment_leaves_nothing_that_stays() {
     let (fake, run) = fake("engine_dies");
-    // Panics are what dying is here.
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut calls = 0;
+    let (object, mut calls) = (object(), 0);
     loop {
         fake.count.set(0);
         fake.die.set(Some(calls));
-        let ended = catch_unwind(AssertUnwindSafe(|| start(&fake, &run, Rules::All).map(drop)));
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            let start = Start { rules: Rules::All, headroom: DEFAULT_HEADROOM, folder: &run };
+            Engine::start(fake.system(), &object, &job(), &Settings::default(), &start).map(drop)
+        }));
         fake.die.set(None);
         assert_eq!(status(&fake.system(), None).unwrap().attached.len(), 0, "killed in call {calls}");
         assert_eq!(tidy(&fake.system()).unwrap().left, [], "killed in call {calls}");
@@ -140,7 +141,6 @@ fn an_engine_that_dies_at_any_moment_leaves_nothing_that_stays() {
         }
         calls += 1;
     }
-    let _ = std::panic::take_hook();
     assert!(calls > 20, "only {calls} calls");
 }
 
