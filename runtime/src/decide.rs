@@ -8,6 +8,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use aya::maps::{Map, MapData, RingBuf};
+use oomc_abi::btf::Btf;
 use oomc_abi::declared::Declared;
 use oomc_abi::maps;
 use oomc_abi::record::{KEPT, Record};
@@ -17,9 +18,33 @@ use crate::error::{Error, Result};
 use crate::load::{self, Program, Settings};
 use crate::object::Object;
 use crate::preflight::{self, Missing};
-use crate::relocate::{self, Found};
+use crate::relocate::{self, Found, Symbols};
 use crate::system::System;
 use crate::{foreign, page};
+
+/// What is read of the running kernel before a program is loaded into it.
+#[derive(Debug)]
+pub struct Read {
+    btf: Btf,
+    symbols: Symbols,
+}
+
+impl Read {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] when the kernel does not describe its types.
+    pub fn of(system: &System<'_>) -> Result<Self> {
+        let symbols = Symbols::new(system.paths.kallsyms.clone());
+        Ok(Self { btf: preflight::kernel_types(system)?, symbols })
+    }
+
+    /// The kernel's types.
+    #[must_use]
+    pub fn types(&self) -> &Btf {
+        &self.btf
+    }
+}
 
 /// A ring buffer that is emptied.
 struct Drained(RingBuf<MapData>);
@@ -51,21 +76,34 @@ impl Decider {
     /// [`Error::Kernel`] with what is missing, in the object or in this kernel; [`Error::Verifier`] when the kernel
     /// refuses the program; [`Error::Setting`] when the policy does not take a setting.
     pub fn load(system: &System<'_>, object: &Object, settings: &Settings<'_>) -> Result<Self> {
+        Self::load_into(&Read::of(system)?, system, object, settings)
+    }
+
+    /// As [`load`](Self::load), into a kernel whose types were read before: for whoever loads many.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_into(
+        kernel: &Read,
+        system: &System<'_>,
+        object: &Object,
+        settings: &Settings<'_>,
+    ) -> Result<Self> {
         foreign::admit(system, object, settings.foreign)?;
         page::check(object)?;
         let declared = object.meta.declared();
         let object = object.asked().ok_or_else(|| Error::Kernel(vec![no_program()]))?;
         let object = load::with_settings(&object, &declared, settings)?;
         preflight::privilege(system, false)?;
-        let btf = preflight::kernel_types(system)?;
+        let Read { btf, symbols } = kernel;
         let mut missing = Vec::new();
-        let found = preflight::functions(system, &object, &btf, &mut missing)?;
+        let found = preflight::functions(&object, btf, symbols, &mut missing)?;
         if !missing.is_empty() {
             return Err(Error::Kernel(missing));
         }
         let bpf = system.bpf();
         let made = load::make_maps(bpf, &object)?;
-        let fitted = relocate::apply(&object, &btf, &found, &made.fds())?;
+        let fitted = relocate::apply(&object, btf, &found, &made.fds())?;
         let prog = load::prog_load(bpf, &object, None, &fitted, &made.btf)?;
         let info = bpf.prog_info(prog.as_fd())?;
         let absent = object.externs.iter().zip(&found).filter(|(_, found)| **found == Found::Absent);

@@ -504,7 +504,7 @@ pub(crate) struct Run {
     pub(crate) what: What,
     /// On a kernel without the hook: how far below its limit a cgroup is about to run out, as `8MiB`; at most an eighth of
     /// the limit
-    #[arg(long, value_name = "SIZE", conflicts_with = "all")]
+    #[arg(long, value_name = "SIZE")]
     pub(crate) headroom: Option<String>,
 }
 

@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use oomc_abi::btf::Btf;
 use oomc_abi::record::{Action, Record};
 use oomc_abi::request::{Answer, Done, Kind, Outcome, Question, Trigger, Victim};
-use oomc_runtime::object::Object;
+use oomc_runtime::decide::Read;
+use oomc_runtime::object::{Object, relocate};
 use oomc_runtime::{Decider, Settings, System};
+use oomc_vm::dead;
 
 use crate::tree;
 
@@ -79,6 +82,35 @@ impl Engine {
         let records = self.decider.records(&self.system).map_err(|error| told(&error))?;
         Ok(records.last().map(sentence))
     }
+}
+
+/// Lets the verifier look at the programs of objects, and forgets them. Gives a line for each: how many instructions it has,
+/// how many of them can never run on this kernel, how many the verifier has left, and how many it looked at.
+pub(crate) fn accept(files: &[String], mut tell: impl FnMut(String)) -> Result<(), String> {
+    let system = System::running();
+    let kernel = Read::of(&system).map_err(|error| told(&error))?;
+    for file in files {
+        let wrong = |error: String| format!("{file}: {error}");
+        let bytes = fs::read(file).map_err(|error| wrong(error.to_string()))?;
+        let object = Object::parse(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let decider = Decider::load_into(&kernel, &system, &object, &Settings::default());
+        let program = decider.map_err(|error| wrong(told(&error)))?.program();
+        let asked = object.asked().and_then(|asked| relocated(&asked, kernel.types()));
+        let never = asked.map_or(0, |code| dead::count(&code));
+        let (insns, after, processed) = (program.insns, program.xlated, program.verified);
+        tell(format!(
+            "{file}: {insns} instructions, {never} never run here, {after} after the verifier, which processed {processed}"
+        ));
+    }
+    Ok(())
+}
+
+/// The instructions of an object as a loader hands them to a kernel with these types. What the object asks for beyond types
+/// is taken to be there.
+fn relocated(object: &Object, btf: &Btf) -> Option<Vec<u64>> {
+    let found = relocate::find(&object.externs, btf, |_| Some(1)).ok()?;
+    let fds = relocate::MapFds { globals: vec![0; object.globals.len()], maps: vec![0; object.maps.len()] };
+    Some(relocate::apply(object, btf, &found, &fds).ok()?.code)
 }
 
 /// An error with all that it knows.

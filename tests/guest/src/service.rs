@@ -17,6 +17,8 @@ const NOTIFY: &str = "/run/systemd/notify";
 const ERRORS: &str = "/run/service.err";
 /// The largest entry: a decision with its document.
 const ENTRY: usize = 256 << 10;
+/// What an engine may have in memory, in KiB.
+const SMALL: u64 = 16 << 10;
 /// Microseconds that the watchdog waits.
 const WATCHDOG: &str = "2000000";
 
@@ -80,9 +82,15 @@ impl Service {
     fn state(&self) -> String {
         let file = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).ok();
         let (Some(adj), Some(status)) = (file("oom_score_adj"), file("status")) else { return String::new() };
-        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap_or("").trim();
-        let locked = if locked == "0 kB" { "may be swapped out" } else { "stays in memory" };
-        format!("process: oom_score_adj {}, {locked}\n", adj.trim())
+        let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("").trim();
+        let locked = if of("VmLck:") == "0 kB" { "may be swapped out" } else { "stays in memory" };
+        let resident: u64 = of("VmRSS:").trim_end_matches(" kB").parse().unwrap_or(u64::MAX);
+        let small = if resident <= SMALL { "within" } else { "above" };
+        format!(
+            "process: oom_score_adj {}, {locked}, resident {resident} KiB, {small} {} MiB\n",
+            adj.trim(),
+            SMALL >> 10
+        )
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
