@@ -10,7 +10,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use oomc_abi::maps;
 
 use crate::bpf::Bpf;
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup, Target};
 use crate::decide::Decider;
 use crate::error::{Error, Result};
 use crate::foreign;
@@ -31,7 +31,7 @@ const ASKED_BY: &str = "asked_by";
 
 /// The folder of an engine that lives.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub struct Shown {
     /// Id of the cgroup. Not its folder, which has the lock of all pins with it.
     cgroup: u64,
     outcomes: OwnedFd,
@@ -137,13 +137,25 @@ fn fill(
 }
 
 impl Shown {
+    /// Shows the policy of a decider that asks for a cgroup, for whoever asks without an [`Engine`](crate::engine::Engine).
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when an engine runs for this cgroup.
+    pub fn of(system: &System<'_>, object: &Object, decider: &Decider, target: &Target) -> Result<Self> {
+        let cgroup = cgroup::open(system, target)?;
+        Ok(publish(system, object, decider, &cgroup, AskedBy::Engine)?.0)
+    }
+
     /// Keeps what became of a decision beside its record.
     pub(crate) fn keep(&self, bpf: Bpf<'_>, outcome: &Outcome) -> Result<()> {
         outcome::keep(bpf, &self.outcomes, outcome)
     }
 
     /// Removes the folder, at the engine's clean end; gives what stays there.
-    pub(crate) fn remove(self, system: &System<'_>) -> Result<Vec<Left>> {
+    ///
+    /// # Errors
+    /// When the pins cannot be locked or removed.
+    pub fn remove(self, system: &System<'_>) -> Result<Vec<Left>> {
         match Pins::lock_existing(system)? {
             Some(pins) => pins.engine_folder(self.cgroup).remove(system.bpf()),
             None => Ok(Vec::new()),

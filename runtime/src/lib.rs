@@ -44,6 +44,7 @@ pub mod watch;
 pub use cgroup::Target;
 pub use config::{Assignment, Mode};
 pub use decide::Decider;
+pub use engine_pins::Shown;
 pub use error::{Error, Kind, Result};
 pub use load::{Loaded, Program, Settings, load, load_with, verify};
 pub use oomc_object as object;

@@ -1,8 +1,10 @@
-//! Every file of `tests/cases/stock` as an ordinary test, all in one boot of a kernel as Debian ships it; and random
-//! policies before its verifier.
+//! Every file of `tests/cases/stock` as an ordinary test, all in one boot of a kernel as Debian ships it; random
+//! policies before its verifier, and random policies on random trees.
 //!
 //! `cargo xtask vm --stock` and `cargo xtask test` name the kernel and the static programs in the environment. Without
 //! them the cases are read, so that a wrong script fails, and count as ignored.
+
+mod pairs;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use oomc_vm::machine::Hardware;
 use oomc_vm::report::Report;
 use oomc_vm::run::{self, Tools};
 use oomc_vm::script::{self, Case};
+use pairs::Way;
 
 /// The test of random policies.
 const RANDOM: &str = "random_policies_pass_the_stock_verifier";
@@ -68,6 +71,13 @@ fn main() -> ExitCode {
     let judge = Arc::clone(&board);
     let trial = Trial::test(RANDOM, move || judge_random(&judge, &names));
     trials.push(trial.with_ignored_flag(tools.is_none()));
+    if selected(&arguments, pairs::NAME) && tools.is_some() {
+        wanted.extend(pairs::cases(Way::Asked));
+    }
+    let judge = Arc::clone(&board);
+    let trial = Trial::test(pairs::NAME, move || pairs::judge(Way::Asked, |name| judge.verdict(name)));
+    trials.push(trial.with_ignored_flag(tools.is_none()));
+    trials.push(Trial::test(pairs::COMPARED, || pairs::wrong_records_are_found(Way::Asked)));
     let boots = !arguments.list && !wanted.is_empty();
     let runner = tools.filter(|_| boots).map(|tools| {
         let board = Arc::clone(&board);

@@ -4,6 +4,7 @@
 //! Waits for nothing and watches nothing: a step of a case says when a cgroup is about to run out. What is asked for
 //! and what came of it is told line by line.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -17,7 +18,7 @@ use oomc_abi::record::{Action, Record};
 use oomc_abi::request::{Answer, Done, Kind, Outcome, Question, Trigger, Victim};
 use oomc_runtime::decide::Read;
 use oomc_runtime::object::{Object, relocate};
-use oomc_runtime::{Decider, Settings, System};
+use oomc_runtime::{Decider, Settings, Shown, System, Target};
 use oomc_vm::dead;
 
 use crate::tree;
@@ -31,7 +32,10 @@ const TICK: u64 = 10_000_000;
 
 /// A policy that is asked.
 pub(crate) struct Engine {
+    object: Object,
     decider: Decider,
+    /// What commands see of it.
+    shown: Option<Shown>,
     system: System<'static>,
     decisions: u64,
 }
@@ -42,9 +46,10 @@ impl Engine {
         let bytes = fs::read(file).map_err(|error| format!("cannot read {file}: {error}"))?;
         let object = Object::parse(&bytes).map_err(|error| format!("{file}: {error}"))?;
         let system = System::running();
-        let decider = Decider::load(&system, &object, &Settings::default());
-        let decider = decider.map_err(|error| told(&error))?;
-        Ok(Self { decider, system, decisions: 0 })
+        let decider =
+            with_kernel(|kernel| Decider::load_into(kernel, &system, &object, &Settings::default()));
+        let decider = decider?.map_err(|error| told(&error))?;
+        Ok(Self { object, decider, shown: None, system, decisions: 0 })
     }
 
     /// What the verifier said.
@@ -61,6 +66,11 @@ impl Engine {
         // Brings the statistics up to date.
         fs::read(folder.join("memory.stat")).map_err(|error| format!("memory.stat: {error}"))?;
         let id = fs::metadata(&folder).map_err(|error| format!("{cgroup}: {error}"))?.ino();
+        if self.shown.is_none() {
+            let target = Target::Cgroup(cgroup.to_owned());
+            let shown = Shown::of(&self.system, &self.object, &self.decider, &target);
+            self.shown = Some(shown.map_err(|error| told(&error))?);
+        }
         self.decisions += 1;
         let mut question = Question::begin(self.decisions, id, id, false, Trigger::Limit);
         for _ in 0..STEPS {
@@ -84,16 +94,39 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(shown) = self.shown.take() {
+            let _ = shown.remove(&self.system);
+        }
+    }
+}
+
+/// With what is read of the kernel once: it takes a second.
+fn with_kernel<T>(use_it: impl FnOnce(&Read) -> T) -> Result<T, String> {
+    thread_local!(static KERNEL: OnceCell<Read> = const { OnceCell::new() });
+    KERNEL.with(|kernel| {
+        if kernel.get().is_none() {
+            let read = Read::of(&System::running()).map_err(|error| told(&error))?;
+            let _ = kernel.set(read);
+        }
+        kernel.get().map(use_it).ok_or_else(|| "the kernel was not read".to_owned())
+    })
+}
+
 /// Lets the verifier look at the programs of objects, and forgets them. Gives a line for each: how many instructions it has,
 /// how many of them can never run on this kernel, how many the verifier has left, and how many it looked at.
-pub(crate) fn accept(files: &[String], mut tell: impl FnMut(String)) -> Result<(), String> {
+pub(crate) fn accept(files: &[String], tell: impl FnMut(String)) -> Result<(), String> {
+    with_kernel(|kernel| accept_into(kernel, files, tell))?
+}
+
+fn accept_into(kernel: &Read, files: &[String], mut tell: impl FnMut(String)) -> Result<(), String> {
     let system = System::running();
-    let kernel = Read::of(&system).map_err(|error| told(&error))?;
     for file in files {
         let wrong = |error: String| format!("{file}: {error}");
         let bytes = fs::read(file).map_err(|error| wrong(error.to_string()))?;
         let object = Object::parse(&bytes).map_err(|error| wrong(error.to_string()))?;
-        let decider = Decider::load_into(&kernel, &system, &object, &Settings::default());
+        let decider = Decider::load_into(kernel, &system, &object, &Settings::default());
         let program = decider.map_err(|error| wrong(told(&error)))?.program();
         let asked = object.asked().and_then(|asked| relocated(&asked, kernel.types()));
         let never = asked.map_or(0, |code| dead::count(&code));

@@ -252,6 +252,7 @@ impl Stage {
                 self.output = service.said()?;
                 self.output.lines().try_for_each(|line| tell(&Progress::Step(format!("           | {line}"))))
             }
+            script::Service::Ready => service.ready(),
             script::Service::Reload => service.signal(Signal::SIGHUP),
             script::Service::Kill => {
                 service.signal(Signal::SIGKILL)?;

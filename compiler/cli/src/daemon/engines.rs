@@ -9,6 +9,7 @@ use oomc_abi::amount::exact;
 use oomc_abi::fields::Measure;
 use oomc_runtime::engine::{Engine, Happened, Rules, Start};
 use oomc_runtime::events::{Followed, Seen};
+use oomc_runtime::stay::{meanwhile, stay};
 use oomc_runtime::{AskedBy, Decider, Object, Settings, System};
 
 use super::FOLDER;
@@ -106,7 +107,11 @@ impl Hands for Engines<'_> {
 
     fn bring(&mut self, object: &Object, cgroup: &str, settings: &Settings<'_>) -> Result<(), Failure> {
         let start = Start { rules: Rules::All, headroom: self.headroom, folder: Path::new(FOLDER) };
-        let engine = Engine::start(self.system.clone(), object, &target(cgroup), settings, &start)?;
+        let engine =
+            meanwhile(|| Engine::start(self.system.clone(), object, &target(cgroup), settings, &start));
+        // What cannot be done was told when the service began.
+        let _ = stay();
+        let engine = engine?;
         begun(self.report, &engine, self.journal);
         let of = watching(&engine, self.journal);
         self.all.insert(cgroup.to_owned(), One { engine, of });
@@ -115,7 +120,9 @@ impl Hands for Engines<'_> {
 
     fn exchange(&mut self, object: &Object, cgroup: &str, settings: &Settings<'_>) -> Result<(), Failure> {
         // What the verifier refuses leaves the policy that is there.
-        Decider::load(self.system, object, settings)?;
+        let accepted = meanwhile(|| Decider::load(self.system, object, settings).map(drop));
+        let _ = stay();
+        accepted?;
         self.take_away(cgroup)?;
         self.bring(object, cgroup, settings)
     }
