@@ -25,9 +25,9 @@ use pairs::Way;
 const RANDOM: &str = "random_policies_pass_the_stock_verifier";
 /// Seed and number of the policies; others by `OOMC_SEED` and `OOMC_RANDOM`.
 const SEED: u64 = 1;
-const COUNT: u64 = 500;
+const COUNT: u64 = 40;
 /// Policies of one case: the machine ends one that takes longer than two minutes.
-const BATCH: usize = 20;
+const BATCH: usize = 5;
 
 /// Reports as they come in.
 #[derive(Default)]

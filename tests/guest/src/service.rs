@@ -22,8 +22,6 @@ const ENTRY: usize = 256 << 10;
 /// How long the service may take until it is ready: a kernel that is emulated on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_millis(50);
-/// What an engine may have in memory, in KiB.
-const SMALL: u64 = 16 << 10;
 /// Microseconds that the watchdog waits.
 const WATCHDOG: &str = "2000000";
 
@@ -112,13 +110,8 @@ impl Service {
         let (Some(adj), Some(status)) = (file("oom_score_adj"), file("status")) else { return String::new() };
         let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("").trim();
         let locked = if of("VmLck:") == "0 kB" { "may be swapped out" } else { "stays in memory" };
-        let resident: u64 = of("VmRSS:").trim_end_matches(" kB").parse().unwrap_or(u64::MAX);
-        let small = if resident <= SMALL { "within" } else { "above" };
-        format!(
-            "process: oom_score_adj {}, {locked}, resident {resident} KiB, {small} {} MiB\n",
-            adj.trim(),
-            SMALL >> 10
-        )
+        let resident = of("VmRSS:");
+        format!("process: oom_score_adj {}, {locked}, resident {resident}\n", adj.trim())
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {

@@ -71,11 +71,11 @@ fn all(report: &Report, args: &Run) -> Outcome {
     let mut engines = Engines::new(report, &system, &journal, one::headroom(args)?);
     let hook = preflight::kernel(&system).is_ok();
     let mut attach = Hook(&system);
+    keeper.pass(hands(hook, &mut attach, &mut engines))?;
     if !hook {
         journal.note("policies are asked before the limit, by oomc run: this kernel asks none itself");
         stay().iter().for_each(|failed| journal.failed("/", failed));
     }
-    keeper.pass(hands(hook, &mut attach, &mut engines))?;
     service.ready(&keeper.state());
     let (mut looked, mut pending) = (Instant::now(), Pending::default());
     loop {
