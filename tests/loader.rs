@@ -771,7 +771,7 @@ fn whoever_follows_sees_reloads_and_what_comes_later() {
         folder
     };
     let mut readers = vec![reader("job")];
-    let mut follow = events::follow(fake.fresh(), None).unwrap();
+    let mut follow = events::follow(fake.fresh(), None, true).unwrap();
     let mut look = |all: bool| -> Vec<String> {
         let seen = follow.look(all).unwrap();
         seen.into_iter().map(|(of, seen)| format!("{} {seen:?} {}", of.cgroup, of.link)).collect()

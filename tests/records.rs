@@ -94,7 +94,7 @@ fn a_newer_format_is_named_and_ends_nothing_for_others() {
         folder
     };
     let _others = [reader("job"), reader("next")];
-    let mut follow = events::follow(fake.fresh(), None).unwrap();
+    let mut follow = events::follow(fake.fresh(), None, true).unwrap();
     let seen = follow.look(true).unwrap();
     let broken: Vec<&str> = seen
         .iter()

@@ -1,4 +1,4 @@
-//! What can be changed while a policy is attached: its params and its mode.
+//! What can be changed while a policy is attached, or asked by an engine: its params and its mode.
 //!
 //! Both lie in one small map, `config`, whose members are named by its own types. The ranges stand in what the
 //! object says of itself. Knows nothing of the language: who calls brings a reader of its literals.
@@ -19,7 +19,7 @@ use crate::object::named_words;
 use crate::pins::{Folder, Pins};
 use crate::preflight;
 use crate::status;
-use crate::survey::survey;
+use crate::survey::{Living, survey};
 use crate::system::System;
 
 /// Reads a value as the language writes it.
@@ -122,7 +122,7 @@ pub fn mode(system: &System<'_>, target: &Target, mode: Mode) -> Result<Changed<
 fn change<T>(
     system: &System<'_>,
     target: &Target,
-    change: impl FnOnce(&mut Config, &Declared) -> Result<T>,
+    change: impl Fn(&mut Config, &Declared) -> Result<T>,
 ) -> Result<Changed<T>> {
     let cgroup = cgroup::open(system, target)?;
     preflight::privilege(system, true)?;
@@ -130,16 +130,24 @@ fn change<T>(
     let vacant = || Error::Vacant { cgroup: cgroup.path.clone() };
     let pins = Pins::lock_existing(system)?.ok_or_else(vacant)?;
     let survey = survey(bpf, &pins)?;
-    let living = survey.on(cgroup.id)?.ok_or_else(vacant)?;
-    let meta = status::meta(bpf, &living.folder)?;
-    let (mut config, map) = Config::pinned(bpf, &living.folder)?
-        .ok_or_else(|| Error::Setting("the policy has no map of its settings".to_owned()))?;
-    let before = config.value.clone();
-    let what = change(&mut config, &meta.declared())?;
-    if config.value != before {
-        bpf.map_update(map.as_fd(), &config.value, CONFIG)?;
+    // What one of them does not take is written to none.
+    let (mut told, mut changed) = (None, Vec::new());
+    for Living { folder, .. } in survey.all_on(cgroup.id)? {
+        let meta = status::meta(bpf, folder)?;
+        let (mut config, map) = Config::pinned(bpf, folder)?
+            .ok_or_else(|| Error::Setting("the policy has no map of its settings".to_owned()))?;
+        let before = config.value.clone();
+        let what = change(&mut config, &meta.declared())?;
+        if config.value != before {
+            changed.push((config.value, map));
+        }
+        told.get_or_insert_with(|| (status::name_of(&meta), what));
     }
-    Ok(Changed { policy: status::name_of(&meta), cgroup: cgroup.path, what })
+    let (policy, what) = told.ok_or_else(vacant)?;
+    for (value, map) in changed {
+        bpf.map_update(map.as_fd(), &value, CONFIG)?;
+    }
+    Ok(Changed { policy, cgroup: cgroup.path, what })
 }
 
 /// The map's value and the places of its members.

@@ -1,12 +1,14 @@
 //! A policy that is asked from user space, on a kernel that asks no policy itself.
 //!
 //! Loads the program of an object that is for such kernels, with maps of its own, and runs it: a [`Question`] goes in,
-//! an [`Answer`] comes out, and whoever asks does what it says ([`oomc_abi::request`]). Nothing is attached and nothing
-//! pinned: all of it lives as long as the [`Decider`]. Its descriptors are close-on-exec and must stay with root:
+//! an [`Answer`] comes out, and whoever asks does what it says ([`oomc_abi::request`]). Nothing is attached, and the
+//! program is not pinned: it lives as long as the [`Decider`]. Its descriptors are close-on-exec and must stay with root:
 //! whoever holds the program's can make it decide.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use aya::maps::{Map, MapData, RingBuf};
+use oomc_abi::btf::Btf;
 use oomc_abi::declared::Declared;
 use oomc_abi::maps;
 use oomc_abi::record::{KEPT, Record};
@@ -16,9 +18,42 @@ use crate::error::{Error, Result};
 use crate::load::{self, Program, Settings};
 use crate::object::Object;
 use crate::preflight::{self, Missing};
-use crate::relocate::{self, Found};
+use crate::relocate::{self, Found, Symbols};
 use crate::system::System;
 use crate::{foreign, page};
+
+/// What is read of the running kernel before a program is loaded into it.
+#[derive(Debug)]
+pub struct Read {
+    btf: Btf,
+    symbols: Symbols,
+}
+
+impl Read {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] when the kernel does not describe its types.
+    pub fn of(system: &System<'_>) -> Result<Self> {
+        let symbols = Symbols::new(system.paths.kallsyms.clone());
+        Ok(Self { btf: preflight::kernel_types(system)?, symbols })
+    }
+
+    /// The kernel's types.
+    #[must_use]
+    pub fn types(&self) -> &Btf {
+        &self.btf
+    }
+}
+
+/// A ring buffer that is emptied.
+struct Drained(RingBuf<MapData>);
+
+impl std::fmt::Debug for Drained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RingBuf")
+    }
+}
 
 /// A policy in the kernel, ready to be asked.
 #[derive(Debug)]
@@ -26,6 +61,8 @@ pub struct Decider {
     /// Names of all maps, as [`maps`] has them, with their descriptors.
     maps: Vec<(String, OwnedFd)>,
     prog: OwnedFd,
+    /// The ring buffer of decisions, once one was made.
+    ring: Option<Drained>,
     policy: String,
     declared: Declared,
     program: Program,
@@ -39,21 +76,34 @@ impl Decider {
     /// [`Error::Kernel`] with what is missing, in the object or in this kernel; [`Error::Verifier`] when the kernel
     /// refuses the program; [`Error::Setting`] when the policy does not take a setting.
     pub fn load(system: &System<'_>, object: &Object, settings: &Settings<'_>) -> Result<Self> {
+        Self::load_into(&Read::of(system)?, system, object, settings)
+    }
+
+    /// As [`load`](Self::load), into a kernel whose types were read before: for whoever loads many.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_into(
+        kernel: &Read,
+        system: &System<'_>,
+        object: &Object,
+        settings: &Settings<'_>,
+    ) -> Result<Self> {
         foreign::admit(system, object, settings.foreign)?;
         page::check(object)?;
         let declared = object.meta.declared();
         let object = object.asked().ok_or_else(|| Error::Kernel(vec![no_program()]))?;
         let object = load::with_settings(&object, &declared, settings)?;
         preflight::privilege(system, false)?;
-        let btf = preflight::kernel_types(system)?;
+        let Read { btf, symbols } = kernel;
         let mut missing = Vec::new();
-        let found = preflight::functions(system, &object, &btf, &mut missing)?;
+        let found = preflight::functions(&object, btf, symbols, &mut missing)?;
         if !missing.is_empty() {
             return Err(Error::Kernel(missing));
         }
         let bpf = system.bpf();
         let made = load::make_maps(bpf, &object)?;
-        let fitted = relocate::apply(&object, &btf, &found, &made.fds())?;
+        let fitted = relocate::apply(&object, btf, &found, &made.fds())?;
         let prog = load::prog_load(bpf, &object, None, &fitted, &made.btf)?;
         let info = bpf.prog_info(prog.as_fd())?;
         let absent = object.externs.iter().zip(&found).filter(|(_, found)| **found == Found::Absent);
@@ -64,6 +114,7 @@ impl Decider {
         Ok(Self {
             maps: globals.chain(others).collect(),
             prog,
+            ring: None,
             policy: object.ops_name(),
             declared,
             program: Program {
@@ -117,6 +168,28 @@ impl Decider {
         }
         records.sort_by_key(|record| record.number);
         Ok(records)
+    }
+
+    /// Empties the ring buffer of new decisions, which nobody else reads: a full one would count decisions as lost, which
+    /// are in the array.
+    ///
+    /// # Errors
+    /// When it cannot be mapped.
+    pub(crate) fn drain(&mut self) -> Result<()> {
+        let broken = |error: &dyn std::fmt::Display| {
+            Error::Unexpected(format!("cannot read the ring buffer: {error}"))
+        };
+        if self.ring.is_none() {
+            let map = self.map_or_broken(maps::EVENTS)?;
+            let map = map.try_clone_to_owned().map_err(|error| broken(&error))?;
+            let data = MapData::from_fd(map).map_err(|error| broken(&error))?;
+            let ring = RingBuf::try_from(Map::RingBuf(data)).map_err(|error| broken(&error))?;
+            self.ring = Some(Drained(ring));
+        }
+        if let Some(Drained(ring)) = &mut self.ring {
+            while ring.next().is_some() {}
+        }
+        Ok(())
     }
 
     /// A map by its name, as [`maps`] has it: settings, counters, labels, records, the ring buffer of events.

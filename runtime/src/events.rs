@@ -18,7 +18,7 @@ use crate::object::Meta;
 use crate::outcome::{self, Outcome};
 use crate::pins::{Folder, Left};
 use crate::preflight;
-use crate::status;
+use crate::status::{self, AskedBy};
 use crate::survey::{Living, present};
 use crate::sys::Lock;
 use crate::system::System;
@@ -31,8 +31,10 @@ const TRIES: u32 = 3;
 pub struct Decisions {
     /// Path of the cgroup that the policy is attached to, or was.
     pub cgroup: String,
-    /// It is not attached any more.
+    /// It is not attached, or asked, any more.
     pub gone: bool,
+    /// Who asks it, or did.
+    pub asked_by: AskedBy,
     /// `name@hash`.
     pub policy: String,
     /// What it declares.
@@ -57,9 +59,10 @@ impl Decisions {
 /// # Errors
 /// [`Error::Vacant`] when the cgroup has no policy of ours.
 pub fn decisions(system: &System<'_>, only: Option<&Target>) -> Result<(Vec<Decisions>, Vec<Left>)> {
-    status::with_each(system, only, true, |attached, folder, link| {
+    status::with_each(system, only, true, |attached, folder, living| {
         Ok(Decisions {
-            gone: link.is_none(),
+            gone: !living,
+            asked_by: attached.asked_by,
             records: kept(system.bpf(), folder)?,
             outcomes: outcome::kept(system.bpf(), folder)?,
             declared: attached.meta.declared(),
@@ -126,9 +129,10 @@ pub struct Followed {
     pub cgroup: String,
     /// `name@hash`.
     pub policy: String,
-    /// Id of the link: another one after each load, where links cannot be led to another policy.
+    /// Id of the link: another one after each load, where links cannot be led to another policy; 0: an engine asks it.
     pub link: u32,
-    /// Id of the map with the kernel's structure: another one after each load, the same one after a rollback.
+    /// Id of the map with the kernel's structure, or of the settings where an engine asks: another one after each load,
+    /// the same one after a rollback.
     pub load: u32,
     /// What it declares.
     pub declared: Declared,
@@ -179,21 +183,24 @@ impl std::fmt::Debug for Follower<'_> {
 pub struct Follow<'s> {
     system: System<'s>,
     only: Option<Target>,
+    /// Policies that an engine asks, too.
+    asked: bool,
     followers: Vec<Follower<'s>>,
     /// Policies that cannot be followed; said once.
     broken: Vec<(u32, u32)>,
 }
 
-/// Follows policies from the decisions that are kept on.
+/// Follows policies that are attached from the decisions that are kept on; with `asked`, also those that an engine asks,
+/// which tells its decisions itself.
 ///
 /// # Errors
 /// [`Error::Cgroup`] when there is no such cgroup; it may well have no policy yet.
-pub fn follow<'s>(system: System<'s>, only: Option<&Target>) -> Result<Follow<'s>> {
+pub fn follow<'s>(system: System<'s>, only: Option<&Target>, asked: bool) -> Result<Follow<'s>> {
     preflight::privilege(&system, true)?;
     if let Some(target) = only {
         cgroup::open(&system, target)?;
     }
-    Ok(Follow { system, only: only.cloned(), followers: Vec::new(), broken: Vec::new() })
+    Ok(Follow { system, only: only.cloned(), asked, followers: Vec::new(), broken: Vec::new() })
 }
 
 impl Follow<'_> {
@@ -205,7 +212,7 @@ impl Follow<'_> {
     pub fn look(&mut self, all: bool) -> Result<Vec<(Followed, Seen)>> {
         let mut seen = Vec::new();
         // Who is there first, and their decisions then: what a policy decides before it is unloaded is seen.
-        let found = if all { present(&self.system, self.only.as_ref())? } else { None };
+        let found = if all { present(&self.system, self.only.as_ref(), self.asked)? } else { None };
         let mut broken = Vec::new();
         for follower in &mut self.followers {
             if let Err(error) = follower.drain(&mut seen) {
@@ -217,15 +224,15 @@ impl Follow<'_> {
         self.broken.extend(broken);
         let Some(present) = found else { return Ok(seen) };
         self.followers.retain(|follower| {
-            let lives = present.links.contains(&follower.is());
+            let lives = present.ids.contains(&follower.is());
             if !lives {
                 seen.push((follower.of.clone(), Seen::Detached));
             }
             lives
         });
         for living in &present.wanted {
-            let Living { folder, link_id, ops_id } = living;
-            let is = (*link_id, *ops_id);
+            let Living { folder, link_id, load_id } = living;
+            let is = (*link_id, *load_id);
             if self.followers.iter().any(|follower| follower.is() == is) || self.broken.contains(&is) {
                 continue;
             }
@@ -284,12 +291,12 @@ impl Follow<'_> {
 }
 
 fn followed(system: &System<'_>, living: &Living) -> Followed {
-    let Living { folder, link_id, ops_id } = living;
+    let Living { folder, link_id, load_id } = living;
     // Without it the decisions are told without names.
     let meta = status::meta(system.bpf(), folder).unwrap_or_default();
     let cgroup = cgroup::path(system, folder.id).unwrap_or_else(|| meta.get("cgroup").to_owned());
     let policy = status::name_of(&meta);
-    Followed { cgroup, policy, link: *link_id, load: *ops_id, declared: meta.declared() }
+    Followed { cgroup, policy, link: *link_id, load: *load_id, declared: meta.declared() }
 }
 
 /// The ring buffer, unless somebody else reads it.

@@ -59,7 +59,7 @@ pub struct Put {
     pub value: Option<i64>,
 }
 
-/// Puts labels on a cgroup, for the policy that is attached to it or to its nearest ancestor with one.
+/// Puts labels on a cgroup, for the policy of it or of its nearest ancestor with one.
 ///
 /// # Errors
 /// [`Error::Uncovered`] when there is no such policy, [`Error::Setting`] when it has no such label.
@@ -234,14 +234,12 @@ fn attribute(bpf: Bpf<'_>, dir: &File, label: &Label, literal: Literal<'_>) -> V
     }
 }
 
-/// The policy that a cgroup's labels are for.
+/// A policy that a cgroup's labels are for.
 struct Policy<'s> {
     bpf: Bpf<'s>,
-    cgroup: Cgroup,
+    cgroup: &'s Cgroup,
     /// Id of the cgroup that it is attached to.
     id: u64,
-    /// Its path.
-    attached: String,
     /// Its directory.
     place: PathBuf,
     declared: Declared,
@@ -277,7 +275,7 @@ impl Policy<'_> {
 fn with_policy<T>(
     system: &System<'_>,
     target: &Target,
-    act: impl FnOnce(&Policy<'_>) -> Result<T>,
+    act: impl Fn(&Policy<'_>) -> Result<T>,
 ) -> Result<Changed<T>> {
     let cgroup = cgroup::open(system, target)?;
     preflight::privilege(system, false)?;
@@ -285,26 +283,31 @@ fn with_policy<T>(
     let uncovered = || Error::Uncovered { cgroup: cgroup.path.clone() };
     let pins = Pins::lock_existing(system)?.ok_or_else(uncovered)?;
     let survey = survey(bpf, &pins)?;
-    let (attached, place, living) = nearest(system, &cgroup, &survey)?.ok_or_else(uncovered)?;
-    let meta = status::meta(bpf, &living.folder)?;
-    let map = living.folder.open(bpf, LABELS)?;
-    let id = living.folder.id;
-    let policy = Policy { bpf, cgroup, id, attached, place, declared: meta.declared(), map };
-    let what = act(&policy)?;
-    Ok(Changed { cgroup: policy.attached, policy: status::name_of(&meta), what })
+    let (attached, place, all) = nearest(system, &cgroup, &survey)?.ok_or_else(uncovered)?;
+    let mut told = None;
+    for Living { folder, .. } in all {
+        let meta = status::meta(bpf, folder)?;
+        let (map, place) = (folder.open(bpf, LABELS)?, place.clone());
+        let policy = Policy { bpf, cgroup: &cgroup, id: folder.id, place, declared: meta.declared(), map };
+        let what = act(&policy)?;
+        told.get_or_insert_with(|| (status::name_of(&meta), what));
+    }
+    let (policy, what) = told.ok_or_else(uncovered)?;
+    Ok(Changed { cgroup: attached, policy, what })
 }
 
-/// The policy of a cgroup or of its nearest ancestor with one, with the path and the directory of its cgroup.
+/// The policies of a cgroup or of its nearest ancestor with one, with the path and the directory of their cgroup.
 fn nearest<'l>(
     system: &System<'_>,
     cgroup: &Cgroup,
     survey: &'l Survey,
-) -> Result<Option<(String, PathBuf, &'l Living)>> {
+) -> Result<Option<(String, PathBuf, Vec<&'l Living>)>> {
     let mount = cgroup::mount(system)?;
     for (place, path) in mount.ancestors(&cgroup.place) {
         let id = fs::metadata(place).map_err(Error::file("look at", place))?.ino();
-        if let Some(living) = survey.on(id)? {
-            return Ok(Some((path, place.to_owned(), living)));
+        let all = survey.all_on(id)?;
+        if !all.is_empty() {
+            return Ok(Some((path, place.to_owned(), all)));
         }
     }
     Ok(None)

@@ -136,7 +136,8 @@ pub fn load_with(
         return Err(Error::Occupied { cgroup: cgroup.path, policy, foreign: false });
     }
     let parts = prepare(bpf, object, &ready)?;
-    let labels = label(system, object, &parts, &cgroup, &declared, settings.literal)?;
+    let map = parts.map(object, maps::LABELS);
+    let labels = label(system, map, &cgroup, &declared, settings.literal)?;
     let folder = pins.folder(cgroup.id);
     let gone = make_room(bpf, &survey, &folder)?;
     if let Err(error) = publish(system, object, &ready, &parts, &cgroup, &folder) {
@@ -176,16 +177,15 @@ pub(crate) fn with_settings(object: &Object, declared: &Declared, settings: &Set
     Ok(object)
 }
 
-/// Puts the labels that attributes of the cgroup and of all below say.
+/// Puts the labels that attributes of the cgroup and of all below say into a policy's map, if it has one.
 pub(crate) fn label(
     system: &System<'_>,
-    object: &Object,
-    parts: &Parts,
+    map: Option<BorrowedFd<'_>>,
     cgroup: &Cgroup,
     declared: &Declared,
     literal: Literal<'_>,
 ) -> Result<Refreshed> {
-    let Some(map) = parts.map(object, maps::LABELS) else { return Ok(Refreshed::default()) };
+    let Some(map) = map else { return Ok(Refreshed::default()) };
     let bpf = system.bpf();
     let owner = cgroup.dir.metadata().map_err(Error::file("look at", &cgroup.path))?.uid();
     let attributes = labels::attributes(system, &cgroup.place, owner, declared, literal)?;
@@ -473,7 +473,7 @@ pub(crate) fn attach(
 }
 
 /// A text in a map of its own, for whoever asks later.
-fn keep(bpf: Bpf<'_>, folder: &Folder, pin: &str, text: &str) -> Result<()> {
+pub(crate) fn keep(bpf: Bpf<'_>, folder: &Folder, pin: &str, text: &str) -> Result<()> {
     let value = if text.is_empty() { b"\n" } else { text.as_bytes() };
     let name = format!("oomc.{pin}");
     let attr = MapAttr { value_size: value.len() as u32, flags: BPF_F_RDONLY_PROG, ..MapAttr::array(&name) };

@@ -3,6 +3,7 @@
 //! Owns `/sys/fs/bpf/oomc/<cgroup-id>/`, and `<cgroup-id>b` for the other of two versions that follow each other on one
 //! cgroup. Invariant: a folder with a pinned `link` is whole, because the link
 //! is pinned last; a folder without one is what a killed loader left, and its program is attached nowhere.
+//! What a running engine shows of the policy that it asks lies in `<cgroup-id>r` ([`crate::engine_pins`]).
 //! Whoever changes anything here holds the [`Pins`] with the exclusive lock, whoever looks holds them with the shared one.
 //!
 //! The folder is believed only if root made it and nobody else can write to it. Everything in it goes by descriptors
@@ -187,11 +188,11 @@ impl<'k> Pins<'k> {
             let place = self.root.place.join(&entry.name);
             let named = folder_name(&entry.name);
             let odd = |why: String| Left { place, why, ours: false, id: named.map(|(id, _)| id) };
-            let Some((id, second)) = named else {
+            let Some((id, kind)) = named else {
                 left.push(odd("oomc gives no such name".to_owned()));
                 continue;
             };
-            let folder = Folder { second, ..self.folder(id) };
+            let folder = Folder { kind, ..self.folder(id) };
             match folder.dir(self.bpf).and_then(|dir| match dir {
                 Some(dir) => believed(self.bpf, &dir, &folder.place()).map(|_| true),
                 None => Ok(false),
@@ -202,29 +203,56 @@ impl<'k> Pins<'k> {
                 Err(error) => left.push(odd(error.to_string())),
             }
         }
-        folders.sort_by_key(|folder| (folder.id, folder.second));
+        folders.sort_by_key(|folder| (folder.id, folder.kind));
         left.sort_by(|a, b| a.place.cmp(&b.place));
         Ok((folders, left))
     }
 
     /// The first folder of a cgroup, which may not exist.
     pub(crate) fn folder(&self, id: u64) -> Folder {
-        Folder { id, second: false, root: Rc::clone(&self.root) }
+        Folder { id, kind: FolderKind::First, root: Rc::clone(&self.root) }
+    }
+
+    /// The folder of a cgroup's running engine, which may not exist.
+    pub(crate) fn engine_folder(&self, id: u64) -> Folder {
+        Folder { kind: FolderKind::Engine, ..self.folder(id) }
     }
 }
 
 /// Oomc's folder in bpffs.
 const NAME: &str = "oomc";
 
-/// After the id in the name of a cgroup's second folder. bpffs takes no dots.
-const SECOND: &str = "b";
+/// Which of a cgroup's folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FolderKind {
+    /// Of a policy that is attached, or was.
+    First,
+    /// Of the version before that one, or after it.
+    Second,
+    /// Of a policy that an engine asks, or asked.
+    Engine,
+}
 
-/// The id that a folder's name says, and whether it is the second one, if oomc would have given it this name.
-fn folder_name(name: &OsStr) -> Option<(u64, bool)> {
+impl FolderKind {
+    /// What stands behind the id in the folder's name. bpffs takes no dots.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::First => "",
+            Self::Second => "b",
+            Self::Engine => "r",
+        }
+    }
+}
+
+/// The id that a folder's name says, and which folder it is, if oomc would have given it this name.
+fn folder_name(name: &OsStr) -> Option<(u64, FolderKind)> {
     let name = name.to_str()?;
-    let (digits, second) = name.strip_suffix(SECOND).map_or((name, false), |digits| (digits, true));
+    let digits = name.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let suffix = name.get(digits.len()..)?;
+    let kinds = [FolderKind::First, FolderKind::Second, FolderKind::Engine];
+    let kind = kinds.into_iter().find(|kind| kind.suffix() == suffix)?;
     let id: u64 = digits.parse().ok()?;
-    (digits == id.to_string()).then_some((id, second))
+    (digits == id.to_string()).then_some((id, kind))
 }
 
 fn refused(call: &'static str, place: &Path, why: impl Into<String>) -> Error {
@@ -367,19 +395,19 @@ fn mount(system: &System<'_>) -> Result<()> {
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     pub(crate) id: u64,
-    /// The second folder of its cgroup.
-    second: bool,
+    pub(crate) kind: FolderKind,
     root: Rc<Root>,
 }
 
 impl Folder {
     /// The other folder of the same cgroup, which may not exist: for the version before this one, or after it.
     pub(crate) fn other(&self) -> Self {
-        Self { second: !self.second, ..self.clone() }
+        let kind = if self.kind == FolderKind::First { FolderKind::Second } else { FolderKind::First };
+        Self { kind, ..self.clone() }
     }
 
     fn name(&self) -> String {
-        format!("{}{}", self.id, if self.second { SECOND } else { "" })
+        format!("{}{}", self.id, self.kind.suffix())
     }
 
     /// The folder itself.
@@ -534,9 +562,27 @@ mod tests {
     #[test]
     fn folders_are_numbers_as_oomc_writes_them() {
         let read = |name: &str| folder_name(OsStr::new(name));
-        assert_eq!((read("1"), read("18446744073709551615")), (Some((1, false)), Some((u64::MAX, false))));
-        assert_eq!(read("17b"), Some((17, true)));
-        for name in ["", "b", "01", "01b", "1bb", "+1", "-1", "1 ", "..", "18446744073709551616", "\u{661}"] {
+        let first = |id| Some((id, FolderKind::First));
+        assert_eq!((read("1"), read("18446744073709551615")), (first(1), first(u64::MAX)));
+        assert_eq!(read("17b"), Some((17, FolderKind::Second)));
+        assert_eq!(read("17r"), Some((17, FolderKind::Engine)));
+        for name in [
+            "",
+            "b",
+            "r",
+            "01",
+            "01b",
+            "1bb",
+            "1br",
+            "1x",
+            "r1",
+            "+1",
+            "-1",
+            "1 ",
+            "..",
+            "18446744073709551616",
+            "\u{661}",
+        ] {
             assert_eq!(read(name), None, "{name}");
         }
     }

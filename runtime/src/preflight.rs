@@ -12,7 +12,7 @@ use oomc_abi::hooks::OOM;
 
 use crate::error::{Error, Result};
 use crate::object::{ExternKind, Object};
-use crate::relocate::{self, Found};
+use crate::relocate::{self, Found, Symbols};
 use crate::struct_ops::KernelOps;
 use crate::system::System;
 
@@ -82,7 +82,8 @@ pub(crate) fn check(system: &System<'_>, object: &Object) -> Result<Ready> {
             None
         }
     };
-    let found = functions(system, object, &btf, &mut missing)?;
+    let symbols = Symbols::new(system.paths.kallsyms.clone());
+    let found = functions(object, &btf, &symbols, &mut missing)?;
     match ops {
         Some(ops) if missing.is_empty() => Ok(Ready { btf, ops, found }),
         _ => Err(Error::Kernel(missing)),
@@ -91,12 +92,12 @@ pub(crate) fn check(system: &System<'_>, object: &Object) -> Result<Ready> {
 
 /// The kernel's counterpart of all that a program names; what is missing is added to a list.
 pub(crate) fn functions(
-    system: &System<'_>,
     object: &Object,
     btf: &Btf,
+    symbols: &Symbols,
     missing: &mut Vec<Missing>,
 ) -> Result<Vec<Found>> {
-    let found = match relocate::find(&object.externs, btf, &system.paths.kallsyms)? {
+    let found = match relocate::find(&object.externs, btf, symbols)? {
         Ok(found) => found,
         Err(names) => {
             missing.extend(names.into_iter().map(|name| Missing {

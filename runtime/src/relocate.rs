@@ -4,7 +4,9 @@
 //! Reads `/proc/kallsyms` where an address is wanted, and makes no other system call. What an object needs
 //! besides is fitted in `oomc_object::relocate`.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::PathBuf;
 
 use oomc_abi::btf::{Btf, Kind};
 use oomc_object::relocate;
@@ -17,35 +19,60 @@ use crate::object::{Extern, ExternKind};
 pub(crate) fn find(
     externs: &[Extern],
     kernel: &Btf,
-    kallsyms: &Path,
+    symbols: &Symbols,
 ) -> Result<std::result::Result<Vec<Found>, Vec<String>>> {
     let wanted: Vec<&str> =
         externs.iter().filter(|ext| ext.kind == ExternKind::Address).map(|ext| ext.name.as_str()).collect();
-    let addresses = if wanted.is_empty() { Vec::new() } else { addresses(&wanted, kallsyms)? };
-    let address = |name: &str| addresses.iter().find(|(found, _)| found == name).map(|(_, at)| *at);
-    Ok(relocate::find(externs, kernel, address))
+    symbols.look_for(&wanted)?;
+    Ok(relocate::find(externs, kernel, |name| symbols.address(name)))
 }
 
-/// Reads `/proc/kallsyms`, whose lines are address, type and name, and for modules the module. An address
-/// of 0 means that the reader may not know it.
-fn addresses(wanted: &[&str], kallsyms: &Path) -> Result<Vec<(String, u64)>> {
-    use std::io::{BufRead as _, BufReader};
-    let file = std::fs::File::open(kallsyms).map_err(Error::file("read", kallsyms))?;
-    let mut found = Vec::new();
-    for line in BufReader::new(file).lines() {
-        let line = line.map_err(Error::file("read", kallsyms))?;
-        let mut words = line.split_ascii_whitespace();
-        let (Some(address), Some(_), Some(name)) = (words.next(), words.next(), words.next()) else {
-            continue;
-        };
-        if wanted.contains(&name)
-            && let Ok(address) = u64::from_str_radix(address, 16)
-            && address != 0
-        {
-            found.push((name.to_owned(), address));
-        }
+/// The kernel's symbol table. Each name is looked for once: the table has a hundred thousand lines.
+#[derive(Debug)]
+pub(crate) struct Symbols {
+    kallsyms: PathBuf,
+    /// None: there is none of this name, or its address may not be known.
+    known: RefCell<HashMap<String, Option<u64>>>,
+}
+
+impl Symbols {
+    pub(crate) fn new(kallsyms: PathBuf) -> Self {
+        Self { kallsyms, known: RefCell::default() }
     }
-    Ok(found)
+
+    fn address(&self, name: &str) -> Option<u64> {
+        self.known.borrow().get(name).copied().flatten()
+    }
+
+    /// Reads `/proc/kallsyms`, whose lines are address, type and name, and for modules the module. An address
+    /// of 0 means that the reader may not know it.
+    fn look_for(&self, wanted: &[&str]) -> Result<()> {
+        use std::io::{BufRead as _, BufReader};
+        let mut known = self.known.borrow_mut();
+        let wanted: Vec<&str> = wanted.iter().copied().filter(|name| !known.contains_key(*name)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let kallsyms = &self.kallsyms;
+        let file = std::fs::File::open(kallsyms).map_err(Error::file("read", kallsyms))?;
+        for line in BufReader::new(file).lines() {
+            let line = line.map_err(Error::file("read", kallsyms))?;
+            let mut words = line.split_ascii_whitespace();
+            let (Some(address), Some(_), Some(name)) = (words.next(), words.next(), words.next()) else {
+                continue;
+            };
+            if wanted.contains(&name)
+                && let Ok(address) = u64::from_str_radix(address, 16)
+                && address != 0
+            {
+                known.entry(name.to_owned()).or_insert(Some(address));
+            }
+        }
+        for name in wanted {
+            known.entry(name.to_owned()).or_insert(None);
+        }
+        Ok(())
+    }
 }
 
 /// Whether the kernel's function takes what the object's declaration gives: as many arguments, of the

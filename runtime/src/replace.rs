@@ -102,7 +102,7 @@ pub fn replace(
     let parts = load::prepare(bpf, &object, &ready)?;
     let map = parts.map(&object, LABELS);
     carry_labels(bpf, &living.folder, &before.meta.declared(), map, &declared, &mut kept)?;
-    let labels = load::label(system, &object, &parts, &cgroup, &declared, settings.literal)?;
+    let labels = load::label(system, map, &cgroup, &declared, settings.literal)?;
     let folder = living.folder.other();
     let gone = load::make_room(bpf, &survey, &folder)?;
     let staged = load::pin(bpf, &object, &parts, &cgroup, &folder)

@@ -27,11 +27,11 @@ pub struct Shown {
 /// # Errors
 /// [`Error::Vacant`] when the cgroup has none of ours.
 pub fn show(system: &System<'_>, target: &Target) -> Result<Shown> {
-    let (mut all, left) = with_each(system, Some(target), true, |policy, folder, link| {
+    let (mut all, left) = with_each(system, Some(target), true, |policy, folder, living| {
         let map = folder.open(system.bpf(), pins::SOURCE)?;
         let map = map.ok_or_else(|| Error::Unexpected(format!("{} keeps no text", policy.policy)))?;
         let text = text_of(&system.bpf().map_value(map.as_fd(), pins::SOURCE)?);
-        Ok(Shown { policy, gone: link.is_none(), text })
+        Ok(Shown { policy, gone: !living, text })
     })?;
     // Ids of cgroups grow.
     all.sort_by_key(|one| (!one.gone, one.policy.cgroup_id));

@@ -15,13 +15,14 @@ use oomc_abi::record::Record;
 use crate::bpf::Bpf;
 use crate::cgroup::{self, Target};
 use crate::config::{Config, Mode};
+use crate::engine_pins;
 use crate::error::{Error, Result};
 use crate::events;
 use crate::object::{Meta, text_of};
-use crate::pins::{self, Folder, Left, Pins};
+use crate::pins::{self, Folder, FolderKind, Left, Pins};
 use crate::preflight;
 use crate::struct_ops::KernelOps;
-use crate::survey::{Living, Only, Survey, odd, relevant, survey, wants, wants_gone};
+use crate::survey::{Only, Survey, odd, relevant, survey, wants, wants_gone};
 use crate::sys::{IdKind, Reply, Syscall};
 use crate::system::System;
 
@@ -57,6 +58,37 @@ pub struct Attached {
     pub counters: Vec<(String, u64)>,
     /// Its last decision.
     pub last: Option<Record>,
+    /// Who asks it, or did.
+    pub asked_by: AskedBy,
+}
+
+/// Who asks a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// The kernel, when memory has run out: it is attached.
+    Kernel,
+    /// An engine, before the limit.
+    Engine,
+    /// An engine, and the rules in `on` blocks only: the kernel asks the others.
+    EngineBlocks,
+}
+
+impl AskedBy {
+    /// As JSON has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Engine => "oomc run",
+            Self::EngineBlocks => "oomc run, on blocks",
+        }
+    }
+
+    /// Of what the name is.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Kernel, Self::Engine, Self::EngineBlocks].into_iter().find(|one| one.name() == name)
+    }
 }
 
 /// A policy that another loader attached.
@@ -72,7 +104,7 @@ pub struct Foreign {
     pub link: u32,
 }
 
-/// A policy that is attached no more, and whose pins are still there.
+/// A policy that is attached, or asked, no more, and whose pins are still there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
     /// What it was; the cgroup is that of the load.
@@ -105,9 +137,10 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
     let (_pins, mut survey) = looked_at(system)?;
     let living: Vec<u64> = survey.living.iter().map(|living| living.folder.id).collect();
     let ours: Vec<u32> = survey.living.iter().map(|living| living.link_id).collect();
+    let present = survey.present().filter(|living| wants(only.as_ref(), living.folder.id));
+    let present: Vec<Folder> = present.map(|living| living.folder.clone()).collect();
     let mut status = Status { left: relevant(&mut survey, only.as_ref()), ..Status::default() };
-    for Living { folder, .. } in survey.living.iter().filter(|living| wants(only.as_ref(), living.folder.id))
-    {
+    for folder in &present {
         match attached(bpf, folder) {
             Ok(one) => {
                 status.left.extend(unread(folder, &one));
@@ -116,11 +149,11 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
             Err(error) => status.left.push(odd(folder, &error)),
         }
     }
-    for folder in &survey.gone {
+    for folder in survey.gone.iter().chain(&survey.abandoned) {
         match attached(bpf, folder) {
             Ok(was) if wants_gone(only.as_ref(), &was) => {
                 status.left.extend(unread(folder, &was));
-                let before = living.contains(&folder.id);
+                let before = was.asked_by == AskedBy::Kernel && living.contains(&folder.id);
                 status.gone.push(Gone { was, cgroup_exists: false, before });
             }
             Ok(_) => {}
@@ -148,8 +181,8 @@ fn unread(folder: &Folder, one: &Attached) -> Option<Left> {
     events::format(folder, &one.meta).err().map(|error| odd(folder, &error))
 }
 
-/// Looks at each policy of ours, or at one cgroup's, with its pins: those that are attached and, if they are asked for,
-/// those that are gone, whose cgroup is not there. Gives what could be read, and what could not.
+/// Looks at each policy of ours, or at one cgroup's, with its pins and whether it is attached, or asked, now: those that are
+/// and, if they are wanted, those that are gone. Gives what could be read, and what could not.
 ///
 /// # Errors
 /// [`Error::Vacant`] when the cgroup has none of ours.
@@ -157,7 +190,7 @@ pub(crate) fn with_each<T>(
     system: &System<'_>,
     only: Option<&Target>,
     with_gone: bool,
-    look: impl Fn(Attached, &Folder, Option<u32>) -> Result<T>,
+    look: impl Fn(Attached, &Folder, bool) -> Result<T>,
 ) -> Result<(Vec<T>, Vec<Left>)> {
     preflight::privilege(system, true)?;
     let only = Only::find(system, only)?;
@@ -167,12 +200,12 @@ pub(crate) fn with_each<T>(
     left.retain(|left| !left.ours);
     let mut status = Status::default();
     let mut folders = Vec::new();
-    let living = survey.living.into_iter().map(|living| (living.folder, Some(living.link_id)));
-    let gone = survey.gone.into_iter().map(|folder| (folder, None));
-    for (folder, link) in living.chain(gone.filter(|_| with_gone)) {
+    let present = survey.living.into_iter().chain(survey.asked).map(|living| (living.folder, true));
+    let gone = survey.gone.into_iter().chain(survey.abandoned).map(|folder| (folder, false));
+    for (folder, living) in present.chain(gone.filter(|_| with_gone)) {
         match attached(bpf, &folder) {
-            Ok(one) if link.is_some() && wants(only.as_ref(), folder.id) => status.attached.push(one),
-            Ok(one) if link.is_none() && wants_gone(only.as_ref(), &one) => {
+            Ok(one) if living && wants(only.as_ref(), folder.id) => status.attached.push(one),
+            Ok(one) if !living && wants_gone(only.as_ref(), &one) => {
                 status.gone.push(Gone { was: one, cgroup_exists: false, before: false });
             }
             Ok(_) => continue,
@@ -181,7 +214,7 @@ pub(crate) fn with_each<T>(
                 continue;
             }
         }
-        folders.push((folder, link));
+        folders.push((folder, living));
     }
     if let Some(only) = only
         && folders.is_empty()
@@ -197,8 +230,8 @@ pub(crate) fn with_each<T>(
     name_cgroups(system, &mut status);
     let mut seen = Vec::new();
     let all = status.attached.into_iter().chain(status.gone.into_iter().map(|gone| gone.was));
-    for (one, (folder, link)) in all.zip(&folders) {
-        match look(one, folder, *link) {
+    for (one, (folder, living)) in all.zip(&folders) {
+        match look(one, folder, *living) {
             Ok(what) => seen.push(what),
             Err(error) => left.push(odd(folder, &error)),
         }
@@ -243,6 +276,10 @@ pub(crate) fn attached(bpf: Bpf<'_>, folder: &Folder) -> Result<Attached> {
         },
         cgroup: meta.get("cgroup").to_owned(),
         cgroup_id: folder.id,
+        asked_by: match folder.kind {
+            FolderKind::Engine => engine_pins::asked_by(&meta),
+            FolderKind::First | FolderKind::Second => AskedBy::Kernel,
+        },
         policy: name_of(&meta),
         counters: counters(bpf, folder)?,
         meta,

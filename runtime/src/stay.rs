@@ -3,11 +3,20 @@
 
 use std::fs;
 
-use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::mm::{MlockAllFlags, mlockall, munlockall};
 
 /// As low as a service of the system should have it: whoever sets `OOMScoreAdjust=` in a unit decides otherwise.
 const ADJ: i32 = -900;
 const FILE: &str = "/proc/self/oom_score_adj";
+
+/// Does what needs much memory for a short time, such as loading a program, in a process that may be swapped out meanwhile:
+/// what is locked is not given back when it is freed (`madvise(2)` refuses locked pages). Whoever calls lets the process
+/// [`stay`] afterwards.
+pub fn meanwhile<T>(work: impl FnOnce() -> T) -> T {
+    // Without it more stays in memory than is needed.
+    let _ = munlockall();
+    work()
+}
 
 /// Makes this process stay. Gives what could not be done, a sentence each: it works without.
 #[must_use]

@@ -1,7 +1,7 @@
-//! What the folders of pins are: policies that are attached, policies that are gone, leftovers, and what oomc did not
-//! make; and which of them a command is about.
+//! What the folders of pins are: policies that are attached, policies that an engine asks, policies that are gone,
+//! leftovers, and what oomc did not make; and which of them a command is about.
 //!
-//! Looks at the pins of links and ops, reads no map, changes nothing.
+//! Looks at the pins of links and ops and at the locks of engines, reads no map, changes nothing.
 
 use std::os::fd::AsFd as _;
 
@@ -9,24 +9,30 @@ use aya_obj::generated::{bpf_link_type, bpf_map_type};
 
 use crate::bpf::Bpf;
 use crate::cgroup::{self, Target};
+use crate::engine_pins;
 use crate::error::{Error, Result};
-use crate::pins::{self, Folder, Glance, Left, Pins};
+use crate::pins::{self, Folder, FolderKind, Glance, Left, Pins};
 use crate::status::Attached;
 use crate::system::System;
 
-/// A folder whose link is attached.
+/// A folder whose link is attached, or whose engine runs.
 #[derive(Debug)]
 pub(crate) struct Living {
     pub(crate) folder: Folder,
+    /// 0: an engine has none.
     pub(crate) link_id: u32,
-    /// Id of its `ops`: of this load of the policy, over a rollback.
-    pub(crate) ops_id: u32,
+    /// Id of its `ops`, of this load of the policy over a rollback; of the settings of a policy that an engine asks.
+    pub(crate) load_id: u32,
 }
 
 /// What the folders of pins are.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     pub(crate) living: Vec<Living>,
+    /// Asked by an engine that runs.
+    pub(crate) asked: Vec<Living>,
+    /// What an engine left that runs no more.
+    pub(crate) abandoned: Vec<Folder>,
     /// Whole, and detached.
     pub(crate) gone: Vec<Folder>,
     /// Without a link.
@@ -40,6 +46,18 @@ impl Survey {
     pub(crate) fn on(&self, id: u64) -> Result<Option<&Living>> {
         self.readable(id)?;
         Ok(self.living.iter().find(|living| living.folder.id == id))
+    }
+
+    /// The policies of this cgroup: the one that is attached, and the one that an engine asks. Where both are there, they
+    /// are one policy, of which the kernel asks some rules and the engine the others.
+    pub(crate) fn all_on(&self, id: u64) -> Result<Vec<&Living>> {
+        self.readable(id)?;
+        Ok(self.present().filter(|living| living.folder.id == id).collect())
+    }
+
+    /// All that are attached, and all that are asked.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &Living> {
+        self.living.iter().chain(&self.asked)
     }
 
     /// Refuses a cgroup whose folder of pins is not as oomc makes it.
@@ -61,9 +79,20 @@ pub(crate) fn survey(bpf: Bpf<'_>, pins: &Pins<'_>) -> Result<Survey> {
     let (folders, left) = pins.folders()?;
     let mut survey = Survey { left, ..Survey::default() };
     for folder in folders {
+        if folder.kind == FolderKind::Engine {
+            match engine_pins::state(bpf, &folder) {
+                Ok(engine_pins::State::Asked { load_id }) => {
+                    survey.asked.push(Living { folder, link_id: 0, load_id });
+                }
+                Ok(engine_pins::State::Abandoned) => survey.abandoned.push(folder),
+                Ok(engine_pins::State::Unfinished) => survey.unfinished.push(folder),
+                Err(error) => survey.left.push(odd(&folder, &error)),
+            }
+            continue;
+        }
         match state(bpf, &folder) {
             Ok(State::Attached { link_id, ops_id }) => {
-                survey.living.push(Living { folder, link_id, ops_id });
+                survey.living.push(Living { folder, link_id, load_id: ops_id });
             }
             Ok(State::Detached) => survey.gone.push(folder),
             Ok(State::Unfinished) => survey.unfinished.push(folder),
@@ -173,19 +202,23 @@ pub(crate) fn relevant(survey: &mut Survey, only: Option<&Only>) -> Vec<Left> {
     all.filter(|left| only.is_none() || left.id.is_some_and(|id| wants(only, id))).collect()
 }
 
-/// Policies of ours that are attached now.
+/// Policies of ours that are attached, or asked by an engine, now.
 #[derive(Debug)]
 pub(crate) struct Present<'k> {
     /// Nobody changes anything as long as this is held.
     _pins: Option<Pins<'k>>,
-    /// Ids of all their links and of the `ops` to which these lead.
-    pub(crate) links: Vec<(u32, u32)>,
+    /// What each of them is told apart by: the id of its link, and of its load.
+    pub(crate) ids: Vec<(u32, u32)>,
     /// Those that are asked for.
     pub(crate) wanted: Vec<Living>,
 }
 
-/// Who is attached. None: somebody changes something just now.
-pub(crate) fn present<'k>(system: &System<'k>, only: Option<&Target>) -> Result<Option<Present<'k>>> {
+/// Who is attached; with `asked`, also who is asked. None: somebody changes something just now.
+pub(crate) fn present<'k>(
+    system: &System<'k>,
+    only: Option<&Target>,
+    asked: bool,
+) -> Result<Option<Present<'k>>> {
     let only = Only::find(system, only)?;
     let pins = match Pins::glance(system)? {
         Glance::Busy => return Ok(None),
@@ -193,8 +226,9 @@ pub(crate) fn present<'k>(system: &System<'k>, only: Option<&Target>) -> Result<
         Glance::Pins(pins) => Some(pins),
     };
     let survey = pins.as_ref().map_or_else(|| Ok(Survey::default()), |pins| survey(system.bpf(), pins))?;
-    let links = survey.living.iter().map(|living| (living.link_id, living.ops_id)).collect();
-    let wanted = survey.living.into_iter().filter(|living| wants(only.as_ref(), living.folder.id));
-    let wanted = wanted.collect();
-    Ok(Some(Present { _pins: pins, links, wanted }))
+    let asked = survey.asked.into_iter().filter(|_| asked);
+    let all: Vec<Living> = survey.living.into_iter().chain(asked).collect();
+    let ids = all.iter().map(|living| (living.link_id, living.load_id)).collect();
+    let wanted = all.into_iter().filter(|living| wants(only.as_ref(), living.folder.id)).collect();
+    Ok(Some(Present { _pins: pins, ids, wanted }))
 }

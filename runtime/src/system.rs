@@ -1,11 +1,13 @@
 //! Where the running system keeps what is read and written here. Tests put folders of their own in place.
 
-use std::path::PathBuf;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use oomc_abi::shown::{shown, text_of_bytes};
 
 use crate::bpf::Bpf;
+use crate::error::Result;
 use crate::sys::{Facts, Kernel, Linux};
 
 /// A kernel and the files by which it is seen.
@@ -19,8 +21,8 @@ pub struct System<'k> {
     pub waits: Option<&'k dyn Fn(&Holder)>,
 }
 
-/// Who has the lock on oomc's pins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who has a lock on oomc's pins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
     /// The process, if it is known.
     pub pid: Option<u32>,
@@ -91,6 +93,11 @@ impl<'k> System<'k> {
         if let Some(tell) = self.waits {
             tell(&self.holder(dir));
         }
+    }
+
+    /// Who has the lock of this directory.
+    pub(crate) fn holder_of(&self, dir: &OwnedFd, place: &Path) -> Result<Holder> {
+        Ok(self.holder(&self.bpf().look_at(dir.as_fd(), place)?))
     }
 
     fn holder(&self, dir: &Facts) -> Holder {

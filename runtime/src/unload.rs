@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use crate::bpf::Bpf;
 use crate::cgroup::Target;
 use crate::error::{Error, Result};
-use crate::pins::{self, Folder, Left, Pins};
+use crate::pins::{self, Folder, FolderKind, Left, Pins};
 use crate::preflight;
 use crate::replace::confirm;
 use crate::status::{Attached, Gone, Status, attached, name_cgroups};
 use crate::struct_ops::KernelOps;
 use crate::survey::{Living, Only, Survey, odd, relevant, survey, wants, wants_gone};
-use crate::system::System;
+use crate::system::{Holder, System};
 
 /// What was removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,22 @@ pub fn unload(system: &System<'_>, target: Option<&Target>) -> Result<Unloaded> 
         }
     }
     remover.remove_gone(system, &survey.gone, only.as_ref(), &mut unloaded);
+    remover.remove_gone(system, &survey.abandoned, only.as_ref(), &mut unloaded);
+    for Living { folder, .. } in survey.asked.iter().filter(|asked| wants(only.as_ref(), asked.folder.id)) {
+        let why = format!(
+            "{} asks this policy, and takes it away when it ends: end that",
+            folder
+                .dir(bpf)?
+                .map_or_else(|| Ok(Holder::default()), |dir| system.holder_of(&dir, &folder.place()))?
+        );
+        if only.is_some() && unloaded.detached.is_empty() && unloaded.gone.is_empty() {
+            return Err(Error::Place { call: "a look", place: folder.place(), why, help: String::new() });
+        }
+        // An engine that asks a part of a policy ends with it.
+        if !unloaded.detached.iter().any(|detached| detached.cgroup_id == folder.id) {
+            unloaded.left.push(Left { place: folder.place(), why, ours: false, id: Some(folder.id) });
+        }
+    }
     match only {
         Some(only) if unloaded.detached.is_empty() && unloaded.gone.is_empty() => Err(only.vacant()),
         _ => Ok(unloaded),
@@ -85,7 +101,9 @@ pub fn tidy_but(system: &System<'_>, keep: usize) -> Result<Unloaded> {
     let living: Vec<u64> = survey.living.iter().map(|living| living.folder.id).collect();
     // The version before one that is attached can be attached again.
     survey.gone.retain(|folder| !living.contains(&folder.id));
+    survey.gone.append(&mut survey.abandoned);
     // By the ids of their cgroups, which grow.
+    survey.gone.sort_by_key(|folder| folder.id);
     survey.gone.truncate(survey.gone.len().saturating_sub(keep));
     let mut tidied = Unloaded { left: survey.left.clone(), ..Unloaded::default() };
     sweep(bpf, &survey.unfinished, &mut tidied);
@@ -107,7 +125,7 @@ pub(crate) fn sweep(bpf: Bpf<'_>, unfinished: &[Folder], removed: &mut Unloaded)
 
 /// The kernel's ops structure, if there is anything that has to be compared with it.
 fn kernel_ops(system: &System<'_>, survey: &Survey) -> Result<Option<KernelOps>> {
-    if survey.living.is_empty() && survey.gone.is_empty() {
+    if survey.living.is_empty() && survey.gone.iter().all(|gone| gone.kind == FolderKind::Engine) {
         return Ok(None);
     }
     KernelOps::find(&preflight::kernel_types(system)?).map(Some).map_err(Error::Kernel)
@@ -140,7 +158,11 @@ impl Remover<'_> {
         let mut status = Status::default();
         let looked_at = |folder: &Folder| {
             let was = attached(self.bpf, folder)?;
-            confirm(self.bpf, self.ops.as_ref(), folder).map(|()| was)
+            match folder.kind {
+                // It has no program that could be somebody else's.
+                FolderKind::Engine => Ok(was),
+                _ => confirm(self.bpf, self.ops.as_ref(), folder).map(|()| was),
+            }
         };
         for folder in gone {
             let was = match looked_at(folder) {

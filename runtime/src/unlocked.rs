@@ -4,10 +4,11 @@
 //! look is counted and not told. Changes nothing.
 
 use crate::bpf::Bpf;
+use crate::engine_pins;
 use crate::error::Result;
-use crate::pins::{Folder, Left, Pins};
+use crate::pins::{Folder, FolderKind, Left, Pins};
 use crate::preflight;
-use crate::status::{Attached, Gone, Status, attached, foreign, name_cgroups};
+use crate::status::{AskedBy, Attached, Gone, Status, attached, foreign, name_cgroups};
 use crate::struct_ops::KernelOps;
 use crate::survey::{State, odd, state};
 use crate::system::System;
@@ -41,7 +42,7 @@ pub fn unlocked(system: &System<'_>) -> Result<Unlocked> {
     for folder in &folders {
         match look(bpf, folder) {
             Seen::Attached(one, link) => {
-                links.push(link);
+                links.extend(link);
                 seen.status.attached.push(*one);
             }
             Seen::Gone(was) => {
@@ -68,9 +69,10 @@ pub fn unlocked(system: &System<'_>) -> Result<Unlocked> {
             }
         }
     }
-    let living: Vec<u64> = seen.status.attached.iter().map(|one| one.cgroup_id).collect();
+    let attached = seen.status.attached.iter().filter(|one| one.asked_by == AskedBy::Kernel);
+    let living: Vec<u64> = attached.map(|one| one.cgroup_id).collect();
     for gone in &mut seen.status.gone {
-        gone.before = living.contains(&gone.was.cgroup_id);
+        gone.before = gone.was.asked_by == AskedBy::Kernel && living.contains(&gone.was.cgroup_id);
     }
     name_cgroups(system, &mut seen.status);
     seen.status.attached.sort_by(|a, b| a.cgroup.cmp(&b.cgroup));
@@ -79,7 +81,8 @@ pub fn unlocked(system: &System<'_>) -> Result<Unlocked> {
 
 /// What one folder is, if it holds still.
 enum Seen {
-    Attached(Box<Attached>, u32),
+    /// By the link of this id, if it is not an engine that asks.
+    Attached(Box<Attached>, Option<u32>),
     Gone(Box<Attached>),
     Unfinished,
     Vanished,
@@ -87,17 +90,44 @@ enum Seen {
     Odd(Left),
 }
 
-/// Reads a policy between two looks at its link: what both say alike held all the while.
+/// What holds a policy: its link, or the engine that asks it.
+fn held(bpf: Bpf<'_>, folder: &Folder) -> Result<Held> {
+    if folder.kind == FolderKind::Engine {
+        return Ok(match engine_pins::state(bpf, folder)? {
+            engine_pins::State::Asked { load_id } => Held::Asked(load_id),
+            engine_pins::State::Abandoned => Held::No,
+            engine_pins::State::Unfinished => Held::Unfinished,
+        });
+    }
+    Ok(match state(bpf, folder)? {
+        State::Attached { link_id, ops_id } => Held::Attached(link_id, ops_id),
+        State::Detached => Held::No,
+        State::Unfinished => Held::Unfinished,
+    })
+}
+
+/// As [`held`] says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Ids of the link and of its `ops`.
+    Attached(u32, u32),
+    /// Id of the settings.
+    Asked(u32),
+    No,
+    Unfinished,
+}
+
+/// Reads a policy between two looks at what holds it: what both say alike held all the while.
 fn look(bpf: Bpf<'_>, folder: &Folder) -> Seen {
     let mut last = Seen::Changing;
     for _ in 0..LOOKS {
-        let before = match state(bpf, folder) {
+        let before = match held(bpf, folder) {
             // Its link may be pinned, or the rest be removed, any moment.
-            Ok(State::Unfinished) => {
+            Ok(Held::Unfinished) => {
                 last = Seen::Unfinished;
                 continue;
             }
-            Ok(state) => state,
+            Ok(held) => held,
             // It may be on its way out.
             Err(error) => {
                 last = Seen::Odd(odd(folder, &error));
@@ -105,13 +135,14 @@ fn look(bpf: Bpf<'_>, folder: &Folder) -> Seen {
             }
         };
         let read = attached(bpf, folder);
-        if state(bpf, folder).ok() != Some(before) {
+        if held(bpf, folder).ok() != Some(before) {
             last = Seen::Changing;
             continue;
         }
         return match (read, before) {
             (Err(error), _) => Seen::Odd(odd(folder, &error)),
-            (Ok(one), State::Attached { link_id, .. }) => Seen::Attached(Box::new(one), link_id),
+            (Ok(one), Held::Attached(link, _)) => Seen::Attached(Box::new(one), Some(link)),
+            (Ok(one), Held::Asked(_)) => Seen::Attached(Box::new(one), None),
             (Ok(one), _) => Seen::Gone(Box::new(one)),
         };
     }

@@ -20,7 +20,7 @@ use oomc_vm::script::{self, Case};
 use serde_json::Value;
 
 use crate::documents::printed;
-use crate::pairs::plan::{Dice, MIB};
+use crate::pairs::plan::{Dice, EXCESS, MIB};
 use crate::pairs::{self, Pair};
 
 /// The test's name.
@@ -62,7 +62,9 @@ fn scenes() -> &'static [Result<Scene, String>] {
         let view = KernelView::embedded();
         let mut dice = Dice::new(number("OOMC_SEED", SEED));
         let count = number("OOMC_FORECASTS", COUNT as u64) as usize;
-        (0..count).map(|at| Ok(scene(pairs::pair(&view, "f", at, &mut dice)?, &mut dice))).collect()
+        (0..count)
+            .map(|at| Ok(scene(pairs::pair(&view, "f", at, pairs::Way::Kernel, &mut dice)?, &mut dice)))
+            .collect()
     })
 }
 
@@ -105,7 +107,7 @@ fn scene(pair: Pair, dice: &mut Dice) -> Scene {
         "#> load --cgroup {attached}\n#> grow grower by {}MiB\n{look}#> grow grower by {}MiB\n#> oomc events --format \
          json\n{look}",
         more / MIB,
-        (LEFT + plan.excess()) / MIB,
+        (LEFT + EXCESS) / MIB,
     );
     kinds.sort_unstable();
     kinds.dedup();
@@ -233,7 +235,7 @@ fn differences(scene: &Scene, forecast: &Forecast, limit: Option<u64>, told: &To
     }
     if !died.is_empty() && died == said {
         // Until the limit was met the one that grows took what there was room for.
-        let room = LEFT + scene.pair.plan.excess();
+        let room = LEFT + EXCESS;
         let freed = told.freed(scene, room);
         let off = (freed - forecast.frees).abs();
         if off > forecast.frees * TOLERANCE / 100 + BESIDES + room {

@@ -100,10 +100,10 @@ fn main() -> ExitCode {
     let trial = Trial::test(random::NAME, move || random::judge(&dead, |name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
     if selected(&arguments, pairs::NAME) && tools.is_some() {
-        wanted.extend(pairs::cases());
+        wanted.extend(pairs::cases(pairs::Way::Kernel));
     }
     let judge = Arc::clone(&board);
-    let trial = Trial::test(pairs::NAME, move || pairs::judge(|name| judge.report(name)));
+    let trial = Trial::test(pairs::NAME, move || pairs::judge(pairs::Way::Kernel, |name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
     if selected(&arguments, forecasts::NAME) && tools.is_some() {
         wanted.extend(forecasts::cases());
@@ -111,7 +111,7 @@ fn main() -> ExitCode {
     let judge = Arc::clone(&board);
     let trial = Trial::test(forecasts::NAME, move || forecasts::judge(|name| judge.report(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
-    trials.push(Trial::test(pairs::COMPARED, pairs::wrong_records_are_found));
+    trials.push(Trial::test(pairs::COMPARED, || pairs::wrong_records_are_found(pairs::Way::Kernel)));
     let boots = !arguments.list && !wanted.is_empty();
     let runner = tools.filter(|_| boots).map(|tools| {
         let board = Arc::clone(&board);

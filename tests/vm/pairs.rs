@@ -1,5 +1,5 @@
 //! Random policies on random trees, with real cgroups and processes: what the kernel then does is what the oracle
-//! says.
+//! says. Where the kernel asks no policy, user space does.
 //!
 //! The machine runs one tree after the other; what was decided is read from the policy's own records, who died from
 //! the processes themselves. Sizes of a tree are 30 % apart, and a pair counts only if the oracle decides the same
@@ -16,12 +16,13 @@ use libtest_mimic::Failed;
 use oomc_abi::record::{Action, MAX_CANDIDATES};
 use oomc_compiler::{KernelView, Source, hir};
 use oomc_oracle::machine::{Life, Machine, PAGE};
-use oomc_oracle::{Decision, Settings, decide};
+use oomc_oracle::{Asking, Decision, Settings, decide_asked};
 use oomc_tests::number;
 use oomc_vm::report::Report;
 use oomc_vm::script::{self, Case};
 use serde_json::{Value, json};
 
+pub(crate) use plan::Way;
 use plan::{Dice, Plan};
 
 /// The test's name.
@@ -59,6 +60,7 @@ pub(crate) struct Pair {
     pub(crate) name: String,
     pub(crate) text: String,
     pub(crate) plan: Plan,
+    way: Way,
     checked: hir::Policy,
     pub(crate) object: Vec<u8>,
     decision: Decision,
@@ -67,22 +69,34 @@ pub(crate) struct Pair {
 }
 
 /// All pairs, or why one cannot be made.
-fn pairs() -> &'static [Result<Pair, String>] {
-    static PAIRS: OnceLock<Vec<Result<Pair, String>>> = OnceLock::new();
-    PAIRS.get_or_init(|| {
+fn pairs(way: Way) -> &'static [Result<Pair, String>] {
+    static BY_KERNEL: OnceLock<Vec<Result<Pair, String>>> = OnceLock::new();
+    static ASKED: OnceLock<Vec<Result<Pair, String>>> = OnceLock::new();
+    let pairs = if way == Way::Kernel { &BY_KERNEL } else { &ASKED };
+    pairs.get_or_init(|| {
         let view = KernelView::embedded();
         let mut dice = Dice::new(number("OOMC_SEED", SEED));
         let count = number("OOMC_PAIRS", COUNT as u64) as usize;
-        (0..count).map(|at| pair(&view, "p", at, &mut dice)).collect()
+        (0..count).map(|at| pair(&view, "p", at, way, &mut dice)).collect()
     })
 }
 
 /// The pair of this number, whose decision depends only on what is known.
-pub(crate) fn pair(view: &KernelView, prefix: &str, at: usize, dice: &mut Dice) -> Result<Pair, String> {
+pub(crate) fn pair(
+    view: &KernelView,
+    prefix: &str,
+    at: usize,
+    way: Way,
+    dice: &mut Dice,
+) -> Result<Pair, String> {
     let name = format!("{prefix}{at:03}");
     for _ in 0..TRIES {
-        let plan = Plan::draw(&name, dice);
+        let plan = Plan::draw(&name, way, dice);
         let text = policy::policy(at % policy::KINDS, &plan, dice);
+        // Such a policy runs only where the kernel asks.
+        if way == Way::Asked && text.contains("oom.oc.") {
+            continue;
+        }
         let source = Source::new(format!("{name}.oom"), text.as_str());
         let checked = oomc_compiler::check(&source, view);
         let Some(policy) = checked.policy() else {
@@ -91,7 +105,11 @@ pub(crate) fn pair(view: &KernelView, prefix: &str, at: usize, dice: &mut Dice) 
             return Err(format!("this does not compile: {}\n{text}", messages.join("; ")));
         };
         let settings = Settings::of(policy);
-        let decided = |machine: &Machine| decide(policy, &settings, machine, &plan.event());
+        let asking = match way {
+            Way::Kernel => Asking::default(),
+            Way::Asked => Asking { trigger: "limit", ..Asking::default() },
+        };
+        let decided = |machine: &Machine| decide_asked(policy, &settings, machine, &plan.event(), &asking);
         let decision = decided(&plan.machine);
         if decision.answer == 0 && !settings.audit && !dice.chance(IDLE) {
             continue;
@@ -103,7 +121,7 @@ pub(crate) fn pair(view: &KernelView, prefix: &str, at: usize, dice: &mut Dice) 
         if let Some(object) = checked.compile().object {
             let ranges = ranges(&decision, &variations);
             let checked = policy.clone();
-            return Ok(Pair { name, text, plan, checked, object, decision, ranges });
+            return Ok(Pair { name, text, plan, way, checked, object, decision, ranges });
         }
     }
     Err(format!("{name}: no pair of this kind depends only on what is known"))
@@ -156,7 +174,11 @@ impl Pair {
     /// The script. Who dies is looked at only where the policy decides it.
     fn case(&self) -> Result<Case, String> {
         let name = self.case_name();
-        let mut text = format!("#! policy: none\n{}", self.plan.steps());
+        let steps = match self.way {
+            Way::Kernel => self.plan.steps(),
+            Way::Asked => self.plan.asked_steps(),
+        };
+        let mut text = format!("#! policy: none\n{steps}");
         text += "#> oomc events --format json\n";
         if self.decision.answer != 0 {
             let after = &self.decision.machine;
@@ -311,9 +333,9 @@ impl Pair {
 }
 
 /// The cases: one for each pair.
-pub(crate) fn cases() -> Vec<Case> {
+pub(crate) fn cases(way: Way) -> Vec<Case> {
     // A script that cannot be read is missed by the judge.
-    pairs().iter().flatten().filter_map(|pair| pair.case().ok()).collect()
+    pairs(way).iter().flatten().filter_map(|pair| pair.case().ok()).collect()
 }
 
 /// The first record that `oomc events` told.
@@ -327,11 +349,11 @@ fn first_record(steps: &[String]) -> Option<Value> {
 }
 
 /// Compares what the machine tells with what was decided.
-pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(), Failed> {
+pub(crate) fn judge(way: Way, report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(), Failed> {
     let mut actions: BTreeMap<Action, usize> = BTreeMap::new();
     let (mut agreed, mut idle, mut millis) = (0, 0, 0);
     let mut wrong = Vec::new();
-    for pair in pairs() {
+    for pair in pairs(way) {
         let pair = match pair {
             Ok(pair) => pair,
             Err(why) => {
@@ -369,7 +391,7 @@ pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(
     );
     for (action, least) in LEAST {
         let count = actions.get(&action).copied().unwrap_or(0);
-        if pairs().len() >= COUNT && count * 100 < least * agreed {
+        if pairs(way).len() >= COUNT && count * 100 < least * agreed {
             wrong.push(format!("{action}: only {count} of {agreed} pairs"));
         }
     }
@@ -377,8 +399,8 @@ pub(crate) fn judge(report: impl Fn(&str) -> Result<Report, Failed>) -> Result<(
 }
 
 /// All pairs can be made, and what is compared would tell.
-pub(crate) fn wrong_records_are_found() -> Result<(), Failed> {
-    for pair in pairs() {
+pub(crate) fn wrong_records_are_found(way: Way) -> Result<(), Failed> {
+    for pair in pairs(way) {
         let pair = pair.as_ref().map_err(|why| Failed::from(why.clone()))?;
         let record = pair.record();
         let differences = pair.differences(&record);

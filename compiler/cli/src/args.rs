@@ -102,7 +102,8 @@ pub(crate) enum Command {
     ///
     /// With `--all`, for a service: attaches policies when their cgroups appear, also when a service manager makes them
     /// anew, and again when somebody has unloaded them; detaches those that no file names any more. SIGHUP, and a change of
-    /// a file, lets it read its files again. When it ends, policies stay attached. Each decision goes to the journal.
+    /// a file, lets it read its files again. When it ends, policies stay attached. Each decision goes to the journal. On a
+    /// kernel that asks no policy, it asks them itself, and nobody does when it has ended.
     Run(Run),
     /// Attach the version before again: the policy that `load --replace` has put another one in the place of
     ///
@@ -504,7 +505,7 @@ pub(crate) struct Run {
     pub(crate) what: What,
     /// On a kernel without the hook: how far below its limit a cgroup is about to run out, as `8MiB`; at most an eighth of
     /// the limit
-    #[arg(long, value_name = "SIZE", conflicts_with = "all")]
+    #[arg(long, value_name = "SIZE")]
     pub(crate) headroom: Option<String>,
 }
 

@@ -111,6 +111,7 @@ impl<'s> Asker<'s> {
 
     /// The records that were not told yet.
     fn tell(&mut self, happened: &mut Vec<Happened>) -> Result<()> {
+        self.decider.drain()?;
         for record in self.decider.records(&self.system)? {
             if record.number > self.told {
                 self.told = record.number;

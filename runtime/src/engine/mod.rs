@@ -28,16 +28,21 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use oomc_abi::maps;
 use oomc_abi::record::Record;
 use oomc_abi::watch::Block;
 
 use crate::cgroup::{self, Cgroup, Target};
 use crate::decide::Decider;
+use crate::engine_pins::{self, Shown};
 use crate::error::{Error, Result};
-use crate::load::Settings;
+use crate::labels::Refreshed;
+use crate::load::{self, Settings};
 use crate::object::Object;
 use crate::outcome::Outcome;
+use crate::pins::Left;
 use crate::preflight::Missing;
+use crate::status::{AskedBy, Gone};
 use crate::system::System;
 use crate::watch::Watch;
 use blocks::Blocks;
@@ -99,6 +104,9 @@ pub struct Engine<'s> {
     own: Domain,
     /// Only one engine has a cgroup. The lock goes with the process.
     _lock: File,
+    /// What commands see of the policy.
+    shown: Shown,
+    begun: Begun,
     headroom: Headroom,
     /// Those about which rules outside of `on` blocks are asked.
     domains: Vec<Domain>,
@@ -119,6 +127,15 @@ pub enum Rules {
     Blocks,
 }
 
+/// What an engine found at its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// Labels that extended attributes gave.
+    pub labels: Refreshed,
+    /// What an engine had left that was killed; its records were removed.
+    pub gone: Vec<Gone>,
+}
+
 /// How an engine is started.
 #[derive(Clone, Copy, Debug)]
 pub struct Start<'a> {
@@ -128,6 +145,15 @@ pub struct Start<'a> {
     pub headroom: u64,
     /// Where an engine leaves what the next one has to put back; belongs to root.
     pub folder: &'a Path,
+}
+
+impl Rules {
+    fn asked_by(self) -> AskedBy {
+        match self {
+            Self::All => AskedBy::Engine,
+            Self::Blocks => AskedBy::EngineBlocks,
+        }
+    }
 }
 
 impl<'s> Engine<'s> {
@@ -149,25 +175,32 @@ impl<'s> Engine<'s> {
         }
         let lock = lock(start.folder, &attached)?;
         let decider = Decider::load(&system, object, settings)?;
+        let map = decider.map(maps::LABELS);
+        let labels = load::label(&system, map, &attached, decider.declared(), settings.literal)?;
         let headroom = Headroom::new(start.folder, attached.id, start.headroom);
         headroom.put_back_all()?;
         let machine = *target == Target::System;
         let subject = Subject { place: &attached.place, machine };
         let blocks = Blocks::new(decider.declared(), subject, start.rules)?;
+        let (watch, by) = (Watch::new()?, start.rules.asked_by());
+        watch.directory(&attached.place)?;
+        // Last: what fails leaves nothing.
+        let (shown, gone) = engine_pins::publish(&system, object, &decider, &attached, by)?;
         let engine = Self {
             asker: Asker::new(system, decider, attached.id),
             own: Domain::attached(&attached, machine),
             attached,
             _lock: lock,
+            shown,
+            begun: Begun { labels, gone },
             headroom,
             domains: Vec::new(),
             blocks,
             shortage: machine.then(Shortage::default),
-            watch: Watch::new()?,
+            watch,
             looked: Instant::now(),
             had_limit: None,
         };
-        engine.watch.directory(&engine.attached.place)?;
         Ok(engine)
     }
 
@@ -181,6 +214,12 @@ impl<'s> Engine<'s> {
     #[must_use]
     pub fn cgroup(&self) -> &str {
         &self.attached.path
+    }
+
+    /// What was found at the start.
+    #[must_use]
+    pub fn begun(&self) -> &Begun {
+        &self.begun
     }
 
     /// What is watched besides limits.
@@ -222,34 +261,57 @@ impl<'s> Engine<'s> {
     /// When the attached cgroup is gone, or the kernel refuses what never fails.
     pub fn look(&mut self) -> Result<Vec<Happened>> {
         let mut happened = Vec::new();
+        self.look_around(&mut happened)?;
+        self.keep(&happened)?;
+        Ok(happened)
+    }
+
+    fn look_around(&mut self, happened: &mut Vec<Happened>) -> Result<()> {
         let something = self.watch.happened()?;
         if something || self.had_limit.is_none() || self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
-            self.find_domains(&mut happened)?;
+            self.find_domains(happened)?;
         }
         let at_limit = self.at_limit();
-        let progress = self.blocks.look(&mut self.asker, &mut self.own, at_limit, &mut happened)?;
+        let progress = self.blocks.look(&mut self.asker, &mut self.own, at_limit, happened)?;
         if progress || !self.blocks.has_bare_rules() {
-            return Ok(happened);
+            return Ok(());
         }
         for domain in &mut self.domains {
             let about = if self.own.machine { at_limit } else { domain.is_from(&self.headroom) };
             let waits = domain.id == self.own.id && self.blocks.expects_memory();
-            look_at(&mut self.asker, domain, about && !waits, &mut happened)?;
+            look_at(&mut self.asker, domain, about && !waits, happened)?;
         }
         // A rise is seen in the files.
         if happened.iter().any(|happened| matches!(happened, Happened::Decision(_))) {
-            self.find_domains(&mut happened)?;
+            self.find_domains(happened)?;
         }
-        Ok(happened)
+        Ok(())
     }
 
-    /// Puts back what was changed.
+    /// Puts back what was changed, and takes away what commands see; gives what stays there.
     ///
     /// # Errors
     /// When a file of a cgroup that is there refuses.
-    pub fn stop(self) -> Result<()> {
+    pub fn stop(self) -> Result<Vec<Left>> {
+        self.headroom.put_back_all()?;
+        self.shown.remove(&self.asker.system)
+    }
+
+    /// Puts back what was changed, and leaves the records to be read: the engine ends because something is wrong.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub fn abandon(self) -> Result<()> {
         self.headroom.put_back_all()
+    }
+
+    /// Keeps what became of decisions beside their records.
+    fn keep(&self, happened: &[Happened]) -> Result<()> {
+        happened.iter().try_for_each(|happened| match happened {
+            Happened::Became(outcome) => self.shown.keep(self.asker.system.bpf(), outcome),
+            _ => Ok(()),
+        })
     }
 
     /// Whether it matters how near a limit is.

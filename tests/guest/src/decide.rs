@@ -4,6 +4,7 @@
 //! Waits for nothing and watches nothing: a step of a case says when a cgroup is about to run out. What is asked for
 //! and what came of it is told line by line.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -12,10 +13,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use oomc_abi::btf::Btf;
 use oomc_abi::record::{Action, Record};
 use oomc_abi::request::{Answer, Done, Kind, Outcome, Question, Trigger, Victim};
-use oomc_runtime::object::Object;
-use oomc_runtime::{Decider, Settings, System};
+use oomc_runtime::decide::Read;
+use oomc_runtime::object::{Object, relocate};
+use oomc_runtime::{Decider, Settings, Shown, System, Target};
+use oomc_vm::dead;
 
 use crate::tree;
 
@@ -28,7 +32,10 @@ const TICK: u64 = 10_000_000;
 
 /// A policy that is asked.
 pub(crate) struct Engine {
+    object: Object,
     decider: Decider,
+    /// What commands see of it.
+    shown: Option<Shown>,
     system: System<'static>,
     decisions: u64,
 }
@@ -39,9 +46,10 @@ impl Engine {
         let bytes = fs::read(file).map_err(|error| format!("cannot read {file}: {error}"))?;
         let object = Object::parse(&bytes).map_err(|error| format!("{file}: {error}"))?;
         let system = System::running();
-        let decider = Decider::load(&system, &object, &Settings::default());
-        let decider = decider.map_err(|error| told(&error))?;
-        Ok(Self { decider, system, decisions: 0 })
+        let decider =
+            with_kernel(|kernel| Decider::load_into(kernel, &system, &object, &Settings::default()));
+        let decider = decider?.map_err(|error| told(&error))?;
+        Ok(Self { object, decider, shown: None, system, decisions: 0 })
     }
 
     /// What the verifier said.
@@ -58,6 +66,11 @@ impl Engine {
         // Brings the statistics up to date.
         fs::read(folder.join("memory.stat")).map_err(|error| format!("memory.stat: {error}"))?;
         let id = fs::metadata(&folder).map_err(|error| format!("{cgroup}: {error}"))?.ino();
+        if self.shown.is_none() {
+            let target = Target::Cgroup(cgroup.to_owned());
+            let shown = Shown::of(&self.system, &self.object, &self.decider, &target);
+            self.shown = Some(shown.map_err(|error| told(&error))?);
+        }
         self.decisions += 1;
         let mut question = Question::begin(self.decisions, id, id, false, Trigger::Limit);
         for _ in 0..STEPS {
@@ -79,6 +92,58 @@ impl Engine {
         let records = self.decider.records(&self.system).map_err(|error| told(&error))?;
         Ok(records.last().map(sentence))
     }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(shown) = self.shown.take() {
+            let _ = shown.remove(&self.system);
+        }
+    }
+}
+
+/// With what is read of the kernel once: it takes a second.
+fn with_kernel<T>(use_it: impl FnOnce(&Read) -> T) -> Result<T, String> {
+    thread_local!(static KERNEL: OnceCell<Read> = const { OnceCell::new() });
+    KERNEL.with(|kernel| {
+        if kernel.get().is_none() {
+            let read = Read::of(&System::running()).map_err(|error| told(&error))?;
+            let _ = kernel.set(read);
+        }
+        kernel.get().map(use_it).ok_or_else(|| "the kernel was not read".to_owned())
+    })
+}
+
+/// Lets the verifier look at the programs of objects, and forgets them. Gives a line for each: how many instructions it has,
+/// how many of them can never run on this kernel, how many the verifier has left, and how many it looked at.
+pub(crate) fn accept(files: &[String], tell: impl FnMut(String)) -> Result<(), String> {
+    with_kernel(|kernel| accept_into(kernel, files, tell))?
+}
+
+fn accept_into(kernel: &Read, files: &[String], mut tell: impl FnMut(String)) -> Result<(), String> {
+    let system = System::running();
+    for file in files {
+        let wrong = |error: String| format!("{file}: {error}");
+        let bytes = fs::read(file).map_err(|error| wrong(error.to_string()))?;
+        let object = Object::parse(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let decider = Decider::load_into(kernel, &system, &object, &Settings::default());
+        let program = decider.map_err(|error| wrong(told(&error)))?.program();
+        let asked = object.asked().and_then(|asked| relocated(&asked, kernel.types()));
+        let never = asked.map_or(0, |code| dead::count(&code));
+        let (insns, after, processed) = (program.insns, program.xlated, program.verified);
+        tell(format!(
+            "{file}: {insns} instructions, {never} never run here, {after} after the verifier, which processed {processed}"
+        ));
+    }
+    Ok(())
+}
+
+/// The instructions of an object as a loader hands them to a kernel with these types. What the object asks for beyond types
+/// is taken to be there.
+fn relocated(object: &Object, btf: &Btf) -> Option<Vec<u64>> {
+    let found = relocate::find(&object.externs, btf, |_| Some(1)).ok()?;
+    let fds = relocate::MapFds { globals: vec![0; object.globals.len()], maps: vec![0; object.maps.len()] };
+    Some(relocate::apply(object, btf, &found, &fds).ok()?.code)
 }
 
 /// An error with all that it knows.

@@ -15,7 +15,7 @@ use oomc_vm::report::Progress;
 use oomc_vm::script::{self, Action, Expect, Memory, Shape};
 
 use crate::count::Counter;
-use crate::decide::Engine;
+use crate::decide::{self, Engine};
 use crate::decisions::Decisions;
 use crate::forest::Forest;
 use crate::kmsg::Log;
@@ -155,7 +155,7 @@ impl Stage {
             Action::Release => self.release(),
             Action::Ask(file) => self.ask(file),
             Action::Decide(cgroup) => self.decide(cgroup),
-            Action::Accept(files) => files.iter().try_for_each(|file| accept(file)),
+            Action::Accept(files) => accept(files),
             Action::Interrupt { count, cgroup } => self.interrupt(*count, cgroup),
             Action::Storm { path, cgroups, events } => {
                 let what = storm::run(&format!("{}.o", self.name), path, *cgroups, *events)?;
@@ -261,6 +261,7 @@ impl Stage {
                 self.output = service.said()?;
                 self.output.lines().try_for_each(|line| tell(&Progress::Step(format!("           | {line}"))))
             }
+            script::Service::Ready => service.ready(),
             script::Service::Reload => service.signal(Signal::SIGHUP),
             script::Service::Kill => {
                 service.signal(Signal::SIGKILL)?;
@@ -532,9 +533,14 @@ fn number(text: &str, key: Option<&str>) -> Result<i128, String> {
 }
 
 /// Loads a policy that is asked from user space, and forgets it.
-fn accept(file: &str) -> Result<(), String> {
-    let engine = Engine::load(file).map_err(|error| format!("{file}: {error}"))?;
-    tell(&Progress::Step(format!("           | {file}: {}", engine.sizes())))
+fn accept(files: &[String]) -> Result<(), String> {
+    let mut result = Ok(());
+    decide::accept(files, |line| {
+        if result.is_ok() {
+            result = tell(&Progress::Step(format!("           | {line}")));
+        }
+    })?;
+    result
 }
 
 /// Folders below oomc's own in bpffs.

@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +19,9 @@ const NOTIFY: &str = "/run/systemd/notify";
 const ERRORS: &str = "/run/service.err";
 /// The largest entry: a decision with its document.
 const ENTRY: usize = 256 << 10;
+/// How long the service may take until it is ready: a kernel that is emulated on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_millis(50);
 /// Microseconds that the watchdog waits.
 const WATCHDOG: &str = "2000000";
 
@@ -24,6 +29,8 @@ pub(crate) struct Service {
     child: Child,
     journal: UnixDatagram,
     notify: UnixDatagram,
+    /// What it has told systemd while it was waited for.
+    heard: String,
 }
 
 impl Service {
@@ -46,12 +53,12 @@ impl Service {
             .map_err(cannot)?;
         // What the first process of the machine has is nothing that a service is started with.
         fs::write(format!("/proc/{}/oom_score_adj", child.id()), "0").map_err(cannot)?;
-        Ok(Self { child, journal, notify })
+        Ok(Self { child, journal, notify, heard: String::new() })
     }
 
     /// What it has sent since the last time, and what it has complained.
-    pub(crate) fn said(&self) -> Result<String, String> {
-        let mut all = String::new();
+    pub(crate) fn said(&mut self) -> Result<String, String> {
+        let mut all = std::mem::take(&mut self.heard);
         let mut buffer = vec![0; ENTRY];
         for (socket, is_entry) in [(&self.notify, false), (&self.journal, true)] {
             loop {
@@ -76,13 +83,35 @@ impl Service {
         Ok(all)
     }
 
+    /// Waits until it has told systemd that it is ready.
+    pub(crate) fn ready(&mut self) -> Result<(), String> {
+        let until = Instant::now() + PATIENCE;
+        let mut buffer = vec![0; ENTRY];
+        while Instant::now() < until {
+            match self.notify.recv(&mut buffer) {
+                Ok(len) => {
+                    let message = String::from_utf8_lossy(buffer.get(..len).unwrap_or_default()).into_owned();
+                    let ready = message.lines().any(|line| line == "READY=1");
+                    message.lines().for_each(|line| self.heard.push_str(&format!("notify: {line}\n")));
+                    if ready {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(SOON),
+                Err(error) => return Err(format!("cannot read what the service says: {error}")),
+            }
+        }
+        Err(format!("the service is not ready after {} s:\n{}", PATIENCE.as_secs(), self.said()?))
+    }
+
     /// How safe it is where memory is short; nothing, when it has ended.
     fn state(&self) -> String {
         let file = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).ok();
         let (Some(adj), Some(status)) = (file("oom_score_adj"), file("status")) else { return String::new() };
-        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap_or("").trim();
-        let locked = if locked == "0 kB" { "may be swapped out" } else { "stays in memory" };
-        format!("process: oom_score_adj {}, {locked}\n", adj.trim())
+        let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("").trim();
+        let locked = if of("VmLck:") == "0 kB" { "may be swapped out" } else { "stays in memory" };
+        let resident = of("VmRSS:");
+        format!("process: oom_score_adj {}, {locked}, resident {resident}\n", adj.trim())
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {

@@ -56,13 +56,26 @@ const MAPPED: i64 = oomc_tests::MAPPED;
 /// What the task that grows begins with, and how much more than there is room for it takes: less than the
 /// smallest victim gives back, so that one decision is enough.
 const FIRST: i64 = 2 * MIB;
-const EXCESS: i64 = 3 * MIB;
+pub(crate) const EXCESS: i64 = 3 * MIB;
 
 /// Memory of the machine.
 const MEMORY: i64 = 640 * MIB;
 
 const NAMES: [&str; 8] = ["a", "b", "web", "db", "job-1", "batch.slice", "app.slice", "x"];
 const COMMS: [&str; 8] = ["sshd", "web", "worker-1", "worker-2", "db", "cache", "batch", "fifteen-letters"];
+
+/// Where user space asks, so much room is left below the limit when it does: what a plan does not know exactly does not
+/// meet the limit.
+const ROOM: i64 = 4 * MIB;
+
+/// Who asks a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The kernel, when the limit is met.
+    Kernel,
+    /// User space, before that.
+    Asked,
+}
 
 /// A tree, and who grows in it.
 #[derive(Clone, Debug)]
@@ -79,13 +92,25 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// A tree whose cgroups differ enough in what they hold.
-    pub(crate) fn draw(name: &str, dice: &mut Dice) -> Self {
+    pub(crate) fn draw(name: &str, way: Way, dice: &mut Dice) -> Self {
         loop {
             let plan = Self::any(name, dice);
             if plan.is_clear() {
-                return plan;
+                return if way == Way::Asked { plan.asked() } else { plan };
             }
         }
+    }
+
+    /// The same tree, for user space: it asks about the cgroup with the limit before that is met, and knows no labels.
+    fn asked(mut self) -> Self {
+        self.attached = self.top;
+        for cgroup in &mut self.machine.cgroups {
+            cgroup.labels.clear();
+        }
+        if let Some(top) = self.machine.cgroups.get_mut(self.top) {
+            top.max = top.max.map(|max| max + ROOM / PAGE);
+        }
+        self
     }
 
     fn any(name: &str, dice: &mut Dice) -> Self {
@@ -188,7 +213,7 @@ impl Plan {
         plan.machine
     }
 
-    /// What happens: the limit is hit.
+    /// What happens: the limit is hit, or would be.
     pub(crate) fn event(&self) -> Event {
         let total = self.machine.cgroup(self.top).max.unwrap_or(0);
         Event { cgroup: Some(self.top), attached: self.attached, constraint: 3, total, ..Event::default() }
@@ -199,13 +224,9 @@ impl Plan {
         if index == self.grower { "grower".to_owned() } else { format!("t{index}") }
     }
 
-    /// By how much the task that grows has grown when the limit is hit, and how much more it wants.
+    /// By how much the task that grows has grown when the limit is hit.
     pub(crate) fn grows(&self) -> i64 {
         self.machine.process(self.grower).anon * PAGE - FIRST
-    }
-
-    pub(crate) fn excess(&self) -> i64 {
-        EXCESS
     }
 
     /// The steps that build the tree, load the policy and hit the limit.
@@ -213,6 +234,12 @@ impl Plan {
         let more = self.grows() + EXCESS;
         let load = format!("#> load --cgroup {}\n", self.machine.path(self.attached));
         self.tree_steps() + &load + &format!("#> grow grower by {}MiB\n", more / MIB)
+    }
+
+    /// The steps that build the tree and ask the policy before the limit is hit.
+    pub(crate) fn asked_steps(&self) -> String {
+        let (grows, top) = (self.grows() / MIB, self.machine.path(self.top));
+        self.tree_steps() + &format!("#> grow grower by {grows}MiB\n#> ask\n#> decide {top}\n")
     }
 
     /// The steps that build the tree.

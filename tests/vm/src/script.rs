@@ -63,6 +63,8 @@ pub enum Service {
     Start(Vec<String>),
     /// `service said`: what it wrote to the journal and told systemd since the last time is the output.
     Said,
+    /// Wait until it has told systemd that it is ready.
+    Ready,
     /// `service reload`: SIGHUP.
     Reload,
     /// `service stop`: SIGTERM; it must end with 0.
@@ -523,6 +525,7 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
         "service" => Action::Service(match words.next("start, said, reload, stop or kill")?.as_str() {
             "start" => Service::Start(words.rest.by_ref().collect()),
             "said" => Service::Said,
+            "ready" => Service::Ready,
             "reload" => Service::Reload,
             "stop" => Service::Stop,
             "kill" => Service::Kill,

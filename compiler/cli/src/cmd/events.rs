@@ -10,7 +10,7 @@ use oomc_abi::record::Record;
 use oomc_forecast::decision::Told;
 use oomc_runtime::events::{self, Followed, Seen};
 use oomc_runtime::outcome::Outcome as Became;
-use oomc_runtime::{System, cgroup};
+use oomc_runtime::{AskedBy, System, cgroup};
 use serde_json::{Value, json};
 
 use crate::args::Events;
@@ -36,7 +36,7 @@ pub(crate) fn run(report: &Report, args: &Events) -> Outcome {
     records.sort_by_key(|(_, record)| record.first);
     for (one, record) in &records {
         Shown::new(&system, record, &one.declared).tell(report);
-        if let Some(text) = one.outcome(record).and_then(outcome_text) {
+        if let Some(text) = one.outcome(record).and_then(|outcome| outcome_text(one.asked_by, outcome)) {
             report.remark(format_args!("    {text}"));
         }
     }
@@ -54,7 +54,7 @@ pub(crate) fn run(report: &Report, args: &Events) -> Outcome {
 
 /// Prints decisions as they come, over reloads, until it is interrupted or nobody reads any more.
 fn follow(report: &Report, system: &System<'_>, args: &Events) -> Outcome {
-    let mut follow = events::follow(system.clone(), args.which.target().as_ref())?;
+    let mut follow = events::follow(system.clone(), args.which.target().as_ref(), true)?;
     let mut first = true;
     for round in (0..ROUNDS).cycle() {
         for (of, seen) in follow.look(round == 0)? {
@@ -181,9 +181,10 @@ pub(crate) fn event_json(
     json!({ "policy": policy, "record": record_json(record, declared), "outcome": outcome })
 }
 
-/// What became of a decision, for people: looked at a second later.
-pub(crate) fn outcome_text(outcome: &Became) -> Option<String> {
-    became("a second later", outcome)
+/// What became of a decision, for people: looked at a second later, or by an engine when the victim's memory was back.
+pub(crate) fn outcome_text(asked_by: AskedBy, outcome: &Became) -> Option<String> {
+    let when = if asked_by == AskedBy::Kernel { "a second later" } else { "then" };
+    became(when, outcome)
 }
 
 /// What became of a decision, looked at when this says.

@@ -23,7 +23,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, read};
 use crate::policy;
 use crate::report::Report;
-use crate::standing::{pass, trusted_policy};
+use crate::standing::{Hook, pass, trusted_policy};
 
 pub(crate) fn run(report: &Report, args: &Load) -> Outcome {
     let waits = waiting(report);
@@ -97,7 +97,7 @@ fn can_run_out(place: &Path) -> bool {
 
 /// The standing policies. Each file and each cgroup is for itself; the exit code is that of the worst.
 fn standing(report: &Report, system: &System<'_>, folder: &Path) -> Outcome {
-    let pass = pass(system, folder, &mut |policy| object_of_file(report, system, policy))?;
+    let pass = pass(system, folder, &mut Hook(system), &mut |policy| object_of_file(report, system, policy))?;
     let mut told = Vec::new();
     for failure in &pass.unreadable {
         report.unreadable(failure);

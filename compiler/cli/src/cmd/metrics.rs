@@ -45,11 +45,11 @@ fn rendered(seen: &Unlocked) -> Result<String, Failure> {
         gauge.set(number(value));
         registry.register(name, help, gauge);
     };
-    gauge("policies", "Policies that oomc has attached", status.attached.len());
+    gauge("policies", "Policies that oomc has attached, or asks by `oomc run`", status.attached.len());
     gauge("policies_foreign", "Policies that other loaders have attached", status.foreign.len());
     gauge(
         "policies_gone",
-        "Policies whose cgroup is gone and whose records are kept",
+        "Policies whose cgroup, or engine, is gone and whose records are kept",
         status.gone.iter().filter(|gone| !gone.before).count(),
     );
     gauge("pins_odd", "Entries among the pins that oomc did not make so", status.left.len());
@@ -90,7 +90,8 @@ fn rendered(seen: &Unlocked) -> Result<String, Failure> {
 
 /// Which policy, and where.
 fn of(one: &Attached) -> Labels {
-    vec![("cgroup", label(&one.cgroup)), ("policy", label(&one.policy))]
+    let asked_by = ("asked_by", one.asked_by.name().to_owned());
+    vec![("cgroup", label(&one.cgroup)), ("policy", label(&one.policy)), asked_by]
 }
 
 /// The value of a label, escaped as OpenMetrics wants it: the library writes values as they are.
@@ -116,8 +117,8 @@ fn replace(file: &Path, text: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use oomc_runtime::Status;
     use oomc_runtime::object::Meta;
+    use oomc_runtime::{AskedBy, Status};
 
     use super::*;
 
@@ -135,6 +136,7 @@ mod tests {
             params: Vec::new(),
             counters: vec![("invocations".to_owned(), 5), ("kills".to_owned(), 2)],
             last: None,
+            asked_by: AskedBy::Kernel,
         }
     }
 
@@ -147,7 +149,7 @@ mod tests {
         let family = &read.families["oomc_events"];
         assert_eq!(family.iter_samples().count(), 4, "{text}");
         assert!(
-            text.contains("oomc_events_total{cgroup=\"/job\",policy=\"web@0123abcd\",what=\"kills\"} 2"),
+            text.contains("oomc_events_total{cgroup=\"/job\",policy=\"web@0123abcd\",asked_by=\"kernel\",what=\"kills\"} 2"),
             "{text}"
         );
         assert!(text.ends_with("# EOF\n"), "{text}");

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use oomc_abi::amount::exact;
 use oomc_abi::shown::text_of_bytes;
-use oomc_runtime::{Attached, Foreign, Gone, Left, System, foreign};
+use oomc_runtime::{AskedBy, Attached, Foreign, Gone, Left, System, foreign};
 use serde_json::{Map, Value, json};
 
 use crate::args::Status;
@@ -53,7 +53,12 @@ pub(crate) fn run(report: &Report, args: &Status) -> Outcome {
 
 /// A policy in two lines: what it is, and what it has done.
 pub(crate) fn tell_attached(report: &Report, one: &Attached) {
-    report.line(format_args!("{}: {} ({})", one.cgroup, one.policy, mode(one)));
+    let by = match one.asked_by {
+        AskedBy::Kernel => "",
+        AskedBy::Engine => ", asked before the limit, by oomc run",
+        AskedBy::EngineBlocks => ", its `on` blocks are asked by oomc run",
+    };
+    report.line(format_args!("{}: {} ({}){by}", one.cgroup, one.policy, mode(one)));
     if let Some(odd) = foreign::oddities(&one.meta) {
         report.line(format_args!("  foreign, loaded by `--foreign`: {odd}"));
     }
@@ -82,10 +87,11 @@ fn mode(one: &Attached) -> &str {
 
 /// Why a policy is attached no more.
 fn state(gone: &Gone) -> &'static str {
-    match (gone.before, gone.cgroup_exists) {
-        (true, _) => "the version before",
-        (false, true) => "it is detached",
-        (false, false) => "the cgroup is gone",
+    match (gone.before, gone.cgroup_exists, gone.was.asked_by) {
+        (true, ..) => "the version before",
+        (false, true, AskedBy::Kernel) => "it is detached",
+        (false, true, AskedBy::Engine | AskedBy::EngineBlocks) => "the engine is gone",
+        (false, false, _) => "the cgroup is gone",
     }
 }
 
@@ -143,6 +149,7 @@ pub(crate) fn attached_json(one: &Attached) -> Value {
         "hash": one.meta.get("hash"),
         "foreign": foreign::oddities(&one.meta),
         "mode": mode(one),
+        "asked_by": one.asked_by.name(),
         "params": params,
         "counters": counters_json(&one.counters),
         "last_decision": one.last.as_ref().map(|record| record_json(record, &declared)),

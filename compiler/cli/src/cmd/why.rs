@@ -1,6 +1,6 @@
 //! `oomc why [ID|--last] [--cgroup PATH]`
 
-use oomc_runtime::{System, events};
+use oomc_runtime::{AskedBy, System, events};
 use serde_json::json;
 
 use crate::args::Why;
@@ -50,14 +50,18 @@ pub(crate) fn run(report: &Report, args: &Why) -> Outcome {
     };
     let shown = Shown::new(&system, record, &policy.declared);
     report.line(shown.line());
-    let gone = if policy.gone { ", and detached since" } else { "" };
-    report.remark(format_args!("    by {}, attached to {}{gone}", policy.policy, policy.cgroup));
+    let (how, since) = match policy.asked_by {
+        AskedBy::Kernel => ("attached to", ", and detached since"),
+        AskedBy::Engine | AskedBy::EngineBlocks => ("asked by oomc run for", ", which has ended since"),
+    };
+    let since = if policy.gone { since } else { "" };
+    report.remark(format_args!("    by {}, {how} {}{since}", policy.policy, policy.cgroup));
     shown.with(|told| {
         for line in told.in_full() {
             report.remark(format_args!("    {line}"));
         }
     });
-    if let Some(text) = policy.outcome(record).and_then(outcome_text) {
+    if let Some(text) = policy.outcome(record).and_then(|outcome| outcome_text(policy.asked_by, outcome)) {
         report.remark(format_args!("    {text}"));
     }
     let event = event_json(&policy.policy, record, &policy.declared, policy.outcome(record));

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use oomc_compiler::hir::Pattern;
 use oomc_runtime::events::{Followed, Seen};
 use oomc_runtime::watch::Watch;
-use oomc_runtime::{System, Target, cgroup};
+use oomc_runtime::{System, cgroup};
 
 use super::journal::Journal;
 use crate::cmd::load::compiled;
 use crate::exit::Failure;
 use crate::report::Report;
-use crate::standing::{Outcome, Standing, cgroups, pass, read_all, trusted_policy};
+use crate::standing::{Hands, Outcome, Standing, cgroups, pass, read_all, trusted_policy};
 
 /// Bytes of a policy and of the object that they were compiled to.
 type Compiled = (Vec<u8>, Vec<u8>);
@@ -89,6 +89,11 @@ impl<'a> Keeper<'a> {
         }
     }
 
+    /// Cgroups with a policy by a file.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &str> {
+        self.kept.keys().map(String::as_str)
+    }
+
     /// The next look makes a pass.
     pub(super) fn again(&mut self) {
         self.again = true;
@@ -112,22 +117,22 @@ impl<'a> Keeper<'a> {
     }
 
     /// Makes a pass; what stops it as a whole is told, and it is tried again at the next look.
-    pub(super) fn pass_or_tell(&mut self) {
-        if let Err(failure) = self.pass() {
+    pub(super) fn pass_or_tell(&mut self, hands: &mut dyn Hands) {
+        if let Err(failure) = self.pass(hands) {
             self.fail(vec![("/".to_owned(), failure.message)]);
             self.again = true;
         }
     }
 
     /// Makes the machine so as the files say.
-    pub(super) fn pass(&mut self) -> Result<(), Failure> {
+    pub(super) fn pass(&mut self, hands: &mut dyn Hands) -> Result<(), Failure> {
         // Before the pass: what changes or appears while it is made is seen at the next look.
         self.files = self.read();
         self.watch_all(&self.files.all)?;
         self.named = self.name(&self.files.all);
         self.again = false;
         let (report, system, cache) = (self.report, self.system, &mut self.compiled);
-        let done = pass(system, &self.folder, &mut |policy| object(report, system, cache, policy))?;
+        let done = pass(system, &self.folder, hands, &mut |policy| object(report, system, cache, policy))?;
         let mut failures: Vec<(String, String)> =
             done.unreadable.iter().map(|failure| ("/".to_owned(), failure.message.clone())).collect();
         let whole = done.unreadable.is_empty();
@@ -149,7 +154,7 @@ impl<'a> Keeper<'a> {
         }
         // A file that cannot be read may name any of them; one whose policy is not compiled names what it named before.
         if whole {
-            self.let_go(&named, &failed, &mut failures);
+            self.let_go(&named, &failed, hands, &mut failures);
         }
         self.kept.extend(named);
         self.fail(failures);
@@ -161,6 +166,7 @@ impl<'a> Keeper<'a> {
         &mut self,
         named: &BTreeMap<String, String>,
         failed: &BTreeSet<String>,
+        hands: &mut dyn Hands,
         failures: &mut Vec<(String, String)>,
     ) {
         let gone =
@@ -168,12 +174,13 @@ impl<'a> Keeper<'a> {
         let gone: Vec<String> = gone.map(|(path, _)| path.clone()).collect();
         for path in gone {
             self.kept.remove(&path);
-            let target = if path == "/" { Target::System } else { Target::Cgroup(path.clone()) };
-            match oomc_runtime::unload(self.system, Some(&target)) {
-                Ok(_) => self.journal.changed(&path, &format!("{path}: detached, no file names it any more")),
+            match hands.take_away(&path) {
+                Ok(true) => {
+                    self.journal.changed(&path, &format!("{path}: detached, no file names it any more"))
+                }
                 // The cgroup is gone, or somebody else was faster.
-                Err(oomc_runtime::Error::Cgroup { .. } | oomc_runtime::Error::Vacant { .. }) => {}
-                Err(error) => failures.push((path.clone(), error.to_string())),
+                Ok(false) => {}
+                Err(failure) => failures.push((path.clone(), failure.message)),
             }
         }
     }

@@ -4,8 +4,10 @@
 //! The service attaches them when their cgroups appear, again when a service manager made a cgroup anew, and writes each decision to
 //! the journal, over reloads. [`keeper`] knows what is to be attached and when to look; [`journal`] writes;
 //! [`service`] is what systemd hears and says. When it ends, policies stay attached: a restart leaves no gap.
+//! On a kernel that asks no policy itself, the service asks each from here ([`engines`]); when it ends, nobody asks them.
 
 mod aside;
+mod engines;
 mod journal;
 mod keeper;
 mod one;
@@ -18,12 +20,15 @@ use std::time::{Duration, Instant};
 
 use oomc_runtime::events::{self, Seen};
 use oomc_runtime::outcome::Pending;
-use oomc_runtime::{System, watch};
+use oomc_runtime::stay::stay;
+use oomc_runtime::{System, preflight, watch};
 
 use crate::args::Run;
 use crate::cmd::waiting;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
+use crate::standing::{Hands, Hook};
+use engines::Engines;
 use journal::Journal;
 use keeper::Keeper;
 use service::{Heard, Service};
@@ -47,11 +52,12 @@ const TOLD: &str = "told";
 pub(crate) fn run(report: &Report, args: &Run) -> Outcome {
     match &args.what.file {
         Some(file) => one::run(report, args, file),
-        None => all(report, &args.what.policies),
+        None => all(report, args),
     }
 }
 
-fn all(report: &Report, folder: &Path) -> Outcome {
+fn all(report: &Report, args: &Run) -> Outcome {
+    let folder = &args.what.policies;
     let waits = waiting(report);
     let system = System::running().telling(&waits);
     told::folder(Path::new(FOLDER))?;
@@ -60,9 +66,16 @@ fn all(report: &Report, folder: &Path) -> Outcome {
     let service = Service::new()?;
     let journal = Journal::new(report)?;
     // Without privilege this ends, and nothing was begun.
-    let mut follow = events::follow(system.clone(), None)?;
+    let mut follow = events::follow(system.clone(), None, false)?;
     let mut keeper = Keeper::new(report, &system, folder, &journal)?;
-    keeper.pass()?;
+    let mut engines = Engines::new(report, &system, &journal, one::headroom(args)?);
+    let hook = preflight::kernel(&system).is_ok();
+    let mut attach = Hook(&system);
+    keeper.pass(hands(hook, &mut attach, &mut engines))?;
+    if !hook {
+        journal.note("policies are asked before the limit, by oomc run: this kernel asks none itself");
+        stay().iter().for_each(|failed| journal.failed("/", failed));
+    }
     service.ready(&keeper.state());
     let (mut looked, mut pending) = (Instant::now(), Pending::default());
     loop {
@@ -81,14 +94,23 @@ fn all(report: &Report, folder: &Path) -> Outcome {
             journal.outcome(&of, record.number, "a second later", &outcome);
         }
         pending.refresh(&system, follow.policies());
+        if !engines.look().is_empty() {
+            keeper.again();
+        }
         if report.flush().is_err() {
-            return Ok(Exit::Ok);
+            break;
         }
         let pause = if follow.has_to_look() { LOOK_OFTEN } else { LOOK };
-        let pause = [service.pause(), pending.pause()].into_iter().flatten().fold(pause, Duration::min);
+        let pause = [service.pause(), pending.pause(), engines.pause()]
+            .into_iter()
+            .flatten()
+            .fold(pause, Duration::min);
         let mut of = follow.descriptors();
         of.extend([keeper.descriptor(), service.descriptor()]);
-        watch::wait(&of, pause)?;
+        of.extend(engines.descriptors());
+        let urgent: Vec<_> = engines.urgent().collect();
+        let heard = watch::wait_also(&of, &urgent, pause)?;
+        engines.hear(&heard);
         service.alive();
         match service.heard()? {
             Heard::Nothing => {}
@@ -98,9 +120,13 @@ fn all(report: &Report, folder: &Path) -> Outcome {
                 keeper.again();
             }
         }
+        // Another engine asked a policy, and has ended.
+        if !hook && looked.elapsed() >= LOOK && keeper.kept().any(|cgroup| !engines.has(cgroup)) {
+            keeper.again();
+        }
         if keeper.due(looked.elapsed() >= LOOK)? {
             std::thread::sleep(SETTLE);
-            keeper.pass_or_tell();
+            keeper.pass_or_tell(hands(hook, &mut attach, &mut engines));
             for removed in oomc_runtime::tidy_but(&system, KEEP_GONE)?.gone {
                 journal.removed(&removed);
             }
@@ -111,8 +137,18 @@ fn all(report: &Report, folder: &Path) -> Outcome {
         }
     }
     service.stopping();
-    journal.note("ends; what is attached stays attached");
+    if hook {
+        journal.note("ends; what is attached stays attached");
+    } else {
+        engines.stop()?;
+        journal.note("ends; nobody asks these policies until it is started again");
+    }
     Ok(Exit::Ok)
+}
+
+/// Whoever brings policies to cgroups on this kernel.
+fn hands<'h>(hook: bool, attach: &'h mut Hook<'_>, engines: &'h mut Engines<'_>) -> &'h mut dyn Hands {
+    if hook { attach } else { engines }
 }
 
 /// Refuses a second one. The lock goes with the process.

@@ -4,16 +4,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use oomc_abi::amount::exact;
-use oomc_abi::declared::Declared;
 use oomc_abi::fields::Measure;
 use oomc_compiler::{KernelView, value};
-use oomc_runtime::engine::{DEFAULT_HEADROOM, Engine, Happened, Rules, Start};
-use oomc_runtime::events::{self, Followed, Seen};
+use oomc_runtime::engine::{DEFAULT_HEADROOM, Engine, Rules, Start};
+use oomc_runtime::events::{self, Seen};
 use oomc_runtime::stay::stay;
 use oomc_runtime::{Object, System, Target, preflight, watch};
 use serde_json::json;
 
+use super::engines::{begun, followed, stop, tell, watching};
 use super::journal::Journal;
 use super::service::{Heard, Service};
 use super::{FOLDER, LOOK, told};
@@ -47,10 +46,7 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     };
     let service = Service::new()?;
     let journal = Journal::new(report)?;
-    let headroom = match &args.headroom {
-        None => DEFAULT_HEADROOM,
-        Some(text) => bytes_of(text)?,
-    };
+    let headroom = headroom(args)?;
     told::folder(Path::new(FOLDER))?;
     let hook = preflight::kernel(&system).is_ok();
     let rules = if hook { Rules::Blocks } else { Rules::All };
@@ -59,6 +55,7 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     let watches = !hook || !object.meta.declared().blocks.is_empty();
     let engine = watches.then(engine).transpose()?;
     if let Some(engine) = &engine {
+        begun(report, engine, &journal);
         stay().iter().for_each(|failed| journal.failed(engine.cgroup(), failed));
     }
     let engine = match engine {
@@ -70,7 +67,9 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     hooked(report, &system, &target, engine, &service, &journal)
 }
 
-fn bytes_of(text: &str) -> Result<u64, Failure> {
+/// How far below a limit a cgroup is about to run out.
+pub(super) fn headroom(args: &Run) -> Result<u64, Failure> {
+    let Some(text) = &args.headroom else { return Ok(DEFAULT_HEADROOM) };
     let wrong = |why: String| Failure::new(Exit::Usage, format!("--headroom {text}: {why}"));
     match value::read(text).map_err(wrong)? {
         (Measure::Bytes, bytes) if bytes > 0 => Ok(bytes.cast_unsigned()),
@@ -88,7 +87,7 @@ fn hooked(
     service: &Service,
     journal: &Journal<'_>,
 ) -> Outcome {
-    let mut follow = events::follow(system.clone(), Some(target))?;
+    let mut follow = events::follow(system.clone(), Some(target), false)?;
     let watching = engine.as_ref().map(|engine| watching(engine, journal));
     loop {
         if let (Some(engine), Some(of)) = (&mut engine, &watching) {
@@ -98,7 +97,7 @@ fn hooked(
             journal.seen(system, &of, &seen);
             // Somebody else has unloaded it, or the cgroup is gone.
             if seen == Seen::Detached {
-                return Ok(Exit::Ok);
+                return engine.map_or(Ok(()), |engine| stop(engine, journal)).map(|()| Exit::Ok);
             }
         }
         if report.flush().is_err() {
@@ -121,7 +120,7 @@ fn hooked(
     }
     service.stopping();
     if let Some(engine) = engine {
-        engine.stop()?;
+        stop(engine, journal)?;
     }
     oomc_runtime::unload(system, Some(target))?;
     Ok(Exit::Ok)
@@ -159,53 +158,10 @@ fn asked(report: &Report, mut engine: Engine<'_>, service: &Service, journal: &J
         }
     };
     service.stopping();
-    engine.stop()?;
+    match ended {
+        Ok(_) => stop(engine, journal)?,
+        // Its records may tell why.
+        Err(_) => engine.abandon()?,
+    }
     ended
-}
-
-/// Says what is watched.
-fn watching(engine: &Engine<'_>, journal: &Journal<'_>) -> Followed {
-    let of = followed(engine);
-    for block in engine.watched() {
-        journal.note(&format!("{}: {} watches {}", of.cgroup, of.policy, block.told()));
-    }
-    of
-}
-
-fn followed(engine: &Engine<'_>) -> Followed {
-    let decider = engine.decider();
-    let declared: Declared = decider.declared().clone();
-    let (cgroup, policy) = (engine.cgroup().to_owned(), decider.policy().to_owned());
-    Followed { cgroup, policy, link: 0, load: 0, declared }
-}
-
-fn tell(journal: &Journal<'_>, of: &Followed, happened: &Happened) {
-    let bytes = |bytes: u64| exact(Measure::Bytes, i64::try_from(bytes).unwrap_or(i64::MAX));
-    let system = System::running();
-    match happened {
-        Happened::Decision(record) => journal.seen(&system, of, &Seen::Decision(record.clone())),
-        Happened::Became(outcome) => journal.outcome(of, outcome.number, "then", outcome),
-        Happened::KernelKilled { cgroup, killed } => {
-            let text = format!("{cgroup}: the kernel's own killer has killed {killed}: the limit was met");
-            journal.failed(cgroup, &text);
-        }
-        Happened::High { cgroup, high } => {
-            journal.changed(cgroup, &format!("{cgroup}: memory.high is {} now", bytes(*high)));
-        }
-        Happened::Lower { cgroup } => {
-            let text = format!(
-                "{cgroup}: memory.high is lower than the headroom, and stays: what meets it is slowed down before the \
-                 policy is asked"
-            );
-            journal.changed(cgroup, &text);
-        }
-        Happened::NoLimit => {
-            let text = format!(
-                "neither {0} nor a cgroup below it has a memory.max: no rule outside of `on` is asked",
-                of.cgroup
-            );
-            journal.failed(&of.cgroup, &text);
-        }
-        Happened::Failed(why) => journal.failed(&of.cgroup, why),
-    }
 }

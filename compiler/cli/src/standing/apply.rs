@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use oomc_compiler::hir::{Pattern, glob};
 use oomc_compiler::value;
-use oomc_runtime::{Attached, Object, Settings, System, Target, cgroup, config, labels, load_with};
+use oomc_runtime::{Attached, Object, Settings, System, Target, cgroup, config, labels};
 
-use super::Standing;
+use super::{Hands, Standing, target};
 use crate::exit::{Exit, Failure};
 
 /// What became of one cgroup.
@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure};
 pub(crate) enum Outcome {
     /// It was so.
     Unchanged,
-    /// The policy is attached now.
+    /// The policy is attached, or asked, now.
     Attached,
     /// Mode or params are others now.
     Changed,
@@ -59,6 +59,7 @@ pub(crate) fn apply(
     one: &Standing,
     attached: &[Attached],
     taken: &mut BTreeMap<String, String>,
+    hands: &mut dyn Hands,
     object: &mut dyn FnMut() -> Result<Vec<u8>, Failure>,
 ) -> Result<Vec<Done>, Failure> {
     let found = cgroups(system, &one.cgroup)?;
@@ -77,7 +78,7 @@ pub(crate) fn apply(
             }
             None => {
                 taken.insert(cgroup.clone(), file);
-                at(system, one, &object, &cgroup, attached)
+                at(system, one, &object, &cgroup, attached, hands)
             }
         };
         match result {
@@ -95,18 +96,20 @@ fn at(
     object: &Object,
     cgroup: &str,
     attached: &[Attached],
+    hands: &mut dyn Hands,
 ) -> Result<Outcome, Failure> {
-    let target = if cgroup == "/" { Target::System } else { Target::Cgroup(cgroup.to_owned()) };
-    let now = attached.iter().find(|now| now.cgroup == cgroup);
+    let now = attached.iter().find(|now| now.cgroup == cgroup && now.asked_by == hands.asked_by());
     let outcome = match now {
-        Some(now) if now.meta.get("hash") == object.meta.get("hash") => settle(system, one, now, &target)?,
+        Some(now) if now.meta.get("hash") == object.meta.get("hash") => {
+            settle(system, one, now, &target(cgroup))?
+        }
         Some(_) => {
             // What would be refused leaves the old policy where it is.
-            oomc_runtime::replace(system, object, &target, &settings(one))?;
+            hands.exchange(object, cgroup, &settings(one))?;
             Outcome::Replaced
         }
         None => {
-            load_with(system, object, &target, &settings(one))?;
+            hands.bring(object, cgroup, &settings(one))?;
             Outcome::Attached
         }
     };

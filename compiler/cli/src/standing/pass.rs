@@ -5,7 +5,7 @@ use std::path::Path;
 
 use oomc_runtime::System;
 
-use super::{Done, Outcome, apply, read_all};
+use super::{Done, Hands, Outcome, apply, read_all};
 use crate::exit::{Exit, Failure};
 
 /// What a pass did.
@@ -29,6 +29,7 @@ impl Pass {
 pub(crate) fn pass(
     system: &System<'_>,
     folder: &Path,
+    hands: &mut dyn Hands,
     object: &mut dyn FnMut(&Path) -> Result<Vec<u8>, Failure>,
 ) -> Result<Pass, Failure> {
     let (all, unreadable) = read_all(folder)?;
@@ -36,7 +37,7 @@ pub(crate) fn pass(
     let (mut taken, mut done) = (BTreeMap::new(), Vec::new());
     for one in &all {
         let file = one.file.display().to_string();
-        let made = apply(system, one, &now.attached, &mut taken, &mut || object(&one.policy));
+        let made = apply(system, one, &now.attached, &mut taken, hands, &mut || object(&one.policy));
         let made = made.unwrap_or_else(|failure| {
             let cgroup = one.cgroup.text().to_owned();
             vec![Done { cgroup, outcome: Outcome::Failed, failure: Some(failure) }]

@@ -398,7 +398,11 @@ impl Read<'_> {
         let mut end = PathEnd { object, container: container.to_owned(), path };
         while let Some((step, rest)) = end.path.split_once("->") {
             let object = self.pointer_at(end.object, &end.container, step);
-            if let Some(null) = null {
+            // A cgroup that is held is not null, which the verifier knows: it would remove the way that nobody goes.
+            let is_held = object == end.object;
+            if let Some(null) = null
+                && !is_held
+            {
                 self.leave_if(Cond::Eq, object, imm(0), null);
             }
             end = PathEnd { object, container: self.pointee(&end.container, step), path: rest };
