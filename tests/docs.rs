@@ -22,8 +22,8 @@ use oomc_sim::scenario::DEFAULTS;
 use oomc_tests::{files, read, root, short};
 
 /// Codes whose mistake cannot stand in a page: bytes that are no text, a file of megabytes, a clause of 64 KiB,
-/// more errors than anybody reads, and a kernel without a member that every kernel with the hook has.
-const NOT_SHOWABLE: &[&str] = &["E0102", "E0103", "E0109", "E0113", "E0502"];
+/// more errors than anybody reads, settings beside a policy, and a kernel without a member that every kernel with the hook has.
+const NOT_SHOWABLE: &[&str] = &["E0102", "E0103", "E0109", "E0113", "E0117", "E0502"];
 
 /// One fenced block.
 struct Block {
@@ -54,7 +54,11 @@ fn blocks(path: &Path) -> Vec<Block> {
         let trimmed = line.trim_start();
         let Some(info) = trimmed.strip_prefix("```") else {
             if let (Some((indent, true)), Some(block)) = (open, found.last_mut()) {
-                block.text.push_str(line.get(indent..).unwrap_or(""));
+                let line = line.get(indent..).unwrap_or("");
+                // The book shows a file of the repository as it is.
+                let included = line.strip_prefix("{{#include ").and_then(|rest| rest.strip_suffix("}}"));
+                let included = included.map(|name| read(&path.parent().unwrap_or(path).join(name)));
+                block.text.push_str(included.as_deref().unwrap_or(line).trim_end_matches('\n'));
                 block.text.push('\n');
             }
             continue;

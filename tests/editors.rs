@@ -15,6 +15,7 @@ use giallo::{HighlightOptions, Registry, ThemeVariant};
 use oomc_editors::colour::{self, Colour};
 use oomc_grammar::{OomParser, Rule, items, words};
 use pest::Parser as _;
+use sha2::{Digest as _, Sha256};
 use tree_sitter::{Query, QueryCursor, StreamingIterator as _};
 
 /// What is seen of a piece of a text.
@@ -118,7 +119,12 @@ fn compare(editor: &str, by_words: bool, sees: impl Fn(&Sample) -> Vec<Option<Se
         }
     }
     assert!(count > 10_000, "only {count} words");
-    assert!(problems.is_empty(), "{} of {count}\n{}", problems.len(), problems[..problems.len().min(40)].join("\n"));
+    assert!(
+        problems.is_empty(),
+        "{} of {count}\n{}",
+        problems.len(),
+        problems[..problems.len().min(40)].join("\n")
+    );
 }
 
 /// A word that may be a name as well and whose neighbour stands in another line: who reads by lines cannot know it.
@@ -144,6 +150,18 @@ fn the_files_are_made_from_the_grammar() {
         }
     }
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+/// The parser is made by a program that is not part of the gate.
+#[test]
+fn the_parser_is_of_this_grammar() {
+    let folder = root().join("grammar/tree-sitter");
+    let digest: String = Sha256::digest(fs::read(folder.join("grammar.js")).unwrap())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let recorded = fs::read_to_string(folder.join("src/grammar.sha256")).unwrap_or_default();
+    assert_eq!(recorded.trim(), digest, "`cargo xtask tree-sitter` makes the parser anew");
 }
 
 /// Each word of the language has one colour, and a word that may be a name has its neighbours.
@@ -233,8 +251,12 @@ fn tree_sitter_colours_the_words_of_the_language() {
 /// Scopes of TextMate's, each with what it says.
 fn scopes() -> Vec<(String, Seen)> {
     let words = Colour::ALL.map(|colour| (colour.names().scope.to_owned(), Seen::Word(colour)));
-    let others =
-        [("variable", Seen::Name), ("constant.numeric", Seen::Number), ("string", Seen::Text), ("comment", Seen::Comment)];
+    let others = [
+        ("variable", Seen::Name),
+        ("constant.numeric", Seen::Number),
+        ("string", Seen::Text),
+        ("comment", Seen::Comment),
+    ];
     words.into_iter().chain(others.map(|(scope, seen)| (scope.to_owned(), seen))).collect()
 }
 
@@ -267,14 +289,16 @@ fn textmate_colours_the_words_of_the_language() {
             for token in tokens {
                 let ThemeVariant::Single(style) = token.style else { panic!("the theme is one") };
                 let hex = style.foreground.as_hex();
-                let index = usize::from_str_radix(hex.trim_start_matches('#').get(4..6).unwrap(), 16).unwrap();
+                let index =
+                    usize::from_str_radix(hex.trim_start_matches('#').get(4..6).unwrap(), 16).unwrap();
                 let seen = scopes.get(index.wrapping_sub(1)).map(|(_, seen)| *seen);
                 starts.push((at..at + token.text.len(), seen));
                 at += token.text.len();
             }
             line_start += lines.next().map_or(0, str::len);
         }
-        let seen_at = |at: usize| starts.iter().find(|(range, _)| range.contains(&at)).and_then(|(_, seen)| *seen);
+        let seen_at =
+            |at: usize| starts.iter().find(|(range, _)| range.contains(&at)).and_then(|(_, seen)| *seen);
         sample.seen.iter().map(|(range, _)| seen_at(range.start)).collect()
     });
 }
@@ -339,7 +363,11 @@ fn vim_colours_the_words_of_the_language() {
     }
     let output = command.output().unwrap();
     let groups = fs::read_to_string(folder.join("groups")).unwrap_or_default();
-    assert!(output.status.success(), "{groups}{} (Debian package neovim)", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{groups}{} (Debian package neovim)",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let seen = |group: &str| {
         let group = group.strip_prefix("oom")?;
         let word = Colour::ALL.into_iter().find(|colour| colour.names().vim.0 == group);

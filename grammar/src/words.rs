@@ -71,7 +71,8 @@ fn alternatives(body: &'static str) -> Vec<&'static str> {
     let quoted = |part: &'static str| part.trim().strip_prefix('"')?.strip_suffix('"');
     let is_word = |word: &&str| {
         let letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-        word.bytes().all(|byte| letter(byte) || byte.is_ascii_digit()) && word.bytes().next().is_some_and(letter)
+        word.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
+            && word.bytes().next().is_some_and(letter)
     };
     let words: Option<Vec<&str>> = list.split('|').map(|part| quoted(part).filter(is_word)).collect();
     words.unwrap_or_default()

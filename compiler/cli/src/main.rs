@@ -13,6 +13,7 @@ mod policy;
 mod report;
 mod sarif;
 mod screen;
+mod settings;
 mod standing;
 mod usage;
 

@@ -62,10 +62,10 @@ pub(crate) const NAMING: [&str; 6] = ["const", "label", "mode", "param", "pick",
 
 /// Words that go on with what stands before them: behind one of these words there is no value.
 pub(crate) const GOES_ON: [&str; 16] = [
-    "and", "asc", "at", "by", "desc", "else", "in", "now", "of", "or", "reason", "then", "to", "until", "up", "where",
+    "and", "asc", "at", "by", "desc", "else", "in", "now", "of", "or", "reason", "then", "to", "until", "up",
+    "where",
 ];
 
 /// Words with which an outcome begins.
-const OUTCOMES: &[&str] = &[
-    "candidates", "defer", "freed", "kill", "not", "notify", "raise_limit", "reason", "reclaim", "wait",
-];
+const OUTCOMES: &[&str] =
+    &["candidates", "defer", "freed", "kill", "not", "notify", "raise_limit", "reason", "reclaim", "wait"];

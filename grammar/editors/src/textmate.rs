@@ -48,14 +48,15 @@ pub fn grammar() -> String {
     for colour in Colour::ALL {
         let (words, _) = colour::words_of(colour);
         if !words.is_empty() {
-            patterns.push(json!({ "name": scope(colour), "match": format!("\\b(?:{})\\b", words.join("|")) }));
+            patterns
+                .push(json!({ "name": scope(colour), "match": format!("\\b(?:{})\\b", words.join("|")) }));
         }
     }
     patterns.push(json!({ "name": "keyword.operator.oom", "match": "==|!=|<=|>=|\\?\\?|\\.\\.|[-+*/<>=|]" }));
     patterns.push(json!({ "name": "variable.other.oom", "match": "\\b[A-Za-z_]\\w*" }));
     let all = json!({
         "$schema": "https://raw.githubusercontent.com/martinring/tmlanguage/master/tmlanguage.json",
-        "comment": "Made from oom.pest by `cargo xtask grammar`.",
+        "comment": "Made from oom.pest; the test `editors` writes this.",
         "name": "oom",
         "scopeName": "source.oom",
         "fileTypes": ["oom", "oomt"],

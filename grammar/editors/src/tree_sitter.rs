@@ -33,14 +33,20 @@ const OTHERWISE: [(&str, &str); 4] = [
 ];
 
 /// Rules that go on as long as they can: an `else` belongs to the nearest `if`, a condition ends with its clause.
-const GREEDY: [&str; 7] =
-    ["action", "conditional", "descent", "quantifier", "aggregate", "range", "within"];
+const GREEDY: [&str; 7] = ["action", "conditional", "descent", "quantifier", "aggregate", "range", "within"];
 
 /// Rules of which the next word alone does not say which it is: after `or`, an action or a condition.
-const CONFLICTS: [&[&str]; 6] = [&["raise_limit", "binary"], &["reclaim", "binary"], &["grace", "binary"], &["key", "binary"], &["filter", "binary"], &["up_to", "binary"]];
+const CONFLICTS: [&[&str]; 6] = [
+    &["raise_limit", "binary"],
+    &["reclaim", "binary"],
+    &["grace", "binary"],
+    &["key", "binary"],
+    &["filter", "binary"],
+    &["up_to", "binary"],
+];
 
 const HEAD: &str = "\
-// The grammar of oom policies for tree-sitter, made from ../oom.pest: change that, and `cargo xtask grammar` writes this.
+// The grammar of oom policies for tree-sitter, made from ../oom.pest: the test `editors` writes this, and `cargo xtask tree-sitter` src/parser.c.
 
 export default grammar({
   name: 'oom',
@@ -57,7 +63,8 @@ pub fn grammar() -> String {
         format!("    [{}],\n", names.join(", "))
     });
     out.push_str(&format!("  conflicts: $ => [\n{}  ],\n", conflicts.collect::<String>()));
-    let reserved = words::reserved().iter().filter(|word| words::all().contains(word)).map(|word| quoted(word));
+    let reserved =
+        words::reserved().iter().filter(|word| words::all().contains(word)).map(|word| quoted(word));
     let reserved = reserved.collect::<Vec<String>>().join(", ");
     // Behind a dot, any word is a name.
     out.push_str(&format!("  reserved: {{\n    global: $ => [{reserved}],\n    members: $ => [],\n  }},\n"));
@@ -69,7 +76,9 @@ pub fn grammar() -> String {
         let name = &one.name;
         let body = match OTHERWISE.iter().find(|(known, _)| known == name) {
             Some((_, body)) => (*body).to_owned(),
-            None if one.ty == RuleType::Atomic && words_of(name).is_empty() => format!("/{}/", pattern(&one.expr)),
+            None if one.ty == RuleType::Atomic && words_of(name).is_empty() => {
+                format!("/{}/", pattern(&one.expr))
+            }
             None if words_of(name).is_empty() => tree(&one.expr),
             None => choice(words_of(name).iter().map(|word| quoted(word)).collect()),
         };
@@ -137,14 +146,19 @@ fn tree(expr: &Expr) -> String {
         // A word or a sign: it stands where it is used.
         Expr::Ident(name) => rules::body(name).map_or_else(|| node(name), sign),
         Expr::Seq(..) => {
-            let parts = flat(expr, &|expr| if let Expr::Seq(left, right) = expr { Some((left, right)) } else { None });
-            let parts = parts.into_iter().filter(|part| !matches!(part, Expr::Ident(end) if end == "SOI" || end == "EOI"));
+            let parts = flat(expr, &|expr| {
+                if let Expr::Seq(left, right) = expr { Some((left, right)) } else { None }
+            });
+            let parts = parts
+                .into_iter()
+                .filter(|part| !matches!(part, Expr::Ident(end) if end == "SOI" || end == "EOI"));
             let parts: Vec<String> = parts.map(tree).collect();
             if parts.len() == 1 { parts.concat() } else { format!("seq({})", parts.join(", ")) }
         }
         Expr::Choice(..) => {
-            let parts =
-                flat(expr, &|expr| if let Expr::Choice(left, right) = expr { Some((left, right)) } else { None });
+            let parts = flat(expr, &|expr| {
+                if let Expr::Choice(left, right) = expr { Some((left, right)) } else { None }
+            });
             choice(parts.into_iter().map(tree).collect())
         }
         Expr::Opt(inner) => format!("optional({})", tree(inner)),
@@ -166,7 +180,10 @@ fn sign(expr: &Expr) -> String {
 /// A regular expression for what is one token.
 fn pattern(expr: &Expr) -> String {
     match expr {
-        Expr::Str(text) => text.chars().map(|letter| if letter == '.' { "\\.".to_owned() } else { letter.to_string() }).collect(),
+        Expr::Str(text) => text
+            .chars()
+            .map(|letter| if letter == '.' { "\\.".to_owned() } else { letter.to_string() })
+            .collect(),
         Expr::Ident(name) => match name.as_str() {
             "first" => "[A-Za-z_]".to_owned(),
             "letter" => "[A-Za-z0-9_]".to_owned(),
@@ -220,7 +237,9 @@ fn quoted(text: &str) -> String {
 /// `queries/highlights.scm`.
 #[must_use]
 pub fn highlights() -> String {
-    let mut out = "; Made from ../oom.pest by `cargo xtask grammar`.\n; Of two that match, the later one holds.\n\n".to_owned();
+    let mut out =
+        "; Made from ../oom.pest: the test `editors` writes this.\n; Of two that match, the later one holds.\n\n"
+            .to_owned();
     let fixed = [
         ("(comment)", "comment"),
         ("(string)", "string"),
@@ -241,7 +260,11 @@ pub fn highlights() -> String {
     for colour in Colour::ALL {
         let capture = colour.names().capture;
         for rule in rules_of(colour).filter(|rule| is_rule(&format!("{rule:?}"))) {
-            let inside = if words::of(rule).len() == 1 { format!("({rule:?}) @{capture}") } else { format!("({rule:?} _ @{capture})") };
+            let inside = if words::of(rule).len() == 1 {
+                format!("({rule:?}) @{capture}")
+            } else {
+                format!("({rule:?} _ @{capture})")
+            };
             out.push_str(&format!("{inside}\n"));
         }
     }

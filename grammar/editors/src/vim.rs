@@ -6,7 +6,7 @@ use crate::colour::{self, Colour};
 use crate::context::{Before, Behind, GOES_ON, NAMING, ROWS};
 
 const HEAD: &str = "\
-\" Colours of oom policies. Made from oom.pest by `cargo xtask grammar`.
+\" Colours of oom policies. Made from oom.pest; the test `editors` writes this.
 if exists('b:current_syntax')
   finish
 endif
