@@ -15,6 +15,7 @@ use giallo::{HighlightOptions, Registry, ThemeVariant};
 use oomc_editors::colour::{self, Colour};
 use oomc_grammar::{OomParser, Rule, items, words};
 use pest::Parser as _;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tree_sitter::{Query, QueryCursor, StreamingIterator as _};
 
@@ -246,6 +247,37 @@ fn tree_sitter_colours_the_words_of_the_language() {
         }
         sample.seen.iter().map(|(range, _)| found.get(&range.start).copied().flatten()).collect()
     });
+}
+
+/// What the extension for VS Code names is there, and its lock names no place from which packages come.
+#[test]
+fn the_extension_is_whole() {
+    let folder = root().join("grammar/vscode");
+    let json = |name: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(folder.join(name)).unwrap()).unwrap()
+    };
+    let package = json("package.json");
+    let named = ["/main", "/contributes/languages/0/configuration", "/contributes/grammars/0/path"];
+    for pointer in named {
+        let path = package.pointer(pointer).and_then(Value::as_str).unwrap();
+        assert!(folder.join(path).exists(), "{path}");
+    }
+    let program = fs::read_to_string(folder.join("extension.js")).unwrap();
+    for name in
+        package.pointer("/contributes/configuration/properties").and_then(Value::as_object).unwrap().keys()
+    {
+        let own = name.strip_prefix("oomc.").unwrap();
+        assert!(program.contains(&format!("settings.get('{own}')")), "nothing reads {name}");
+    }
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let node = package.pointer("/engines/node").and_then(Value::as_str).unwrap().trim_start_matches(">=");
+    assert!(readme.contains(&format!("Node {node} or later")), "the README names Node {node}");
+    let lock = json("package-lock.json");
+    for (name, package) in lock["packages"].as_object().unwrap() {
+        assert!(package.get("resolved").is_none(), "{name}");
+    }
+    let brackets = json("language-configuration.json");
+    assert_eq!(brackets["comments"]["lineComment"], "#");
 }
 
 /// Scopes of TextMate's, each with what it says.

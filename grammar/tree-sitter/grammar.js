@@ -1,4 +1,4 @@
-// The grammar of oom policies for tree-sitter, made from ../oom.pest: change that, and `cargo xtask grammar` writes this.
+// The grammar of oom policies for tree-sitter, made from ../oom.pest: the test `editors` writes this, and `cargo xtask tree-sitter` src/parser.c.
 
 export default grammar({
   name: 'oom',

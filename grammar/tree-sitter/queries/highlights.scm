@@ -1,4 +1,4 @@
-; Made from ../oom.pest by `cargo xtask grammar`.
+; Made from ../oom.pest: the test `editors` writes this.
 ; Of two that match, the later one holds.
 
 (comment) @comment

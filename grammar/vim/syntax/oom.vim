@@ -1,4 +1,4 @@
-" Colours of oom policies. Made from oom.pest by `cargo xtask grammar`.
+" Colours of oom policies. Made from oom.pest; the test `editors` writes this.
 if exists('b:current_syntax')
   finish
 endif
