@@ -13,15 +13,15 @@ use oomc_tests::{read, root};
 use serde::Deserialize;
 
 const GOOD: &str = "kill largest in subtree\n\ntest \"the larger one\" {\n    given {\n        \"/job\" { limit 1GiB }\n        \
-                    \"/job#1\" { rss 700MiB }\n        \"/job#2\" { rss 100MiB }\n    }\n    on oom in \"/job\"\n    \
-                    expect kill process \"/job#1\"\n}\n";
+                    \"/job#101\" { rss 700MiB }\n        \"/job#102\" { rss 100MiB }\n    }\n    on oom in \"/job\"\n    \
+                    expect kill process \"/job#101\"\n}\n";
 
 /// What is wrong, as a policy's text, and a word that says so.
 fn wrong() -> [(String, &'static str); 3] {
     [
         (GOOD.replace("largest", "larges"), "larges"),
-        (GOOD.replace("kill largest in", "kill  largest in"), "kill  largest"),
-        (GOOD.replace("\"/job#1\"\n}", "\"/job#2\"\n}"), "FAILED"),
+        (GOOD.replace("kill largest in", "kill  largest in"), "not in canonical form"),
+        (GOOD.replace("\"/job#101\"\n}", "\"/job#102\"\n}"), "FAILED"),
     ]
 }
 

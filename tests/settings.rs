@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const UNUSED: &str = "const floor = 4KiB\nkill largest in subtree\n";
 
 const TESTED: &str = "kill largest in subtree\n\ntest \"the larger one\" {\n    given {\n        \"/job\" { limit 1GiB }\n        \
-                      \"/job#1\" { rss 700MiB }\n        \"/job#2\" { rss 100MiB }\n    }\n    on oom in \"/job\"\n    \
-                      expect kill process \"/job#1\"\n}\n";
+                      \"/job#101\" { rss 700MiB }\n        \"/job#102\" { rss 100MiB }\n    }\n    on oom in \"/job\"\n    \
+                      expect kill process \"/job#101\"\n}\n";
 
 fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("settings").join(name);

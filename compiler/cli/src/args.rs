@@ -333,7 +333,7 @@ pub(crate) struct Check {
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Let the running kernel's verifier look at each, too; nothing is attached. Takes objects as well
-    #[arg(long, conflicts_with = "btf")]
+    #[arg(long, conflicts_with_all = ["btf", "deny_warnings"])]
     pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) warnings: Warnings,
