@@ -22,8 +22,8 @@ use oomc_sim::scenario::DEFAULTS;
 use oomc_tests::{files, read, root, short};
 
 /// Codes whose mistake cannot stand in a page: bytes that are no text, a file of megabytes, a clause of 64 KiB,
-/// more errors than anybody reads, and a kernel without a member that every kernel with the hook has.
-const NOT_SHOWABLE: &[&str] = &["E0102", "E0103", "E0109", "E0113", "E0502"];
+/// more errors than anybody reads, settings beside a policy, and a kernel without a member that every kernel with the hook has.
+const NOT_SHOWABLE: &[&str] = &["E0102", "E0103", "E0109", "E0113", "E0117", "E0502"];
 
 /// One fenced block.
 struct Block {
@@ -54,7 +54,11 @@ fn blocks(path: &Path) -> Vec<Block> {
         let trimmed = line.trim_start();
         let Some(info) = trimmed.strip_prefix("```") else {
             if let (Some((indent, true)), Some(block)) = (open, found.last_mut()) {
-                block.text.push_str(line.get(indent..).unwrap_or(""));
+                let line = line.get(indent..).unwrap_or("");
+                // The book shows a file of the repository as it is.
+                let included = line.strip_prefix("{{#include ").and_then(|rest| rest.strip_suffix("}}"));
+                let included = included.map(|name| read(&path.parent().unwrap_or(path).join(name)));
+                block.text.push_str(included.as_deref().unwrap_or(line).trim_end_matches('\n'));
                 block.text.push('\n');
             }
             continue;
@@ -206,12 +210,35 @@ fn every_page_of_the_book_is_listed_and_every_link_leads_somewhere() {
             // `#part` of a page, `:part` of an included file.
             let target = link.split(['#', ':']).next().unwrap_or("");
             let outside = link.contains("://") || target.is_empty() || target.contains(' ');
-            if !outside && !page.parent().unwrap_or(&page).join(target).exists() {
+            let folder = page.parent().unwrap_or(&page);
+            if !outside && !folder.join(target).exists() {
                 problems.push(format!("{}: leads nowhere: {link}", short(&page)));
+            } else if let Some((_, part)) = link.split_once('#').filter(|_| !link.contains("://")) {
+                let page_of_part = if target.is_empty() { page.clone() } else { folder.join(target) };
+                if is_page(&page_of_part) && !parts(&page_of_part).contains(&part.to_owned()) {
+                    problems.push(format!("{}: there is no such part: {link}", short(&page)));
+                }
             }
         }
     }
     report(&problems);
+}
+
+/// The parts of a page that a link can name: its headings, as mdBook writes them.
+fn parts(page: &Path) -> Vec<String> {
+    let text = read(page);
+    // Between two fences is no heading.
+    let prose = text.split("\n```").step_by(2);
+    let headings = prose.flat_map(str::lines).filter(|line| line.starts_with('#'));
+    let id = |heading: &str| {
+        let letters = heading.trim_start_matches('#').trim().chars().filter_map(|letter| match letter {
+            ' ' => Some('-'),
+            '_' | '-' => Some(letter),
+            letter => letter.is_alphanumeric().then(|| letter.to_ascii_lowercase()),
+        });
+        letters.collect::<String>()
+    };
+    headings.map(id).collect()
 }
 
 #[test]

@@ -82,6 +82,11 @@ pub fn clause_words() -> impl Iterator<Item = &'static str> {
     HARD.iter().chain(NAMING).chain(SOFT).copied()
 }
 
+/// Words with which an action can begin.
+pub fn action_words() -> impl Iterator<Item = &'static str> {
+    SOFT.iter().copied()
+}
+
 /// A character that nobody sees, or that turns the direction of what stands behind it: what is read is not what is
 /// there.
 #[must_use]

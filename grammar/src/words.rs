@@ -69,7 +69,11 @@ fn alternatives(body: &'static str) -> Vec<&'static str> {
     let list = body.strip_suffix("~ !letter").unwrap_or(body).trim();
     let list = list.strip_prefix('(').and_then(|list| list.strip_suffix(')')).unwrap_or(list);
     let quoted = |part: &'static str| part.trim().strip_prefix('"')?.strip_suffix('"');
-    let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_word = |word: &&str| {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        word.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
+            && word.bytes().next().is_some_and(letter)
+    };
     let words: Option<Vec<&str>> = list.split('|').map(|part| quoted(part).filter(is_word)).collect();
     words.unwrap_or_default()
 }
@@ -92,6 +96,7 @@ mod tests {
         assert_eq!(of(Rule::kw_raise_limit), ["raise_limit"]);
         assert_eq!(of(Rule::rank), ["largest", "smallest", "youngest", "oldest", "worst", "all"]);
         assert_eq!(of(Rule::not), ["not"]);
+        assert_eq!(of(Rule::average), ["avg10", "avg60", "avg300"]);
         for rule in [Rule::equals, Rule::expr, Rule::name, Rule::item, Rule::close_brace] {
             assert_eq!(of(rule), [""; 0], "{rule:?}");
         }

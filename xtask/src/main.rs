@@ -25,6 +25,8 @@ mod soak;
 
 mod package;
 
+mod desk;
+
 mod btf;
 
 use std::env;
@@ -51,6 +53,9 @@ cargo xtask COMMAND
                   main, debug (lockdep), kasan, or failslab, where allocations fail while policies decide and load
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package
+  tree-sitter     makes the parser in grammar/tree-sitter of its grammar; needs Node
+  vscode          packs the extension of grammar/vscode to target/vscode/oom.vsix; needs Node 20 or later and npm
+  book            builds the book into target/book
   kernel [VARIANT]
                   builds the kernel under test, or says where it is
   btf             makes the embedded BTF anew
@@ -71,6 +76,9 @@ fn main() -> ExitCode {
         "soak" => soak::run(rest),
         bench::ONE_RUN => bench::one_run(rest),
         "package" => package::run(rest),
+        "tree-sitter" => desk::tree_sitter(rest),
+        "vscode" => desk::vscode(rest),
+        "book" => desk::book(rest),
         "kernel" => kernel::run(rest),
         "btf" => btf::run(rest),
         "help" | "--help" | "-h" => {

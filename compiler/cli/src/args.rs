@@ -265,6 +265,14 @@ pub(crate) struct Kernel {
     pub(crate) btf: Option<PathBuf>,
 }
 
+/// What becomes of warnings.
+#[derive(Clone, Debug, Group)]
+pub(crate) struct Warnings {
+    /// Warnings are errors, but for those of which oomc.toml says something else
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+}
+
 #[derive(Debug, Group)]
 pub(crate) struct New {
     /// The name of the policy and, with `.oom`, of its file
@@ -326,8 +334,10 @@ pub(crate) struct Check {
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// Let the running kernel's verifier look at each, too; nothing is attached. Takes objects as well
-    #[arg(long, conflicts_with = "btf")]
+    #[arg(long, conflicts_with_all = ["btf", "deny_warnings"])]
     pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) warnings: Warnings,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }
@@ -376,6 +386,8 @@ pub(crate) struct Build {
     /// Bytes in a page of the machines that the object is for; arm64 has all three (`getconf PAGE_SIZE`)
     #[arg(long, value_name = "BYTES", value_enum, default_value_t = PageSize::Small)]
     pub(crate) page_size: PageSize,
+    #[command(flatten)]
+    pub(crate) warnings: Warnings,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }
@@ -732,6 +744,11 @@ pub(crate) struct Test {
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "random",
           value_parser = seed)]
     pub(crate) shuffle: Option<Seed>,
+    /// Run them again whenever a policy, its tests or oomc.toml change, until interrupted
+    #[arg(long, conflicts_with_all = ["junit"])]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) warnings: Warnings,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }

@@ -14,6 +14,7 @@ mod policy;
 mod report;
 mod sarif;
 mod screen;
+mod settings;
 mod standing;
 mod usage;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use oomc_compiler::diag::{Code, Diagnostic, codes};
 use oomc_compiler::{Checked, KernelView, Parsed, Source};
 use oomc_forecast::Suite;
+use oomc_settings::Settings;
 use oomc_sim::Kernel;
 use serde_json::Value;
 
@@ -59,9 +60,10 @@ pub(crate) fn compile<'k>(
     path: &Path,
     bytes: &[u8],
     view: &'k KernelView,
+    settings: &Settings,
 ) -> Result<Ready<'k>, Unready> {
     let source = text(report, path, bytes)?;
-    compiled(report, Parsed::new(source).check(view), &[])
+    compiled(report, Parsed::new(source).check(view), settings, &[])
 }
 
 /// Reads a policy, with its tests if they are wanted, and makes it ready to be simulated.
@@ -69,6 +71,7 @@ pub(crate) fn suite<'k>(
     report: &Report,
     path: &Path,
     kernel: &'k Kernel,
+    settings: &Settings,
     with_tests: bool,
 ) -> Result<Result<Suite<'k>, Unready>, Failure> {
     let source = source(path)?;
@@ -80,7 +83,7 @@ pub(crate) fn suite<'k>(
             Some(tests) => parsed.with_tests(readable(report, tests)?),
             None => parsed,
         };
-        checked(report, parsed.check(kernel.view()))
+        checked(report, parsed.check(kernel.view()), settings)
     });
     Ok(match ready {
         Ok(Ready { checked, object, .. }) => Ok(Suite::new(checked, &object, kernel)?),
@@ -100,16 +103,16 @@ fn readable(report: &Report, source: Result<Source, (Source, Diagnostic)>) -> Re
 }
 
 /// Tells what is wrong with the tests beside a policy, and compiles it if that is nothing.
-fn checked<'k>(report: &Report, checked: Checked<'k>) -> Result<Ready<'k>, Unready> {
+fn checked<'k>(report: &Report, checked: Checked<'k>, settings: &Settings) -> Result<Ready<'k>, Unready> {
     let mut diagnostics = Vec::new();
     if let Some(beside) = checked.beside() {
-        let of_tests = unready(report, &beside.source, &beside.diagnostics);
+        let of_tests = unready(report, &beside.source, &settings.told(beside.diagnostics.clone()));
         if of_tests.exit != Exit::Ok {
             return Err(of_tests);
         }
         diagnostics = of_tests.diagnostics;
     }
-    compiled(report, checked, &[codes::NEVER_IS_OURS, codes::NOT_IN_THE_MODEL]).map_err(|unready| {
+    compiled(report, checked, settings, &[codes::NEVER_IS_OURS, codes::NOT_IN_THE_MODEL]).map_err(|unready| {
         diagnostics.extend(unready.diagnostics);
         Unready { diagnostics, ..unready }
     })
@@ -117,13 +120,19 @@ fn checked<'k>(report: &Report, checked: Checked<'k>) -> Result<Ready<'k>, Unrea
 
 /// Compiles a policy, and tells what is to be said of it; some codes only `check` and `load` tell: whoever tries the
 /// policy says of each decision what it does not know.
-fn compiled<'k>(report: &Report, checked: Checked<'k>, untold: &[Code]) -> Result<Ready<'k>, Unready> {
+fn compiled<'k>(
+    report: &Report,
+    checked: Checked<'k>,
+    settings: &Settings,
+    untold: &[Code],
+) -> Result<Ready<'k>, Unready> {
     let mut compiled = checked.compile();
     compiled.diagnostics.retain(|one| !untold.contains(&one.code));
-    let told = unready(report, checked.source(), &compiled.diagnostics);
+    let told = unready(report, checked.source(), &settings.told(compiled.diagnostics));
     match compiled.object {
-        Some(object) => Ok(Ready { checked, object, diagnostics: told.diagnostics }),
-        None => Err(told),
+        // A warning that is denied is an error to whoever asked for that.
+        Some(object) if told.exit == Exit::Ok => Ok(Ready { checked, object, diagnostics: told.diagnostics }),
+        _ => Err(told),
     }
 }
 

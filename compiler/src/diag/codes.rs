@@ -137,6 +137,7 @@ codes! {
     E0114 BARE_QUANTIFIER Error "0.1" "A quantifier whose condition has no end."
     E0115 MESSAGE Error "0.1" "A message whose braces hold no value."
     E0116 ALLOW Error "0.1" "An acknowledgement that is none."
+    E0117 SETTINGS Error "0.1" "`oomc.toml` that cannot be read."
     E0120 NOT_YET Error "0.1" "A construct of a later version of the language."
     E0201 UNKNOWN_NAME Error "0.1" "A name that nothing has."
     E0202 UNKNOWN_FIELD Error "0.1" "A field that its owner does not have."
@@ -287,7 +288,8 @@ mod tests {
                 }
                 // What no policy text can bring about.
                 None => assert!(
-                    ["E0102", "E0103", "E0109", "E0113", "E0502"].contains(&code.id()) || code.id() >= "E07",
+                    ["E0102", "E0103", "E0109", "E0113", "E0117", "E0502"].contains(&code.id())
+                        || code.id() >= "E07",
                     "{code} has no example"
                 ),
             }

@@ -8,24 +8,32 @@ use oomc_runtime::Object;
 use serde_json::json;
 
 use crate::args::Build;
-use crate::cmd::{exit_of, tell, view, write};
+use crate::cmd::{exit_of, tell, write};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{self, object_path, read};
-use crate::policy::{self, Ready};
+use crate::policy::{self, Ready, Unready};
 use crate::report::Report;
+use crate::settings;
 
 pub(crate) fn run(report: &Report, args: &Build) -> Outcome {
-    let view = view(&args.kernel)?.with_page_size(args.page_size.bytes());
+    let settings = match settings::of(report, &args.file, args.warnings.deny_warnings)? {
+        Ok(settings) => settings,
+        Err(unready) => return Ok(refused(report, &unready)),
+    };
+    let view = settings.view(&args.kernel)?.with_page_size(args.page_size.bytes());
     let bytes = read(&args.file)?;
     let made = match args.emit {
         Some(stage) => policy::text(report, &args.file, &bytes)
             .map(|source| emit(report, &source, &view, stage, args.output.as_deref())),
-        None => policy::compile(report, &args.file, &bytes, &view).map(|ready| object(report, args, ready)),
+        None => policy::compile(report, &args.file, &bytes, &view, &settings.settings)
+            .map(|ready| object(report, args, ready)),
     };
-    made.unwrap_or_else(|unready| {
-        report.result("build", unready.exit, json!({ "diagnostics": unready.diagnostics }));
-        Ok(unready.exit)
-    })
+    made.unwrap_or_else(|unready| Ok(refused(report, &unready)))
+}
+
+fn refused(report: &Report, unready: &Unready) -> Exit {
+    report.result("build", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+    unready.exit
 }
 
 fn object(report: &Report, args: &Build, ready: Ready<'_>) -> Outcome {

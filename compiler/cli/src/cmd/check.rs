@@ -1,19 +1,21 @@
 //! `oomc check FILE…`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oomc_compiler::diag::{Diagnostic, codes};
 use oomc_compiler::hir::complexity;
 use oomc_compiler::hir::watchable::watchable;
 use oomc_compiler::{KernelView, Parsed, Source};
+use oomc_settings::Settings;
 use serde_json::{Value, json};
 
 use crate::args::Check;
-use crate::cmd::{count, exit_of, tell, view};
+use crate::cmd::{count, exit_of, tell};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
 use crate::policy;
 use crate::report::Report;
+use crate::settings;
 
 /// What is looked at in a folder.
 const ENDINGS: [&str; 2] = ["oom", "oomt"];
@@ -26,19 +28,20 @@ struct Found {
     costs: Vec<Value>,
     /// That `never` binds this policy only was said: it is the same sentence for each policy.
     never_told: bool,
+    /// The kernel that the last file was checked for, and the file of its types: most often the next one's as well.
+    view: Option<(Option<PathBuf>, KernelView)>,
 }
 
 pub(crate) fn run(report: &Report, args: &Check) -> Outcome {
     if args.verify {
         return super::verify::run(report, &files::expand(&args.files, &["oom"])?);
     }
-    let view = view(&args.kernel)?;
     let (diagnostics, unreadable, costs) = (Vec::new(), Vec::new(), Vec::new());
-    let mut found = Found { exit: Exit::Ok, diagnostics, unreadable, costs, never_told: false };
+    let mut found = Found { exit: Exit::Ok, diagnostics, unreadable, costs, never_told: false, view: None };
     for named in &args.files {
         // A file that cannot be read does not keep the others from being checked.
         match files::expand(std::slice::from_ref(named), &ENDINGS) {
-            Ok(paths) => paths.iter().for_each(|path| look(report, path, &view, &mut found)),
+            Ok(paths) => paths.iter().for_each(|path| under_settings(report, args, path, &mut found)),
             Err(failure) => found.unreadable(report, failure),
         }
     }
@@ -56,8 +59,33 @@ impl Found {
     }
 }
 
+/// Looks at one file, as `oomc.toml` wants it.
+fn under_settings(report: &Report, args: &Check, path: &Path, found: &mut Found) {
+    let settings = match settings::of(report, path, args.warnings.deny_warnings) {
+        Ok(Ok(settings)) => settings,
+        Ok(Err(unready)) => {
+            found.diagnostics.extend(unready.diagnostics);
+            found.exit = found.exit.max(unready.exit);
+            return;
+        }
+        Err(failure) => return found.unreadable(report, failure),
+    };
+    let kernel = settings.kernel(&args.kernel).map(Path::to_owned);
+    if !matches!(&found.view, Some((of, _)) if *of == kernel) {
+        match settings.view(&args.kernel) {
+            Ok(view) => found.view = Some((kernel, view)),
+            Err(failure) => return found.unreadable(report, failure),
+        }
+    }
+    // Taken out and put back: what is found is written beside it.
+    if let Some((kernel, view)) = found.view.take() {
+        look(report, path, &view, &settings.settings, found);
+        found.view = Some((kernel, view));
+    }
+}
+
 /// Looks at one file.
-fn look(report: &Report, path: &Path, view: &KernelView, found: &mut Found) {
+fn look(report: &Report, path: &Path, view: &KernelView, settings: &Settings, found: &mut Found) {
     let (source, mut diagnostics, cost) = match policy::source(path) {
         Ok(Ok(source)) => match check(path, &source, view) {
             Ok((diagnostics, cost)) => (source, diagnostics, cost),
@@ -66,6 +94,7 @@ fn look(report: &Report, path: &Path, view: &KernelView, found: &mut Found) {
         Ok(Err((source, diagnostic))) => (source, vec![diagnostic], None),
         Err(failure) => return found.unreadable(report, failure),
     };
+    diagnostics = settings.told(diagnostics);
     diagnostics.retain(|one| !(found.never_told && one.code == codes::NEVER_IS_OURS));
     found.never_told |= diagnostics.iter().any(|one| one.code == codes::NEVER_IS_OURS);
     found.diagnostics.extend(tell(report, &source, &diagnostics));

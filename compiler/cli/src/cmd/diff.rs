@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use oomc_forecast::compare::{Side, compare, places};
 use oomc_forecast::{Inputs, Suite};
 use oomc_runtime::Assignment;
+use oomc_settings::Settings;
 use oomc_sim::machine::{CgroupIndex, ROOT};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
     let as_written: &[Assignment] = &[];
     let (mut sides, mut remarks) = (Vec::new(), BTreeSet::new());
     for (file, set) in [(&args.before, as_written), (&args.after, &args.set)] {
-        match policy::suite(report, file, &kernel, false)? {
+        match policy::suite(report, file, &kernel, &Settings::default(), false)? {
             Ok(suite) => {
                 let (side, of_labels) = side(suite, &inputs, at, set)?;
                 sides.push(side);

@@ -8,23 +8,33 @@ use std::path::Path;
 use oomc_compiler::diag::fix::{Repaired, repair};
 use oomc_compiler::diag::{Diagnostic, Severity};
 use oomc_compiler::{KernelView, Source};
+use oomc_settings::Settings;
 use serde_json::{Value, json};
 
 use crate::args::Fix;
 use crate::cmd::each::{Done, each};
-use crate::cmd::{check, exit_of, tell, view, write};
+use crate::cmd::{check, exit_of, tell, write};
 use crate::difference::unified;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
 use crate::policy::source;
 use crate::report::Report;
+use crate::settings;
 
 pub(crate) fn run(report: &Report, args: &Fix) -> Outcome {
-    let view = view(&args.kernel)?;
-    each(report, "fix", &args.files, |path| one(report, args, path, &view))
+    each(report, "fix", &args.files, |path| match settings::of(report, path, false)? {
+        Ok(settings) => one(report, args, path, &settings.view(&args.kernel)?, &settings.settings),
+        Err(unready) => Ok(Done { file: None, said: unready.diagnostics, exit: unready.exit }),
+    })
 }
 
-fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Done, Failure> {
+fn one(
+    report: &Report,
+    args: &Fix,
+    path: &Path,
+    view: &KernelView,
+    settings: &Settings,
+) -> Result<Done, Failure> {
     let stdin = files::is_dash(path);
     let before = match source(path)? {
         Ok(source) => source,
@@ -37,7 +47,7 @@ fn one(report: &Report, args: &Fix, path: &Path, view: &KernelView) -> Result<Do
     check::check(path, &before, view)?;
     let of = |text: &str| {
         let checked = check::check(path, &Source::new(before.name.as_str(), text), view);
-        checked.map(|(diagnostics, _)| diagnostics).unwrap_or_default()
+        settings.told(checked.map(|(diagnostics, _)| diagnostics).unwrap_or_default())
     };
     let repaired = repair(&before.text, args.all, &of);
     let after = Source::new(before.name.as_str(), repaired.text.as_str());

@@ -157,7 +157,8 @@ pub(crate) fn object_of(
         (Err(error), None) => return Err(error.into()),
     };
     let view = view.with_page_size(page::size());
-    Ok(policy::compile(report, file, &bytes, &view).map(|ready| ready.object))
+    Ok(policy::compile(report, file, &bytes, &view, &oomc_settings::Settings::default())
+        .map(|ready| ready.object))
 }
 
 /// A refusal of the verifier is a fault of oomc, shown at the line of the policy that the object carries.

@@ -52,12 +52,12 @@ pub(crate) fn waiting(report: &Report) -> impl Fn(&Holder) + '_ {
 }
 
 /// The kernel that a command compiles for.
-fn view(kernel: &Kernel) -> Result<KernelView, Failure> {
+pub(crate) fn view(kernel: &Kernel) -> Result<KernelView, Failure> {
     kernel.btf.as_deref().map_or_else(|| Ok(KernelView::embedded()), view_of)
 }
 
 /// A kernel by the file that holds its types.
-fn view_of(path: &Path) -> Result<KernelView, Failure> {
+pub(crate) fn view_of(path: &Path) -> Result<KernelView, Failure> {
     let bytes = files::read(path).map_err(|failure| match path.starts_with("/sys/kernel/btf") {
         true => failure.help("the kernel needs CONFIG_DEBUG_INFO_BTF=y to describe its types"),
         false => failure,

@@ -2,6 +2,7 @@
 
 use oomc_compiler::hir::complexity;
 use oomc_forecast::{Inputs, Trial};
+use oomc_settings::Settings;
 use oomc_sim::machine::ROOT;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Plan) -> Outcome {
     let kernel = oomc_forecast::kernel(&view(&args.kernel)?)?;
-    let suite = match policy::suite(report, &args.file, &kernel, false)? {
+    let suite = match policy::suite(report, &args.file, &kernel, &Settings::default(), false)? {
         Ok(suite) => suite,
         Err(unready) => {
             report.result("plan", unready.exit, json!({ "diagnostics": unready.diagnostics }));

@@ -11,6 +11,7 @@ use oomc_compiler::hir::complexity;
 use oomc_forecast::decision::Told;
 use oomc_forecast::event::Answer;
 use oomc_forecast::{Forecast, Trial};
+use oomc_settings::Settings;
 use oomc_sim::machine::ROOT;
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
         None => domain.unwrap_or(ROOT),
     };
     let kernel = oomc_forecast::kernel(&view(&args.kernel)?)?;
-    let suite = match policy::suite(report, &args.file, &kernel, false)? {
+    let suite = match policy::suite(report, &args.file, &kernel, &Settings::default(), false)? {
         Ok(suite) => suite,
         Err(unready) => {
             report.result("sim", unready.exit, json!({ "diagnostics": unready.diagnostics }));

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use oomc_runtime::{Error, Object, System, page, preflight};
+use oomc_settings::Settings;
 use serde_json::{Value, json};
 
 use crate::cmd::load::explain_refusal;
@@ -66,7 +67,7 @@ fn object(
 ) -> Result<Result<Object, Unready>, Failure> {
     let mut bytes = read(path)?;
     if !Object::looks_like(&bytes) {
-        match policy::compile(report, path, &bytes, view) {
+        match policy::compile(report, path, &bytes, view, &Settings::default()) {
             Ok(ready) => bytes = ready.object,
             Err(unready) => return Ok(Err(unready)),
         }

@@ -1,11 +1,13 @@
-//! `oomc test [FILE…] [--run RE] [--coverage[=PERCENT%]] [--junit F] [--shuffle]`
+//! `oomc test [FILE…] [--run RE] [--coverage[=PERCENT%]] [--junit F] [--shuffle] [--watch]`
 
 mod junit;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use oomc_compiler::KernelView;
 use oomc_compiler::diag::Severity;
 use oomc_forecast::coverage::{Coverage, together};
 use oomc_forecast::decision::{Told, told_of_kernel};
@@ -15,20 +17,55 @@ use oomc_forecast::{Error, Suite, Traced};
 use oomc_sim::scenario::Order;
 use serde_json::{Value, json};
 
-use crate::args::{Seed, Test};
+use crate::args::{Kernel, Seed, Test};
 use crate::cmd::test::junit::Broken;
+use crate::cmd::test::watch::Watcher;
 use crate::cmd::{view, write};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
-use crate::policy;
+use crate::policy::{self, Unready};
 use crate::report::Report;
+use crate::settings::{self, Found};
 
 pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
+    if !args.watch {
+        return once(report, args);
+    }
+    if args.files.iter().any(|file| files::is_dash(file)) {
+        return Err(Failure::new(Exit::Usage, "standard input cannot be watched").help("name a file"));
+    }
+    let mut watcher = Watcher::new(&args.files)?;
+    loop {
+        if let Err(failure) = once(report, args) {
+            report.failure(&failure);
+        }
+        report.remark("waiting for a change; Ctrl-C ends this");
+        // Nobody reads any more.
+        if report.flush().is_err() {
+            return Ok(Exit::Ok);
+        }
+        watcher.wait()?;
+    }
+}
+
+/// A policy, what holds for it, or what is wrong with its settings.
+type Of = (PathBuf, Result<Found, Unready>);
+
+fn once(report: &Report, args: &Test) -> Outcome {
     let began = Instant::now();
-    let kernel = oomc_forecast::kernel(&view(&args.kernel)?)?;
+    let settings = |path: PathBuf| {
+        let found = settings::of(report, &path, args.warnings.deny_warnings)?;
+        Ok((path, found))
+    };
+    let policies = policies(&args.files)?.into_iter().map(settings).collect::<Result<Vec<Of>, Failure>>()?;
+    let kernel = oomc_forecast::kernel(&one_kernel(&policies, &args.kernel)?)?;
     let (mut exit, mut diagnostics, mut suites, mut broken) = (Exit::Ok, Vec::new(), Vec::new(), Vec::new());
-    for path in policies(&args.files)? {
-        match policy::suite(report, &path, &kernel, true)? {
+    for (path, found) in policies {
+        let suite = match found {
+            Ok(found) => policy::suite(report, &path, &kernel, &found.settings, true)?,
+            Err(unready) => Err(unready),
+        };
+        match suite {
             Ok(suite) => suites.push(suite),
             Err(unready) => {
                 exit = exit.max(unready.exit);
@@ -72,6 +109,17 @@ pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
         }),
     );
     Ok(exit)
+}
+
+/// The kernel that all policies are for: one machine is simulated.
+fn one_kernel(policies: &[Of], named: &Kernel) -> Result<KernelView, Failure> {
+    let mut found = policies.iter().filter_map(|(path, found)| Some((path, found.as_ref().ok()?)));
+    let Some((first, settings)) = found.next() else { return view(named) };
+    if let Some((other, _)) = found.find(|(_, other)| other.kernel(named) != settings.kernel(named)) {
+        let message = format!("{} and {} are for different kernels", files::name(first), files::name(other));
+        return Err(Failure::new(Exit::Usage, message).help("test them apart, or name a kernel with `--btf`"));
+    }
+    settings.view(named)
 }
 
 /// The tests that are wanted, by the places of their policy and of themselves, in the order in which they run; and the

@@ -1,0 +1,2 @@
+" Policies of oomc, and their tests.
+autocmd BufRead,BufNewFile *.oom,*.oomt setfiletype oom
