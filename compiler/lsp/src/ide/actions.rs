@@ -1,6 +1,6 @@
 //! Changes that an author may want where nothing is wrong.
 //!
-//! What is offered is checked first: the text after it has no error that was not there before.
+//! What is offered is checked first: the text after it has no error. Where the text has one already, nothing is offered.
 
 use core::ops::Range;
 
@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 
 /// The changes that are offered at a stretch of a policy.
 pub(crate) fn actions(page: &Page<'_>, at: &Range<usize>) -> Vec<(Kind, Fix)> {
-    if page.side != Side::Policy {
+    if page.side != Side::Policy || page.checked.is_none_or(|checked| checked.policy().is_none()) {
         return Vec::new();
     }
     let touches = |span: Span| span.range().start <= at.end && at.start <= span.range().end;
@@ -47,9 +47,10 @@ pub(crate) fn actions(page: &Page<'_>, at: &Range<usize>) -> Vec<(Kind, Fix)> {
 
 /// Whether the text after a change has no error.
 fn stays_well(page: &Page<'_>, fix: &Fix) -> bool {
-    let Some(after) = fix.apply(page.text) else { return false };
-    let of = |text: &str| Analysis::new(Some(Text { name: "", text }), None, page.view).has_errors();
-    !of(&after) || of(page.text)
+    let after = fix.apply(page.text);
+    after.is_some_and(|text| {
+        !Analysis::new(Some(Text { name: "", text: &text }), None, page.view).has_errors()
+    })
 }
 
 /// `rule "a": x or y` as two rules: the second one is asked when the first made no progress, as `or` does.
@@ -66,8 +67,8 @@ fn split(page: &Page<'_>, rule: &Rule<'_>) -> Option<Fix> {
             None => text(action)?.to_owned(),
             Some(name) if at == 0 => format!("rule \"{}\": {}", name.text, text(action)?),
             Some(name) => {
-                let free = (at + 1..).map(|number| format!("{} {number}", name.text));
-                let name = free.into_iter().find(|name| !names.contains(&name.as_str()))?;
+                let mut free = (at + 1..).map(|number| format!("{} {number}", name.text));
+                let name = free.find(|name| !names.contains(&name.as_str()))?;
                 format!("rule \"{name}\": {}", text(action)?)
             }
         });

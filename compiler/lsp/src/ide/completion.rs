@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use oomc_abi::fields::{FIELDS, Field, Measure, Owner};
 use oomc_abi::raw;
 use oomc_abi::resolve::{KernelView, Missing};
+use oomc_abi::watch::Average;
 use oomc_abi::{members, scenario};
 use oomc_compiler::syntax::ast::{ClauseKind, Unit};
 use oomc_grammar::pest::Parser as _;
@@ -330,6 +331,10 @@ fn others(page: &Page<'_>, scope: &Scope<'_>) -> Vec<Item> {
         .iter()
         .map(|word| Item::new(*word, Kind::Keyword, "", meaning(word).unwrap_or_default()))
         .collect();
+    if expected.rules.contains(&Rule::average) {
+        let averages = Average::ALL.into_iter().map(|average| average.word());
+        found.extend(averages.map(|word| Item::new(word, Kind::Keyword, "", "")));
+    }
     if ends(scope.clause) {
         found.extend(
             items::clause_words()
@@ -339,8 +344,9 @@ fn others(page: &Page<'_>, scope: &Scope<'_>) -> Vec<Item> {
         found.extend(snippets());
     }
     let in_test = scope.clause.starts_with("test");
-    if in_test && expected.rules.contains(&Rule::property) {
-        found.extend(properties(page, scope));
+    if in_test && expected.rules.contains(&Rule::path) {
+        // What is said of an object is no path of a policy's.
+        found = properties(page, scope);
     } else if expected.has("leaves")
         || matches!((scope.last(1), scope.last(0)), ("children" | "leaves" | "subtree", "of"))
     {
@@ -524,4 +530,29 @@ fn wanted(scope: &Scope<'_>) -> Option<Measure> {
         .iter()
         .find(|row| row.owner == owner && (row.name == name || name.ends_with(&format!(".{}", row.name))));
     row.map(|row| row.unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_says_what_comes_next() {
+        for (clause, expected) in [
+            (
+                "kill ",
+                vec!["all", "cgroup", "in", "largest", "oldest", "process", "smallest", "worst", "youngest"],
+            ),
+            (
+                "kill in subtree",
+                vec!["by", "grace", "now", "of", "or", "reason", "stepwise", "until", "where"],
+            ),
+            ("raise_limit 1MiB up ", vec!["to"]),
+            ("kill kill ", vec![]),
+        ] {
+            assert_eq!(Expected::behind(clause).words, expected, "{clause}");
+        }
+        assert!(Expected::behind("kill in subtree where ").reads("x_.y_"));
+        assert!(!Expected::behind("const ").reads("x_.y_"));
+    }
 }

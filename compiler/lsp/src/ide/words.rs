@@ -14,9 +14,6 @@ const MEANINGS: &[(&str, &str)] = &[
     ("asc", "the smallest first"),
     ("asked", "`expect not asked`: no rule was asked"),
     ("at", "`at most N`: so many victims at the most"),
-    ("avg10", "the average of the last ten seconds"),
-    ("avg300", "the average of the last five minutes"),
-    ("avg60", "the average of the last minute"),
     ("avoid", "these are chosen last: behind all that no such clause is about"),
     ("bool", "yes or no"),
     (
