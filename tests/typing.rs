@@ -1,23 +1,32 @@
 //! Any text, any key: policies are typed character by character, deleted again, and edited at random places.
 //!
 //! The server that was told only what changed must know what a server knows that was given the whole text: after each
-//! step that is compared, both are asked for diagnostics, tokens and the outline. `OOMC_TYPING` is how many steps of each
-//! file are compared, `OOMC_SEED` where random edits begin.
+//! step that is compared, both are asked for diagnostics, tokens and the outline. Besides, messages that are changed at
+//! random come to a server in this process, which answers or refuses and goes on. `OOMC_TYPING` is how many steps of each
+//! file are compared, and how many random edits; `OOMC_LSP` how many seconds messages are changed; `OOMC_SEED` where what
+//! is random begins. `cargo xtask fuzz editor` goes on for longer.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what is not there has failed")]
 
+use std::fs;
+use std::io::Cursor;
 use std::path::Path;
-use std::{env, fs};
+use std::time::{Duration, Instant};
 
+use oomc_abi::resolve::KernelView;
 use oomc_tests::language_client::Client;
+use oomc_tests::mutate::{Numbers, mutated};
 use serde_json::{Value, json};
 
 const URI: &str = "file:///typed/policy.oom";
 
 /// Steps of each file that are compared in the ordinary run.
-const STEPS: usize = 6;
+const STEPS: u64 = 4;
 
 /// Random edits in the ordinary run, each compared.
-const EDITS: usize = 150;
+const EDITS: u64 = 150;
+
+/// Seconds of changed messages in the ordinary run.
+const SECONDS: u64 = 3;
 
 /// Both servers, and the text as an editor has it, whose strings are UTF-16.
 struct Desk {
@@ -91,10 +100,6 @@ impl Desk {
     }
 }
 
-fn number(variable: &str, otherwise: usize) -> usize {
-    env::var(variable).map_or(otherwise, |word| word.parse().unwrap())
-}
-
 /// Ready policies, examples, and their tests.
 fn texts() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -108,7 +113,7 @@ fn texts() -> Vec<String> {
 
 #[test]
 fn every_policy_can_be_typed_and_deleted() {
-    let steps = number("OOMC_TYPING", STEPS);
+    let steps = oomc_tests::number("OOMC_TYPING", STEPS) as usize;
     let mut desk = Desk::new();
     for text in texts() {
         let units: Vec<char> = text.chars().collect();
@@ -165,9 +170,8 @@ const PIECES: [&str; 24] = [
 
 #[test]
 fn random_edits_leave_both_servers_alike() {
-    let edits = number("OOMC_TYPING", EDITS);
-    let seed = number("OOMC_SEED", 14);
-    let mut random = fastrand::Rng::with_seed(seed as u64);
+    let edits = oomc_tests::number("OOMC_TYPING", EDITS);
+    let mut random = fastrand::Rng::with_seed(oomc_tests::number("OOMC_SEED", 14));
     let texts = texts();
     let mut desk = Desk::new();
     for number in 0..edits {
@@ -196,4 +200,88 @@ fn halves_of_a_character_count_as_one_unit_each() {
         desk.compare();
     }
     desk.close();
+}
+
+/// The messages of an author who opens a policy and asks everything of it.
+fn session(text: &str) -> Vec<Value> {
+    let document = json!({ "uri": URI, "languageId": "oom", "version": 1, "text": text });
+    let point = json!({ "line": 3, "character": 9 });
+    let range = json!({ "start": { "line": 0, "character": 0 }, "end": point });
+    let mut messages = vec![
+        json!({ "id": 1, "method": "initialize", "params": { "capabilities": { "textDocument": {} } } }),
+        json!({ "method": "initialized", "params": {} }),
+        json!({ "method": "textDocument/didOpen", "params": { "textDocument": document } }),
+    ];
+    let changes = json!([{ "range": range, "text": "\u{1f4a5}" }]);
+    let of = json!({ "uri": URI, "version": 2 });
+    for (id, method) in [
+        "hover",
+        "definition",
+        "references",
+        "rename",
+        "completion",
+        "formatting",
+        "codeAction",
+        "documentSymbol",
+        "semanticTokens/full",
+        "foldingRange",
+        "selectionRange",
+        "inlayHint",
+        "diagnostic",
+        "prepareRename",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let params = json!({
+            "textDocument": { "uri": URI }, "position": point, "positions": [point], "range": range, "newName": "other",
+            "context": { "includeDeclaration": true, "diagnostics": [] },
+            "options": { "tabSize": 4, "insertSpaces": true },
+        });
+        messages.push(json!({ "id": id + 2, "method": format!("textDocument/{method}"), "params": params }));
+        if id == 7 {
+            let params = json!({ "textDocument": of, "contentChanges": changes });
+            messages.push(json!({ "method": "textDocument/didChange", "params": params }));
+        }
+    }
+    messages.push(json!({ "id": 99, "method": "shutdown" }));
+    for message in &mut messages {
+        message["jsonrpc"] = json!("2.0");
+    }
+    messages
+}
+
+#[test]
+fn messages_that_are_changed_at_random_are_survived() {
+    let budget = Duration::from_secs(oomc_tests::number("OOMC_LSP", SECONDS));
+    let seed = oomc_tests::number("OOMC_SEED", 14);
+    let view: &'static KernelView = Box::leak(Box::new(KernelView::embedded()));
+    let mut numbers = Numbers::new(seed);
+    let sessions: Vec<Vec<Value>> = texts().iter().map(|text| session(text)).collect();
+    let (began, mut count) = (Instant::now(), 0);
+    while began.elapsed() < budget || count < 20 {
+        let session = &sessions[numbers.below(sessions.len())];
+        let mut bytes = Vec::new();
+        for message in session {
+            let mut body = message.to_string().into_bytes();
+            if numbers.below(4) == 0 {
+                let other = session[numbers.below(session.len())].to_string();
+                body = mutated(&body, other.as_bytes(), &mut numbers);
+            }
+            bytes.extend(format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes());
+            bytes.extend(body);
+        }
+        // The frames themselves, now and then.
+        if numbers.below(8) == 0 {
+            bytes = mutated(&bytes.clone(), &bytes, &mut numbers);
+        }
+        let mut output = Vec::new();
+        let ended = oomc_lsp::run(Cursor::new(bytes), &mut output, view, &|_| None);
+        assert!(ended.is_ok(), "session {count} of seed {seed}");
+        assert!(
+            output.is_empty() || output.starts_with(b"Content-Length: "),
+            "session {count} of seed {seed}"
+        );
+        count += 1;
+    }
 }

@@ -41,10 +41,13 @@ cargo xtask COMMAND
   bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
   bench code [NAME…] [--n N,N…] [--book]
                   instructions of a decision, beside C that decides alike, in a machine whose clock counts them
+  bench editor    keys and hovers until the language server answers, in long policies
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]
                   objects, types, snapshots and pins changed at random, and whoever reads them
+  fuzz editor [SECONDS] [SEED]
+                  policies typed and edited at random, and messages changed at random, and the language server
   soak [DEATHS]   a storm of OOM events in the machine while policies are changed, and 64 loaders at once
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package

@@ -242,12 +242,8 @@ impl<'a> State<'a> {
     /// What to publish of the next document that changed; nothing if none did.
     pub(crate) fn next_diagnostics(&mut self) -> Option<Vec<Value>> {
         let first = self.changed.pop_first()?;
-        // Who asks is not told, but what was asked may be answered otherwise now.
+        // Who asks is not told.
         if self.client.pulls {
-            let (policy, _) = pair(&first);
-            if self.documents.contains_key(&first) {
-                self.entry(&policy);
-            }
             return Some(Vec::new());
         }
         if !self.documents.contains_key(&first) {
