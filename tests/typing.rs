@@ -71,6 +71,9 @@ impl Desk {
 
     /// Half of a character is what a server reads it as.
     fn replace_halves(&mut self) {
+        if self.text.iter().all(|unit| !(0xd800..0xe000).contains(unit)) {
+            return;
+        }
         self.text = String::from_utf16_lossy(&self.text).encode_utf16().collect();
     }
 
@@ -127,10 +130,9 @@ fn every_policy_can_be_typed_and_deleted() {
         }
         assert_eq!(String::from_utf16_lossy(&desk.text), text);
         desk.compare();
-        // From the front, so that what is left is cut in the middle of words.
-        for at in 0..units.len() {
-            let first = char::decode_utf16(desk.text.iter().copied()).next().unwrap().unwrap();
-            desk.edit(0, first.len_utf16(), "");
+        // From the front, so that what is left is cut in the middle of words; in the ordinary run several at once.
+        for (at, some) in units.chunks(if steps < 100 { 7 } else { 1 }).enumerate() {
+            desk.edit(0, some.iter().map(|c| c.len_utf16()).sum(), "");
             if at % every == every / 2 {
                 desk.compare();
             }

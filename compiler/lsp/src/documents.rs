@@ -32,7 +32,10 @@ impl Document {
     /// are UTF-16, has a half there, and places behind it count one unit for it.
     pub(crate) fn change(&mut self, change: &TextDocumentContentChangeEvent, encoding: Encoding) {
         match change.range {
-            None => self.text.clone_from(&change.text),
+            None => {
+                self.text.clone_from(&change.text);
+                self.starts = lines::starts(&self.text);
+            }
             Some(range) => {
                 let lines = self.lines(encoding);
                 let (start, cut) = lines.split(range.start);
@@ -46,11 +49,20 @@ impl Document {
                 let whole = if cut_behind || (cut && end == start) { end + character(end) } else { end };
                 let text = [half(cut), &change.text, half(cut_behind || (cut && end == start))].concat();
                 if self.text.is_char_boundary(start) && self.text.is_char_boundary(whole) {
+                    let line = lines.line(start) as usize;
                     self.text.replace_range(start..whole, &text);
+                    self.lines_from(line);
                 }
             }
         }
-        self.starts = lines::starts(&self.text);
+    }
+
+    /// Finds the lines anew, from the one before a line on: a `\n` may now follow the `\r` that ended it.
+    fn lines_from(&mut self, line: usize) {
+        self.starts.truncate(line.max(1));
+        let from = self.starts.pop().unwrap_or(0);
+        let rest = self.text.get(from..).unwrap_or_default();
+        self.starts.extend(lines::starts(rest).into_iter().map(|start| start + from));
     }
 }
 
@@ -68,6 +80,7 @@ mod tests {
         let range = Some(Range { start: at(from), end: at(to) });
         let change = TextDocumentContentChangeEvent { range, range_length: None, text: new.to_owned() };
         document.change(&change, Encoding::Utf16);
+        assert_eq!(document.starts, lines::starts(&document.text));
         document.text
     }
 
@@ -76,6 +89,19 @@ mod tests {
         assert_eq!(changed("a\r\nbc", (1, 1), (1, 2), "\u{e9}"), "a\r\nb\u{e9}");
         assert_eq!(changed("ab", (0, 2), (0, 0), "c"), "abc");
         assert_eq!(changed("ab", (7, 7), (9, 9), "c"), "abc");
+    }
+
+    #[test]
+    fn the_lines_follow_a_change() {
+        for (from, to, new) in [
+            ((1, 0), (1, 0), "\n"),
+            ((1, 0), (2, 0), "x\r"),
+            ((0, 0), (3, 0), ""),
+            ((2, 1), (2, 1), "\r\n\r"),
+            ((3, 0), (3, 0), "\n"),
+        ] {
+            changed("a\rb\r\nc\nd", from, to, new);
+        }
     }
 
     #[test]
