@@ -10,7 +10,8 @@ use oomc_tests::child;
 /// More than a slow machine under load needs, less than a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Opens a bad policy, waits for its diagnostics, repairs it, waits until they are gone, has a policy formatted.
+/// Opens a bad policy, waits for its diagnostics, applies the quick fix and waits until they are gone; then has a word
+/// completed, a param renamed, the policy formatted, and saves it.
 const SCRIPT: &str = r#"
 local function say(text)
   io.stdout:write(text .. "\n")
@@ -36,17 +37,60 @@ vim.lsp.buf_attach_client(0, client)
 wait("diagnostics", function() return #vim.diagnostic.get(0) > 0 end)
 show()
 
-vim.api.nvim_buf_set_lines(0, 0, -1, false, { "kill largest in subtree where footprint > 4KiB" })
-wait("repair", function() return #vim.diagnostic.get(0) == 0 end)
-say("repaired")
+-- What a request is answered with; what an editor does with it is its own.
+local function ask(method, params)
+  local answers = vim.lsp.buf_request_sync(0, method, params, 60000)
+  return answers and answers[client] and answers[client].result
+end
 
-vim.api.nvim_buf_set_lines(0, 0, -1, false, { "kill   largest", "in subtree" })
+local function lines(text)
+  vim.api.nvim_buf_set_lines(0, 0, -1, false, text)
+end
+
+local function text()
+  return table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "|")
+end
+
+local encoding = vim.lsp.get_client_by_id(client).offset_encoding
+local first = vim.diagnostic.get(0)[1]
+vim.api.nvim_win_set_cursor(0, { first.lnum + 1, first.col })
+local params = vim.lsp.util.make_range_params()
+params.context = { diagnostics = {} }
+for _, action in ipairs(ask("textDocument/codeAction", params)) do
+  if action.isPreferred or action.kind == "quickfix" then
+    say("fix: " .. action.title)
+    vim.lsp.util.apply_workspace_edit(action.edit, encoding)
+    break
+  end
+end
+wait("repair", function() return #vim.diagnostic.get(0) == 0 end)
+say("repaired: " .. text())
+
+lines({ "param floor = 4KiB range 1KiB .. 1GiB", "kill largest in subtree where footp" })
+vim.api.nvim_win_set_cursor(0, { 2, 35 })
+-- Behind the last letter, where only the insert mode has the cursor.
+local behind = vim.lsp.util.make_position_params()
+behind.position.character = 35
+local offered = ask("textDocument/completion", behind)
+for _, item in ipairs(offered.items) do
+  if item.label == "footprint" then
+    say("completion: " .. item.label .. ", " .. item.detail)
+    vim.lsp.util.apply_text_edits({ item.textEdit }, 0, encoding)
+  end
+end
+say("completed: " .. text())
+
+lines({ "param floor = 4KiB range 1KiB .. 1GiB", "kill   largest in subtree", "  where footprint > floor" })
+vim.api.nvim_win_set_cursor(0, { 1, 7 })
+vim.lsp.buf.rename("least")
+wait("new name", function() return text():find("> least") ~= nil end)
 if vim.lsp.buf.format then
   vim.lsp.buf.format({ timeout_ms = 60000 })
 else
   vim.lsp.buf.formatting_sync({}, 60000)
 end
-say(table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "|"))
+vim.cmd("write")
+say("saved: " .. text())
 
 vim.lsp.stop_client(client)
 wait("end", function() return vim.lsp.client_is_stopped(client) end)
@@ -54,7 +98,7 @@ vim.cmd("qall!")
 "#;
 
 #[test]
-fn neovim_shows_a_diagnostic() {
+fn neovim_repairs_completes_renames_and_saves() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("editor");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
@@ -83,9 +127,17 @@ fn neovim_shows_a_diagnostic() {
             "1:56 E0302 cannot compare `footprint` (bytes) with a number",
             "this has no unit",
             "help: write a unit, for example `4KiB`",
-            "repaired",
-            "kill largest in subtree",
+            "fix: write `4KiB`",
+            "repaired: rule \"\u{1f4a5}\": kill largest in subtree where footprint > 4KiB",
+            "completion: footprint, bytes",
+            "completed: param floor = 4KiB range 1KiB .. 1GiB|kill largest in subtree where footprint",
+            "saved: param least = 4KiB range 1KiB .. 1GiB|kill largest in subtree where footprint > least",
         ],
         "{errors}"
+    );
+    let saved = fs::read_to_string(folder.join("policy.oom")).unwrap();
+    assert_eq!(
+        saved,
+        "param least = 4KiB range 1KiB .. 1GiB\nkill largest in subtree where footprint > least\n"
     );
 }

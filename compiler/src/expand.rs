@@ -4,6 +4,8 @@
 //! `default defer`. What it means stays the same. White space is the formatter's; a clause that cannot be read
 //! stays as it is.
 
+use core::ops::Range;
+
 use oomc_grammar::pest::Parser as _;
 use oomc_grammar::pest::iterators::Pair;
 use oomc_grammar::{OomParser, Rule, items};
@@ -11,36 +13,51 @@ use oomc_grammar::{OomParser, Rule, items};
 /// Writes the defaults out.
 #[must_use]
 pub fn expand(text: &str) -> String {
-    let mut words: Vec<(usize, String)> = Vec::new();
-    let mut rules = 0;
-    // A clause that cannot be read may be the default.
-    let mut default = false;
-    for item in items::split(text) {
-        let clause = text.get(item.range.clone()).filter(|_| item.problem.is_none());
-        match clause.map(|clause| OomParser::parse(Rule::item, clause)) {
-            Some(Ok(pairs)) => pairs.flatten().for_each(|pair| match pair.as_rule() {
-                Rule::default => default = true,
-                Rule::named | Rule::bare => rules += 1,
-                Rule::kill => {
-                    pair.into_inner().for_each(|part| selection(part, item.range.start, &mut words))
-                }
-                _ => {}
-            }),
-            _ => default = true,
-        }
-    }
     let mut out = String::new();
     let mut at = 0;
-    for (place, word) in words {
+    for (place, word) in missing(text, &(0..text.len())) {
         out.push_str(text.get(at..place).unwrap_or_default());
         out.push_str(&word);
         at = place;
     }
     out.push_str(text.get(at..).unwrap_or_default());
-    if rules > 0 && !default {
+    if has_no_default(text) {
         out.push_str(if out.ends_with('\n') { "default defer\n" } else { "\ndefault defer\n" });
     }
     out
+}
+
+/// The words that selections leave out, each with its place, in order; of clauses that touch a stretch of the text.
+#[must_use]
+pub fn missing(text: &str, within: &Range<usize>) -> Vec<(usize, String)> {
+    let mut words = Vec::new();
+    let touches = |range: &Range<usize>| range.start <= within.end && within.start <= range.end;
+    for item in items::split(text).into_iter().filter(|item| touches(&item.range)) {
+        let clause = text.get(item.range.clone()).filter(|_| item.problem.is_none());
+        let Some(Ok(pairs)) = clause.map(|clause| OomParser::parse(Rule::item, clause)) else { continue };
+        for pair in pairs.flatten().filter(|pair| pair.as_rule() == Rule::kill) {
+            pair.into_inner().for_each(|part| selection(part, item.range.start, &mut words));
+        }
+    }
+    words
+}
+
+/// Whether a policy has rules, and no `default`: deferring is implied.
+fn has_no_default(text: &str) -> bool {
+    let mut rules = false;
+    for item in items::split(text) {
+        let clause = text.get(item.range.clone()).filter(|_| item.problem.is_none());
+        // A clause that cannot be read may be the default.
+        let Some(Ok(pairs)) = clause.map(|clause| OomParser::parse(Rule::item, clause)) else { return false };
+        for pair in pairs.flatten() {
+            match pair.as_rule() {
+                Rule::default => return false,
+                Rule::named | Rule::bare => rules = true,
+                _ => {}
+            }
+        }
+    }
+    rules
 }
 
 /// The words that are missing in a selection, each with its place, in order.

@@ -480,11 +480,12 @@ fn next_token(text: &str) -> &str {
 
 /// Whether a word, with what follows it, is written as the head of a test: `tets "name" {`.
 fn heads_a_test(word: &str, behind: &str) -> bool {
-    if crate::words::reserved().contains(&word) || crate::words::all().contains(&word) {
-        return false;
-    }
-    let name = behind.trim_start().strip_prefix('"').and_then(|inside| inside.split_once('"'));
-    name.is_some_and(|(name, behind)| !name.contains('\n') && behind.trim_start().starts_with('{'))
+    // Asked of every word of a text, so what rules out most of them comes first.
+    let Some(inside) = behind.trim_start().strip_prefix('"') else { return false };
+    let line = inside.split('\n').next().unwrap_or(inside);
+    let Some(name) = line.find('"') else { return false };
+    let opens = inside.get(name + 1..).is_some_and(|behind| behind.trim_start().starts_with('{'));
+    opens && !crate::words::reserved().contains(&word) && !crate::words::all().contains(&word)
 }
 
 /// `on oom`, `on system oom`: something that happens in a test.

@@ -9,6 +9,7 @@ pub mod child;
 pub mod constructs;
 pub mod fake;
 pub mod generate;
+pub mod language_client;
 pub mod markup;
 pub mod mutate;
 pub mod page;

@@ -44,10 +44,13 @@ cargo xtask COMMAND
   bench code [NAME…] [--n N,N…] [--book]
                   instructions of a decision, beside C that decides alike, in a machine whose clock counts them
   bench load      `oomc load` beside libbpf, in a machine whose clock counts instructions
+  bench editor    keys and hovers until the language server answers, in long policies
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]
                   objects, types, snapshots and pins changed at random, and whoever reads them
+  fuzz editor [SECONDS] [SEED]
+                  policies typed and edited at random, and messages changed at random, and the language server
   soak [DEATHS] [--kernel VARIANT]
                   a storm of OOM events in the machine while policies are changed, and 64 loaders at once; VARIANT is
                   main, debug (lockdep), kasan, or failslab, where allocations fail while policies decide and load

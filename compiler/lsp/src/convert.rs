@@ -1,21 +1,33 @@
 //! The only file that turns the protocol's types into ours and ours into the protocol's.
-//!
-//! A position there is a line and a count of UTF-16 units; here it is a byte of the text.
 
 use core::ops::Range;
 use std::path::PathBuf;
 
 use lsp_types::{
-    CodeAction, CodeActionKind, CodeActionOptions, CodeActionProviderCapability,
-    DiagnosticRelatedInformation, DiagnosticSeverity, HoverContents, HoverProviderCapability,
-    InitializeResult, Location, MarkupContent, MarkupKind, NumberOrString, OneOf, Position,
-    PositionEncodingKind, ServerCapabilities, ServerInfo, TextDocumentSyncKind, TextDocumentSyncOptions,
-    TextEdit, Uri, WorkspaceEdit,
+    CodeAction, CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CodeDescription,
+    CompletionItem, CompletionItemKind, CompletionList, CompletionOptions, CompletionTextEdit,
+    DiagnosticOptions, DiagnosticRelatedInformation, DiagnosticServerCapabilities, DiagnosticSeverity,
+    DiagnosticTag, DocumentHighlight, DocumentSymbol, Documentation, FoldingRange, FoldingRangeKind,
+    FoldingRangeProviderCapability, HoverContents, HoverProviderCapability, InitializeResult, InlayHint,
+    InlayHintLabel, InlayHintTooltip, InsertTextFormat, Location, MarkupContent, MarkupKind, NumberOrString,
+    OneOf, RenameOptions, SelectionRange, SelectionRangeProviderCapability, SemanticToken,
+    SemanticTokenModifier, SemanticTokenType, SemanticTokens, SemanticTokensFullOptions,
+    SemanticTokensLegend, SemanticTokensOptions, SemanticTokensServerCapabilities, ServerCapabilities,
+    ServerInfo, SymbolInformation, SymbolKind, TextDocumentSyncKind, TextDocumentSyncOptions, TextEdit, Uri,
+    WorkDoneProgressOptions, WorkspaceEdit,
 };
 use oomc_compiler::diag::{Diagnostic, Fix, Severity};
 use serde_json::{Value, json};
 
-use crate::ide::diagnostics::words;
+use crate::ide;
+use crate::ide::hints::Hint;
+use crate::ide::names::Place;
+use crate::ide::semantic::LEGEND;
+use crate::lines::Lines;
+use crate::state::Client;
+
+/// Where the page of a diagnostic is; its code and `.md` follow.
+const PAGES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/compiler/src/diag/docs/");
 
 /// Anything as JSON.
 pub(crate) fn value(data: impl serde::Serialize) -> Value {
@@ -24,24 +36,59 @@ pub(crate) fn value(data: impl serde::Serialize) -> Value {
 }
 
 /// What the server can do.
-pub(crate) fn initialized() -> Value {
+pub(crate) fn initialized(client: Client) -> Value {
+    let legend = SemanticTokensLegend {
+        token_types: LEGEND.iter().map(|(_, name)| SemanticTokenType::new(name)).collect(),
+        token_modifiers: vec![SemanticTokenModifier::DECLARATION],
+    };
     value(InitializeResult {
         capabilities: ServerCapabilities {
-            position_encoding: Some(PositionEncodingKind::UTF16),
+            position_encoding: Some(client.encoding.kind()),
             text_document_sync: Some(
                 TextDocumentSyncOptions {
                     open_close: Some(true),
-                    change: Some(TextDocumentSyncKind::FULL),
+                    change: Some(TextDocumentSyncKind::INCREMENTAL),
                     ..TextDocumentSyncOptions::default()
                 }
                 .into(),
             ),
             document_formatting_provider: Some(OneOf::Left(true)),
             code_action_provider: Some(CodeActionProviderCapability::Options(CodeActionOptions {
-                code_action_kinds: Some(vec![CodeActionKind::QUICKFIX]),
+                code_action_kinds: Some(vec![CodeActionKind::QUICKFIX, CodeActionKind::REFACTOR]),
                 ..CodeActionOptions::default()
             })),
             hover_provider: Some(HoverProviderCapability::Simple(true)),
+            definition_provider: Some(OneOf::Left(true)),
+            references_provider: Some(OneOf::Left(true)),
+            document_highlight_provider: Some(OneOf::Left(true)),
+            rename_provider: Some(OneOf::Right(RenameOptions {
+                prepare_provider: Some(true),
+                work_done_progress_options: WorkDoneProgressOptions::default(),
+            })),
+            completion_provider: Some(CompletionOptions {
+                trigger_characters: Some([".", "\"", "{", " "].map(str::to_owned).to_vec()),
+                ..CompletionOptions::default()
+            }),
+            document_symbol_provider: Some(OneOf::Left(true)),
+            workspace_symbol_provider: Some(OneOf::Left(true)),
+            semantic_tokens_provider: Some(SemanticTokensServerCapabilities::SemanticTokensOptions(
+                SemanticTokensOptions {
+                    legend,
+                    full: Some(SemanticTokensFullOptions::Bool(true)),
+                    ..SemanticTokensOptions::default()
+                },
+            )),
+            folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
+            selection_range_provider: Some(SelectionRangeProviderCapability::Simple(true)),
+            inlay_hint_provider: Some(OneOf::Left(true)),
+            diagnostic_provider: client.pulls.then(|| {
+                DiagnosticServerCapabilities::Options(DiagnosticOptions {
+                    identifier: Some("oomc".to_owned()),
+                    // Tests are about their policy.
+                    inter_file_dependencies: true,
+                    ..DiagnosticOptions::default()
+                })
+            }),
             ..ServerCapabilities::default()
         },
         server_info: Some(ServerInfo {
@@ -108,21 +155,77 @@ pub(crate) fn diagnostic(
             Severity::Warning => DiagnosticSeverity::WARNING,
         }),
         code: Some(NumberOrString::String(one.code.id().to_owned())),
+        code_description: format!("{PAGES}{}.md", one.code.id())
+            .parse()
+            .ok()
+            .map(|href| CodeDescription { href }),
         source: Some("oomc".to_owned()),
         message,
         related_information,
+        tags: one.code.marks_unneeded().then(|| vec![DiagnosticTag::UNNECESSARY]),
         ..lsp_types::Diagnostic::default()
     }
 }
 
-/// Whether a client that wants only these kinds of actions wants fixes.
-pub(crate) fn wants_fixes(only: &[CodeActionKind]) -> bool {
-    only.iter().any(|kind| *kind == CodeActionKind::QUICKFIX || *kind == CodeActionKind::EMPTY)
+/// Everything that an author reads, beside the places: the message, what is wrong at the first mark, help and notes.
+fn words(diagnostic: &Diagnostic) -> String {
+    let mut text = diagnostic.message.to_string();
+    if let Some(label) = diagnostic.labels.first().filter(|label| !label.text.is_empty()) {
+        text.push_str(&format!("\n{}", label.text));
+    }
+    if let Some(help) = &diagnostic.help {
+        text.push_str(&format!("\nhelp: {help}"));
+    }
+    for note in &diagnostic.notes {
+        text.push_str(&format!("\nnote: {note}"));
+    }
+    text
+}
+
+/// The answer to a client that asks for diagnostics and may know them already.
+pub(crate) fn report(list: Vec<lsp_types::Diagnostic>, state: String, known: Option<&str>) -> Value {
+    if known == Some(state.as_str()) {
+        return json!({ "kind": "unchanged", "resultId": state });
+    }
+    json!({ "kind": "full", "resultId": state, "items": list })
+}
+
+/// Whether a client that wants only these kinds wants an action. None: it wants all.
+pub(crate) fn wants(only: &[CodeActionKind], action: &CodeAction) -> bool {
+    let kind = action.kind.as_ref().map_or("", CodeActionKind::as_str);
+    let is = |wanted: &CodeActionKind| {
+        let rest = kind.strip_prefix(wanted.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') || wanted.as_str().is_empty())
+    };
+    only.is_empty() || only.iter().any(is)
+}
+
+/// Whether a client that wants only these kinds may want changes of what is right.
+pub(crate) fn wants_changes(only: &[CodeActionKind]) -> bool {
+    only.is_empty()
+        || only.iter().any(|kind| kind.as_str().is_empty() || kind.as_str().starts_with("refactor"))
 }
 
 /// A fix of a diagnostic as an action of the editor. One that is certain is what the editor offers first.
+pub(crate) fn fix(uri: &Uri, of: lsp_types::Diagnostic, fix: &Fix, lines: &Lines<'_>) -> CodeAction {
+    CodeAction {
+        diagnostics: Some(vec![of]),
+        is_preferred: Some(fix.certain),
+        ..action(uri, CodeActionKind::QUICKFIX, fix, lines)
+    }
+}
+
+/// A change of what is right as an action of the editor.
+pub(crate) fn change(uri: &Uri, kind: ide::actions::Kind, fix: &Fix, lines: &Lines<'_>) -> CodeAction {
+    let kind = match kind {
+        ide::actions::Kind::Rewrites => CodeActionKind::REFACTOR_REWRITE,
+        ide::actions::Kind::Adds => CodeActionKind::REFACTOR,
+    };
+    action(uri, kind, fix, lines)
+}
+
 #[expect(clippy::mutable_key_type, reason = "the protocol's own type, whose hash is that of its text")]
-pub(crate) fn action(uri: &Uri, of: lsp_types::Diagnostic, fix: &Fix, lines: &Lines<'_>) -> CodeAction {
+fn action(uri: &Uri, kind: CodeActionKind, fix: &Fix, lines: &Lines<'_>) -> CodeAction {
     let edits = fix
         .edits
         .iter()
@@ -130,77 +233,186 @@ pub(crate) fn action(uri: &Uri, of: lsp_types::Diagnostic, fix: &Fix, lines: &Li
     let changes = core::iter::once((uri.clone(), edits.collect())).collect();
     CodeAction {
         title: fix.title.clone(),
-        kind: Some(CodeActionKind::QUICKFIX),
-        diagnostics: Some(vec![of]),
+        kind: Some(kind),
         edit: Some(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() }),
-        is_preferred: Some(fix.certain),
         ..CodeAction::default()
     }
 }
 
+/// A new name in all of its places.
+#[expect(clippy::mutable_key_type, reason = "the protocol's own type, whose hash is that of its text")]
+pub(crate) fn renamed(places: &[Location], name: &str) -> WorkspaceEdit {
+    let mut changes: std::collections::HashMap<Uri, Vec<TextEdit>> = std::collections::HashMap::new();
+    for place in places {
+        let edit = TextEdit { range: place.range, new_text: name.to_owned() };
+        changes.entry(place.uri.clone()).or_default().push(edit);
+    }
+    WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() }
+}
+
 /// Edits that make one text of another.
-pub(crate) fn edits(old: &str, new: Option<String>) -> Vec<TextEdit> {
-    let range = Lines::new(old).range(0..old.len());
+pub(crate) fn edits(lines: &Lines<'_>, new: Option<String>) -> Vec<TextEdit> {
+    let range = lines.range(0..lines.text.len());
     new.map(|new_text| TextEdit { range, new_text }).into_iter().collect()
 }
 
 /// Markdown to be shown.
 pub(crate) fn markdown(value: String) -> HoverContents {
-    HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value })
+    HoverContents::Markup(markup(value))
 }
 
-/// Length in UTF-16: one unit for each character, two for those that UTF-8 writes in four bytes. Counts bytes,
-/// because a line may be megabytes long.
-fn units(text: &str) -> u32 {
-    let of = |byte: u8| u32::from(byte & 0xc0 != 0x80) + u32::from(byte >= 0xf0);
-    text.bytes().map(of).sum()
+fn markup(value: String) -> MarkupContent {
+    MarkupContent { kind: MarkupKind::Markdown, value }
 }
 
-/// Where the lines of a text begin. A line ends with `\n`, `\r\n` or `\r`, as the protocol says.
-pub(crate) struct Lines<'a> {
-    text: &'a str,
-    starts: Vec<usize>,
+/// A place of a name in the document that is shown.
+pub(crate) fn highlight(place: &Place, lines: &Lines<'_>) -> DocumentHighlight {
+    DocumentHighlight { range: lines.range(place.range.clone()), kind: None }
 }
 
-impl<'a> Lines<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
-        let bytes = text.as_bytes();
-        let ends = bytes.iter().enumerate().filter(|(at, byte)| match byte {
-            b'\n' => true,
-            b'\r' => bytes.get(at + 1) != Some(&b'\n'),
-            _ => false,
-        });
-        Self { text, starts: core::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect() }
-    }
+/// What can be written at a place. A client that fills in no places gets no text with such.
+pub(crate) fn completion(
+    items: &[ide::completion::Item],
+    range: lsp_types::Range,
+    snippets: bool,
+) -> CompletionList {
+    use ide::completion::Kind;
+    let kind = |kind| match kind {
+        Kind::Keyword => CompletionItemKind::KEYWORD,
+        Kind::Field => CompletionItemKind::FIELD,
+        Kind::Member => CompletionItemKind::MODULE,
+        Kind::Constant => CompletionItemKind::CONSTANT,
+        Kind::Definition => CompletionItemKind::FUNCTION,
+        Kind::Param | Kind::Label => CompletionItemKind::PROPERTY,
+        Kind::State | Kind::Pick | Kind::Candidate => CompletionItemKind::VARIABLE,
+        Kind::Rule => CompletionItemKind::EVENT,
+        Kind::Object => CompletionItemKind::REFERENCE,
+        Kind::Value => CompletionItemKind::VALUE,
+        Kind::Snippet => CompletionItemKind::SNIPPET,
+    };
+    let shown = items.iter().filter(|item| snippets || item.snippet.is_none());
+    let items = shown.enumerate().map(|(at, item)| CompletionItem {
+        label: item.label.clone(),
+        kind: Some(kind(item.kind)),
+        detail: (!item.detail.is_empty()).then(|| item.detail.clone()),
+        documentation: (!item.doc.is_empty()).then(|| Documentation::MarkupContent(markup(item.doc.clone()))),
+        // As they come: what fits first.
+        sort_text: Some(format!("{at:04}")),
+        insert_text_format: item.snippet.as_ref().map(|_| InsertTextFormat::SNIPPET),
+        text_edit: Some(CompletionTextEdit::Edit(TextEdit {
+            range,
+            new_text: item.snippet.clone().unwrap_or_else(|| item.label.clone()),
+        })),
+        ..CompletionItem::default()
+    });
+    CompletionList { is_incomplete: false, items: items.collect() }
+}
 
-    /// A byte as a position.
-    pub(crate) fn position(&self, offset: usize) -> Position {
-        let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
-        let start = self.starts.get(line).copied().unwrap_or(0);
-        let before = self.text.get(start..offset).unwrap_or_default();
-        Position { line: line as u32, character: units(before) }
+/// The kind that the protocol has for something.
+fn symbol_kind(kind: ide::symbols::Kind) -> SymbolKind {
+    use ide::symbols::Kind;
+    match kind {
+        Kind::Policy => SymbolKind::MODULE,
+        Kind::Constant => SymbolKind::CONSTANT,
+        Kind::Definition | Kind::Rule => SymbolKind::FUNCTION,
+        Kind::Param | Kind::Label => SymbolKind::PROPERTY,
+        Kind::State | Kind::Pick => SymbolKind::VARIABLE,
+        Kind::Protection => SymbolKind::INTERFACE,
+        Kind::Block => SymbolKind::EVENT,
+        Kind::Test => SymbolKind::METHOD,
     }
+}
 
-    /// A range of bytes as one of positions.
-    pub(crate) fn range(&self, range: Range<usize>) -> lsp_types::Range {
-        lsp_types::Range { start: self.position(range.start), end: self.position(range.end) }
+/// A part of an outline.
+pub(crate) fn symbol(one: &ide::symbols::Symbol, lines: &Lines<'_>) -> DocumentSymbol {
+    #[expect(deprecated, reason = "the field has to be there; tags say it now")]
+    DocumentSymbol {
+        name: one.name.clone(),
+        detail: None,
+        kind: symbol_kind(one.kind),
+        tags: None,
+        deprecated: None,
+        range: lines.range(one.range.clone()),
+        selection_range: lines.range(one.mark.clone()),
+        children: Some(one.inside.iter().map(|one| symbol(one, lines)).collect()),
     }
+}
 
-    /// A position as a byte: behind the end of a line is its end, behind the last line is the end of the text.
-    pub(crate) fn offset(&self, position: Position) -> usize {
-        let line = position.line as usize;
-        let Some(start) = self.starts.get(line).copied() else { return self.text.len() };
-        let end = self.starts.get(line + 1).copied().unwrap_or(self.text.len());
-        let text = self.text.get(start..end).unwrap_or_default().trim_end_matches(['\r', '\n']);
-        let mut units = 0;
-        for (at, character) in text.char_indices() {
-            units += character.len_utf16() as u32;
-            // In the middle of a pair is before it.
-            if units > position.character {
-                return start + at;
-            }
+/// Adds what an outline has that a client looks for: letters of the name, in any case.
+pub(crate) fn workspace_symbols(
+    uri: &Uri,
+    outline: &[ide::symbols::Symbol],
+    lines: &Lines<'_>,
+    query: &str,
+    found: &mut Vec<SymbolInformation>,
+) {
+    for one in outline {
+        if one.name.to_lowercase().contains(&query.to_lowercase()) {
+            #[expect(deprecated, reason = "the field has to be there; tags say it now")]
+            found.push(SymbolInformation {
+                name: one.name.clone(),
+                kind: symbol_kind(one.kind),
+                tags: None,
+                deprecated: None,
+                location: Location { uri: uri.clone(), range: lines.range(one.mark.clone()) },
+                container_name: Some(name(uri)),
+            });
         }
-        start + text.len()
+        workspace_symbols(uri, &one.inside, lines, query, found);
+    }
+}
+
+/// Tokens, each by how far it is from the one before it.
+pub(crate) fn semantic(
+    tokens: &[(Range<usize>, ide::semantic::Kind, bool)],
+    lines: &Lines<'_>,
+) -> SemanticTokens {
+    let (mut line, mut character) = (0, 0);
+    let data = tokens.iter().map(|(range, kind, declares)| {
+        let at = lines.position(range.start);
+        let delta_line = at.line - line;
+        let delta_start = if delta_line == 0 { at.character - character } else { at.character };
+        (line, character) = (at.line, at.character);
+        let token_type = LEGEND.iter().position(|(known, _)| known == kind).unwrap_or(0) as u32;
+        let length = lines.length(range.clone());
+        let token_modifiers_bitset = u32::from(*declares);
+        SemanticToken { delta_line, delta_start, length, token_type, token_modifiers_bitset }
+    });
+    SemanticTokens { result_id: None, data: data.collect() }
+}
+
+/// Stretches that can be folded.
+pub(crate) fn folds(folds: &[(Range<usize>, bool)], lines: &Lines<'_>) -> Vec<FoldingRange> {
+    let fold = |(range, comment): &(Range<usize>, bool)| FoldingRange {
+        start_line: lines.line(range.start),
+        end_line: lines.line(range.end),
+        kind: comment.then_some(FoldingRangeKind::Comment),
+        ..FoldingRange::default()
+    };
+    folds.iter().map(fold).collect()
+}
+
+/// Stretches that each hold the one before.
+pub(crate) fn selection(around: &[Range<usize>], lines: &Lines<'_>) -> Option<SelectionRange> {
+    let parts = around.iter().rev();
+    parts.fold(None, |parent: Option<SelectionRange>, range| {
+        Some(SelectionRange { range: lines.range(range.clone()), parent: parent.map(Box::new) })
+    })
+}
+
+/// A text that is shown between those of the document.
+pub(crate) fn hint(hint: &Hint, lines: &Lines<'_>) -> InlayHint {
+    let position = lines.position(hint.at);
+    let edit = || TextEdit { range: lines.range(hint.at..hint.at), new_text: hint.text.clone() };
+    InlayHint {
+        position,
+        label: InlayHintLabel::String(hint.text.trim().to_owned()),
+        kind: None,
+        text_edits: hint.can_be_written.then(|| vec![edit()]),
+        tooltip: Some(InlayHintTooltip::String(hint.why.to_owned())),
+        padding_left: Some(hint.text.starts_with(' ')),
+        padding_right: Some(hint.text.ends_with(' ')),
+        data: None,
     }
 }
 
@@ -209,25 +421,6 @@ mod tests {
     use std::str::FromStr as _;
 
     use super::*;
-
-    #[test]
-    fn positions_count_utf16_and_every_end_of_line() {
-        let text = "a\u{1f4a5}b\r\nc\rd\n\u{e9}";
-        let lines = Lines::new(text);
-        for (word, line, character) in [("a", 0, 0), ("b", 0, 3), ("c", 1, 0), ("d", 2, 0), ("\u{e9}", 3, 0)]
-        {
-            let offset = text.find(word).unwrap();
-            let position = Position { line, character };
-            assert_eq!((lines.position(offset), lines.offset(position)), (position, offset), "{word}");
-        }
-        let end = Position { line: 3, character: 1 };
-        assert_eq!(lines.position(text.len()), end);
-        for (line, character, before) in [(0, 2, "\u{1f4a5}"), (0, 99, "\r\n"), (1, 99, "\r")] {
-            let offset = if line == 1 { 9 } else { text.find(before).unwrap() };
-            assert_eq!(lines.offset(Position { line, character }), offset, "{line}:{character}");
-        }
-        assert_eq!(lines.offset(Position { line: 99, character: 0 }), text.len());
-    }
 
     #[test]
     fn a_document_is_named_by_its_uri() {

@@ -1,20 +1,30 @@
-//! The language server of oomc: what `oomc check` says, while the policy is written.
+//! The language server of oomc: what `oomc check` says, while the policy is written, and answers to what its author
+//! points at.
 //!
-//! Takes messages of the language server protocol and gives messages; whole documents, positions in UTF-16.
-//! Owns the open documents; a document's URI is only its name, whatever its scheme. Knows no files, but for the policy
-//! that stands beside tests and is not open: whoever starts the server brings [`Files`].
+//! Takes messages of the language server protocol and gives messages. Names and types are found out at once, after
+//! every key; code is made behind them, on a thread of its own, and nothing waits for it. Owns the open documents; a
+//! document's URI is only its name, whatever its scheme. Knows no files, but for the policy that stands beside tests
+//! (or the tests beside a policy) and is not open: whoever starts the server brings [`Files`].
 //!
 //! ```text
-//! bytes ─ frames ─► messages ─ main_loop ─► state ─ ide ─► plain data ─ convert ─► messages ─ frames ─► bytes
+//! bytes ─ frames ─► messages ─ main_loop ─► state, requests ─► analysis ─► ide ─► plain data ─ convert ─► messages
+//!                                             │      ▲
+//!                                             └─ background: code
 //! ```
 
 mod frames;
 mod main_loop;
 
+mod requests;
 mod state;
+
+mod analysis;
+mod background;
+mod documents;
 
 mod convert;
 mod ide;
+mod lines;
 
 pub use main_loop::{End, run};
 pub use state::Files;

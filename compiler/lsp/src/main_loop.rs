@@ -1,7 +1,8 @@
 //! The loop: one kind of event, one after the other.
 //!
-//! A thread reads, so that a client may write all it has before it reads. Owns the life of a connection:
-//! `initialize`, work, `shutdown`, `exit`. What a message is about is the state's.
+//! A thread reads, so that a client may write all it has before it reads, and another one makes code
+//! ([`crate::background`]); this one answers, and waits for neither. Owns the life of a connection: `initialize`,
+//! work, `shutdown`, `exit`. What a message is about is the state's.
 
 use std::io::{self, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -12,10 +13,11 @@ use lsp_types::notification::{
     DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Exit, Initialized, LogMessage,
     Notification as _,
 };
-use lsp_types::request::{Initialize, Request as _, Shutdown};
+use lsp_types::request::{Initialize, Request as _, Shutdown, WorkspaceDiagnosticRefresh};
 use oomc_compiler::KernelView;
 use serde_json::{Value, json};
 
+use crate::background::{Background, Done};
 use crate::frames::{self, Frame};
 use crate::state::{Files, Problem, State};
 
@@ -35,10 +37,13 @@ pub enum End {
 pub fn run(
     input: impl Read + Send + 'static,
     output: impl Write,
-    view: KernelView,
+    view: &'static KernelView,
     files: Files<'_>,
 ) -> io::Result<End> {
     let (events, queue) = channel();
+    let done = events.clone();
+    // Where nobody listens any more, nobody wants to know.
+    let background = Background::start(move |result| _ = done.send(Event::Done(result)));
     thread::spawn(move || {
         let mut input = BufReader::new(input);
         loop {
@@ -53,7 +58,8 @@ pub fn run(
             }
         }
     });
-    let mut server = Server { output, state: State::new(view, files), phase: Phase::New, lost: false };
+    let state = State::new(view, files, background);
+    let mut server = Server { output, state, phase: Phase::New, lost: false, asked: 0 };
     server.serve(&queue)
 }
 
@@ -69,6 +75,8 @@ enum Event {
     Invalid(Value),
     /// Bytes that are no JSON.
     Broken(String),
+    /// Code was made of a policy.
+    Done(Done),
     /// The client is gone.
     End,
 }
@@ -103,6 +111,8 @@ struct Server<'a, W> {
     phase: Phase,
     /// What came last was no message: one complaint is enough for a stream of garbage.
     lost: bool,
+    /// How often the client was asked for something.
+    asked: i32,
 }
 
 impl<W: Write> Server<'_, W> {
@@ -138,6 +148,15 @@ impl<W: Write> Server<'_, W> {
             }
             Event::Notification(notification) => self.notification(notification)?,
             Event::Response => {}
+            Event::Done(done) => {
+                if self.phase == Phase::Open && self.state.compiled(done) && self.state.client.refreshes {
+                    self.asked += 1;
+                    let method = WorkspaceDiagnosticRefresh::METHOD;
+                    let id = format!("oomc-{}", self.asked);
+                    let ask = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": null });
+                    frames::write(&mut self.output, &ask)?;
+                }
+            }
             Event::Invalid(id) => self.refuse(&id, ErrorCode::InvalidRequest, "this is no message")?,
             Event::Broken(problem) if complain => {
                 self.refuse(&Value::Null, ErrorCode::ParseError, &problem)?;
@@ -179,6 +198,7 @@ impl<W: Write> Server<'_, W> {
                     refused(id, ErrorCode::MethodNotFound, format!("`{method}` is not known here"))
                 }
                 Err(Problem::Params(problem)) => refused(id, ErrorCode::InvalidParams, problem),
+                Err(Problem::Refused(why)) => refused(id, ErrorCode::RequestFailed, why),
             },
         }
     }
@@ -191,7 +211,7 @@ impl<W: Write> Server<'_, W> {
         match self.state.notification(&method, params) {
             // A notification that is not known may be ignored; one that is not understood must not vanish.
             Ok(()) | Err(Problem::Unknown) => Ok(()),
-            Err(Problem::Params(problem)) => {
+            Err(Problem::Params(problem) | Problem::Refused(problem)) => {
                 let message = format!("oomc: {method}: {problem}");
                 self.tell(LogMessage::METHOD, json!({ "type": 2, "message": message }))
             }

@@ -1,40 +1,29 @@
-//! The open documents, and what is asked about them.
+//! The open documents, and what is known of them.
 //!
-//! Whole documents: a change brings the whole text, and the whole text is compiled anew. Takes and gives the
-//! parameters and results of messages; what they say comes from [`crate::ide`].
+//! Names and types are found out when they are first asked for after a change, at once; code is made in the
+//! [`Background`]. Takes notifications, and gives what is to be published; questions are answered in
+//! [`crate::requests`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use lsp_types::notification::{
     DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Notification,
 };
-use lsp_types::request::{CodeActionRequest, Formatting, HoverRequest, Request};
 use lsp_types::{
-    CodeActionParams, DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
-    DocumentFormattingParams, Hover, HoverParams,
+    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, PositionEncodingKind,
+    Uri,
 };
 use oomc_compiler::KernelView;
 use oomc_compiler::diag::Diagnostic;
 use serde_json::Value;
 
-use crate::convert::{self, Lines};
-use crate::ide;
-use crate::ide::diagnostics::{Said, Text};
-
-/// An open document.
-struct Document {
-    uri: lsp_types::Uri,
-    version: i32,
-    text: String,
-}
-
-impl Document {
-    /// Its name and its text.
-    fn named(&self) -> (String, String) {
-        (convert::name(&self.uri), self.text.clone())
-    }
-}
+use crate::analysis::{Analysis, Side, Text};
+use crate::background::{Background, Done, Job};
+use crate::convert;
+use crate::documents::Document;
+use crate::lines::Encoding;
 
 /// Why a message has no effect.
 pub(crate) enum Problem {
@@ -42,21 +31,48 @@ pub(crate) enum Problem {
     Unknown,
     /// Its parameters are not what they should be.
     Params(String),
+    /// It asks for what cannot be done; the sentence says why.
+    Refused(String),
 }
 
 /// Reads a file that is not open; none if it cannot be read.
 pub type Files<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
+/// What the client can do.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Client {
+    /// Shows places besides the one that a diagnostic stands at.
+    pub(crate) related: bool,
+    /// Asks for diagnostics.
+    pub(crate) pulls: bool,
+    /// Asks again when it is told to.
+    pub(crate) refreshes: bool,
+    /// Fills in places of what it inserts.
+    pub(crate) snippets: bool,
+    pub(crate) encoding: Encoding,
+}
+
+/// What is known of one state of a policy and its tests.
+struct Entry {
+    state: u64,
+    analysis: Arc<Analysis>,
+    /// All that is to be said of the policy, once code was made of it.
+    compiled: Option<Vec<Diagnostic>>,
+}
+
 /// What the server knows.
 pub(crate) struct State<'a> {
-    view: KernelView,
+    view: &'static KernelView,
     files: Files<'a>,
-    /// The client shows places besides the one that a diagnostic stands at.
-    related: bool,
+    background: Background,
+    pub(crate) client: Client,
     /// By URI.
-    documents: BTreeMap<String, Document>,
+    pub(crate) documents: BTreeMap<String, Document>,
     /// URIs whose diagnostics the client does not know yet.
     changed: BTreeSet<String>,
+    /// By the URI of the policy.
+    entries: BTreeMap<String, Entry>,
+    last_state: u64,
 }
 
 /// The policy of a file of tests; none if it is something else.
@@ -69,16 +85,52 @@ fn tests_of(uri: &str) -> Option<String> {
     uri.ends_with(".oom").then(|| format!("{uri}t"))
 }
 
+/// The URI of the policy that a document is, or that it tests, and which of them it is.
+pub(crate) fn pair(uri: &str) -> (String, Side) {
+    match policy_of(uri) {
+        Some(policy) => (policy, Side::Tests),
+        None => (uri.to_owned(), Side::Policy),
+    }
+}
+
+/// The URI of one of the two.
+pub(crate) fn uri_of(policy: &str, side: Side) -> Option<String> {
+    match side {
+        Side::Policy => Some(policy.to_owned()),
+        Side::Tests => tests_of(policy),
+    }
+}
+
 impl<'a> State<'a> {
-    pub(crate) fn new(view: KernelView, files: Files<'a>) -> Self {
-        Self { view, files, related: false, documents: BTreeMap::new(), changed: BTreeSet::new() }
+    pub(crate) fn new(view: &'static KernelView, files: Files<'a>, background: Background) -> Self {
+        Self {
+            view,
+            files,
+            background,
+            client: Client::default(),
+            documents: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            entries: BTreeMap::new(),
+            last_state: 0,
+        }
     }
 
     /// Takes what the client can do, says what the server can do.
     pub(crate) fn initialize(&mut self, params: &Value) -> Value {
-        let related = "/capabilities/textDocument/publishDiagnostics/relatedInformation";
-        self.related = params.pointer(related).and_then(Value::as_bool).unwrap_or(false);
-        convert::initialized()
+        let can = |pointer: &str| params.pointer(&format!("/capabilities/{pointer}"));
+        let is = |pointer: &str| can(pointer).and_then(Value::as_bool).unwrap_or(false);
+        let encodings = can("general/positionEncodings").and_then(Value::as_array);
+        let encodings = encodings.into_iter().flatten().filter_map(Value::as_str);
+        let encodings: Vec<PositionEncodingKind> =
+            encodings.map(|kind| PositionEncodingKind::from(kind.to_owned())).collect();
+        self.client = Client {
+            related: is("textDocument/publishDiagnostics/relatedInformation"),
+            pulls: can("textDocument/diagnostic").is_some_and(Value::is_object),
+            refreshes: is("workspace/diagnostics/refreshSupport"),
+            snippets: is("textDocument/completion/completionItem/snippetSupport"),
+            encoding: Encoding::agreed(&encodings),
+        };
+        convert::initialized(self.client)
     }
 
     /// A change of the documents.
@@ -87,22 +139,21 @@ impl<'a> State<'a> {
             DidOpenTextDocument::METHOD => {
                 let DidOpenTextDocumentParams { text_document } = read(params)?;
                 let lsp_types::TextDocumentItem { uri, version, text, .. } = text_document;
-                self.set(Document { uri, version, text });
+                let key = uri.as_str().to_owned();
+                self.documents.insert(key.clone(), Document::new(uri, version, text));
+                self.change(key);
             }
             DidChangeTextDocument::METHOD => {
                 let DidChangeTextDocumentParams { text_document, content_changes } = read(params)?;
                 let key = text_document.uri.as_str();
-                if !self.documents.contains_key(key) {
+                let Some(document) = self.documents.get_mut(key) else {
                     return Err(Problem::Params(format!("`{key}` is not open")));
+                };
+                document.version = text_document.version;
+                for change in &content_changes {
+                    document.change(change, self.client.encoding);
                 }
-                // A part of a document was not agreed upon.
-                if content_changes.iter().any(|change| change.range.is_some()) {
-                    return Err(Problem::Params("a change brings the whole text".to_owned()));
-                }
-                if let Some(change) = content_changes.into_iter().next_back() {
-                    let lsp_types::VersionedTextDocumentIdentifier { uri, version } = text_document;
-                    self.set(Document { uri, version, text: change.text });
-                }
+                self.change(key.to_owned());
             }
             DidCloseTextDocument::METHOD => {
                 let DidCloseTextDocumentParams { text_document } = read(params)?;
@@ -116,124 +167,115 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    fn set(&mut self, document: Document) {
-        let key = document.uri.as_str().to_owned();
-        self.change(key.clone());
-        self.documents.insert(key, document);
-    }
-
     fn change(&mut self, key: String) {
+        let (policy, _) = pair(&key);
+        self.background.forget(&policy);
+        self.entries.remove(&policy);
         // What is said of tests depends on their policy.
         self.changed.extend(tests_of(&key).filter(|tests| self.documents.contains_key(tests)));
         self.changed.insert(key);
     }
 
-    /// Name and text of the policy that tests are about: as it is open, or else as it lies in its file.
-    fn policy(&self, tests: &lsp_types::Uri, key: &str) -> Option<(String, String)> {
-        if let Some(policy) = self.documents.get(key) {
-            return Some(policy.named());
+    /// What is known of a policy and its tests, found out now if it is not known yet.
+    fn entry(&mut self, policy: &str) -> &mut Entry {
+        let known = self.entries.remove(policy);
+        let entry = known.unwrap_or_else(|| {
+            self.last_state += 1;
+            let (state, analysis) = (self.last_state, Arc::new(self.read(policy, false)));
+            let has_meaning = analysis.checked().is_some_and(|checked| checked.policy().is_some());
+            if has_meaning && self.documents.contains_key(policy) {
+                let analysis = Arc::clone(&analysis);
+                self.background.want(Job { key: policy.to_owned(), state, analysis });
+            }
+            Entry { state, analysis, compiled: None }
+        });
+        self.entries.entry(policy.to_owned()).or_insert(entry)
+    }
+
+    /// What is known of the policy that a document is, or that it tests.
+    pub(crate) fn analysis(&mut self, key: &str) -> (Arc<Analysis>, Side) {
+        let (policy, side) = pair(key);
+        (Arc::clone(&self.entry(&policy).analysis), side)
+    }
+
+    /// Reads a policy and its tests: as they are open, or else as they lie in their files. Of tests that are not open
+    /// nobody is told anything, so they are only read where they are asked for.
+    pub(crate) fn read(&self, policy: &str, closed_tests: bool) -> Analysis {
+        let tests_key = tests_of(policy);
+        let tests = tests_key.as_ref().and_then(|key| self.documents.get(key));
+        let beside = tests.map(|tests| &tests.uri);
+        let text_of_policy = self.text(policy, beside, "oom");
+        let tests = match tests {
+            Some(tests) => Some((tests.name(), tests.text.clone())),
+            None if closed_tests => {
+                let beside = self.documents.get(policy).map(|policy| &policy.uri);
+                tests_key.and_then(|key| self.text(&key, beside, "oomt"))
+            }
+            None => None,
+        };
+        let policy = text_of_policy.as_ref().map(|(name, text)| Text { name, text });
+        let tests = tests.as_ref().map(|(name, text)| Text { name, text });
+        Analysis::new(policy, tests, self.view)
+    }
+
+    /// Name and text of a document: as it is open, or else as it lies in its file, beside another document.
+    fn text(&self, key: &str, beside: Option<&Uri>, extension: &str) -> Option<(String, String)> {
+        if let Some(document) = self.documents.get(key) {
+            return Some((document.name(), document.text.clone()));
         }
-        let path = convert::path(tests)?.with_extension("oom");
+        let path = convert::path(beside?)?.with_extension(extension);
         let name = path.file_name()?.to_string_lossy().into_owned();
         Some((name, (self.files)(&path)?))
     }
 
-    /// What to publish of a policy and its tests, of which one or both changed; nothing if nothing did.
+    /// All that is known to be wrong with a document now, and a word for this state of knowledge.
+    pub(crate) fn said(&mut self, key: &str) -> (Vec<Diagnostic>, String) {
+        let (policy, side) = pair(key);
+        let entry = self.entry(&policy);
+        let said = match (&entry.compiled, side) {
+            (Some(all), Side::Policy) => all.as_slice(),
+            _ => entry.analysis.said.of(side),
+        };
+        (said.to_vec(), format!("{}{}", entry.state, if entry.compiled.is_some() { "+" } else { "" }))
+    }
+
+    /// What to publish of the next document that changed; nothing if none did.
     pub(crate) fn next_diagnostics(&mut self) -> Option<Vec<Value>> {
         let first = self.changed.pop_first()?;
-        let (policy, tests) = match policy_of(&first) {
-            Some(policy) => (policy, Some(first.clone())),
-            None => (first.clone(), tests_of(&first)),
-        };
-        let mut publish = |key: &str| self.changed.remove(key) || *key == first;
-        let (of_policy, of_tests) = (publish(&policy), tests.as_deref().is_some_and(publish));
-        let tests = tests.filter(|_| of_tests);
-        let said = self.said(&policy, tests.as_deref(), of_policy && self.documents.contains_key(&policy));
-        let policy = of_policy.then(|| self.published(&policy, &said.policy));
-        let tests = tests.map(|tests| self.published(&tests, &said.tests));
-        Some(policy.into_iter().chain(tests).collect())
-    }
-
-    /// What is to be said of a policy, if it has changed, and of the tests that have.
-    fn said(&self, policy: &str, tests: Option<&str>, changed: bool) -> Said {
-        let tests = tests.and_then(|tests| self.documents.get(tests));
-        let policy = match tests {
-            Some(tests) => self.policy(&tests.uri, policy),
-            None => self.documents.get(policy).map(Document::named),
-        };
-        let tests = tests.map(Document::named);
-        let tests = tests.as_ref().map(|(name, text)| Text { name, text });
-        match (&policy, tests) {
-            (Some(_), None) if !changed => Said::default(),
-            (Some((name, text)), tests) => {
-                ide::diagnostics::of_policy(Text { name, text }, tests, changed, &self.view)
-            }
-            (None, Some(tests)) => Said { tests: ide::diagnostics::of_tests(tests), ..Said::default() },
-            (None, None) => Said::default(),
+        // Who asks is not told.
+        if self.client.pulls {
+            return Some(Vec::new());
         }
+        if !self.documents.contains_key(&first) {
+            return Some(vec![convert::published(&first, None, Vec::new())]);
+        }
+        let (said, _) = self.said(&first);
+        Some(self.published(&first, &said).into_iter().collect())
     }
 
-    /// The message that tells what is said of a document. Of one that is closed all is taken back.
-    fn published(&self, key: &str, said: &[Diagnostic]) -> Value {
-        let Some(Document { uri, version, text }) = self.documents.get(key) else {
-            return convert::published(key, None, Vec::new());
-        };
-        let lines = Lines::new(text);
-        let related = self.related.then_some(uri);
+    /// The message that tells what is said of an open document.
+    fn published(&self, key: &str, said: &[Diagnostic]) -> Option<Value> {
+        let document = self.documents.get(key)?;
+        let lines = document.lines(self.client.encoding);
+        let related = self.client.related.then_some(&document.uri);
         let list = said.iter().map(|one| convert::diagnostic(one, &lines, related)).collect();
-        convert::published(key, Some(*version), list)
+        Some(convert::published(key, Some(document.version), list))
     }
 
-    /// The answer to a question.
-    pub(crate) fn request(&self, method: &str, params: Value) -> Result<Value, Problem> {
-        match method {
-            HoverRequest::METHOD => {
-                let HoverParams { text_document_position_params: at, .. } = read(params)?;
-                Ok(convert::value(self.documents.get(at.text_document.uri.as_str()).and_then(|document| {
-                    let lines = Lines::new(&document.text);
-                    let (range, text) = ide::hover::hover(&document.text, lines.offset(at.position))?;
-                    Some(Hover { contents: convert::markdown(text), range: Some(lines.range(range)) })
-                })))
-            }
-            Formatting::METHOD => {
-                // How wide and with which signs to indent is not the editor's choice: the form is one.
-                let DocumentFormattingParams { text_document, .. } = read(params)?;
-                Ok(convert::value(
-                    self.documents
-                        .get(text_document.uri.as_str())
-                        .map(|document| convert::edits(&document.text, ide::format::format(&document.text))),
-                ))
-            }
-            CodeActionRequest::METHOD => {
-                let CodeActionParams { text_document, range, context, .. } = read(params)?;
-                let wanted = context.only.as_deref().is_none_or(convert::wants_fixes);
-                let document = self.documents.get(text_document.uri.as_str()).filter(|_| wanted);
-                Ok(convert::value(document.map(|document| self.fixes(document, range))))
-            }
-            _ => Err(Problem::Unknown),
-        }
-    }
-
-    /// What can be repaired in a stretch of a document.
-    fn fixes(&self, document: &Document, range: lsp_types::Range) -> Vec<lsp_types::CodeAction> {
-        let key = document.uri.as_str();
-        let said = match policy_of(key) {
-            Some(policy) => self.said(&policy, Some(key), false).tests,
-            None => self.said(key, tests_of(key).as_deref(), true).policy,
+    /// Takes what the background has found out; whether there is more to say now.
+    pub(crate) fn compiled(&mut self, done: Done) -> bool {
+        let Some(entry) = self.entries.get_mut(&done.key).filter(|entry| entry.state == done.state) else {
+            return false;
         };
-        let lines = Lines::new(&document.text);
-        let at = lines.offset(range.start)..lines.offset(range.end);
-        let related = self.related.then_some(&document.uri);
-        let found = ide::fixes::touching(&said, &at);
-        found
-            .into_iter()
-            .map(|(one, fix)| {
-                convert::action(&document.uri, convert::diagnostic(one, &lines, related), fix, &lines)
-            })
-            .collect()
+        let news = entry.analysis.said.policy != done.policy;
+        entry.compiled = Some(done.policy);
+        if news {
+            self.changed.insert(done.key);
+        }
+        news
     }
 }
 
-fn read<T: for<'de> serde::Deserialize<'de>>(params: Value) -> Result<T, Problem> {
+pub(crate) fn read<T: for<'de> serde::Deserialize<'de>>(params: Value) -> Result<T, Problem> {
     serde_json::from_value(params).map_err(|error| Problem::Params(error.to_string()))
 }

@@ -60,6 +60,13 @@ impl Code {
         self.0.severity
     }
 
+    /// Whether what it marks could be left out: editors show such text faded.
+    #[must_use]
+    pub fn marks_unneeded(&self) -> bool {
+        [UNREACHABLE, UNUSED_CONST, UNUSED_CANDIDATE, SAME_TWICE, DUPLICATE_ELEMENT, UNUSED_ALLOW]
+            .contains(self)
+    }
+
     /// The version of oomc that first had it.
     #[must_use]
     pub fn since(&self) -> &'static str {

@@ -5,7 +5,7 @@
 //! each candidate. Depth of the tree and the number of rules do not count.
 
 use super::errors;
-use super::{ActionKind, BinderId, ExprId, ExprKind, Policy, Quantifier, Selection, Subject, Unit};
+use super::{ActionId, ActionKind, BinderId, ExprId, ExprKind, Policy, Quantifier, Selection, Subject, Unit};
 use crate::diag::Sink;
 use crate::source::Span;
 
@@ -53,6 +53,24 @@ pub fn class(policy: &Policy) -> CostClass {
     finder.dearest
 }
 
+/// The class of one action, such as a rule's, with everything inside of it.
+#[must_use]
+pub fn class_of(policy: &Policy, action: ActionId) -> CostClass {
+    let mut finder = Finder { policy, dearest: CostClass::default() };
+    let mut actions = vec![action];
+    while let Some(id) = actions.pop() {
+        let Some(action) = policy.actions.get(id) else { continue };
+        finder.action(&action.kind);
+        match &action.kind {
+            ActionKind::If { then, otherwise, .. } => actions.extend(otherwise.iter().chain([then])),
+            ActionKind::Block(inner) => actions.extend(inner),
+            ActionKind::Or(first, second) => actions.extend([first, second]),
+            _ => {}
+        }
+    }
+    finder.dearest
+}
+
 /// Warns of what is above linear.
 pub(crate) fn check(policy: &Policy, sink: &mut Sink) {
     let class = class(policy);
@@ -72,21 +90,7 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn policy(&mut self) {
         let policy = self.policy;
-        for (_, action) in policy.actions.iter() {
-            match &action.kind {
-                ActionKind::If { condition, .. } => self.expr(*condition, &[]),
-                ActionKind::Kill(kill) => {
-                    self.selection(&kill.selection);
-                    // Its values are asked of the victim alone.
-                    kill.until.iter().for_each(|until| self.expr(until.freed, &[]));
-                }
-                ActionKind::RaiseLimit { by, up_to } => {
-                    [Some(*by), *up_to].into_iter().flatten().for_each(|amount| self.expr(amount, &[]));
-                }
-                ActionKind::Reclaim(bytes) => self.expr(*bytes, &[]),
-                _ => {}
-            }
-        }
+        policy.actions.values().for_each(|action| self.action(&action.kind));
         for pick in policy.picks.values() {
             self.selection(&pick.selection);
         }
@@ -94,6 +98,23 @@ impl Finder<'_> {
         let preferences = policy.preferences.iter().map(|one| (one.binder, one.unit, one.condition));
         for (binder, unit, condition) in nevers.chain(preferences) {
             self.expr(condition, &[(binder, unit)]);
+        }
+    }
+
+    /// An action without those inside of it.
+    fn action(&mut self, kind: &ActionKind) {
+        match kind {
+            ActionKind::If { condition, .. } => self.expr(*condition, &[]),
+            ActionKind::Kill(kill) => {
+                self.selection(&kill.selection);
+                // Its values are asked of the victim alone.
+                kill.until.iter().for_each(|until| self.expr(until.freed, &[]));
+            }
+            ActionKind::RaiseLimit { by, up_to } => {
+                [Some(*by), *up_to].into_iter().flatten().for_each(|amount| self.expr(amount, &[]));
+            }
+            ActionKind::Reclaim(bytes) => self.expr(*bytes, &[]),
+            _ => {}
         }
     }
 

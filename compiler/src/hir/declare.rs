@@ -315,7 +315,7 @@ impl<'a> Checker<'a> {
         };
         let condition = match &of.condition {
             Some(condition) => {
-                let candidate = Candidate { binder, unit, name: None, used: false };
+                let candidate = Candidate { binder, unit, name: None, span: None, used: false };
                 let condition = self.inside(candidate, |lower| lower.condition(condition, "`where`")).0?;
                 self.constant_condition(condition, &format!("`{word}`"));
                 Some(condition)

@@ -119,7 +119,7 @@ impl<'a> Checker<'a> {
         let (unit, condition) =
             self.definitions.all.get(at).map(|definition| (definition.unit, definition.condition))?;
         self.set_state(at, State::Open);
-        let candidate = Candidate { binder, unit, name: None, used: false };
+        let candidate = Candidate { binder, unit, name: None, span: None, used: false };
         let around = core::mem::replace(&mut self.scope.candidates, vec![candidate]);
         let condition = self.condition(condition, "`where`");
         self.scope.candidates = around;

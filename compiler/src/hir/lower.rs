@@ -16,6 +16,7 @@ use super::{
     Rule, Subject, Ty, Unit, Until,
 };
 use crate::diag::Sink;
+use crate::resolve::uses::{self, Use};
 use crate::resolve::{self, Candidate, Constant, Declared, Scope, What};
 use crate::source::{Source, Span};
 use crate::syntax::ast::{self, ClauseKind};
@@ -49,14 +50,25 @@ pub struct Tests<'a> {
     pub sink: &'a mut Sink,
 }
 
-/// Lowers a file, with the tests of another one. What has mistakes is missing from the result.
+/// A lowered file.
+#[derive(Debug)]
+pub struct Lowered {
+    /// What it means; what has mistakes is missing.
+    pub policy: Policy,
+    /// What its names stand for.
+    pub uses: Vec<Use>,
+    /// What those of the file of tests stand for.
+    pub uses_of_tests: Vec<Use>,
+}
+
+/// Lowers a file, with the tests of another one.
 pub fn lower<'a>(
     file: &'a ast::File,
     source: &'a Source,
     view: &'a KernelView,
     sink: &'a mut Sink,
     tests: Option<Tests<'_>>,
-) -> Policy {
+) -> Lowered {
     let mut checker = Checker {
         policy: Policy::default(),
         source,
@@ -77,8 +89,9 @@ pub fn lower<'a>(
     checker.watches(file);
     checker.scenarios(file, source);
     checker.unused();
-    let Checker { policy, scope, .. } = checker;
-    let Some(tests) = tests else { return policy };
+    let Checker { policy, mut scope, .. } = checker;
+    let uses = uses::sorted(std::mem::take(&mut scope.uses));
+    let Some(tests) = tests else { return Lowered { policy, uses, uses_of_tests: Vec::new() } };
     let mut checker = Checker {
         policy,
         source: tests.source,
@@ -95,7 +108,8 @@ pub fn lower<'a>(
     let own = std::mem::take(&mut checker.policy.tests);
     checker.scenarios(tests.file, tests.source);
     checker.policy.more_tests = std::mem::replace(&mut checker.policy.tests, own);
-    checker.policy
+    let Checker { policy, scope, .. } = checker;
+    Lowered { policy, uses, uses_of_tests: uses::sorted(scope.uses) }
 }
 
 pub(super) fn unit(unit: ast::Unit) -> Unit {

@@ -223,6 +223,7 @@ impl Checker<'_> {
             return None;
         };
         let (ty, least, most) = (param.ty, param.least, param.most);
+        self.scope.used_declared(name);
         let number = self.given_number(value, ty)?;
         if !(least..=most).contains(&number) {
             self.sink.push(errors::scenario::outside_of_range(&name.text, value.span));
@@ -376,7 +377,11 @@ impl Checker<'_> {
     fn property_name(&mut self, owner: Owner, name: &ast::Path) -> Option<(Named, Ty)> {
         let text = name.text();
         if let Some(declared) = self.scope.declared.get(&text).filter(|_| owner == Owner::Cgroup) {
-            match declared.what {
+            let what = declared.what.clone();
+            if let (What::Label(_) | What::State(_), [name]) = (&what, name.segments.as_slice()) {
+                self.scope.used_declared(name);
+            }
+            match what {
                 What::Label(label) => {
                     let ty = self.policy.labels.get(label).map(|label| label.ty)?;
                     return Some((Named::Label(text), ty));
@@ -385,6 +390,7 @@ impl Checker<'_> {
                 _ => {}
             }
         }
+        self.scope.used_property(owner, name);
         if let Some(unit) = scenario::unit_of(owner, &text) {
             let Some(why) = scenario::follows(owner, &text) else {
                 return Some((Named::Field(text), ty_of(unit)));

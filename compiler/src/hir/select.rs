@@ -52,11 +52,12 @@ impl Checker<'_> {
             }
             None => None,
         };
+        let span = selection.name.as_ref().map(|name| name.span);
         let place = self.place(&selection.place);
         let binder = self.policy.binders.push(unit);
         let errors = self.sink.error_count();
         let ((filter, keys, also), used) =
-            self.inside(Candidate { binder, unit, name, used: false }, |lower| {
+            self.inside(Candidate { binder, unit, name, span, used: false }, |lower| {
                 let filter = selection.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
                 (filter, lower.keys(selection, unit, binder), also(lower))
             });
@@ -156,6 +157,9 @@ impl Checker<'_> {
     fn place_cgroup(&mut self, path: &ast::Path) -> Option<Subject> {
         let text = path.text();
         let wrong = |message: String, help: Advice| errors::select::no_place(message, help, path.span);
+        if let Some(name) = path.segments.first().filter(|_| path.segments.len() == 1) {
+            self.scope.used_as_place(name);
+        }
         let diagnostic = match self.scope.place(&text) {
             PlaceName::Cgroup(subject) => return Some(subject),
             PlaceName::Reported => return None,
@@ -249,6 +253,7 @@ impl Checker<'_> {
             }
             None => None,
         };
+        let named = quantifier.name.as_ref().map(|name| name.span);
         let place = self.place(&quantifier.place);
         if matches!(quantifier.quant, ast::Quant::Every) && quantifier.filter.is_none() {
             self.sink.push(errors::select::every_without_condition(span));
@@ -257,15 +262,16 @@ impl Checker<'_> {
         let binder = self.policy.binders.push(unit);
         self.quantifiers += 1;
         let errors = self.sink.error_count();
-        let ((filter, value), used) = self.inside(Candidate { binder, unit, name, used: false }, |lower| {
-            let filter = quantifier.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
-            let value = match &quantifier.quant {
-                ast::Quant::Sum(path) => Some(lower.summand(path)),
-                ast::Quant::Max(path) | ast::Quant::Min(path) => Some(lower.compared(path)),
-                ast::Quant::Any | ast::Quant::Every | ast::Quant::Count => None,
-            };
-            (filter, value)
-        });
+        let ((filter, value), used) =
+            self.inside(Candidate { binder, unit, name, span: named, used: false }, |lower| {
+                let filter = quantifier.filter.as_ref().map(|filter| lower.condition(filter, "`where`"));
+                let value = match &quantifier.quant {
+                    ast::Quant::Sum(path) => Some(lower.summand(path)),
+                    ast::Quant::Max(path) | ast::Quant::Min(path) => Some(lower.compared(path)),
+                    ast::Quant::Any | ast::Quant::Every | ast::Quant::Count => None,
+                };
+                (filter, value)
+            });
         self.quantifiers -= 1;
         if !used {
             self.unused_candidate(quantifier.name.as_ref(), unit, None, errors);
@@ -311,7 +317,9 @@ impl Checker<'_> {
         if let Some(Declared { what: What::State(state), used, .. }) = self.scope.declared.get_mut(&name.text)
         {
             *used = true;
-            return Some(*state);
+            let state = *state;
+            self.scope.used_declared(name);
+            return Some(state);
         }
         if self.scope.lost.contains(&name.text) {
             return None;

@@ -9,6 +9,7 @@ use super::{Compiled, Lowered, Marks, Parsed, Planned, Points, no_code};
 use crate::diag::{Diagnostic, Sink, codes};
 use crate::hir::lower::Tests;
 use crate::hir::{self, Policy};
+use crate::resolve::uses::Use;
 use crate::source::Source;
 use crate::syntax::ast::{ClauseKind, File};
 
@@ -17,6 +18,8 @@ use crate::syntax::ast::{ClauseKind, File};
 pub struct Checked<'k> {
     source: Source,
     view: &'k KernelView,
+    file: File,
+    uses: Vec<Use>,
     policy: Option<Policy>,
     sink: Sink,
     beside: Option<Beside>,
@@ -27,6 +30,10 @@ pub struct Checked<'k> {
 pub struct Beside {
     /// Its text.
     pub source: Source,
+    /// Its syntax tree.
+    pub file: File,
+    /// What its names stand for, in the order of the text; what they are declared by stands in the policy.
+    pub uses: Vec<Use>,
     /// Errors and warnings, in the order of that text.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -38,7 +45,8 @@ impl<'k> Checked<'k> {
         sink.acknowledge(&source);
         let beside =
             tests.as_mut().map(|own| Tests { file: &own.file, source: &own.source, sink: &mut own.sink });
-        let policy = hir::lower::lower(&file, &source, view, &mut sink, beside);
+        let hir::lower::Lowered { policy, uses, uses_of_tests } =
+            hir::lower::lower(&file, &source, view, &mut sink, beside);
         if !sink.has_errors() && !has_rule(&file) {
             sink.push(does_nothing());
         }
@@ -50,8 +58,13 @@ impl<'k> Checked<'k> {
             hir::lint::check(&policy, &source, &mut sink);
         }
         let policy = (!sink.has_errors()).then_some(policy);
-        let beside = tests.map(|own| Beside { source: own.source, diagnostics: own.sink.into_diagnostics() });
-        Self { source, view, policy, sink, beside }
+        let beside = tests.map(|own| Beside {
+            source: own.source,
+            file: own.file,
+            uses: uses_of_tests,
+            diagnostics: own.sink.into_diagnostics(),
+        });
+        Self { source, view, file, uses, policy, sink, beside }
     }
 
     /// The policy's text.
@@ -64,6 +77,18 @@ impl<'k> Checked<'k> {
     #[must_use]
     pub fn view(&self) -> &'k KernelView {
         self.view
+    }
+
+    /// The syntax tree; what could not be parsed is missing.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What the policy's names stand for, in the order of the text. In a clause with a mistake some may be missing.
+    #[must_use]
+    pub fn uses(&self) -> &[Use] {
+        &self.uses
     }
 
     /// The policy; none if an error leaves no meaning.
@@ -119,8 +144,23 @@ impl<'k> Checked<'k> {
         Compiled { object, diagnostics: sink.into_diagnostics() }
     }
 
+    /// As [`compile`](Self::compile), but asks before each stage whether somebody still wants the result; none if
+    /// nobody does.
+    #[must_use]
+    pub fn compile_while(&self, wanted: &dyn Fn() -> bool) -> Option<Compiled> {
+        let mut sink = self.sink();
+        let object = self.object_while(wanted, &mut sink);
+        wanted().then(|| Compiled { object, diagnostics: sink.into_diagnostics() })
+    }
+
     fn object(&self, sink: &mut Sink) -> Option<Vec<u8>> {
-        let optimised = self.plan()?.lower(sink)?.optimise(sink)?;
+        self.object_while(&|| true, sink)
+    }
+
+    fn object_while(&self, wanted: &dyn Fn() -> bool, sink: &mut Sink) -> Option<Vec<u8>> {
+        let planned = self.plan().filter(|_| wanted())?;
+        let lowered = planned.lower(sink).filter(|_| wanted())?;
+        let optimised = lowered.optimise(sink).filter(|_| wanted())?;
         match optimised.select() {
             Ok(programs) => programs.object(sink),
             Err(error) => {

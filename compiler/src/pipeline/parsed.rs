@@ -66,9 +66,15 @@ impl Parsed {
         print::print(&self.policy.file)
     }
 
+    /// The syntax tree; what could not be parsed is missing.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.policy.file
+    }
+
     /// What is wrong with the policy's text as far as the grammar says.
     #[must_use]
-    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
-        self.policy.sink.into_diagnostics()
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.policy.sink.clone().into_diagnostics()
     }
 }

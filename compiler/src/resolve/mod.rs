@@ -5,6 +5,7 @@
 //! constant's.
 
 mod errors;
+pub mod uses;
 
 use std::collections::{HashMap, HashSet};
 
@@ -74,6 +75,8 @@ pub(crate) struct Candidate {
     pub(crate) unit: Unit,
     /// Its own name.
     pub(crate) name: Option<String>,
+    /// Where that is given.
+    pub(crate) span: Option<Span>,
     /// Something calls it by that name.
     pub(crate) used: bool,
 }
@@ -133,6 +136,8 @@ pub(crate) struct Scope {
     pub(crate) definitions: Vec<Unit>,
     /// Nothing of an event may be named: the value must be known when the policy is built.
     pub(crate) constant_only: bool,
+    /// What the names of the text that is checked were found to stand for.
+    pub(crate) uses: Vec<uses::Use>,
 }
 
 /// Names that begin a path and are no field.
@@ -187,8 +192,14 @@ fn names(owner: Owner) -> impl Iterator<Item = &'static str> {
 }
 
 impl Scope {
-    /// What a path refers to.
+    /// What a path refers to. Each name in it is written down as a use.
     pub(crate) fn resolve(&mut self, path: &Path) -> Result<Resolved, Diagnostic> {
+        let resolved = self.lookup(path)?;
+        self.used(path, &resolved);
+        Ok(resolved)
+    }
+
+    fn lookup(&mut self, path: &Path) -> Result<Resolved, Diagnostic> {
         let Some((head, rest)) = path.segments.split_first() else { return Ok(Resolved::Reported) };
         let called = |candidate: &&mut Candidate| candidate.name.as_ref() == Some(&head.text);
         if let Some(candidate) = self.candidates.iter_mut().rev().find(called) {

@@ -3,10 +3,11 @@
 //! Measures the whole process that makes an object, interleaved so that both see the same machine, and what
 //! comes out: instructions, and the verifier's work in the machine. Then builds policies of ever more rules,
 //! whose time per rule may not grow, simulates decisions on ever larger trees, and runs tests and reads machines
-//! ([`foresight`]). What a decision costs is counted apart ([`code`]). Prints what it measured, also where it falls short of the goals. Knows no policy but the headline,
+//! ([`foresight`]). What a decision costs is counted apart ([`code`]), and so is what an author waits ([`editor`]). Prints what it measured, also where it falls short of the goals. Knows no policy but the headline,
 //! its hand-written twin, and rules by the thousand.
 
 mod code;
+mod editor;
 mod figures;
 mod forests;
 mod goals;
@@ -91,6 +92,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     if let Some(("code", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
         return code::run(rest);
+    }
+    if args.first().is_some_and(|word| word == "editor") {
+        return editor::run();
     }
     let runs = match args.first() {
         Some(word) => word.parse::<usize>().map_err(|_| format!("`{word}` is no number of runs"))?,

@@ -9,7 +9,8 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{read, reason};
 
 pub(crate) fn run(args: &Lsp) -> Outcome {
-    let view = view(&args.kernel)?;
+    // The server lives as long as the process, and its threads look at the same kernel.
+    let view = Box::leak(Box::new(view(&args.kernel)?));
     // What cannot be read is as good as not there; and nobody waits for what is no ordinary file.
     let files = |path: &Path| {
         let bytes = path.is_file().then(|| read(path).ok()).flatten()?;

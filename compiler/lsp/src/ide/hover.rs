@@ -1,57 +1,65 @@
-//! Hover: the rows of the table of fields.
+//! Hover: what a name or a word is.
 
 use core::ops::Range;
 
-use oomc_abi::fields::{FIELDS, Field, Owner};
+use oomc_abi::amount::short;
+use oomc_abi::availability;
+use oomc_abi::fields::{FIELDS, Field, Measure, Owner};
+use oomc_abi::raw::{self, Value};
+use oomc_abi::{members, resolve::KernelView};
+use oomc_compiler::hir::{Policy, Ty, complexity};
+use oomc_compiler::resolve::uses::Meaning;
+use oomc_compiler::source::Span;
+use oomc_compiler::syntax::ast::ClauseKind;
+
+use super::names::{self, Symbol};
+use super::tokens::{Within, within, word};
+use super::words;
+use crate::analysis::{Analysis, Page, Side};
 
 /// What to show at a byte, and which bytes it is about.
-pub(crate) fn hover(text: &str, at: usize) -> Option<(Range<usize>, String)> {
-    let range = word(text, at)?;
-    let before = text.get(..range.start)?;
-    if is_text(before) {
+pub(crate) fn hover(analysis: &Analysis, page: &Page<'_>, at: usize) -> Option<(Range<usize>, String)> {
+    let touched = |span: Span| span.range().start <= at && at <= span.range().end;
+    if let Some((range, symbol)) = names::symbol(page, at) {
+        return Some((range, of_symbol(analysis, page, &symbol)?));
+    }
+    let used = page.uses.iter().find(|one| touched(one.span));
+    match used.map(|one| (one.span.range(), one.meaning)) {
+        Some((range, Meaning::Field(field))) => return Some((range, of_field(field.row(), page.view))),
+        Some((range, Meaning::Member(owner))) => {
+            let path = page.text.get(range.clone())?;
+            return Some((range, of_member(path, owner, page.view)?));
+        }
+        _ => {}
+    }
+    if within(page.text, at) != Within::Code {
         return None;
     }
-    let name = text.get(range.clone())?;
-    // The owner is only known where it is written; otherwise all that have such a field are shown.
-    let owner = before.strip_suffix('.').map(|before| before.rsplit(|c| !part(c)).next().unwrap_or(before));
-    let of_cgroup = owner.is_some_and(|owner| ["cgroup", "attached", "parent", "home"].contains(&owner));
+    let range = word(page.text, at)?;
+    let name = page.text.get(range.clone())?;
+    let before = page.text.get(..range.start)?;
+    if name == "rule"
+        && let Some(rule) = names::rules(page.file).find(|rule| rule.span.range().start == range.start)
+        && let Some(cost) = cost(page, rule.span)
+    {
+        return Some((range, format!("{}\n\n{cost}", of_word(name)?)));
+    }
+    // In a clause that is not understood, all that has such a name is shown.
+    let member = before.ends_with('.');
     let rows: Vec<String> = FIELDS
         .iter()
-        .filter(|row| row.name == name && (!of_cgroup || row.owner == Owner::Cgroup))
-        .map(row)
+        .filter(|row| row.name == name || row.name.rsplit('.').next() == Some(name) && member)
+        .map(|row| of_field(row, page.view))
         .collect();
-    if rows.is_empty() { None } else { Some((range, rows.join("\n\n---\n\n"))) }
-}
-
-/// Whether what stands behind this is in a string or a comment. Both end with their line.
-fn is_text(before: &str) -> bool {
-    let line = before.rsplit('\n').next().unwrap_or(before);
-    let mut string = false;
-    for c in line.chars() {
-        match c {
-            '"' => string = !string,
-            '#' if !string => return true,
-            _ => {}
-        }
+    match of_word(name).filter(|_| !member) {
+        Some(text) => Some((range, text)),
+        None if rows.is_empty() => None,
+        None => Some((range, rows.join("\n\n---\n\n"))),
     }
-    string
 }
 
-/// The word around a byte.
-fn word(text: &str, at: usize) -> Option<Range<usize>> {
-    let before = text.get(..at)?;
-    let start = before.trim_end_matches(part).len();
-    let after = text.get(at..)?;
-    let end = text.len() - after.trim_start_matches(part).len();
-    (start < end).then_some(start..end)
-}
-
-/// Stands in a word.
-fn part(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn row(field: &Field) -> String {
+/// A row of the table of fields, and whether the kernel that is compiled for has it.
+pub(crate) fn of_field(field: &Field, view: &KernelView) -> String {
     let (owner, unit) = (field.owner.name(), field.unit.name());
     let mut text = format!("`{owner}.{}`: {unit}\n\n{}", field.name, field.doc);
     if let Some(base) = field.base {
@@ -61,38 +69,146 @@ fn row(field: &Field) -> String {
         text.push_str(&format!("\n\nMissing when {}.", field.missing));
     }
     text.push_str(&format!("\n\nRead as in {}.", field.source));
+    text.push_str(&match availability::lacks(view, field) {
+        None => "\n\nThe kernel that is compiled for has it.".to_owned(),
+        Some(lacks) => format!("\n\nThe kernel that is compiled for does not have it: {lacks}."),
+    });
     text
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A member of a kernel structure.
+fn of_member(path: &str, owner: Owner, view: &KernelView) -> Option<String> {
+    let container = match owner {
+        Owner::Process => members::TASK,
+        Owner::Cgroup => members::MEMCG,
+        Owner::Event | Owner::Machine => members::EVENT,
+    };
+    let parts: Vec<String> = path.split('.').skip(1).map(|part| part.trim().to_owned()).collect();
+    let found = raw::find(view, container, &parts).ok()?;
+    let ty = match found.value {
+        Value::Number { signed: true, .. } => "a number with a sign".to_owned(),
+        Value::Number { large: true, .. } => "an unsigned number of 64 bits".to_owned(),
+        Value::Number { .. } => "an unsigned number".to_owned(),
+        Value::Bool => "yes or no".to_owned(),
+        Value::Enum { tag } if tag.is_empty() => "an enumeration without a name".to_owned(),
+        Value::Enum { tag } => {
+            let names = view.enumerators(&tag);
+            let shown: Vec<&str> = names.iter().take(8).map(String::as_str).collect();
+            let more = if names.len() > shown.len() { ", …" } else { "" };
+            format!("`enum {tag}`: {}{more}", shown.join(", "))
+        }
+        Value::Bits { bool: true, .. } => "one bit: yes or no".to_owned(),
+        Value::Bits { .. } => "bits of a number".to_owned(),
+        Value::Chars(bytes) => format!("a text of at most {bytes} bytes"),
+        Value::Text => "a text".to_owned(),
+    };
+    Some(format!(
+        "`{container}.{}`: {ty}\n\nA member of the kernel's own structure, as the kernel that is compiled for has it.",
+        found.path
+    ))
+}
 
-    /// First lines of the rows that are shown at the first `word` of a text.
-    fn shown(text: &str, word: &str) -> Vec<String> {
-        let found = hover(text, text.find(word).unwrap() + 1);
-        assert!(found.as_ref().is_none_or(|(range, _)| text.get(range.clone()) == Some(word)));
-        let rows = found.map(|(_, rows)| rows).unwrap_or_default();
-        rows.lines().filter(|line| line.starts_with('`')).map(str::to_owned).collect()
+/// A word of the language.
+fn of_word(word: &str) -> Option<String> {
+    let meaning = words::meaning(word)?;
+    let example = words::example(word).map(|example| format!("\n\n```oom\n{example}\n```"));
+    Some(format!("**{word}**: {meaning}{}", example.unwrap_or_default()))
+}
+
+fn of_symbol(analysis: &Analysis, page: &Page<'_>, symbol: &Symbol) -> Option<String> {
+    match symbol {
+        Symbol::Declared(span) => {
+            let (_, clause) = names::declared(page.policy_file().unwrap_or(page.file))
+                .find(|(name, _)| name.span == *span)?;
+            let text = if page.side == Side::Policy { page.text } else { page.policy_text() };
+            let written = text.get(clause.span.range()).unwrap_or_default();
+            let mut shown = format!("```oom\n{written}\n```\n\n{}", kind(&clause.kind));
+            let policy = page.checked.and_then(|checked| checked.policy());
+            shown.extend(policy.and_then(|policy| value(policy, *span)).map(|value| format!("\n\n{value}")));
+            Some(shown)
+        }
+        Symbol::Candidate(side, span) => {
+            let page = analysis.page(*side)?;
+            let name = page.text.get(span.range())?;
+            let mut unit = "process";
+            super::nodes::walk(page.file, &mut |node| {
+                let (named, word) = match node {
+                    super::nodes::Node::Selection(selection) => (
+                        selection.name.as_ref(),
+                        selection.unit.map_or("process", |(unit, _)| unit.spelling()),
+                    ),
+                    super::nodes::Node::Quantifier(quantifier, _) => {
+                        (quantifier.name.as_ref(), quantifier.unit.spelling())
+                    }
+                    _ => return,
+                };
+                if named.is_some_and(|name| name.span == *span) {
+                    unit = word;
+                }
+            });
+            Some(format!("`{name}`: the {unit} that is asked, one candidate after the other"))
+        }
+        Symbol::Rule(name) => {
+            let policy = analysis.page(Side::Policy)?;
+            let rule =
+                names::rules(policy.file).find(|rule| rule.name.is_some_and(|own| own.text == *name))?;
+            let written = policy.text.get(rule.span.range()).unwrap_or_default();
+            let cost = cost(&policy, rule.span).map(|cost| format!("\n\n{cost}")).unwrap_or_default();
+            Some(format!("```oom\n{written}\n```{cost}"))
+        }
     }
+}
 
-    #[test]
-    fn a_word_is_looked_up_in_the_table() {
-        assert_eq!(
-            shown("kill largest in subtree where footprint > 1KiB", "footprint"),
-            ["`process.footprint`: bytes"]
-        );
-        assert_eq!(shown("kill largest in subtree by anon", "anon").len(), 2);
-        assert_eq!(shown("if cgroup.anon > 1KiB then wait", "anon"), ["`cgroup.anon`: bytes"]);
-        assert_eq!(shown("kill largest in subtree", "largest"), [""; 0]);
-        assert_eq!(hover("anon", 99), None);
-        assert_eq!(hover("\u{1f4a5}", 2), None);
+/// How the work of a rule grows; nothing if the policy has an error.
+fn cost(page: &Page<'_>, rule: Span) -> Option<String> {
+    let policy = page.checked?.policy()?;
+    let rule = policy.rules.iter().find(|known| known.span == rule)?;
+    let class = complexity::class_of(policy, rule.action);
+    Some(format!("Cost of a decision: {}.", class.text()))
+}
+
+/// What a clause declares.
+fn kind(clause: &ClauseKind) -> &'static str {
+    match clause {
+        ClauseKind::Const { .. } => "A constant: known when the policy is built.",
+        ClauseKind::Define { .. } => "A definition: a condition with a name.",
+        ClauseKind::Param { .. } => "A param: `oomc set` changes it while the policy runs.",
+        ClauseKind::Label { .. } => "A label: `oomc label` puts it on a cgroup, and those below inherit it.",
+        ClauseKind::State { .. } => "A counter of each cgroup: `count` counts it up.",
+        ClauseKind::Pick { .. } => "A pick: a cgroup that is chosen once for each event.",
+        _ => "",
     }
+}
 
-    #[test]
-    fn texts_and_comments_mean_nothing() {
-        assert_eq!(shown("wait # anon", "anon"), [""; 0]);
-        assert_eq!(shown("kill in subtree reason \"# anon\"", "anon"), [""; 0]);
-        assert_eq!(shown("kill in subtree where comm == \"#\" and anon > 1KiB", "anon").len(), 2);
+/// Type, default and bounds.
+fn value(policy: &Policy, declared: Span) -> Option<String> {
+    if let Some(param) = policy.params.values().find(|param| param.span == declared) {
+        let unit = measure(param.ty);
+        let [default, least, most] = [param.default, param.least, param.most].map(|value| short(unit, value));
+        return Some(format!("Type: {}; {default} until it is set, from {least} to {most}.", unit.name()));
+    }
+    if let Some(label) = policy.labels.values().find(|label| label.span == declared) {
+        let unit = measure(label.ty);
+        let default = short(unit, label.default);
+        let trust = label.trust.spelling();
+        return Some(format!("Type: {}; {default} where nobody set it; trusts {trust}.", unit.name()));
+    }
+    let state = policy.states.values().find(|state| state.span == declared)?;
+    Some(match state.resets {
+        Some(time) => {
+            format!("Type: number; begins anew {} after its first count.", short(Measure::Duration, time))
+        }
+        None => "Type: number; counts for as long as the cgroup is there.".to_owned(),
+    })
+}
+
+fn measure(ty: Ty) -> Measure {
+    match ty {
+        Ty::Bytes => Measure::Bytes,
+        Ty::Ratio => Measure::Ratio,
+        Ty::Duration => Measure::Duration,
+        Ty::Count => Measure::Count,
+        Ty::Bool => Measure::Bool,
+        Ty::Text => Measure::Text,
     }
 }
