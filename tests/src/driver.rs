@@ -41,8 +41,8 @@ pub mod keys {
     pub const TAB: &str = "\u{e004}";
     pub const ENTER: &str = "\u{e007}";
     pub const CONTROL: &str = "\u{e009}";
+    pub const BACKSPACE: &str = "\u{e003}";
     pub const END: &str = "\u{e010}";
-    pub const DELETE: &str = "\u{e017}";
 }
 
 /// A browser with one window.
@@ -202,8 +202,7 @@ impl Driver {
     fn ask(&self, method: &str, path: &str, sent: &Value) -> io::Result<Value> {
         let session = if self.session.is_empty() { String::new() } else { format!("/{}", self.session) };
         let fields = [("Host", self.server.as_str()), ("Content-Type", "application/json")];
-        let request =
-            http::request(method, &format!("/session{session}{path}"), &fields, &sent.to_string());
+        let request = http::request(method, &format!("/session{session}{path}"), &fields, &sent.to_string());
         let answer = http::send(&self.server, request.as_bytes())?;
         let mut told: Value = serde_json::from_str(&answer.body)?;
         let value = told["value"].take();

@@ -14,6 +14,7 @@ pub mod http;
 pub mod markup;
 pub mod mutate;
 pub mod page;
+pub mod playground;
 pub mod relocated;
 pub mod replay;
 

@@ -125,7 +125,8 @@ impl<'a> Passed<'a> {
                 continue;
             }
             let key = (point.span.start, point.span.end);
-            let condition = found.entry(key).or_insert_with(|| Condition { point, yes: None, of: [vec![], vec![]] });
+            let condition =
+                found.entry(key).or_insert_with(|| Condition { point, yes: None, of: [vec![], vec![]] });
             let Some(objects) = self.by.get(&at) else { continue };
             if objects.is_empty() {
                 condition.yes = Some(yes);
@@ -137,7 +138,7 @@ impl<'a> Passed<'a> {
     }
 
     fn entities(&self, objects: &[Object]) -> Vec<Entity> {
-        objects.iter().map(|object| entity(self.machine(), *object)).collect()
+        objects.iter().map(|object| Entity::of(self.machine(), *object)).collect()
     }
 }
 
@@ -151,13 +152,6 @@ struct Condition<'a> {
 
 fn inside(inner: Span, outer: Span) -> bool {
     inner.start >= outer.start && inner.end <= outer.end
-}
-
-fn entity(machine: &Machine, object: Object) -> Entity {
-    match object {
-        Object::Process(at) => Entity::process(machine, at),
-        Object::Cgroup(at) => Entity::cgroup(machine, at),
-    }
 }
 
 fn rules(source: &Source, passed: &Passed<'_>, forecast: &Forecast) -> Vec<RuleSteps> {
@@ -265,7 +259,7 @@ fn fate(
     refused: &BTreeMap<Object, String>,
     object: Object,
 ) -> Fate {
-    let one = entity(passed.machine(), object);
+    let one = Entity::of(passed.machine(), object);
     let is_victim = forecast.victim.as_ref() == Some(&one);
     let dies = is_victim || forecast.dies.contains(&one);
     let candidate = forecast.candidates.iter().find(|candidate| candidate.entity == one);

@@ -57,8 +57,8 @@ fn rule(out: &mut Markup, rule: &RuleSteps) {
 fn part(out: &mut Markup, part: &Part) {
     let Part { text, line, kind, yes, holds_for, fails_for } = part;
     let outcome = match (kind, yes, holds_for.is_empty() && fails_for.is_empty()) {
-        (PartKind::Action, Some(true), _) => "done",
-        (PartKind::Action, ..) => "not reached",
+        (PartKind::Action, Some(true), _) => "tried",
+        (PartKind::Action, ..) => "not tried",
         (PartKind::Condition, Some(true), _) => "true",
         (PartKind::Condition, Some(false), _) => "not true, or not known",
         (PartKind::Condition, None, true) => "asked of nobody",
@@ -94,6 +94,11 @@ fn fate(out: &mut Markup, fate: &Fate) {
     }
     entity(out, who);
     out.say(": ");
-    out.leaf("span", &[("data-says", &"why")], why);
+    out.open("span", &[("data-says", &"why")]);
+    // What stands between backticks is of the policy.
+    for (at, piece) in why.split('`').enumerate() {
+        if at % 2 == 1 { out.leaf("code", &[], piece) } else { out.say(piece) }
+    }
+    out.close();
     out.close();
 }

@@ -9,19 +9,35 @@ export function machineTree(list, more, changed) {
   let machine = "";
   let fields = null;
   const open = new Set();
+  // One change after the other: each begins with what the one before has left.
+  let work = Promise.resolve();
+
+  // A line that is drawn anew between the press and the release of a mouse would lose the click.
+  let released = Promise.resolve();
+  list.addEventListener("pointerdown", () => {
+    released = new Promise((done) => {
+      addEventListener("pointerup", () => setTimeout(done), { once: true });
+      // It may be released where no page hears of it.
+      setTimeout(done, 1000);
+    });
+  });
 
   async function replace(text) {
     show(await ask("machine", { machine: text, edit: null }));
   }
 
-  async function edit(change, row) {
-    try {
-      const told = await ask("machine", { machine, edit: change });
-      if (change.field === "name") renamed(change, told);
-      show(told);
-    } catch (error) {
-      row.querySelector(".wrong").textContent = error.message;
-    }
+  function edit(change, key) {
+    work = work.then(async () => {
+      try {
+        const told = await ask("machine", { machine, edit: change });
+        await released;
+        if (change.field === "name") renamed(change);
+        show(told);
+      } catch (error) {
+        const row = [...list.children].find((item) => item.dataset.key === key);
+        if (row) row.querySelector(".wrong").textContent = error.message;
+      }
+    });
   }
 
   // What was unfolded stays so under its new name.
@@ -81,7 +97,7 @@ export function machineTree(list, more, changed) {
       const made = element("button", { type: "button", textContent: text });
       made.addEventListener("click", () => {
         if (change.to) open.add(change.to);
-        edit(change, item);
+        edit(change, key);
       });
       return made;
     }
@@ -95,7 +111,7 @@ export function machineTree(list, more, changed) {
       made.addEventListener("change", () => {
         const text = isSwitch ? `${made.checked}` : made.value;
         const change = isProcess ? { edit: "set_process", of: told.pid } : { edit: "set_cgroup", of: told.cgroup };
-        edit({ ...change, field: field.name, value: text }, item);
+        edit({ ...change, field: field.name, value: text }, key);
       });
       const name = element("span", { textContent: field.label });
       label.append(...(isSwitch ? [made, name] : [name, made]));
@@ -104,7 +120,8 @@ export function machineTree(list, more, changed) {
     }
   }
 
-  return { text: () => machine, replace };
+  // What was typed last counts, too: `settled` waits for it.
+  return { text: () => machine, settled: () => work, replace };
 }
 
 function element(tag, properties) {

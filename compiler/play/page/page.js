@@ -86,6 +86,7 @@ of("oom").addEventListener("change", () => {
 of("press").addEventListener("submit", guarded(async (event) => {
   event.preventDefault();
   say("");
+  await tree.settled();
   const policy = editor.text();
   const told = await ask("press", { policy, machine: tree.text(), oom });
   problems(policy, told.diagnostics);
@@ -135,7 +136,12 @@ addEventListener("hashchange", guarded(async () => {
   await tree.replace(state.machine);
 }));
 
+try {
+  await tree.replace(state.machine);
+} catch (error) {
+  await tree.replace(begin.machine);
+  say(error.message);
+}
 if (location.hash && state === begin) say("What stands behind the # of the address is no link to a playground.");
-await guarded(tree.replace)(state.machine);
 await check();
 document.body.dataset.ready = "true";

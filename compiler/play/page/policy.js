@@ -14,7 +14,10 @@ const theme = code.EditorView.theme({
   ".cm-line": { padding: "0 12px" },
   ".cm-gutters": { backgroundColor: "transparent", color: "var(--quiet)", border: "0" },
   ".cm-lineNumbers .cm-gutterElement": { padding: "0 2px 0 12px" },
-  ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "color-mix(in srgb, var(--ink) 5%, transparent)" },
+  ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "transparent" },
+  "&.cm-focused .cm-activeLine, &.cm-focused .cm-activeLineGutter": {
+    backgroundColor: "color-mix(in srgb, var(--ink) 5%, transparent)",
+  },
   ".cm-matchingBracket": { backgroundColor: "color-mix(in srgb, var(--candidate) 22%, transparent) !important" },
   ".cm-specialChar": { color: "var(--victim)" },
   ".cm-lintRange-error": { textDecoration: "underline wavy var(--victim)", backgroundImage: "none" },

@@ -99,7 +99,9 @@ impl Desk {
         };
         match (request.method.as_str(), path) {
             ("GET", "begin") => Response::json(&self.begin),
-            ("GET", path) => page::part(path).unwrap_or_else(|| Response::refusal(404, "there is no such part")),
+            ("GET", path) => {
+                page::part(path).unwrap_or_else(|| Response::refusal(404, "there is no such part"))
+            }
             ("POST", path) => {
                 if request.content.as_deref() != Some("application/json") {
                     return Response::refusal(415, "what is sent is JSON");
@@ -147,5 +149,8 @@ fn of_size(policy: &str) -> Result<&str, String> {
     if policy.len() <= POLICY {
         return Ok(policy);
     }
-    Err(format!("the playground takes policies of at most {} KiB; `oomc check` takes larger ones", POLICY >> 10))
+    Err(format!(
+        "the playground takes policies of at most {} KiB; `oomc check` takes larger ones",
+        POLICY >> 10
+    ))
 }

@@ -80,12 +80,7 @@ fn bytes(value: i64) -> String {
 ///
 /// # Errors
 /// A sentence.
-pub(crate) fn set_cgroup(
-    snapshot: &mut Snapshot,
-    at: usize,
-    name: &str,
-    value: &str,
-) -> Result<(), String> {
+pub(crate) fn set_cgroup(snapshot: &mut Snapshot, at: usize, name: &str, value: &str) -> Result<(), String> {
     match name {
         "memory" if at == 0 => snapshot.memory = size(value)?,
         "name" if at > 0 => rename(snapshot, at, value)?,
@@ -113,12 +108,7 @@ pub(crate) fn set_cgroup(
 ///
 /// # Errors
 /// A sentence.
-pub(crate) fn set_process(
-    snapshot: &mut Snapshot,
-    at: usize,
-    name: &str,
-    value: &str,
-) -> Result<(), String> {
+pub(crate) fn set_process(snapshot: &mut Snapshot, at: usize, name: &str, value: &str) -> Result<(), String> {
     let now = snapshot.now;
     let one = snapshot.processes.get_mut(at).ok_or("there is no such process")?;
     match name {

@@ -94,7 +94,13 @@ pub(crate) fn sample() -> Snapshot {
         top: "/".to_owned(),
         memory: 8 << 30,
         now: 24 * HOUR,
-        cgroups: vec![Cgroup { path: "/".to_owned(), id: 1, mode: MODE, controller: true, ..Cgroup::default() }],
+        cgroups: vec![Cgroup {
+            path: "/".to_owned(),
+            id: 1,
+            mode: MODE,
+            controller: true,
+            ..Cgroup::default()
+        }],
         ..Snapshot::default()
     };
     let edits: [(&str, Option<(&str, &str)>, &[(&str, &str, &str)]); 3] = [
@@ -259,12 +265,7 @@ pub(crate) fn rename(snapshot: &mut Snapshot, at: usize, name: &str) -> Result<(
 }
 
 /// Charges bytes of a kind to a cgroup and to all above; never less than nothing, as counters of a live machine lag.
-pub(crate) fn charge(
-    snapshot: &mut Snapshot,
-    at: usize,
-    kind: fn(&mut Statistics) -> &mut i64,
-    change: i64,
-) {
+pub(crate) fn charge(snapshot: &mut Snapshot, at: usize, kind: fn(&mut Statistics) -> &mut i64, change: i64) {
     let path = snapshot.cgroups.get(at).map(|one| one.path.clone()).unwrap_or_default();
     for one in snapshot.cgroups.iter_mut().filter(|one| is_within(&path, &one.path) && one.controller) {
         let amount = kind(one.statistics.get_or_insert_default());
@@ -352,7 +353,8 @@ mod tests {
     fn what_is_added_counts_above_and_what_goes_does_not() {
         let added = after(&[json!({ "edit": "add_process", "to": "/job/db" })]).unwrap();
         assert_eq!((usage(&added, "/job/db"), usage(&added, "/job")), (Some(964), Some(2080)));
-        let set = after(&[json!({ "edit": "set_process", "of": 102, "field": "memory", "value": "20MiB" })]).unwrap();
+        let set = after(&[json!({ "edit": "set_process", "of": 102, "field": "memory", "value": "20MiB" })])
+            .unwrap();
         assert_eq!((usage(&set, "/job/batch"), usage(&set, "/job")), (Some(500), Some(1416)));
         let cache = json!({ "edit": "set_cgroup", "of": "/job/db", "field": "extra", "value": "100MiB" });
         let gone = json!({ "edit": "remove_cgroup", "of": "/job/db" });

@@ -51,7 +51,8 @@ pub(crate) fn test(
     let cgroups = event.snapshot.cgroups.iter().map(|one| one.path.as_str());
     let names = cgroups.chain(event.snapshot.processes.iter().map(|one| one.comm.as_str()));
     if names.into_iter().any(|name| name.contains(|c: char| c == '"' || c.is_control())) {
-        let why = "a name on the machine has a quotation mark or a line break, and no text of a policy can".to_owned();
+        let why = "a name on the machine has a quotation mark or a line break, and no text of a policy can"
+            .to_owned();
         return Some(Written { text: String::new(), passes: false, why: Some(why) });
     }
     let text = text(event, forecast, decision);

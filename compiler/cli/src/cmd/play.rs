@@ -48,7 +48,9 @@ pub(crate) fn run(report: &Report, args: &Play) -> Outcome {
     report.remark("open this address in a browser on this machine; Ctrl-C ends it");
     report.result("play", Exit::Ok, json!({ "address": address }));
     // Whoever started this reads the address while it goes on.
-    report.flush().map_err(|error| Failure::refused(format!("cannot write the output: {}", reason(&error))))?;
+    report
+        .flush()
+        .map_err(|error| Failure::refused(format!("cannot write the output: {}", reason(&error))))?;
     server.run().map_err(|error| Failure::refused(format!("cannot listen any more: {}", reason(&error))))?;
     Ok(Exit::Ok)
 }

@@ -123,7 +123,5 @@ pub(crate) fn draw(pictures: &Pictures, forecast: &Forecast) -> Result<(), Failu
 
 /// A forecast and the decision that it is of, for programs.
 pub(crate) fn told(trial: &Trial<'_>, forecast: &Forecast, answer: &Answer) -> Result<Value, Failure> {
-    trial
-        .told(forecast, answer)
-        .map_err(|error| Failure::refused(format!("cannot write JSON: {error}")))
+    trial.told(forecast, answer).map_err(|error| Failure::refused(format!("cannot write JSON: {error}")))
 }
