@@ -24,11 +24,16 @@ const state = (await link.read(location.hash.slice(1))) ?? begin;
 let oom = state.oom;
 let kept = "";
 
-const keep = later(300, guarded(async () => {
+const keepSoon = later(300, guarded(async () => {
   const code = await link.written({ policy: editor.text(), machine: tree.text(), oom });
   kept = code ? `#${code}` : "";
   history.replaceState(null, "", kept || location.pathname);
+  document.body.dataset.kept = "true";
 }));
+function keep() {
+  document.body.dataset.kept = "false";
+  keepSoon();
+}
 
 const check = guarded(async () => {
   const text = editor.text();
@@ -70,7 +75,7 @@ function problems(text, diagnostics) {
 // Where memory can run out.
 function events(rows) {
   const paths = rows.filter((row) => row.pid === undefined && row.cgroup !== "/");
-  const options = paths.map((row) => new Option(row.cgroup, row.cgroup));
+  const options = paths.map((row) => new Option(row.shown, row.cgroup));
   of("oom").replaceChildren(...options, new Option("the whole machine", "/"));
   const has = paths.some((row) => row.cgroup === oom);
   if (!has) oom = null;
@@ -123,7 +128,7 @@ of("copy").addEventListener("click", guarded(async () => {
   say("The link is copied. Who has oomc opens it so: oomc play --link 'LINK'");
 }));
 of("copy-test").addEventListener("click", guarded(async () => {
-  await navigator.clipboard.writeText(of("test-text").textContent);
+  await navigator.clipboard.writeText(result.test());
   say("The test is copied.");
 }));
 

@@ -290,7 +290,8 @@ pub(crate) fn shown(snapshot: &Snapshot) -> Value {
         let depth = if at == 0 { 0 } else { one.path.matches('/').count() };
         let name = if at == 0 { "/" } else { one.path.rsplit('/').next().unwrap_or_default() };
         rows.push(json!({
-            "cgroup": one.path, "depth": depth, "name": oomc_picture::visible(name),
+            "cgroup": one.path, "shown": oomc_picture::visible(&one.path), "depth": depth,
+            "name": oomc_picture::visible(name),
             "about": about(snapshot, at, one), "values": fields::of_cgroup(snapshot, at),
         }));
         for process in snapshot.processes.iter().filter(|process| process.cgroup == one.path) {

@@ -23,6 +23,8 @@ use crate::desk::{Desk, NAME};
 pub(crate) struct Written {
     /// For a file of tests.
     pub(crate) text: String,
+    /// For a reader: what shows nothing in a name is spelt out.
+    pub(crate) shown: String,
     pub(crate) passes: bool,
     /// Why it does not: a sentence.
     pub(crate) why: Option<String>,
@@ -53,11 +55,12 @@ pub(crate) fn test(
     if names.into_iter().any(|name| name.contains(|c: char| c == '"' || c.is_control())) {
         let why = "a name on the machine has a quotation mark or a line break, and no text of a policy can"
             .to_owned();
-        return Some(Written { text: String::new(), passes: false, why: Some(why) });
+        return Some(Written { text: String::new(), shown: String::new(), passes: false, why: Some(why) });
     }
     let text = text(event, forecast, decision);
     let outcome = run(desk, policy, &text);
-    Some(Written { text, passes: outcome.is_ok(), why: outcome.err() })
+    let shown = text.lines().map(|line| oomc_picture::visible(line) + "\n").collect();
+    Some(Written { text, shown, passes: outcome.is_ok(), why: outcome.err() })
 }
 
 fn run(desk: &Desk, policy: &str, tests: &str) -> Result<(), String> {

@@ -47,10 +47,13 @@ pub(crate) fn run(report: &Report, args: &Play) -> Outcome {
     report.line(&address);
     report.remark("open this address in a browser on this machine; Ctrl-C ends it");
     report.result("play", Exit::Ok, json!({ "address": address }));
-    // Whoever started this reads the address while it goes on.
-    report
-        .flush()
-        .map_err(|error| Failure::refused(format!("cannot write the output: {}", reason(&error))))?;
+    // Whoever started this reads the address while it goes on; then he may stop reading.
+    match report.flush() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(Failure::refused(format!("cannot write the output: {}", reason(&error))));
+        }
+        _ => {}
+    }
     server.run().map_err(|error| Failure::refused(format!("cannot listen any more: {}", reason(&error))))?;
     Ok(Exit::Ok)
 }
