@@ -87,6 +87,9 @@ pub(crate) fn event(snapshot: &Snapshot) -> Option<&str> {
     Some(snapshot.top.as_str()).filter(|top| *top != "/").or_else(limited)
 }
 
+/// A process of the sample: its name, its memory and its age.
+type Worker = (&'static str, &'static str, &'static str);
+
 /// What is on the page before anything is: a machine that shows what a policy is for.
 pub(crate) fn sample() -> Snapshot {
     let mut snapshot = Snapshot {
@@ -103,7 +106,7 @@ pub(crate) fn sample() -> Snapshot {
         }],
         ..Snapshot::default()
     };
-    let edits: [(&str, Option<(&str, &str)>, &[(&str, &str, &str)]); 3] = [
+    let edits: [(&str, Option<(&str, &str)>, &[Worker]); 3] = [
         ("/job", Some(("limit", "2GiB")), &[("sshd", "16MiB", "23h")]),
         ("/job/db", Some(("low", "1GiB")), &[("postgres", "900MiB", "20h")]),
         ("/job/batch", None, &[("worker", "620MiB", "2h"), ("worker", "480MiB", "10m")]),
