@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -124,6 +125,8 @@ fn every_document_names_its_command_and_holds_to_the_schema() {
         "fields swap",
         "fields nothing-like-this",
         "completions zsh",
+        "play missing.oom",
+        "play --snapshot good.oom",
         "metrics --textfile none/oomc.prom",
         "man",
         "man pages",
@@ -202,6 +205,21 @@ fn the_schema_refuses_what_is_not_printed() {
         *other.pointer_mut(pointer).unwrap() = value;
         assert!(!whole.is_valid(&other), "{pointer}");
     }
+}
+
+/// A command that goes on after it has printed its document.
+#[test]
+fn the_playground_says_where_it_is() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oomc"));
+    let command = command.args(["--format", "json", "play"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut document = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut document).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(wrong(&of("play"), &document), [""; 0]);
+    assert!(document["address"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{document}");
 }
 
 /// Every command of `--help` has its part in the schema.

@@ -7,12 +7,15 @@ pub mod browser;
 pub mod bulky;
 pub mod child;
 pub mod constructs;
+pub mod driver;
 pub mod fake;
 pub mod generate;
+pub mod http;
 pub mod language_client;
 pub mod markup;
 pub mod mutate;
 pub mod page;
+pub mod playground;
 pub mod relocated;
 pub mod replay;
 

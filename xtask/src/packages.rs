@@ -42,13 +42,16 @@ pub(crate) const KERNEL: [Package; 11] = [
 
 /// To compare encodings and objects with LLVM's; an editor for the language server; a terminal for what is drawn there;
 /// the reader of schemas for results of tests;
-/// a browser for pictures, which writes in the fonts that there are; what reads units; git, which runs a hook.
-pub(crate) const TESTS: [Package; 8] = [
+/// browsers for pictures and for the playground, which write in the fonts that there are; what reads units; git, which runs
+/// a hook.
+pub(crate) const TESTS: [Package; 10] = [
     ("git", "git"),
     ("systemd", "systemd-analyze"),
     ("llvm-19", "llvm-mc-19"),
     ("neovim", "nvim"),
     ("chromium-headless-shell", "chromium-headless-shell"),
+    ("chromium", "chromium"),
+    ("chromium-driver", "chromedriver"),
     ("bsdutils", "script"),
     ("libxml2-utils", "xmllint"),
     ("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),

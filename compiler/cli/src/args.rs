@@ -173,6 +173,12 @@ pub(crate) enum Command {
     },
     /// List the fields of processes and cgroups
     Fields(Fields),
+    /// Try policies on a page in your browser: a policy, a machine, and a button that lets memory run out
+    ///
+    /// Prints the address of the page, and serves it to this machine alone until it is ended (Ctrl-C). The policy is
+    /// checked while it is written; what it decides is decided as by `sim`. Nothing is written, and nothing of this
+    /// machine is read but the files that are named.
+    Play(Play),
     /// Serve an editor: the language server protocol on standard input and output
     ///
     /// Ends with 0 when the editor says `shutdown` and `exit`, with 1 when it goes without.
@@ -228,6 +234,7 @@ impl Command {
             Self::Why(_) => "why",
             Self::Explain { .. } => "explain",
             Self::Fields(_) => "fields",
+            Self::Play(_) => "play",
             Self::Lsp(_) => "lsp",
             Self::Metrics { .. } => "metrics",
             Self::Completions { .. } => "completions",
@@ -816,6 +823,24 @@ pub(crate) struct Fields {
     /// Only fields in whose names this stands: `swap`, `events`, `cgroup.usage`
     #[arg(value_name = "WORD")]
     pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) kernel: Kernel,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Play {
+    /// The policy that the page begins with; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The machine that it begins with, as `oomc snapshot` recorded it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// What the page begins with, as its `Copy a link` gave it
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["file", "snapshot"])]
+    pub(crate) link: Option<String>,
+    /// The port of 127.0.0.1 that it listens on; 0 is any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
     #[command(flatten)]
     pub(crate) kernel: Kernel,
 }

@@ -94,6 +94,7 @@ fn run(report: &Report, args: &Args) -> Outcome {
         Command::Diff(diff) => cmd::diff::run(report, diff),
         Command::Why(why) => cmd::why::run(report, why),
         Command::Test(test) => cmd::test::run(report, test),
+        Command::Play(play) => cmd::play::run(report, play),
         Command::Lsp(lsp) => cmd::lsp::run(lsp),
         Command::Metrics { textfile } => cmd::metrics::run(report, textfile.as_deref()),
         Command::Completions { shell } => cmd::manual::completions(report, *shell),

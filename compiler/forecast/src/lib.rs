@@ -23,6 +23,7 @@ pub mod trial;
 mod unknown;
 
 pub mod forecast;
+pub mod steps;
 
 pub mod at_odds;
 

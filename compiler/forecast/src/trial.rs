@@ -6,11 +6,15 @@
 use oomc_abi::amount::exact;
 use oomc_abi::declared::{Declared, Param};
 use oomc_sim::machine::CgroupIndex;
+use oomc_sim::scenario::Decision;
 use oomc_sim::{Attached, Kernel, Policy};
+use serde_json::{Value, json};
 
+use crate::decision::Told;
 use crate::event::{self, Answer, Question};
 use crate::forecast::account;
 use crate::forecast::protections::protections;
+use crate::steps::Steps;
 use crate::{Error, Forecast, Inputs, Suite, Traced};
 
 /// Settings in place of the policy's own.
@@ -46,6 +50,8 @@ pub struct Trial<'k> {
     attached: Attached,
     /// The same policy with marks in it. One that fits the kernel's limits may not do so with them: then less is told.
     traced: Option<(Traced, Attached)>,
+    /// The last decision, by the policy with marks.
+    passed: Option<Decision>,
     remarks: Vec<String>,
 }
 
@@ -69,7 +75,7 @@ impl<'k> Trial<'k> {
             let (attached, _) = attach(&traced.policy);
             (traced, attached)
         });
-        Self { kernel, suite, inputs, at, attached, traced, remarks }
+        Self { kernel, suite, inputs, at, attached, traced, passed: None, remarks }
     }
 
     /// What the policy declares.
@@ -89,7 +95,9 @@ impl<'k> Trial<'k> {
         let protections = match &mut self.traced {
             Some((traced, attached)) => {
                 let again = event::ask(&question, attached)?;
-                protections(self.suite.source(), &traced.points, &again.decision)
+                let told = protections(self.suite.source(), &traced.points, &again.decision);
+                self.passed = Some(again.decision);
+                told
             }
             None => Vec::new(),
         };
@@ -101,6 +109,27 @@ impl<'k> Trial<'k> {
         }
         forecast.remarks.append(&mut self.remarks);
         Ok((forecast, answer))
+    }
+
+    /// How the last decision came about; none if nothing is claimed of it, or the policy is too large to tell.
+    #[must_use]
+    pub fn steps(&self, forecast: &Forecast) -> Option<Steps> {
+        let ((traced, _), passed) = (self.traced.as_ref()?, self.passed.as_ref()?);
+        let source = self.suite.source();
+        forecast.unknown.is_empty().then(|| Steps::of(source, &traced.points, passed, forecast))
+    }
+
+    /// A forecast and the decision that it is of, for programs.
+    ///
+    /// # Errors
+    /// The forecast cannot be written as JSON.
+    pub fn told(&self, forecast: &Forecast, answer: &Answer) -> serde_json::Result<Value> {
+        let name = |id| answer.decision.path_of(id);
+        // Of what nobody knows nothing is claimed.
+        let record = answer.record().filter(|_| forecast.unknown.is_empty());
+        let record = record.as_ref();
+        let record = record.map(|record| Told { record, declared: self.declared(), cgroup: &name }.json());
+        Ok(json!({ "forecast": serde_json::to_value(forecast)?, "decision": record }))
     }
 
     /// Goes on with the machine as the answer leaves it: victims are gone, and a limit that has risen stays so.

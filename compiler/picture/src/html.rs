@@ -23,17 +23,33 @@ pub(crate) fn page(forecast: &Forecast) -> String {
     head(&mut out, forecast);
     out.open("body", &[]);
     out.open("main", &[]);
-    title(&mut out, forecast);
-    tree(&mut out, forecast);
-    candidates(&mut out, forecast);
-    dies(&mut out, forecast);
-    then(&mut out, forecast);
-    protections(&mut out, forecast);
-    rules(&mut out, forecast);
-    remarks(&mut out, forecast);
+    parts(&mut out, forecast);
     let mut text = out.finish();
     text.push('\n');
     text
+}
+
+/// What stands on it.
+pub(crate) fn inside(forecast: &Forecast) -> String {
+    let mut out = Markup::default();
+    parts(&mut out, forecast);
+    out.finish()
+}
+
+/// Its styles.
+pub(crate) fn stylesheet() -> String {
+    [svg::FONTS, &colors::drawing(), STYLE, &variables()].map(|part| format!("{part}\n")).concat()
+}
+
+fn parts(out: &mut Markup, forecast: &Forecast) {
+    title(out, forecast);
+    tree(out, forecast);
+    candidates(out, forecast);
+    dies(out, forecast);
+    then(out, forecast);
+    protections(out, forecast);
+    rules(out, forecast);
+    remarks(out, forecast);
 }
 
 fn head(out: &mut Markup, forecast: &Forecast) {
@@ -43,10 +59,7 @@ fn head(out: &mut Markup, forecast: &Forecast) {
     out.void("meta", &[("name", &"color-scheme"), ("content", &"light dark")]);
     out.leaf("title", &[], format_args!("What {} would do", forecast.policy));
     out.open("style", &[]);
-    for part in [svg::FONTS, &colors::drawing(), STYLE, &variables()] {
-        out.raw(part);
-        out.line();
-    }
+    out.raw(&stylesheet());
     out.close();
     out.close();
     out.line();
@@ -62,6 +75,15 @@ fn variables() -> String {
         )
     };
     format!("{}@media (prefers-color-scheme: dark){{{}}}", variables(&LIGHT), variables(&DARK))
+}
+
+/// Further colours, for whoever puts the page's parts beside others.
+pub(crate) fn more_variables() -> String {
+    let variables = |colors: &Colors| {
+        let Colors { edge, protected, .. } = colors;
+        format!(":root{{--edge:{edge};--protected:{protected}}}")
+    };
+    format!("{}@media (prefers-color-scheme: dark){{{}}}\n", variables(&LIGHT), variables(&DARK))
 }
 
 /// Where the page is narrow, tables become lists of cards; their roles stay what they are.
@@ -182,7 +204,7 @@ fn fact(out: &mut Markup, name: &str, value: impl FnOnce(&mut Markup)) {
 }
 
 /// A process with its cgroup, or a cgroup.
-fn entity(out: &mut Markup, entity: &Entity) {
+pub(crate) fn entity(out: &mut Markup, entity: &Entity) {
     out.leaf("bdi", &[("class", &"name"), ("data-says", &"who")], who(entity));
     if entity.kind == Kind::Process {
         out.say(" in ");
@@ -190,7 +212,7 @@ fn entity(out: &mut Markup, entity: &Entity) {
     }
 }
 
-fn begin(out: &mut Markup, id: &'static str, title: &str) {
+pub(crate) fn begin(out: &mut Markup, id: &'static str, title: &str) {
     out.line();
     out.open("section", &[("aria-labelledby", &id)]);
     out.leaf("h2", &[("id", &id)], title);
@@ -411,7 +433,7 @@ fn clause(out: &mut Markup, protection: &Protection) {
 }
 
 /// The first of them, and the others folded away; each with a mark for programs.
-fn objects(out: &mut Markup, mark: &str, all: &[Entity]) {
+pub(crate) fn objects(out: &mut Markup, mark: &str, all: &[Entity]) {
     let list = |out: &mut Markup, objects: &[Entity]| {
         out.open("ul", &[("role", &"list")]);
         for one in objects {

@@ -14,12 +14,14 @@ mod layout;
 mod markup;
 #[cfg(test)]
 mod samples;
+mod steps;
 mod svg;
 mod symbols;
 mod tree;
 mod words;
 
 use oomc_forecast::Forecast;
+use oomc_forecast::steps::Steps;
 
 /// A drawing in a file of its own.
 #[must_use]
@@ -31,6 +33,30 @@ pub fn svg(forecast: &Forecast) -> String {
 #[must_use]
 pub fn html(forecast: &Forecast) -> String {
     html::page(forecast)
+}
+
+/// What stands on the page, without the page, for a page of somebody else that has the [`stylesheet`].
+#[must_use]
+pub fn inside(forecast: &Forecast) -> String {
+    html::inside(forecast)
+}
+
+/// How a decision came about, likewise.
+#[must_use]
+pub fn steps(steps: &Steps) -> String {
+    steps::steps(steps)
+}
+
+/// The styles of the page, and its colours as variables.
+#[must_use]
+pub fn stylesheet() -> String {
+    html::stylesheet() + &html::more_variables()
+}
+
+/// Text from outside as pictures show it: what shows nothing, or turns the direction of text, is spelt out.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    markup::visible(text)
 }
 
 #[cfg(test)]

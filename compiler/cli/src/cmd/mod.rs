@@ -20,6 +20,7 @@ pub(crate) mod metrics;
 pub(crate) mod mode;
 pub(crate) mod new;
 pub(crate) mod plan;
+pub(crate) mod play;
 pub(crate) mod rollback;
 pub(crate) mod set;
 pub(crate) mod show;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use oomc_compiler::hir::complexity;
-use oomc_forecast::decision::Told;
 use oomc_forecast::event::Answer;
 use oomc_forecast::{Forecast, Trial};
 use oomc_settings::Settings;
@@ -125,12 +124,5 @@ pub(crate) fn draw(pictures: &Pictures, forecast: &Forecast) -> Result<(), Failu
 
 /// A forecast and the decision that it is of, for programs.
 pub(crate) fn told(trial: &Trial<'_>, forecast: &Forecast, answer: &Answer) -> Result<Value, Failure> {
-    let name = |id| answer.decision.path_of(id);
-    // Of what nobody knows nothing is claimed.
-    let record = answer.record().filter(|_| forecast.unknown.is_empty());
-    let record =
-        record.as_ref().map(|record| Told { record, declared: trial.declared(), cgroup: &name }.json());
-    let forecast = serde_json::to_value(forecast)
-        .map_err(|error| Failure::refused(format!("cannot write JSON: {error}")))?;
-    Ok(json!({ "forecast": forecast, "decision": record }))
+    trial.told(forecast, answer).map_err(|error| Failure::refused(format!("cannot write JSON: {error}")))
 }

@@ -1,5 +1,6 @@
 //! A process or a cgroup, as a forecast names it.
 
+use oomc_sim::Object;
 use oomc_sim::machine::{CgroupIndex, Machine, ProcessIndex, ROOT};
 use serde::Serialize;
 
@@ -40,6 +41,14 @@ impl Entity {
         let one = machine.cgroup(at);
         let name = if at == ROOT { "/".to_owned() } else { one.name.clone() };
         Self { kind: Kind::Cgroup, id: one.id, name, cgroup: machine.path(at) }
+    }
+
+    /// Whom a mark is about.
+    pub(crate) fn of(machine: &Machine, object: Object) -> Self {
+        match object {
+            Object::Process(at) => Self::process(machine, at),
+            Object::Cgroup(at) => Self::cgroup(machine, at),
+        }
     }
 
     /// Who, in a sentence.

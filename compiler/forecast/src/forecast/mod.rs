@@ -11,6 +11,7 @@ mod tree;
 
 pub use entity::{Entity, Kind};
 use serde::Serialize;
+pub(crate) use tree::living;
 
 /// What is said of a policy in audit mode.
 pub const AUDIT: &str = "audit: nothing is done, only written down";

@@ -6,7 +6,7 @@ use oomc_compiler::Source;
 use oomc_compiler::trace::Protection::{Dying, Never};
 use oomc_compiler::trace::{Point, PointKind};
 use oomc_sim::Object;
-use oomc_sim::machine::{CgroupIndex, Life, Machine, ProcessIndex, ROOT};
+use oomc_sim::machine::{CgroupIndex, Life, ProcessIndex, ROOT};
 use oomc_sim::scenario::Decision;
 
 use super::tree::living;
@@ -44,7 +44,7 @@ pub(crate) fn protections(source: &Source, points: &[Point], decision: &Decision
         }
         let line = written.then(|| source.line_column(point.span.start).0);
         let asked = if protected.is_empty() { asked(points, point, decision) } else { Asked::Everybody };
-        let objects: BTreeSet<Entity> = protected.into_iter().map(|one| entity(machine, one)).collect();
+        let objects: BTreeSet<Entity> = protected.into_iter().map(|one| Entity::of(machine, one)).collect();
         let objects = objects.into_iter().collect();
         protections.push(Protection { clause: point.text.clone(), line, objects, asked });
     }
@@ -58,13 +58,6 @@ pub(crate) fn protections(source: &Source, points: &[Point], decision: &Decision
         .collect();
     protections.extend(tied_down(decision, &protected));
     protections
-}
-
-fn entity(machine: &Machine, object: Object) -> Entity {
-    match object {
-        Object::Process(at) => Entity::process(machine, at),
-        Object::Cgroup(at) => Entity::cgroup(machine, at),
-    }
 }
 
 /// Of whom a clause was asked: its condition was passed for them.

@@ -151,7 +151,7 @@ impl<'a> Marks<'a> {
 }
 
 /// Processes that can die.
-pub(super) fn living(machine: &Machine) -> impl Iterator<Item = ProcessIndex> + '_ {
+pub(crate) fn living(machine: &Machine) -> impl Iterator<Item = ProcessIndex> + '_ {
     let lives = |at: &ProcessIndex| {
         let one = machine.process(*at);
         one.life == Life::Lives && !one.kernel && one.pid != 1

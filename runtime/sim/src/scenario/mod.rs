@@ -19,7 +19,7 @@ use std::fmt;
 
 pub use described::{Assumed, DEFAULTS};
 pub use play::{Decision, Kernel as KernelsOwn, Order, Played, decide, play};
-pub use verdict::Failure;
+pub use verdict::{Failure, did};
 pub use watching::Asking;
 
 /// Why a test says something that cannot be.

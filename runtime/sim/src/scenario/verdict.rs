@@ -55,6 +55,12 @@ pub(super) fn differs(
     }
 }
 
+/// What a policy did, in the words of an expectation: what `expect` has to say for a test to pass.
+#[must_use]
+pub fn did(decision: &Decision, declared: &Declared) -> String {
+    Seen { decision, declared }.did()
+}
+
 struct Seen<'a> {
     decision: &'a Decision,
     declared: &'a Declared,
