@@ -149,7 +149,7 @@ fn the_embedded_btf_is_whole_and_its_copies_share_it() {
     assert!(btf.len() > 1000);
     assert!(btf.ids().all(|id| btf.get(id).is_some()));
     assert!(btf.names().is_sorted());
-    assert!(std::sync::Arc::ptr_eq(&btf.types, &KernelView::embedded().btf().types));
+    assert!(std::sync::Arc::ptr_eq(&btf.bytes, &KernelView::embedded().btf().bytes));
 }
 
 #[test]
