@@ -22,7 +22,7 @@ const BUTTON: &str = "return document.querySelector('#press button')";
 /// A page that is ready, if there is a browser.
 fn open(args: &[&str], width: u32, dark: bool) -> Option<(Playground, Driver)> {
     if let Some(sentence) = lacks() {
-        println!("{sentence}");
+        eprintln!("{sentence}");
         return None;
     }
     let play = Playground::new(OOMC, args).unwrap();
