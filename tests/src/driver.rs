@@ -4,6 +4,8 @@
 //! Takes what is to be clicked and typed, gives what stands on the page. Knows nothing of what a page is for.
 //! WebDriver is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>.
 
+#![expect(clippy::indexing_slicing, reason = "of a JSON value an index that is not there gives null")]
+
 use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::PathBuf;

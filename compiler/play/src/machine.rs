@@ -106,7 +106,9 @@ pub(crate) fn sample() -> Snapshot {
         }],
         ..Snapshot::default()
     };
-    let edits: [(&str, Option<(&str, &str)>, &[Worker]); 3] = [
+    /// A cgroup, a limit of it, and who works in it.
+    type Edit<'a> = (&'a str, Option<(&'a str, &'a str)>, &'a [Worker]);
+    let edits: [Edit<'_>; 3] = [
         ("/job", Some(("limit", "2GiB")), &[("sshd", "16MiB", "23h")]),
         ("/job/db", Some(("low", "1GiB")), &[("postgres", "900MiB", "20h")]),
         ("/job/batch", None, &[("worker", "620MiB", "2h"), ("worker", "480MiB", "10m")]),
@@ -390,7 +392,7 @@ mod tests {
             (json!({ "edit": "add_process", "to": "/nowhere" }), "/nowhere"),
         ];
         for (edit, words) in wrong {
-            let sentence = after(&[edit.clone()]).unwrap_err();
+            let sentence = after(std::slice::from_ref(&edit)).unwrap_err();
             assert!(sentence.contains(words), "{edit}: {sentence}");
         }
     }

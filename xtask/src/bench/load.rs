@@ -75,12 +75,15 @@ fn costs(lines: &[String], who: &str) -> Result<Vec<Cost>, String> {
     }
 }
 
+/// A figure's name, how it is read, and how many of it are one in the table.
+type Figure = (&'static str, fn(&Cost) -> u64, f64);
+
 fn table(own: &[Cost], other: &[Cost]) -> String {
     let mut text = format!(
         "\nMedians of {LOADS} loads of the headline by each, in turn.\n\n{:<28}{:>12}{:>12}{:>8}{:>14}\n",
         "", "oomc load", "libbpf 1.7", "ratio", "goal"
     );
-    let figures: [(&str, fn(&Cost) -> u64, f64); 2] = [
+    let figures: [Figure; 2] = [
         ("time, thousand instructions", |cost| cost.nanoseconds, 1e3),
         ("peak memory, KiB", |cost| cost.kibibytes, 1.0),
     ];
