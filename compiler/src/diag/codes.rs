@@ -271,7 +271,9 @@ mod tests {
     #[test]
     fn examples_on_the_pages_do_what_the_pages_say() {
         for code in Code::all() {
-            let fences = fences(code.page());
+            let mut fences = fences(code.page());
+            // Settings of a folder are no policy.
+            fences.retain(|fence| fence.info.starts_with("oom"));
             for fence in &fences {
                 let given = fence.diagnostics();
                 let errors = given.iter().any(|diagnostic| diagnostic.severity == Severity::Error);

@@ -14,6 +14,9 @@ const MEANINGS: &[(&str, &str)] = &[
     ("asc", "the smallest first"),
     ("asked", "`expect not asked`: no rule was asked"),
     ("at", "`at most N`: so many victims at the most"),
+    ("avg10", "the average over the last 10 seconds"),
+    ("avg300", "the average over the last 300 seconds"),
+    ("avg60", "the average over the last 60 seconds"),
     ("avoid", "these are chosen last: behind all that no such clause is about"),
     ("bool", "yes or no"),
     (
