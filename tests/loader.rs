@@ -583,6 +583,20 @@ fn a_refusal_of_the_verifier_is_shown_at_the_line_of_the_policy() {
     assert_eq!(loads, 3);
 }
 
+/// A kernel that has no memory for the verifier's work ends the log in the middle, and says EINVAL in some places.
+#[test]
+fn a_log_without_a_reason_is_no_refusal() {
+    let fake = Fake::new("no_reason");
+    let log = "0: R1=ctx() R10=fp0\n; kill largest in subtree @ policy.oom:1\n0: (79) r6 = *(u64 *)(r1 +0)\n\
+               processed 1 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_states 1 mark_read 1\n";
+    *fake.refusal.borrow_mut() = Some(log.to_owned());
+    let error = load(&fake.fresh(), &object(), &job()).unwrap_err();
+    let Error::Call { call, object, .. } = &error else { panic!("{error}") };
+    assert_eq!(*call, "BPF_PROG_LOAD");
+    assert!(object.starts_with("the program of `policy@"), "{object}");
+    assert_eq!((fake.attached(), fake.folders()), (0, 0));
+}
+
 #[test]
 fn what_a_kernel_lacks_is_listed_and_nothing_is_tried() {
     let fake = Fake::new("lacks");

@@ -10,18 +10,19 @@ function options() {
   const settings = workspace.getConfiguration('oomc')
   const btf = settings.get('btf')
   const args = btf ? ['lsp', '--btf', btf] : ['lsp']
-  return { command: settings.get('path') || 'oomc', args, snapshot: settings.get('snapshot') || null }
+  const [snapshot, oom] = ['snapshot', 'oom'].map((name) => settings.get(name) || null)
+  return { command: settings.get('path') || 'oomc', args, snapshot, oom }
 }
 
 async function start() {
-  const { command, args, snapshot } = options()
+  const { command, args, snapshot, oom } = options()
   client = new LanguageClient(
     'oomc',
     'oomc',
     { command, args },
     {
       documentSelector: [{ language: 'oom' }],
-      initializationOptions: { snapshot },
+      initializationOptions: { snapshot, oom },
       synchronize: { configurationSection: 'oomc' },
     },
   )

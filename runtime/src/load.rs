@@ -394,15 +394,16 @@ pub(crate) fn prog_load(
             log = vec![0; size];
             continue;
         }
-        let text = text_of(&log);
-        if text.trim().is_empty() {
+        // A kernel without memory says little of the program, whatever it has looked at so far.
+        let refusal = verifier_log::read(object, text_of(&log));
+        let refusal = refusal.filter(|_| error.raw_os_error() != Some(libc::ENOMEM));
+        let Some(refusal) = refusal else {
             return Err(Error::Call {
                 call: "BPF_PROG_LOAD",
                 object: format!("the program of `{}`", object.ops_name()),
                 source: error,
             });
-        }
-        let refusal = verifier_log::read(object, text);
+        };
         // What a kernel lacks is no fault of the program.
         return Err(match fitted.poisoned.iter().find(|poisoned| Some(poisoned.insn) == refusal.insn) {
             Some(lacks) => Error::Kernel(vec![Missing {

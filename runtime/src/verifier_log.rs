@@ -51,12 +51,14 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Reads a log.
+/// Reads a log. None if it gives no reason: then it was not the verifier that refused, but a kernel that had no memory
+/// for its work, for example, which ends a log in the middle (seen on 6.12 with allocations that are made to fail).
 #[must_use]
-pub fn read(object: &Object, log: String) -> Refusal {
+pub fn read(object: &Object, log: String) -> Option<Refusal> {
+    let message = message(&log)?.to_owned();
     let insn = last_insn(&log);
     let place = insn.and_then(|insn| place(object, insn));
-    Refusal { policy: object.ops_name(), message: message(&log), insn, place, log }
+    Some(Refusal { policy: object.ops_name(), message, insn, place, log })
 }
 
 /// An instruction's line begins with its number: `12: (85) call …`, or `from 7 to 12: …`.
@@ -69,17 +71,25 @@ fn last_insn(log: &str) -> Option<u32> {
     })
 }
 
-/// The last line that is neither an instruction, nor a source line, nor statistics.
-fn message(log: &str) -> String {
-    let statistics = ["processed ", "verification time", "stack depth", "max_states", "peak_states"];
-    let said = log.lines().map(str::trim).rfind(|line| {
+/// The last line that is neither an instruction or a state before it, nor a source line, nor statistics.
+fn message(log: &str) -> Option<&str> {
+    let noise = [
+        ";",
+        "func#",
+        "from ",
+        "processed ",
+        "verification time",
+        "stack depth",
+        "max_states",
+        "peak_states",
+    ];
+    log.lines().map(str::trim).rfind(|line| {
+        let (number, _) = line.split_once(':').unwrap_or_default();
         !line.is_empty()
-            && !line.starts_with(';')
             && (!line.starts_with("R0") || line.contains("invalid") || line.contains("type"))
-            && !statistics.iter().any(|word| line.starts_with(word))
-            && line.split_once(": (").is_none_or(|(number, _)| number.parse::<u32>().is_err())
-    });
-    said.unwrap_or("it gives no reason").to_owned()
+            && !noise.iter().any(|word| line.starts_with(word))
+            && number.parse::<u32>().is_err()
+    })
 }
 
 /// The line whose code holds an instruction.
@@ -117,8 +127,9 @@ processed 13 insns (limit 1000000) max_states_per_insn 0 total_states 1 peak_sta
     #[test]
     fn the_last_instruction_and_the_last_words() {
         assert_eq!(last_insn(LOG), Some(12));
-        assert_eq!(message(LOG), "R2 must be referenced or trusted");
+        assert_eq!(message(LOG), Some("R2 must be referenced or trusted"));
         assert_eq!(last_insn("nothing"), None);
-        assert_eq!(message(""), "it gives no reason");
+        assert_eq!(message(""), None);
+        assert_eq!(message(&LOG.replace("R2 must be referenced or trusted\n", "")), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Work that nobody waits for: code is made of a policy once its author pauses, on a thread of its own.
+//! Work that nobody waits for: code is made of a policy once its author pauses, and tried, on a thread of its own.
 //!
 //! A job is about one state of a policy. A newer state takes the place of an older one that waits, and one that is
 //! being worked on is given up before its next stage: its result would be about a text that is not there any more.
@@ -12,6 +12,7 @@ use std::time::Duration;
 use oomc_compiler::diag::Diagnostic;
 
 use crate::analysis::{Analysis, guarded};
+use crate::tried::{self, Lens, Recorded};
 
 /// How long an author pauses before code is made.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -23,6 +24,8 @@ pub(crate) struct Job {
     /// Which state of it.
     pub(crate) state: u64,
     pub(crate) analysis: Arc<Analysis>,
+    /// On which its rules are tried.
+    pub(crate) machine: Option<Arc<Recorded>>,
 }
 
 /// What came of a job.
@@ -31,6 +34,8 @@ pub(crate) struct Done {
     pub(crate) state: u64,
     /// All that is to be said of the policy.
     pub(crate) policy: Vec<Diagnostic>,
+    /// What its tests and rules do.
+    pub(crate) lenses: Vec<Lens>,
 }
 
 /// The states that results are wanted of, by policy.
@@ -100,9 +105,16 @@ fn work(queue: &Receiver<Job>, wanted: &Wanted, tell: &dyn Fn(Done)) {
 /// Does a job; nothing comes of it if nobody wants its result any more.
 fn done(job: Job, wanted: &Wanted) -> Option<Done> {
     let checked = job.analysis.checked().filter(|_| wanted.wants(&job))?;
-    let policy = match guarded(|| checked.compile_while(&|| wanted.wants(&job))) {
-        Ok(compiled) => compiled?.diagnostics,
-        Err(failed) => failed,
+    let is_wanted = || wanted.wants(&job);
+    let work = || {
+        let compiled = checked.compile_while(&is_wanted)?;
+        let machine = job.machine.as_deref();
+        let tried = compiled.object.map(|object| tried::lenses(checked, &object, machine, &is_wanted));
+        Some((compiled.diagnostics, tried.unwrap_or_else(|| Some(Vec::new()))?))
     };
-    Some(Done { key: job.key, state: job.state, policy })
+    let (policy, lenses) = match guarded(work) {
+        Ok(result) => result?,
+        Err(failed) => (failed, Vec::new()),
+    };
+    Some(Done { key: job.key, state: job.state, policy, lenses })
 }

@@ -4,14 +4,14 @@ use core::ops::Range;
 use std::path::PathBuf;
 
 use lsp_types::{
-    CodeAction, CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CodeDescription,
-    CompletionItem, CompletionItemKind, CompletionList, CompletionOptions, CompletionTextEdit,
-    DiagnosticOptions, DiagnosticRelatedInformation, DiagnosticServerCapabilities, DiagnosticSeverity,
-    DiagnosticTag, DocumentHighlight, DocumentSymbol, Documentation, FoldingRange, FoldingRangeKind,
-    FoldingRangeProviderCapability, HoverContents, HoverProviderCapability, InitializeResult, InlayHint,
-    InlayHintLabel, InlayHintTooltip, InsertTextFormat, Location, MarkupContent, MarkupKind, NumberOrString,
-    OneOf, RenameOptions, SelectionRange, SelectionRangeProviderCapability, SemanticToken,
-    SemanticTokenModifier, SemanticTokenType, SemanticTokens, SemanticTokensFullOptions,
+    CodeAction, CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CodeDescription, CodeLens,
+    CodeLensOptions, Command, CompletionItem, CompletionItemKind, CompletionList, CompletionOptions,
+    CompletionTextEdit, DiagnosticOptions, DiagnosticRelatedInformation, DiagnosticServerCapabilities,
+    DiagnosticSeverity, DiagnosticTag, DocumentHighlight, DocumentSymbol, Documentation, FoldingRange,
+    FoldingRangeKind, FoldingRangeProviderCapability, HoverContents, HoverProviderCapability,
+    InitializeResult, InlayHint, InlayHintLabel, InlayHintTooltip, InsertTextFormat, Location, MarkupContent,
+    MarkupKind, NumberOrString, OneOf, RenameOptions, SelectionRange, SelectionRangeProviderCapability,
+    SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokens, SemanticTokensFullOptions,
     SemanticTokensLegend, SemanticTokensOptions, SemanticTokensServerCapabilities, ServerCapabilities,
     ServerInfo, SymbolInformation, SymbolKind, TextDocumentSyncKind, TextDocumentSyncOptions, TextEdit, Uri,
     WorkDoneProgressOptions, WorkspaceEdit,
@@ -25,6 +25,7 @@ use crate::ide::names::Place;
 use crate::ide::semantic::LEGEND;
 use crate::lines::Lines;
 use crate::state::Client;
+use crate::tried::Lens;
 
 /// Where the page of a diagnostic is; its code and `.md` follow.
 const PAGES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/compiler/src/diag/docs/");
@@ -81,6 +82,7 @@ pub(crate) fn initialized(client: Client) -> Value {
             folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
             selection_range_provider: Some(SelectionRangeProviderCapability::Simple(true)),
             inlay_hint_provider: Some(OneOf::Left(true)),
+            code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(false) }),
             diagnostic_provider: client.pulls.then(|| {
                 DiagnosticServerCapabilities::Options(DiagnosticOptions {
                     identifier: Some("oomc".to_owned()),
@@ -96,6 +98,13 @@ pub(crate) fn initialized(client: Client) -> Value {
             version: Some(oomc_compiler::VERSION.to_owned()),
         }),
     })
+}
+
+/// What stands above a line. It says something and does nothing: its command has no name.
+pub(crate) fn lens(lens: &Lens) -> CodeLens {
+    let start = lsp_types::Position::new(lens.line, 0);
+    let command = Command::new(lens.text.clone(), String::new(), None);
+    CodeLens { range: lsp_types::Range::new(start, start), command: Some(command), data: None }
 }
 
 /// The name of a document: the last part of its path. The policy's default name is its stem.

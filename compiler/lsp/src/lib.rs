@@ -9,7 +9,7 @@
 //! ```text
 //! bytes ─ frames ─► messages ─ main_loop ─► state, requests ─► analysis ─► ide ─► plain data ─ convert ─► messages
 //!                                             │      ▲
-//!                                             └─ background: code
+//!                                             └─ background: code, tried: what it does
 //! ```
 
 mod frames;
@@ -21,6 +21,7 @@ mod state;
 mod analysis;
 mod background;
 mod documents;
+mod tried;
 
 mod convert;
 mod ide;

@@ -13,7 +13,7 @@ use lsp_types::notification::{
     DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Exit, Initialized, LogMessage,
     Notification as _,
 };
-use lsp_types::request::{Initialize, Request as _, Shutdown, WorkspaceDiagnosticRefresh};
+use lsp_types::request::{CodeLensRefresh, Initialize, Request as _, Shutdown, WorkspaceDiagnosticRefresh};
 use oomc_compiler::KernelView;
 use serde_json::{Value, json};
 
@@ -140,8 +140,14 @@ impl<W: Write> Server<'_, W> {
         self.lost = matches!(event, Event::Broken(_));
         match event {
             Event::Request(request) => {
+                let begins = self.phase == Phase::New && request.method == Initialize::METHOD;
+                let problem = if begins { self.state.choose_machine(&request.params) } else { None };
                 let response = self.request(request);
                 self.send(&response)?;
+                if let Some(problem) = problem {
+                    let message = format!("oomc: the machine on which rules are tried: {problem}");
+                    self.tell(LogMessage::METHOD, json!({ "type": 2, "message": message }))?;
+                }
             }
             Event::Notification(notification) if notification.method == Exit::METHOD => {
                 return Ok(Some(self.end()));
@@ -149,12 +155,14 @@ impl<W: Write> Server<'_, W> {
             Event::Notification(notification) => self.notification(notification)?,
             Event::Response => {}
             Event::Done(done) => {
-                if self.phase == Phase::Open && self.state.compiled(done) && self.state.client.refreshes {
-                    self.asked += 1;
-                    let method = WorkspaceDiagnosticRefresh::METHOD;
-                    let id = format!("oomc-{}", self.asked);
-                    let ask = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": null });
-                    frames::write(&mut self.output, &ask)?;
+                if self.phase == Phase::Open {
+                    let (news, client) = (self.state.compiled(done), self.state.client);
+                    if news.said && client.refreshes {
+                        self.ask(WorkspaceDiagnosticRefresh::METHOD)?;
+                    }
+                    if news.lenses && client.refreshes_lenses {
+                        self.ask(CodeLensRefresh::METHOD)?;
+                    }
                 }
             }
             Event::Invalid(id) => self.refuse(&id, ErrorCode::InvalidRequest, "this is no message")?,
@@ -165,6 +173,14 @@ impl<W: Write> Server<'_, W> {
             Event::End => return Ok(Some(self.end())),
         }
         Ok(None)
+    }
+
+    /// Asks the client to ask again.
+    fn ask(&mut self, method: &str) -> io::Result<()> {
+        self.asked += 1;
+        let id = format!("oomc-{}", self.asked);
+        let ask = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": null });
+        frames::write(&mut self.output, &ask)
     }
 
     fn end(&self) -> End {

@@ -1,13 +1,13 @@
 //! Questions of the client and their answers: takes the parameters of a request, asks [`crate::ide`], gives the result.
 
 use lsp_types::request::{
-    CodeActionRequest, Completion, DocumentDiagnosticRequest, DocumentHighlightRequest,
+    CodeActionRequest, CodeLensRequest, Completion, DocumentDiagnosticRequest, DocumentHighlightRequest,
     DocumentSymbolRequest, FoldingRangeRequest, Formatting, GotoDefinition, HoverRequest, InlayHintRequest,
     PrepareRenameRequest, References, Rename, Request, SelectionRangeRequest, SemanticTokensFullRequest,
     WorkspaceSymbolRequest,
 };
 use lsp_types::{
-    CodeActionParams, CompletionParams, DocumentDiagnosticParams, DocumentFormattingParams,
+    CodeActionParams, CodeLensParams, CompletionParams, DocumentDiagnosticParams, DocumentFormattingParams,
     DocumentHighlightParams, DocumentSymbolParams, FoldingRangeParams, GotoDefinitionParams, Hover,
     HoverParams, InlayHintParams, ReferenceParams, RenameParams, SelectionRangeParams, SemanticTokensParams,
     TextDocumentPositionParams, WorkspaceSymbolParams,
@@ -172,6 +172,13 @@ impl State<'_> {
                     let hints =
                         page.map(|page| ide::hints::hints(&page, &lines.bytes(range))).unwrap_or_default();
                     Some(hints.iter().map(|hint| convert::hint(hint, lines)).collect::<Vec<_>>())
+                })
+            }
+            CodeLensRequest::METHOD => {
+                let CodeLensParams { text_document, .. } = read(params)?;
+                let lenses = self.lenses(text_document.uri.as_str());
+                self.page(text_document.uri.as_str(), |_, _, _, _| {
+                    Some(lenses.iter().map(convert::lens).collect::<Vec<_>>())
                 })
             }
             _ => Err(Problem::Unknown),

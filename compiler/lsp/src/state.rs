@@ -15,8 +15,9 @@ use lsp_types::{
     DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, PositionEncodingKind,
     Uri,
 };
-use oomc_compiler::KernelView;
-use oomc_compiler::diag::Diagnostic;
+use oomc_compiler::diag::{Diagnostic, codes};
+use oomc_compiler::{KernelView, Source};
+use oomc_settings::{NAME, Settings};
 use serde_json::Value;
 
 use crate::analysis::{Analysis, Side, Text};
@@ -24,6 +25,7 @@ use crate::background::{Background, Done, Job};
 use crate::convert;
 use crate::documents::Document;
 use crate::lines::Encoding;
+use crate::tried::{Lens, Recorded};
 
 /// Why a message has no effect.
 pub(crate) enum Problem {
@@ -45,8 +47,10 @@ pub(crate) struct Client {
     pub(crate) related: bool,
     /// Asks for diagnostics.
     pub(crate) pulls: bool,
-    /// Asks again when it is told to.
+    /// Asks for diagnostics again when it is told to.
     pub(crate) refreshes: bool,
+    /// Asks for lenses again when it is told to.
+    pub(crate) refreshes_lenses: bool,
     /// Fills in places of what it inserts.
     pub(crate) snippets: bool,
     pub(crate) encoding: Encoding,
@@ -56,8 +60,21 @@ pub(crate) struct Client {
 struct Entry {
     state: u64,
     analysis: Arc<Analysis>,
+    /// Which warnings are told.
+    settings: Settings,
+    /// Why the settings cannot be read; then every warning is told.
+    unread: Option<Diagnostic>,
     /// All that is to be said of the policy, once code was made of it.
     compiled: Option<Vec<Diagnostic>>,
+    /// What its tests and rules do, as far as that was found out.
+    lenses: Vec<Lens>,
+}
+
+/// Whether there is more to say now than before.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct News {
+    pub(crate) said: bool,
+    pub(crate) lenses: bool,
 }
 
 /// What the server knows.
@@ -65,6 +82,8 @@ pub(crate) struct State<'a> {
     view: &'static KernelView,
     files: Files<'a>,
     background: Background,
+    /// On which rules are tried.
+    machine: Option<Arc<Recorded>>,
     pub(crate) client: Client,
     /// By URI.
     pub(crate) documents: BTreeMap<String, Document>,
@@ -107,11 +126,27 @@ impl<'a> State<'a> {
             view,
             files,
             background,
+            machine: None,
             client: Client::default(),
             documents: BTreeMap::new(),
             changed: BTreeSet::new(),
             entries: BTreeMap::new(),
             last_state: 0,
+        }
+    }
+
+    /// Reads the machine that the client names; what is wrong with it.
+    pub(crate) fn choose_machine(&mut self, params: &Value) -> Option<String> {
+        let chosen =
+            |key: &str| params.pointer(&format!("/initializationOptions/{key}")).and_then(Value::as_str);
+        let file = chosen("snapshot")?;
+        let Some(text) = (self.files)(Path::new(file)) else { return Some(format!("cannot read {file}")) };
+        match Recorded::read(&text, chosen("oom").map(str::to_owned)) {
+            Ok(machine) => {
+                self.machine = Some(Arc::new(machine));
+                None
+            }
+            Err(why) => Some(format!("{file}: {why}")),
         }
     }
 
@@ -127,6 +162,7 @@ impl<'a> State<'a> {
             related: is("textDocument/publishDiagnostics/relatedInformation"),
             pulls: can("textDocument/diagnostic").is_some_and(Value::is_object),
             refreshes: is("workspace/diagnostics/refreshSupport"),
+            refreshes_lenses: is("workspace/codeLens/refreshSupport"),
             snippets: is("textDocument/completion/completionItem/snippetSupport"),
             encoding: Encoding::agreed(&encodings),
         };
@@ -183,13 +219,32 @@ impl<'a> State<'a> {
             self.last_state += 1;
             let (state, analysis) = (self.last_state, Arc::new(self.read(policy, false)));
             let has_meaning = analysis.checked().is_some_and(|checked| checked.policy().is_some());
-            if has_meaning && self.documents.contains_key(policy) {
-                let analysis = Arc::clone(&analysis);
-                self.background.want(Job { key: policy.to_owned(), state, analysis });
+            let is_open = |key: &str| self.documents.contains_key(key);
+            if has_meaning && (is_open(policy) || tests_of(policy).is_some_and(|tests| is_open(&tests))) {
+                let (analysis, machine) = (Arc::clone(&analysis), self.machine.clone());
+                self.background.want(Job { key: policy.to_owned(), state, analysis, machine });
             }
-            Entry { state, analysis, compiled: None }
+            let (settings, unread) = match self.settings(policy) {
+                Ok(settings) => (settings, None),
+                Err(why) => (Settings::default(), Some(why)),
+            };
+            Entry { state, analysis, settings, unread, compiled: None, lenses: Vec::new() }
         });
         self.entries.entry(policy.to_owned()).or_insert(entry)
+    }
+
+    /// What `oomc.toml` says, in the policy's folder or the nearest one above that has it.
+    fn settings(&self, policy: &str) -> Result<Settings, Diagnostic> {
+        let path = policy.parse().ok().and_then(|uri| convert::path(&uri));
+        let folders = path.iter().flat_map(|path| path.ancestors().skip(1));
+        let mut files = folders.map(|folder| folder.join(NAME));
+        let Some((file, text)) = files.find_map(|file| (self.files)(&file).map(|text| (file, text))) else {
+            return Ok(Settings::default());
+        };
+        Settings::read(&Source::new(NAME, text)).map_err(|problems| {
+            let why = problems.first().map_or("", |problem| &*problem.message);
+            Diagnostic::new(codes::SETTINGS, format!("{}: {why}", file.display()))
+        })
     }
 
     /// What is known of the policy that a document is, or that it tests.
@@ -236,7 +291,8 @@ impl<'a> State<'a> {
             (Some(all), Side::Policy) => all.as_slice(),
             _ => entry.analysis.said.of(side),
         };
-        (said.to_vec(), format!("{}{}", entry.state, if entry.compiled.is_some() { "+" } else { "" }))
+        let told = entry.unread.iter().cloned().chain(entry.settings.told(said.to_vec())).collect();
+        (told, format!("{}{}", entry.state, if entry.compiled.is_some() { "+" } else { "" }))
     }
 
     /// What to publish of the next document that changed; nothing if none did.
@@ -262,14 +318,24 @@ impl<'a> State<'a> {
         Some(convert::published(key, Some(document.version), list))
     }
 
-    /// Takes what the background has found out; whether there is more to say now.
-    pub(crate) fn compiled(&mut self, done: Done) -> bool {
+    /// What the tests and rules of a document do, as far as that is known now.
+    pub(crate) fn lenses(&mut self, key: &str) -> Vec<Lens> {
+        let (policy, side) = pair(key);
+        let lenses = &self.entry(&policy).lenses;
+        lenses.iter().filter(|lens| lens.side == side).cloned().collect()
+    }
+
+    /// Takes what the background has found out.
+    pub(crate) fn compiled(&mut self, done: Done) -> News {
         let Some(entry) = self.entries.get_mut(&done.key).filter(|entry| entry.state == done.state) else {
-            return false;
+            return News::default();
         };
-        let news = entry.analysis.said.policy != done.policy;
+        let said = entry.analysis.said.policy != done.policy;
+        let news = News { said, lenses: entry.lenses != done.lenses };
         entry.compiled = Some(done.policy);
-        if news {
+        entry.lenses = done.lenses;
+        // Of a policy that is not open nobody is told anything.
+        if said && self.documents.contains_key(&done.key) {
             self.changed.insert(done.key);
         }
         news

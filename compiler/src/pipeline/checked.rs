@@ -14,7 +14,7 @@ use crate::source::Source;
 use crate::syntax::ast::{ClauseKind, File};
 
 /// What is known of a policy, with or without mistakes in it, for one kernel.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checked<'k> {
     source: Source,
     view: &'k KernelView,
@@ -26,7 +26,7 @@ pub struct Checked<'k> {
 }
 
 /// A file of tests beside a policy.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Beside {
     /// Its text.
     pub source: Source,
