@@ -3,8 +3,9 @@
 //! A process is held by a descriptor before its start time is looked at: so the one that is killed is the one that was
 //! chosen, whoever has its number by then. A cgroup is held by its directory, whose number is compared likewise.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -86,9 +87,9 @@ impl Flight {
         for process in &self.processes {
             let _ = pidfd_send_signal(process, Signal::KILL);
         }
-        for place in &self.cgroups {
+        for place in std::mem::take(&mut self.cgroups) {
             // It is gone when this fails.
-            let _ = fs::write(place.join("cgroup.kill"), "1");
+            let _ = kill_all(place, self);
         }
     }
 
@@ -234,52 +235,71 @@ fn end_cgroup(id: u64, signal: Signal, flight: &mut Flight) -> io::Result<u64> {
         return Ok(0);
     }
     if signal == Signal::TERM {
-        let reached = tell_all(&place);
+        let (members, _) = killable(&place);
+        let reached = members.iter().filter(|(_, one)| pidfd_send_signal(one, Signal::TERM).is_ok()).count();
         if reached > 0 {
             flight.cgroups.push(place);
         }
-        return Ok(reached);
+        return Ok(reached as u64);
     }
-    let before = count(&place);
-    let file = rustix::fs::openat(
-        &held,
-        "cgroup.kill",
-        rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    )?;
-    if before == 0 {
-        return Ok(0);
-    }
-    File::from(file).write_all(b"1")?;
-    flight.cgroups.push(place);
-    Ok(before)
+    kill_all(place, flight)
 }
 
-/// Tells the processes in a cgroup and below to end; gives how many.
-fn tell_all(place: &Path) -> u64 {
+/// How often it is looked for those who were born while the others were killed.
+const ROUNDS: usize = 16;
+
+/// Kills everything in a cgroup and below that may be killed; gives how many there were. `cgroup.kill` would kill those
+/// with an `oom_score_adj` of -1000 as well: where there are such, the others are killed one by one.
+fn kill_all(place: PathBuf, flight: &mut Flight) -> io::Result<u64> {
+    let (mut members, spared) = killable(&place);
+    let count = members.len() as u64;
+    if count == 0 {
+        return Ok(0);
+    }
+    if !spared {
+        fs::write(place.join("cgroup.kill"), "1")?;
+        flight.cgroups.push(place);
+        return Ok(count);
+    }
+    let mut known = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        members.retain(|(pid, _)| known.insert(pid.as_raw_nonzero()));
+        if members.is_empty() {
+            break;
+        }
+        for (_, process) in members.drain(..) {
+            // It has ended by itself when this fails.
+            let _ = pidfd_send_signal(&process, Signal::KILL);
+            let _ = mrelease(process.as_fd());
+            flight.processes.push(process);
+        }
+        members = killable(&place).0;
+    }
+    Ok(count)
+}
+
+/// The processes in a cgroup and below that may be killed, each held; and whether there are others.
+fn killable(place: &Path) -> (Vec<(Pid, OwnedFd)>, bool) {
     let pids = |place: &Path| -> Vec<Pid> {
         let procs = fs::read_to_string(place.join("cgroup.procs")).unwrap_or_default();
         procs.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()
     };
-    let mut told = 0;
+    let (mut found, mut spared) = (Vec::new(), false);
     cgroup::walk(place, "", &mut |place, _| {
         let open = |pid: Pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?));
         let held: Vec<(Pid, OwnedFd)> = pids(place).into_iter().filter_map(open).collect();
         // Who is there now is the one that is held: another one who has his number is not in this cgroup.
         let there = pids(place);
-        for (_, process) in held.iter().filter(|(pid, _)| there.contains(pid)) {
-            told += u64::from(pidfd_send_signal(process, Signal::TERM).is_ok());
+        for (pid, process) in held.into_iter().filter(|(pid, _)| there.contains(pid)) {
+            if is_spared(pid) { spared = true } else { found.push((pid, process)) }
         }
     });
-    told
+    (found, spared)
 }
 
-/// Processes in a cgroup and below.
-fn count(place: &Path) -> u64 {
-    let mut all = 0;
-    cgroup::walk(place, "", &mut |place, _| {
-        let procs = fs::read_to_string(place.join("cgroup.procs"));
-        all += procs.map_or(0, |text| text.lines().count() as u64);
-    });
-    all
+/// Whom the kernel's own killer would not kill either: the first process, and those with an `oom_score_adj` of -1000
+/// (`OOM_SCORE_ADJ_MIN`, `mm/oom_kill.c`).
+fn is_spared(pid: Pid) -> bool {
+    let adj = fs::read_to_string(format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero()));
+    pid == Pid::INIT || adj.is_ok_and(|adj| adj.trim() == "-1000")
 }

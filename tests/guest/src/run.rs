@@ -24,6 +24,8 @@ use crate::service::Service;
 use crate::{faults, libbpf, loads, map, places, storm, tree};
 
 const PINS: &str = "/sys/fs/bpf/oomc";
+/// How long something may take that the service does by itself: a kernel that is emulated on a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a case has going on.
 struct Stage {
@@ -161,6 +163,7 @@ impl Stage {
                 let what = storm::run(&format!("{}.o", self.name), path, *cgroups, *events)?;
                 tell(&Progress::Shown(what))
             }
+            Action::Await { text, absent, service } => self.wait_for(text, *absent, *service),
             Action::Faults { function, percent, of_oomc } => faults::arm(function, *percent, *of_oomc),
             Action::FaultsEnd => match faults::disarm()? {
                 0 => Err("not one allocation has failed".to_owned()),
@@ -203,6 +206,35 @@ impl Stage {
             .output()
             .map_err(|error| format!("cannot start oomc: {error}"))?;
         self.ended(exit, &output)
+    }
+
+    /// Looks again and again until something is said, or is said no more: how long that takes is the machine's business.
+    fn wait_for(&mut self, text: &str, absent: bool, service: bool) -> Result<(), String> {
+        let until = Instant::now() + PATIENCE;
+        let mut said = String::new();
+        loop {
+            if service {
+                said.push_str(&self.service.as_mut().ok_or("no service was started")?.said()?);
+            } else {
+                let output = Command::new("/bin/oomc").arg("status").stdin(Stdio::null()).output();
+                let output = output.map_err(|error| format!("cannot start oomc: {error}"))?;
+                said = format!(
+                    "{}{}",
+                    String::from_utf8_lossy(&output.stdout),
+                    String::from_utf8_lossy(&output.stderr)
+                );
+            }
+            if said.contains(text) != absent {
+                break;
+            }
+            if Instant::now() > until {
+                let (seconds, not) = (PATIENCE.as_secs(), if absent { "still" } else { "not" });
+                return Err(format!("after {seconds} s it is {not} said: `{text}`\n{said}"));
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        self.output = said;
+        self.output.lines().try_for_each(|line| tell(&Progress::Step(format!("           | {line}"))))
     }
 
     /// Keeps and shows what an oomc printed.

@@ -188,6 +188,16 @@ pub enum Action {
         /// How many deaths, all together.
         events: u64,
     },
+    /// `await status TEXT`, `await no status TEXT`: looks at `oomc status` again and again until it says this, or no more;
+    /// what it said last is the output. `await service TEXT`: until the service has written this.
+    Await {
+        /// What is waited for.
+        text: String,
+        /// It has to go.
+        absent: bool,
+        /// The service says it, and not `oomc status`.
+        service: bool,
+    },
     /// `faults beneath FUNCTION N%`, `… of oomc`: this share of the kernel's allocations beneath the function fails; with
     /// `of oomc` only those that `oomc` asks for during a storm.
     Faults {
@@ -573,6 +583,16 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             let cgroups = words.number()?;
             words.keyword("events")?;
             Action::Storm { path, cgroups, events: words.number()? }
+        }
+        "await" => {
+            let word = words.next("`status`, `no status` or `service`")?;
+            let absent = word == "no";
+            let what = if absent { words.next("`status`")? } else { word };
+            match what.as_str() {
+                "status" => Action::Await { text: words.next("a text")?, absent, service: false },
+                "service" if !absent => Action::Await { text: words.next("a text")?, absent, service: true },
+                word => return Err(format!("`{word}` stands where `status` or `service` should")),
+            }
         }
         "faults" => match words.next("`beneath` or `end`")?.as_str() {
             "end" => Action::FaultsEnd,

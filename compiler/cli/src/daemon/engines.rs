@@ -10,7 +10,7 @@ use oomc_abi::fields::Measure;
 use oomc_runtime::engine::{Engine, Happened, Rules, Start};
 use oomc_runtime::events::{Followed, Seen};
 use oomc_runtime::stay::{meanwhile, stay};
-use oomc_runtime::{AskedBy, Decider, Object, Settings, System};
+use oomc_runtime::{AskedBy, Decider, Object, Settings, System, cgroup};
 
 use super::FOLDER;
 use super::journal::Journal;
@@ -56,13 +56,19 @@ impl<'a> Engines<'a> {
                 }
             }
         }
-        for one in ended.iter().filter_map(|cgroup| self.all.remove(cgroup)) {
-            // Its records may tell why.
-            if let Err(error) = one.engine.abandon() {
-                self.journal.failed(&one.of.cgroup, &error.to_string());
+        for cgroup in &ended {
+            if let Some(one) = self.all.remove(cgroup) {
+                self.abandon(one);
             }
         }
         ended
+    }
+
+    /// Leaves an engine's records: they may tell why its cgroup has gone.
+    fn abandon(&self, one: One<'a>) {
+        if let Err(error) = one.engine.abandon() {
+            self.journal.failed(&one.of.cgroup, &error.to_string());
+        }
     }
 
     /// Whether the policy of a cgroup is asked from here.
@@ -129,6 +135,12 @@ impl Hands for Engines<'_> {
 
     fn take_away(&mut self, cgroup: &str) -> Result<bool, Failure> {
         let Some(one) = self.all.remove(cgroup) else { return Ok(false) };
+        // A pass over the files may see that a cgroup has gone before its engine does.
+        if !cgroup::mount(self.system)?.place().join(cgroup.trim_start_matches('/')).is_dir() {
+            self.journal.changed(cgroup, &format!("{cgroup}: asked no more: the cgroup is gone"));
+            self.abandon(one);
+            return Ok(false);
+        }
         stop(one.engine, self.journal).map(|()| true)
     }
 }
