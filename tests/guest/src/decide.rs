@@ -222,7 +222,9 @@ fn kill_cgroup(id: u64, done: &mut Done, lines: &mut Vec<String>) -> Result<(), 
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     lines.push(format!("asks to kill cgroup `{name}`"));
     for pid in members(&folder) {
-        if end(pid) {
+        // The kernel's own killer spares them as well.
+        let adj = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
+        if adj.trim() != "-1000" && end(pid) {
             done.killed += 1;
         }
     }
