@@ -10,7 +10,7 @@ function options() {
   const settings = workspace.getConfiguration('oomc')
   const btf = settings.get('btf')
   const args = btf ? ['lsp', '--btf', btf] : ['lsp']
-  const [snapshot, oom] = ['snapshot', 'oom'].map((name) => settings.get(name) || null)
+  const [snapshot, oom] = [settings.get('snapshot') || null, settings.get('oom') || null]
   return { command: settings.get('path') || 'oomc', args, snapshot, oom }
 }
 
