@@ -45,7 +45,7 @@ pub(crate) fn cases() -> Vec<(&'static str, String)> {
         } else {
             vec![
                 ("storm_without_memory_for_decisions", beneath("out_of_memory 50%")),
-                ("storm_without_memory_for_oomc", beneath("__sys_bpf 1% of oomc")),
+                ("storm_without_memory_for_oomc", beneath("__sys_bpf 5% of oomc")),
             ]
         };
         steps.into_iter().map(|(name, steps)| {

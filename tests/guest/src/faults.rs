@@ -15,6 +15,9 @@ const SETTINGS: &str = "/sys/kernel/debug/failslab";
 /// Of how many allocations one may fail at most. The kernel counts this down with each that does.
 const TIMES: u64 = 1_000_000_000;
 
+/// Of so many allocations of a marked task one may fail.
+const RARE: &str = "50";
+
 /// The stack is searched this deep: the most that the kernel allows.
 const DEPTH: &str = "32";
 
@@ -29,7 +32,8 @@ pub(crate) fn arm(function: &str, percent: u32, marked: bool) -> Result<(), Stri
     let (start, end) = range_of(function)?;
     set("probability", "0")?;
     set("times", &TIMES.to_string())?;
-    set("interval", "1")?;
+    // A load asks for memory a thousand times: of those only every so-and-so-many-th may fail, or none would come to its end.
+    set("interval", if marked { RARE } else { "1" })?;
     set("verbose", "0")?;
     set("ignore-gfp-wait", "N")?;
     set("task-filter", if marked { "Y" } else { "N" })?;

@@ -199,7 +199,7 @@ pub enum Action {
         service: bool,
     },
     /// `faults beneath FUNCTION N%`, `… of oomc`: this share of the kernel's allocations beneath the function fails; with
-    /// `of oomc` only those that `oomc` asks for during a storm.
+    /// `of oomc` only those that `oomc` asks for during a storm, and of these only every fiftieth may.
     Faults {
         /// A function of the kernel.
         function: String,
