@@ -15,7 +15,7 @@ use crate::child;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What keeps it from asking anybody anything. The container of a test has no other users to be kept apart from.
-const QUIET: [&str; 9] = [
+pub(crate) const QUIET: [&str; 8] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -24,7 +24,6 @@ const QUIET: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--hide-scrollbars",
 ];
 
 /// The document behind a file, as text.
@@ -100,7 +99,10 @@ fn open(file: &Path, arguments: &[String]) -> io::Result<Vec<u8>> {
     // Two browsers with one profile would be one browser.
     let folder = folder("browser")?;
     let mut command = Command::new("chromium-headless-shell");
-    command.args(QUIET).arg(format!("--user-data-dir={}", folder.join("profile").display()));
+    command
+        .args(QUIET)
+        .arg("--hide-scrollbars")
+        .arg(format!("--user-data-dir={}", folder.join("profile").display()));
     command.args(arguments).arg(format!("file://{}", file.display()));
     let output = child::run(&mut command, &folder, PATIENCE);
     let removed = fs::remove_dir_all(&folder);

@@ -15,24 +15,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::browser::QUIET;
 use crate::http;
 
 /// How long something may take to be on a page.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What keeps the browser from asking anybody anything. The container of a test has no other users to be kept apart from.
-const QUIET: [&str; 10] = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--no-default-browser-check",
-];
+/// What a browser needs besides in a container, and that it does not ask to be the usual one.
+const CONTAINED: [&str; 2] = ["--disable-dev-shm-usage", "--no-default-browser-check"];
 
 /// How WebDriver names an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -90,7 +80,8 @@ impl Driver {
         let port = port.ok_or_else(|| io::Error::other("chromedriver does not say its port"))?;
         let server = format!("127.0.0.1:{port}");
         let mut driver = Self { child, server, session: String::new(), folder };
-        let mut arguments: Vec<String> = QUIET.iter().map(|one| (*one).to_owned()).collect();
+        let mut arguments: Vec<String> =
+            QUIET.iter().chain(&CONTAINED).map(|one| (*one).to_owned()).collect();
         arguments.push(format!("--user-data-dir={}", driver.folder.join("profile").display()));
         arguments.push(format!("--window-size={width},{height}"));
         if dark {

@@ -23,14 +23,19 @@ const begin = await ask("begin");
 const state = (await link.read(location.hash.slice(1))) ?? begin;
 let oom = state.oom;
 let kept = "";
+let changes = 0;
 
 const keepSoon = later(300, guarded(async () => {
+  const change = changes;
   const code = await link.written({ policy: editor.text(), machine: tree.text(), oom });
+  // What has changed meanwhile is kept by the next one.
+  if (change !== changes) return;
   kept = code ? `#${code}` : "";
   history.replaceState(null, "", kept || location.pathname);
   document.body.dataset.kept = "true";
 }));
 function keep() {
+  changes += 1;
   document.body.dataset.kept = "false";
   keepSoon();
 }

@@ -38,7 +38,7 @@ pub mod print;
 mod used;
 
 use cranelift_entity::{PrimaryMap, entity_impl};
-use oomc_abi::fields::FieldId;
+use oomc_abi::fields::{FieldId, Measure};
 pub use oomc_abi::raw::Value as RawValue;
 use oomc_abi::scenario::Test;
 use oomc_abi::watch::{Budget, Course, Event};
@@ -558,6 +558,21 @@ pub enum Ty {
     Bool,
     /// A string.
     Text,
+}
+
+impl Ty {
+    /// What it measures.
+    #[must_use]
+    pub fn measure(self) -> Measure {
+        match self {
+            Self::Bytes => Measure::Bytes,
+            Self::Ratio => Measure::Ratio,
+            Self::Duration => Measure::Duration,
+            Self::Count => Measure::Count,
+            Self::Bool => Measure::Bool,
+            Self::Text => Measure::Text,
+        }
+    }
 }
 
 /// Parts per million in one: the scale of [`Ty::Ratio`].

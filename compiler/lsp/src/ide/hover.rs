@@ -7,7 +7,7 @@ use oomc_abi::availability;
 use oomc_abi::fields::{FIELDS, Field, Measure, Owner};
 use oomc_abi::raw::{self, Value};
 use oomc_abi::{members, resolve::KernelView};
-use oomc_compiler::hir::{Policy, Ty, complexity};
+use oomc_compiler::hir::{Policy, complexity};
 use oomc_compiler::resolve::uses::Meaning;
 use oomc_compiler::source::Span;
 use oomc_compiler::syntax::ast::ClauseKind;
@@ -183,12 +183,12 @@ fn kind(clause: &ClauseKind) -> &'static str {
 /// Type, default and bounds.
 fn value(policy: &Policy, declared: Span) -> Option<String> {
     if let Some(param) = policy.params.values().find(|param| param.span == declared) {
-        let unit = measure(param.ty);
+        let unit = param.ty.measure();
         let [default, least, most] = [param.default, param.least, param.most].map(|value| short(unit, value));
         return Some(format!("Type: {}; {default} until it is set, from {least} to {most}.", unit.name()));
     }
     if let Some(label) = policy.labels.values().find(|label| label.span == declared) {
-        let unit = measure(label.ty);
+        let unit = label.ty.measure();
         let default = short(unit, label.default);
         let trust = label.trust.spelling();
         return Some(format!("Type: {}; {default} where nobody set it; trusts {trust}.", unit.name()));
@@ -200,15 +200,4 @@ fn value(policy: &Policy, declared: Span) -> Option<String> {
         }
         None => "Type: number; counts for as long as the cgroup is there.".to_owned(),
     })
-}
-
-fn measure(ty: Ty) -> Measure {
-    match ty {
-        Ty::Bytes => Measure::Bytes,
-        Ty::Ratio => Measure::Ratio,
-        Ty::Duration => Measure::Duration,
-        Ty::Count => Measure::Count,
-        Ty::Bool => Measure::Bool,
-        Ty::Text => Measure::Text,
-    }
 }

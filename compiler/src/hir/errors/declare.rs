@@ -11,7 +11,6 @@ use crate::hir::check::ty_name;
 use crate::source::Span;
 use crate::syntax::ast;
 use oomc_abi::amount;
-use oomc_abi::fields::Measure;
 
 /// A name that is declared twice.
 pub(in crate::hir) fn declared_twice(name: &ast::Name, first: Span) -> Diagnostic {
@@ -35,7 +34,7 @@ pub(in crate::hir) fn param_without_range(
     span: Span,
     word: Span,
 ) -> Diagnostic {
-    let text = |value| amount::exact(measure(ty), value);
+    let text = |value| amount::exact(ty.measure(), value);
     let (least, most) = match ty {
         Ty::Ratio if (10_000..=1_000_000).contains(&value) => ("1%".to_owned(), "100%".to_owned()),
         _ => (text(value.min(0)), text(value.saturating_mul(4).max(1))),
@@ -48,18 +47,6 @@ pub(in crate::hir) fn param_without_range(
         .fix(Fix::possible(format!("write `{range}`"), end, format!(" {range}")))
         .fix(Fix::possible("write `const`", Span { end: word.start + 5, ..word }, "const"))
         .note("whoever sets it at night cannot leave the range")
-}
-
-/// What a type measures.
-fn measure(ty: Ty) -> Measure {
-    match ty {
-        Ty::Bytes => Measure::Bytes,
-        Ty::Ratio => Measure::Ratio,
-        Ty::Duration => Measure::Duration,
-        Ty::Count => Measure::Count,
-        Ty::Bool => Measure::Bool,
-        Ty::Text => Measure::Text,
-    }
 }
 
 /// A range that is empty, or a value outside of it.
