@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -285,6 +286,18 @@ fn walk_to(place: &Path, path: &str, depth: usize, visit: &mut dyn FnMut(&Path, 
             walk_to(&entry.path(), &format!("{}/{name}", path.trim_end_matches('/')), depth, visit);
         }
     }
+}
+
+/// Brings the statistics of all cgroups up to date that can be seen: who asks a policy about one cgroup may be told about
+/// those above it.
+///
+/// # Errors
+/// The cgroup has no statistics, or is gone.
+pub fn count_up(place: &Path) -> io::Result<()> {
+    let statistics = |place: &Path| place.join("memory.stat");
+    let seen = place.ancestors().map(statistics).take_while(|file| file.exists()).last();
+    // Reading is what makes the kernel add up, for the cgroup and everything below (mm/memcontrol.c, 6.12).
+    fs::read(seen.unwrap_or_else(|| statistics(place))).map(drop)
 }
 
 /// A number in a file of a cgroup; none: it is gone, or says `max`.

@@ -109,6 +109,8 @@ pub(crate) struct Model<'m> {
     pub(crate) section: Section,
     /// The kernel noted that memory was or will be freed (`oom_control.bpf_memory_freed`).
     pub(crate) freed: bool,
+    /// Cgroups whose statistics, and those of everything below, were brought up to date.
+    flushed: Vec<CgroupIndex>,
     pub(crate) calls: Vec<Call>,
     pub(crate) marks: Marks,
 }
@@ -137,6 +139,7 @@ impl<'m> Model<'m> {
             iterators: Vec::new(),
             section: Section::default(),
             freed: false,
+            flushed: Vec::new(),
             calls: Vec::new(),
             marks: Marks::default(),
         }
@@ -194,6 +197,11 @@ impl<'m> Model<'m> {
 
     fn memcg(&self, address: u64) -> Result<CgroupIndex, Fault> {
         self.object(Class::Memcg, address).ok_or_else(|| Fault(format!("{address:#x} is no mem_cgroup")))
+    }
+
+    /// Whether the statistics of a cgroup, or of one above it, were brought up to date.
+    fn is_flushed(&self, cgroup: CgroupIndex) -> bool {
+        self.flushed.iter().any(|above| self.machine.is_within(cgroup, *above))
     }
 
     fn iterator(&mut self, address: u64) -> Result<&mut Iterator, Fault> {
@@ -439,7 +447,15 @@ impl World for Model<'_> {
     }
 
     fn counted(&mut self, memcg: u64, what: Counted, index: u64) -> Answer {
-        let sums = get(&self.tree.sums, self.memcg(memcg)?);
+        let cgroup = self.memcg(memcg)?;
+        // Events of the controller are counted at once, in each cgroup above as well.
+        if what != Counted::MemoryEvent && !self.is_flushed(cgroup) {
+            let path = self.machine.path(cgroup);
+            return Err(Fault(format!(
+                "statistics of {path} are read, and nothing has brought them up to date"
+            )));
+        }
+        let sums = get(&self.tree.sums, cgroup);
         let enumerations: &[&str] = match what {
             Counted::PageState => &["node_stat_item", "memcg_stat_item"],
             Counted::VmEvent => &["vm_event_item"],
@@ -453,7 +469,9 @@ impl World for Model<'_> {
     }
 
     fn flush(&mut self, memcg: u64) -> Answer {
-        self.memcg(memcg).map(|_| 0)
+        let cgroup = self.memcg(memcg)?;
+        self.flushed.push(cgroup);
+        Ok(0)
     }
 
     fn kill(&mut self, task: u64, message: u64) -> Answer {

@@ -1,12 +1,11 @@
 //! One decision: the policy is asked, what it says is done, and it is asked again, until it says that this is the end.
 
-use std::fs;
-
 use oomc_abi::request::{Kind, Question, Trigger};
 
 use super::act::{Flight, carry_out};
 use super::domain::Domain;
 use super::{Happened, REST};
+use crate::cgroup;
 use crate::decide::Decider;
 use crate::error::{Error, Result};
 use crate::system::System;
@@ -69,8 +68,7 @@ impl<'s> Asker<'s> {
         about: &About,
         happened: &mut Vec<Happened>,
     ) -> Result<Option<Ended>> {
-        // Brings the statistics up to date.
-        if fs::read(domain.place.join("memory.stat")).is_err() {
+        if cgroup::count_up(&domain.place).is_err() {
             return Ok(None);
         }
         self.event += 1;

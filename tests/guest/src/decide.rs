@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use oomc_abi::btf::Btf;
 use oomc_abi::record::{Action, Record};
 use oomc_abi::request::{Answer, Done, Kind, Outcome, Question, Trigger, Victim};
+use oomc_runtime::cgroup;
 use oomc_runtime::decide::Read;
 use oomc_runtime::object::{Object, relocate};
 use oomc_runtime::{Decider, Settings, Shown, System, Target};
@@ -63,8 +64,7 @@ impl Engine {
     pub(crate) fn decide(&mut self, cgroup: &str) -> Result<Vec<String>, String> {
         let mut lines = Vec::new();
         let folder = tree::folder(cgroup);
-        // Brings the statistics up to date.
-        fs::read(folder.join("memory.stat")).map_err(|error| format!("memory.stat: {error}"))?;
+        cgroup::count_up(&folder).map_err(|error| format!("memory.stat: {error}"))?;
         let id = fs::metadata(&folder).map_err(|error| format!("{cgroup}: {error}"))?.ino();
         if self.shown.is_none() {
             let target = Target::Cgroup(cgroup.to_owned());

@@ -6,7 +6,8 @@ use oomc_abi::record::at;
 use oomc_abi::{kfuncs, members};
 
 use super::Act;
-use crate::hir::{ActionKind, ExprKind, Policy, Unit};
+use super::fresh::Fresh;
+use crate::hir::{Action, ActionKind, ExprKind, Policy};
 use crate::ir::{BinOp, Cond, InstData, Operand, Type};
 use crate::lower::emit::imm;
 
@@ -48,9 +49,10 @@ impl Act<'_> {
         self.b.effect(InstData::Return(Operand::Imm(0)));
         self.b.switch_to(go);
 
-        // Statistics are per-CPU and lag; one flush for the event, before anything reads them.
-        if facts.statistics {
-            self.flush(domain);
+        match Fresh::of(self.policy) {
+            Fresh::Nothing => {}
+            Fresh::Domain => self.flush(domain),
+            Fresh::Machine => self.flush_all(),
         }
         if facts.total_memory {
             self.read_total_memory();
@@ -60,6 +62,18 @@ impl Act<'_> {
         let start = self.globals.now;
         self.put(start, now);
         self.begin_record();
+    }
+
+    /// Brings the statistics of the whole machine up to date.
+    fn flush_all(&mut self) {
+        let (found, done) = (self.b.create_block(), self.b.create_block());
+        let root = self.call_ptr(kfuncs::GET_ROOT_MEM_CGROUP, &[]);
+        self.b.branch(Cond::Ne, root, imm(0), found, done);
+        self.b.switch_to(found);
+        self.flush(root);
+        self.give_back(root);
+        self.b.jump(done, &[]);
+        self.b.switch_to(done);
     }
 
     pub(super) fn epilogues(&mut self) {
@@ -96,8 +110,6 @@ impl Act<'_> {
 /// What the prologue has to prepare, found by looking through the whole policy.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Facts {
-    /// A statistic is read.
-    pub(super) statistics: bool,
     /// The machine's memory is needed.
     pub(super) total_memory: bool,
     /// What the event's domain may use is needed.
@@ -112,24 +124,13 @@ impl Facts {
                 facts.field(*field);
             }
         }
-        // Ties between cgroups are broken by a statistic.
-        facts.statistics |= !policy.picks.is_empty();
-        for action in policy.actions.values() {
-            match &action.kind {
-                ActionKind::Kill(kill) => {
-                    // Ties between cgroups are broken by a statistic.
-                    facts.statistics |= kill.selection.unit == Unit::Cgroup;
-                }
-                ActionKind::RaiseLimit { .. } => facts.total_memory = true,
-                _ => {}
-            }
-        }
+        let raises = |action: &Action| matches!(action.kind, ActionKind::RaiseLimit { .. });
+        facts.total_memory |= policy.actions.values().any(raises);
         facts
     }
 
     fn field(&mut self, field: FieldId) {
         match field.row().recipe {
-            Recipe::Stat(_) | Recipe::UsageLess(_) | Recipe::VmEvents(_) => self.statistics = true,
             Recipe::Limit => self.total_memory = true,
             Recipe::Badness(_) => self.total_pages = true,
             Recipe::Member { path, .. } if path == members::OC_TOTAL.path => self.total_pages = true,

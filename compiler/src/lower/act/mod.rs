@@ -5,6 +5,7 @@
 
 mod flight;
 mod frame;
+mod fresh;
 mod kill;
 mod list;
 mod outline;

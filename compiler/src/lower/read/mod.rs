@@ -26,7 +26,7 @@ use crate::hir::{BinderId, Expr, ExprId, PickId, Policy, Selection, Subject};
 use crate::ir::{Function, Value};
 
 pub(in crate::lower) use field::Item;
-pub(in crate::lower) use place::{Cut, Grain, Places};
+pub(in crate::lower) use place::{Cut, Grain, Places, may_be_root};
 pub(in crate::lower) use text::few_names;
 pub(in crate::lower) use trace::Tracer;
 
