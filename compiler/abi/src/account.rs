@@ -9,6 +9,7 @@ use crate::amount::short;
 use crate::declared::{Declared, Key, Part};
 use crate::fields::Measure;
 use crate::record::{Action, Candidate, End, Message, Record};
+use crate::request::ENDED;
 
 /// What a reader knows besides the record.
 pub struct Account<'a> {
@@ -117,6 +118,10 @@ impl Account<'_> {
                 };
                 let wanted = short(Measure::Bytes, record.expected);
                 format!("{} {wanted}{back}", verb("reclaimed", "reclaimed", "reclaim"))
+            }
+            Some(Action::Wait) if record.asked && record.result == ENDED => {
+                let kill = verb("kills", "killed", "kill");
+                format!("{kill} nobody: {} ({}) had ended by itself", record.victim_name, record.victim)
             }
             Some(Action::Wait) => format!(
                 "{} for {} ({}), which is on its way out",

@@ -113,6 +113,8 @@ struct Act<'a> {
     node: usize,
     /// Where the name of a candidate lies that may have been refused.
     suspect: Option<(Cell, Cell)>,
+    /// Where the group of a candidate lies that may die with a victim.
+    together: Option<Cell>,
     /// Lists of cgroups that the policy needs.
     lists: HashMap<&'static str, list::List>,
     /// Where the class of the present candidate's cgroup lies, if the policy has classes.
@@ -182,6 +184,7 @@ impl<'a> Act<'a> {
             in_block: false,
             node: 0,
             suspect: None,
+            together: None,
             lists: HashMap::new(),
             class: None,
             rule: String::new(),

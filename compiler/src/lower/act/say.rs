@@ -6,7 +6,9 @@
 //! value meanwhile.
 
 use oomc_abi::record::{self, Action, End};
-use oomc_abi::request::{GOES_ON, Kind, MAX_NODES, MAX_REFUSED, MEMORY_EXPECTED, Outcome, at};
+use oomc_abi::request::{
+    GOES_ON, Kind, MAX_NODES, MAX_REFUSED, MAX_VICTIMS, MEMORY_EXPECTED, Outcome, at, victim,
+};
 use oomc_abi::{helpers, kfuncs, members};
 
 use super::Act;
@@ -96,6 +98,9 @@ impl Act<'_> {
         let there = self.get(swap);
         let swap = self.min(most, there);
         let sum = self.add_sat(memory, swap);
+        // Without a limit there are no more than the kernel counts, so that their bytes are a number.
+        let most = self.unlimited();
+        let sum = self.min(sum, most);
         self.put(total, sum);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
@@ -408,14 +413,50 @@ impl Act<'_> {
         self.leave_if(Cond::Ne, found, imm(0), next);
     }
 
+    /// Goes to `next` with somebody who dies with a victim that was said before, because of `memory.oom.group`.
+    fn leave_if_dies_along(&mut self, kill: &Kill, group: Value, next: Block) {
+        if kill.until.is_none() && !kill.selection.all {
+            return;
+        }
+        let own = self.together();
+        self.put(own, group);
+        let found = self.once_for(Part::Together, |s| {
+            let found = s.lasting(|s| s.cell());
+            s.put_imm(found, 0);
+            s.walk_numbers(MAX_VICTIMS as i32, |s, walk| {
+                let (index, count) = (s.number(walk.item), s.asked(at::VICTIMS));
+                s.leave_if(Cond::Uge, index, Operand::Value(count), walk.done);
+                let slot = s.victim_slot(index);
+                let (said, own) = (s.load(Size::B8, slot, victim::GROUP as i32 * 8), s.get(own));
+                s.leave_if(Cond::Eq, own, imm(0), walk.done);
+                s.leave_if(Cond::Ne, said, Operand::Value(own), walk.next);
+                s.put_imm(found, 1);
+                s.b.jump(walk.done, &[]);
+            });
+            s.get(found)
+        });
+        self.leave_if(Cond::Ne, found, imm(0), next);
+    }
+
+    /// The group that is looked for among those of the victims.
+    fn together(&mut self) -> Cell {
+        if let Some(together) = self.together {
+            return together;
+        }
+        let together = self.lasting(|s| s.cell());
+        *self.together.insert(together)
+    }
+
     /// Says that somebody is to die, or in audit mode that he would have died, and gives the reference back. Goes to
-    /// `next` if there is no room for more.
-    pub(super) fn say_victim(&mut self, unit: Unit, victim: Value, expected: Cell, next: Block) {
+    /// `next` if there is no room for more, or if he dies with another one.
+    pub(super) fn say_victim(&mut self, kill: &Kill, victim: Value, expected: Cell, next: Block) {
+        let unit = kill.selection.unit;
         let [pretend, say, full, join] = [(); 4].map(|()| self.b.create_block());
         let audit = self.audit();
         self.b.branch(Cond::Ne, audit, imm(0), pretend, say);
         self.b.switch_to(say);
         let who = self.offered(unit, victim, expected);
+        self.leave_if_dies_along(kill, who.group, full);
         self.offer_to_engine(&who, full);
         self.let_go(unit, victim);
         self.b.jump(join, &[]);
@@ -438,20 +479,20 @@ impl Act<'_> {
 
     fn offered(&mut self, unit: Unit, victim: Value, expected: Cell) -> Offered {
         let (id, start) = self.name_of(unit, victim);
-        let (cgroup, group) = match unit {
+        let cgroup = match unit {
             Unit::Process => {
                 let cgroups = self.pointer(victim, members::TASK_CGROUPS);
                 let cgroup = self.pointer(cgroups, members::CSS_SET_CGROUP);
-                let home = self.read(cgroup, members::CGROUP_ID);
-                (home, self.group_of(home))
+                self.read(cgroup, members::CGROUP_ID)
             }
-            Unit::Cgroup => (id, self.int(0)),
+            Unit::Cgroup => id,
         };
+        let group = self.group_of(cgroup);
         let (expected, thread) = (self.get(expected), self.int(0));
         Offered { id, start, cgroup, group, expected, thread }
     }
 
-    /// The cgroup that dies with a process of the cgroup with this id: the highest one with `memory.oom.group` up to
+    /// The cgroup that dies with whoever is in the cgroup with this id: the highest one with `memory.oom.group` up to
     /// the domain; 0: none.
     fn group_of(&mut self, home: Value) -> Value {
         let group = self.cell();
@@ -501,6 +542,7 @@ impl Act<'_> {
                 self.b.branch(Cond::Ne, audit, imm(0), pretend, say);
                 self.b.switch_to(say);
                 let who = self.offered(unit, victim, expected);
+                self.leave_if_dies_along(kill, who.group, full);
                 self.offer_to_engine(&who, full);
                 self.b.jump(taken, &[]);
                 self.b.switch_to(full);
@@ -512,7 +554,7 @@ impl Act<'_> {
                 self.b.jump(next, &[]);
             }
             Unit::Cgroup => {
-                self.say_victim(unit, victim, expected, next);
+                self.say_victim(kill, victim, expected, next);
                 self.b.jump(taken, &[]);
                 self.b.switch_to(refused);
                 self.let_go(unit, victim);
