@@ -13,7 +13,7 @@ const DEATHS: &str = "OOMC_DAY";
 const SHORT: u64 = 40;
 
 const POLICY: &str = "#! test: stock\n\
-                      rule \"largest\": kill largest process in subtree reason \"the day of {name}\"\n\
+                      rule \"largest\": kill largest process in subtree reason \"the day of {comm}\"\n\
                       #> cgroup /day\n";
 
 /// What a day runs on: a long one takes its time.

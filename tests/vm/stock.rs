@@ -126,7 +126,7 @@ fn library() -> impl Iterator<Item = (String, Result<String, String>)> {
     })
 }
 
-/// A case whose policy is asked instead of attached.
+/// A case whose policy is asked instead of attached. There is room for whoever needed a little less than the limit.
 fn by_run(name: &str, text: &str) -> Result<String, String> {
     let (mut changed, mut asked) = (String::new(), 0);
     for line in text.lines() {
@@ -134,7 +134,7 @@ fn by_run(name: &str, text: &str) -> Result<String, String> {
         match step.strip_prefix("load ") {
             Some(place) => {
                 asked += 1;
-                changed += &format!("#> service start {name}.o {place}\n#> service ready\n");
+                changed += &format!("#> service start {name}.o {place} --headroom 2MiB\n#> service ready\n");
             }
             // Nothing is pinned that the verifier has seen.
             None if step.starts_with("expect whole ") => {}

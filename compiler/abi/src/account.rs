@@ -188,7 +188,8 @@ impl Account<'_> {
         if record.trigger_pid != 0 && !record.asked {
             lines.push(format!("memory was wanted by {} ({})", record.trigger_comm, record.trigger_pid));
         }
-        if record.result < 0 {
+        // That a victim had ended is said of the action.
+        if record.result < 0 && !(record.asked && record.result == ENDED) {
             lines.push(format!("the kernel answered {}", record.result));
         }
         if let Some(notice) = record.notice.as_ref() {

@@ -166,7 +166,7 @@ record::codes! {
         RaiseLimit = 4, "raise the limit";
         Wait = 5, "hurry a victim that is on its way out";
         Stale = 6, "another decision was begun in between";
-        Gone = 7, "the cgroup is gone";
+        Gone = 7, "the cgroup is gone: the decision is over, and has a record if somebody was killed";
         Reclaim = 8, "reclaim memory";
     }
 }

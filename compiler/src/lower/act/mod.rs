@@ -113,6 +113,10 @@ struct Act<'a> {
     node: usize,
     /// Where the name of a candidate lies that may have been refused.
     suspect: Option<(Cell, Cell)>,
+    /// Where the kill lies that user space was asked for last.
+    said: Option<Cell>,
+    /// What is remembered of the decision before.
+    last: Option<record::Last>,
     /// Where the group of a candidate lies that may die with a victim.
     together: Option<Cell>,
     /// Lists of cgroups that the policy needs.
@@ -184,6 +188,8 @@ impl<'a> Act<'a> {
             in_block: false,
             node: 0,
             suspect: None,
+            said: None,
+            last: None,
             together: None,
             lists: HashMap::new(),
             class: None,

@@ -5,7 +5,7 @@
 //! although the machine has changed since. The record of the decision and what its picks have chosen lie in the scratch
 //! value meanwhile.
 
-use oomc_abi::record::{self, Action, End};
+use oomc_abi::record::{self, Action, End, MAX_RULES};
 use oomc_abi::request::{
     GOES_ON, Kind, MAX_NODES, MAX_REFUSED, MAX_VICTIMS, MEMORY_EXPECTED, Outcome, at, victim,
 };
@@ -33,6 +33,9 @@ impl Act<'_> {
         self.b.branch(Cond::Eq, begun, Operand::Value(event), known, stale);
         for (block, kind) in [(stale, Kind::Stale), (gone, Kind::Gone)] {
             self.b.switch_to(block);
+            if kind == Kind::Gone {
+                self.tell_what_was_done();
+            }
             self.answer(at::KIND, Operand::Imm(i32::from(kind.code())));
             self.b.effect(InstData::Return(Operand::Imm(0)));
         }
@@ -67,14 +70,55 @@ impl Act<'_> {
         self.put(decision, event);
         self.b.jump(join, &[]);
         self.b.switch_to(more);
+        self.add_what_was_done();
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    fn add_what_was_done(&mut self) {
         let (result, killed) = (self.asked(at::RESULT), self.asked(at::KILLED));
         self.note(record::at::RESULT, result);
         let so_far = self.noted(record::at::KILLED);
         let sum = self.bin(BinOp::Add, so_far, killed);
         self.note(record::at::KILLED, sum);
         self.count_more("kills", killed);
-        self.b.jump(join, &[]);
-        self.b.switch_to(join);
+    }
+
+    /// The domain was removed as soon as those were dead who were to die: the decision ends there, with its record.
+    fn tell_what_was_done(&mut self) {
+        let nothing = self.b.create_block();
+        let (decision, said) = (self.globals.decision, self.said());
+        let (flags, goes_on) = (self.asked(at::FLAGS), self.b.create_block());
+        self.b.branch(Cond::Test, flags, imm(GOES_ON as i64), goes_on, nothing);
+        self.b.switch_to(goes_on);
+        self.add_what_was_done();
+        let killed = self.noted(record::at::KILLED);
+        self.leave_if(Cond::Eq, killed, imm(0), nothing);
+        let said = self.get(said);
+        let action = self.bin_imm(BinOp::And, said, 0xff);
+        self.note(record::at::ACTION, action);
+        let rule = self.bin_imm(BinOp::Ushr, said, 8);
+        self.note(record::at::RULE, rule);
+        // It comes from memory, and is masked at once.
+        let rule = self.bin_imm(BinOp::And, rule, MAX_RULES as i32 - 1);
+        let ends = self.record(record::at::ENDS);
+        let ptr = self.b.value(InstData::PtrAdd(ends, rule), Type::Ptr);
+        let value = Operand::Imm(i32::from(End::Progress.code()));
+        self.b.effect(InstData::Store { size: Size::B1, ptr, offset: 0, value });
+        let progress = self.int(1);
+        self.publish(progress);
+        self.put_imm(decision, 0);
+        self.b.jump(nothing, &[]);
+        self.b.switch_to(nothing);
+    }
+
+    /// Where the kill that was asked for last lies: the action, and above it the rule.
+    fn said(&mut self) -> Cell {
+        if let Some(said) = self.said {
+            return said;
+        }
+        let said = self.lasting(|s| s.cell());
+        *self.said.insert(said)
     }
 
     /// What the domain may use, in pages, as `mem_cgroup_get_max()` has it (`mm/memcontrol.c`, 6.12); of the machine,
@@ -588,6 +632,8 @@ impl Act<'_> {
             let grace = self.int(grace);
             self.answer(at::GRACE, Operand::Value(grace));
         }
+        let (said, rule) = (self.said(), self.rule_index as i32);
+        self.put_imm(said, rule << 8 | i32::from(killed(kill).code()));
         self.say(match killed(kill) {
             Action::KillAll => Kind::KillAll,
             Action::KillCgroup => Kind::KillCgroup,
