@@ -27,6 +27,7 @@
 //!   offers the next ones for the same action, until there is none.
 //! * How much of a budget a step took, [`Question::is_a_kill`] says.
 //! * After a [`Kind::KillAll`] of as many victims as an answer can hold, ask again with [`Outcome::More`].
+//! * A cgroup may be removed before its decision is over. Where somebody was killed, the decision ends then as others do.
 //! * Statistics lag: before a decision begins, read `memory.stat` of the domain, which brings them up to date, unless
 //!   the kernel has the memory controller's functions ([`crate::target`]).
 //! * Which block of rules is asked ([`Question::block`], [`crate::watch`]) and how many kills the budget still has
@@ -166,7 +167,7 @@ record::codes! {
         RaiseLimit = 4, "raise the limit";
         Wait = 5, "hurry a victim that is on its way out";
         Stale = 6, "another decision was begun in between";
-        Gone = 7, "the cgroup is gone: the decision is over, and has a record if somebody was killed";
+        Gone = 7, "the cgroup is gone";
         Reclaim = 8, "reclaim memory";
     }
 }

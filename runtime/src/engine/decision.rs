@@ -88,11 +88,8 @@ impl<'s> Asker<'s> {
                     self.tell(happened)?;
                     return Ok(Some(Ended { progress: answer.progress, kills, flight }));
                 }
-                // It is gone, and with it the question. Who was killed before has a record.
-                Kind::Gone => {
-                    self.tell(happened)?;
-                    return Ok((kills > 0).then_some(Ended { progress: true, kills, flight }));
-                }
+                // It is gone, and with it the question.
+                Kind::Gone => return Ok(None),
                 Kind::Stale => {
                     let what = "somebody else has asked the policy in between".to_owned();
                     return Err(Error::Unexpected(what));

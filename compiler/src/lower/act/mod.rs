@@ -115,8 +115,8 @@ struct Act<'a> {
     suspect: Option<(Cell, Cell)>,
     /// Where the kill lies that user space was asked for last.
     said: Option<Cell>,
-    /// What is remembered of the decision before.
-    last: Option<record::Last>,
+    /// Where a program goes that finds the domain gone.
+    gone: Option<Block>,
     /// Where the group of a candidate lies that may die with a victim.
     together: Option<Cell>,
     /// Lists of cgroups that the policy needs.
@@ -189,7 +189,7 @@ impl<'a> Act<'a> {
             node: 0,
             suspect: None,
             said: None,
-            last: None,
+            gone: None,
             together: None,
             lists: HashMap::new(),
             class: None,

@@ -19,8 +19,8 @@ use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, Walks, imm};
 
 /// What is remembered of the decision before.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Last {
+#[derive(Clone, Debug)]
+struct Last {
     number: Cell,
     first: Cell,
     count: Cell,
@@ -316,23 +316,14 @@ impl Act<'_> {
         self.send_record(&last);
     }
 
-    /// The same for all ends of a decision.
-    fn remembered(&mut self) -> Last {
-        if let Some(last) = self.last {
-            return last;
-        }
-        let last = self.lasting(|s| Last {
-            number: s.cell(),
-            first: s.cell(),
-            count: s.cell(),
-            same: s.area(SAME_WORDS * 8),
-        });
-        *self.last.insert(last)
-    }
-
     /// Counts the record as one more of the decision before, or remembers it as a new one.
     fn compare_with_last(&mut self) -> Last {
-        let last = self.remembered();
+        let last = Last {
+            number: self.cell(),
+            first: self.cell(),
+            count: self.cell(),
+            same: self.area(SAME_WORDS * 8),
+        };
         let (differs, equal, publish) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let now = self.globals.now;
         let now = self.get(now);

@@ -31,14 +31,10 @@ impl Act<'_> {
         self.b.switch_to(goes_on);
         let begun = self.get(decision);
         self.b.branch(Cond::Eq, begun, Operand::Value(event), known, stale);
-        for (block, kind) in [(stale, Kind::Stale), (gone, Kind::Gone)] {
-            self.b.switch_to(block);
-            if kind == Kind::Gone {
-                self.tell_what_was_done();
-            }
-            self.answer(at::KIND, Operand::Imm(i32::from(kind.code())));
-            self.b.effect(InstData::Return(Operand::Imm(0)));
-        }
+        self.b.switch_to(stale);
+        self.answer(at::KIND, Operand::Imm(i32::from(Kind::Stale.code())));
+        self.b.effect(InstData::Return(Operand::Imm(0)));
+        self.gone = Some(gone);
         self.b.switch_to(fresh);
         self.count("invocations");
         // Nothing was decided yet, whatever was before.
@@ -84,10 +80,13 @@ impl Act<'_> {
         self.count_more("kills", killed);
     }
 
-    /// The domain was removed as soon as those were dead who were to die: the decision ends there, with its record.
-    fn tell_what_was_done(&mut self) {
+    /// The domain is gone. If it was removed as soon as those were dead who were to die, the decision ends there, with its
+    /// record: goes to `end` with the answer, and nothing that is held.
+    pub(super) fn end_with_the_domain(&mut self, end: Block) {
+        let Some(gone) = self.gone.take() else { return };
+        self.b.switch_to(gone);
         let nothing = self.b.create_block();
-        let (decision, said) = (self.globals.decision, self.said());
+        let said = self.said();
         let (flags, goes_on) = (self.asked(at::FLAGS), self.b.create_block());
         self.b.branch(Cond::Test, flags, imm(GOES_ON as i64), goes_on, nothing);
         self.b.switch_to(goes_on);
@@ -105,11 +104,11 @@ impl Act<'_> {
         let ptr = self.b.value(InstData::PtrAdd(ends, rule), Type::Ptr);
         let value = Operand::Imm(i32::from(End::Progress.code()));
         self.b.effect(InstData::Store { size: Size::B1, ptr, offset: 0, value });
-        let progress = self.int(1);
-        self.publish(progress);
-        self.put_imm(decision, 0);
-        self.b.jump(nothing, &[]);
+        let (progress, nobody) = (self.int(1), self.null());
+        self.b.jump(end, &[progress, nobody]);
         self.b.switch_to(nothing);
+        self.answer(at::KIND, Operand::Imm(i32::from(Kind::Gone.code())));
+        self.b.effect(InstData::Return(Operand::Imm(0)));
     }
 
     /// Where the kill that was asked for last lies: the action, and above it the rule.
