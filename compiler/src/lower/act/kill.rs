@@ -323,7 +323,7 @@ impl Act<'_> {
             self.note_whom(kill, victim);
         }
         match unit {
-            _ if self.says() => self.say_victim(unit, victim, taking.expected, next),
+            _ if self.says() => self.say_victim(kill, victim, taking.expected, next),
             Unit::Process => {
                 let (dead, refused) = (self.b.create_block(), self.b.create_block());
                 self.kill_task(victim, kill, [dead, refused]);

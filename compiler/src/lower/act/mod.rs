@@ -114,6 +114,12 @@ struct Act<'a> {
     node: usize,
     /// Where the name of a candidate lies that may have been refused.
     suspect: Option<(Cell, Cell)>,
+    /// Where the kill lies that user space was asked for last.
+    said: Option<Cell>,
+    /// Where a program goes that finds the domain gone.
+    gone: Option<Block>,
+    /// Where the group of a candidate lies that may die with a victim.
+    together: Option<Cell>,
     /// Lists of cgroups that the policy needs.
     lists: HashMap<&'static str, list::List>,
     /// Where the class of the present candidate's cgroup lies, if the policy has classes.
@@ -183,6 +189,9 @@ impl<'a> Act<'a> {
             in_block: false,
             node: 0,
             suspect: None,
+            said: None,
+            gone: None,
+            together: None,
             lists: HashMap::new(),
             class: None,
             rule: String::new(),

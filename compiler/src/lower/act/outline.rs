@@ -424,6 +424,8 @@ pub(super) enum Part {
     Enter(Rows),
     /// Whether somebody was refused.
     Refused,
+    /// Whether somebody dies with a victim.
+    Together,
 }
 
 impl Part {
@@ -434,6 +436,7 @@ impl Part {
             Self::Level(_) => "level",
             Self::Enter(_) => "enter",
             Self::Refused => "refused",
+            Self::Together => "together",
         }
     }
 }
