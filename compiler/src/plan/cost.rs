@@ -96,6 +96,10 @@ fn lead(policy: &Policy, ranking: &Ranking) -> Cost {
 #[must_use]
 pub fn bound(policy: &Policy, ranking: &Ranking) -> Option<ExprId> {
     let Some(Rank::Key(first)) = ranking.ranks.first() else { return None };
+    // A level has a floor of its own.
+    if ranking.stepwise {
+        return None;
+    }
     let key = selection(policy, ranking.of)?.keys.get(*first)?;
     let ExprKind::Arith(ArithOp::Sub, whole, part) = policy.exprs.get(key.expr)?.kind else { return None };
     let is_amount = match &policy.exprs.get(part)?.kind {
@@ -110,13 +114,7 @@ pub fn bound(policy: &Policy, ranking: &Ranking) -> Option<ExprId> {
 /// How many keys of a ranking lead: the class, and the first behind it.
 #[must_use]
 pub fn lead_of(ranking: &Ranking) -> usize {
-    leading(&ranking.ranks)
-}
-
-/// As [`lead_of`], of keys.
-#[must_use]
-pub fn leading(ranks: &[Rank]) -> usize {
-    if ranks.first() == Some(&Rank::Class) { 2 } else { 1 }
+    if ranking.ranks.first() == Some(&Rank::Class) { 2 } else { 1 }
 }
 
 fn rank(policy: &Policy, ranking: &Ranking, rank: Rank) -> Cost {

@@ -118,6 +118,8 @@ pub struct Ranking {
     pub of: Selector,
     /// What is compared.
     pub unit: Unit,
+    /// Kept are the kill units that repeated descents end in: cgroups compete level by level, each with its units.
+    pub stepwise: bool,
     /// How many are kept.
     pub capacity: u32,
     /// Compared in order; the larger wins.
@@ -152,8 +154,6 @@ pub enum Act {
     Wait(WalkId),
     /// Kills down a ranking.
     Take(RankingId),
-    /// Descends from the place to the best unit, and kills there; again below those that were tried.
-    Descend,
     /// Kills everything that the selection finds.
     All,
 }
@@ -205,7 +205,7 @@ impl Plan {
     fn walk_names(&mut self) -> impl Iterator<Item = &mut WalkId> {
         let acts = self.acts.values_mut().flatten().filter_map(|act| match act {
             Act::Run(walk) | Act::Wait(walk) => Some(walk),
-            Act::Take(_) | Act::Descend | Act::All => None,
+            Act::Take(_) | Act::All => None,
         });
         acts.chain(self.picks.values_mut().flatten().map(|(walk, _)| walk))
     }

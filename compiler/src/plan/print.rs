@@ -20,7 +20,8 @@ fn write(plan: &Plan, text: &mut String) -> fmt::Result {
             Selector::Kill(action) => action.to_string(),
             Selector::Pick(pick) => pick.to_string(),
         };
-        write!(text, "{id} of {of} keeps {} {} by", ranking.capacity, unit(ranking.unit))?;
+        write!(text, "{id} of {of} keeps {} {}", ranking.capacity, unit(ranking.unit))?;
+        write!(text, "{} by", if ranking.stepwise { " stepwise" } else { "" })?;
         ranking.ranks.iter().try_for_each(|rank| write!(text, " {}", rank_word(*rank)))?;
         text.push('\n');
     }
@@ -40,7 +41,6 @@ fn write(plan: &Plan, text: &mut String) -> fmt::Result {
             Act::Run(walk) => write!(text, " run {walk}"),
             Act::Wait(walk) => write!(text, " wait {walk}"),
             Act::Take(ranking) => write!(text, " take {ranking}"),
-            Act::Descend => write!(text, " descend"),
             Act::All => write!(text, " all"),
         })?;
         text.push('\n');

@@ -23,10 +23,11 @@ pub fn read(text: &str) -> Result<Plan, String> {
 
 fn read_line(plan: &mut Plan, words: &[&str]) -> Result<(), String> {
     match words {
+        [_, "of", of, "keeps", capacity, unit, "stepwise", "by", ranks @ ..] => {
+            plan.rankings.push(ranking(of, capacity, unit, true, ranks)?);
+        }
         [_, "of", of, "keeps", capacity, unit, "by", ranks @ ..] => {
-            let ranks = ranks.iter().map(|word| rank(word)).collect::<Result<_, _>>()?;
-            let capacity = capacity.parse().map_err(|_| format!("`{capacity}` is no number"))?;
-            plan.rankings.push(Ranking { of: selector(of)?, unit: read_unit(unit)?, capacity, ranks });
+            plan.rankings.push(ranking(of, capacity, unit, false, ranks)?);
         }
         [_, "in", of, rest @ ..] => {
             let in_flight = rest == ["in_flight"];
@@ -54,6 +55,12 @@ fn read_line(plan: &mut Plan, words: &[&str]) -> Result<(), String> {
         [] => {}
     }
     Ok(())
+}
+
+fn ranking(of: &str, capacity: &str, unit: &str, stepwise: bool, ranks: &[&str]) -> Result<Ranking, String> {
+    let ranks = ranks.iter().map(|word| rank(word)).collect::<Result<_, _>>()?;
+    let capacity = capacity.parse().map_err(|_| format!("`{capacity}` is no number"))?;
+    Ok(Ranking { of: selector(of)?, unit: read_unit(unit)?, stepwise, capacity, ranks })
 }
 
 /// The number behind a word, as an id.
@@ -95,7 +102,6 @@ fn acts(words: &[&str]) -> Result<Vec<Act>, String> {
             "run" => Act::Run(number(next()?, "walk")?),
             "wait" => Act::Wait(number(next()?, "walk")?),
             "take" => Act::Take(number(next()?, "ranking")?),
-            "descend" => Act::Descend,
             "all" => Act::All,
             other => return Err(format!("`{other}` is no act")),
         });

@@ -5,6 +5,7 @@
 
 mod flight;
 mod frame;
+mod keeps;
 mod kill;
 mod list;
 mod outline;
@@ -128,7 +129,7 @@ struct Act<'a> {
     /// The functions besides the callback.
     outline: outline::Outline,
     /// The cells of the rankings that were needed so far.
-    rankings: HashMap<RankingId, rank::Kept>,
+    rankings: HashMap<RankingId, keeps::Keeps>,
     /// Where a walk writes down a victim in flight.
     victim: Option<flight::Victim>,
     ties: rank::Ties,

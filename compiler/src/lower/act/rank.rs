@@ -20,7 +20,7 @@ use crate::hir::{BinderId, Direction, ExprId, ExprKind, Key, Selection, Subject,
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, imm};
 use crate::lower::read::Item;
-use crate::plan::{Rank, RankingId, cost};
+use crate::plan::{Rank, Ranking};
 
 /// As many keys that can be missing are carried in registers.
 const FEW: usize = 2;
@@ -152,26 +152,14 @@ impl Act<'_> {
     }
 
     /// The cells of a ranking; it is empty before [`Self::empty`].
-    pub(super) fn kept(&mut self, id: RankingId) -> Kept {
-        if let Some(kept) = self.rankings.get(&id) {
-            return kept.clone();
-        }
-        let (policy, plan) = (self.policy, self.plan);
-        let known = plan.rankings.get(id);
-        let Some((ranking, selection)) =
-            known.and_then(|ranking| Some((ranking, cost::selection(policy, ranking.of)?)))
-        else {
-            self.broken("a ranking belongs to no selection");
-            return Kept::default();
-        };
-        let order = self.order_of(selection, &ranking.ranks, cost::lead_of(ranking));
+    pub(super) fn kept(&mut self, ranking: &Ranking, order: Order) -> Kept {
         let name = match ranking.unit {
             Unit::Process => TASK_COMM_LEN as u32 / 8,
             Unit::Cgroup => NAME_WORDS,
         };
         let entry = (8 * (order.candidate.len() as u32 + 2 + name)).next_power_of_two();
         let room = ranking.capacity.next_power_of_two();
-        let kept = Kept {
+        Kept {
             entries: self.area(entry * room),
             shift: entry.trailing_zeros() as i32,
             digits: self.cell(),
@@ -180,9 +168,7 @@ impl Act<'_> {
             tried: self.cell(),
             capacity: ranking.capacity,
             order,
-        };
-        self.rankings.insert(id, kept.clone());
-        kept
+        }
     }
 
     /// Nobody is kept. Whoever comes is above the floor.
