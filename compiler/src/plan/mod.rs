@@ -141,6 +141,8 @@ pub enum Rank {
     Pid,
     /// The tie rule of cgroups: the one with more that cannot be reclaimed.
     Unreclaimable,
+    /// The same, asked only of two that are equal in all before it.
+    UnreclaimableOfEquals,
     /// Then the one that was made later; no two have the same.
     Serial,
 }

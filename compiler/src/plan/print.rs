@@ -86,6 +86,7 @@ pub(super) const RANKS: &[(Rank, &str)] = &[
     (Rank::Start, "start"),
     (Rank::Pid, "pid"),
     (Rank::Unreclaimable, "unreclaimable"),
+    (Rank::UnreclaimableOfEquals, "unreclaimable_of_equals"),
     (Rank::Serial, "serial"),
 ];
 

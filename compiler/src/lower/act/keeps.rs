@@ -56,7 +56,7 @@ impl Act<'_> {
             self.broken("a ranking belongs to no selection");
             return Keeps::Best(Kept::default());
         };
-        let order = self.order_of(selection, &ranking.ranks, cost::lead_of(ranking));
+        let order = self.order_of(selection, ranking);
         let keeps = match ranking.stepwise {
             true => Keeps::Descent(self.descent(ranking, order)),
             false => Keeps::Best(self.kept(ranking, order)),

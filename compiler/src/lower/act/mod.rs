@@ -20,6 +20,7 @@ mod say;
 mod select;
 mod shape;
 mod stepwise;
+mod ties;
 
 #[cfg(test)]
 mod tests;
@@ -132,7 +133,9 @@ struct Act<'a> {
     rankings: HashMap<RankingId, keeps::Keeps>,
     /// Where a walk writes down a victim in flight.
     victim: Option<flight::Victim>,
-    ties: rank::Ties,
+    ties: ties::Ties,
+    /// Two cgroups that are equal in all keys before what they cannot give back.
+    equals: Option<ties::Equals>,
 }
 
 impl<'a> Deref for Act<'a> {
@@ -170,7 +173,7 @@ impl<'a> Act<'a> {
         tracer: Option<Tracer>,
         target: Target,
     ) -> Result<Self, &'static str> {
-        let ties = rank::Ties::find().ok_or("a field of the tie rule has no row")?;
+        let ties = ties::Ties::find().ok_or("a field of the tie rule has no row")?;
         let mut read = Read::new(policy, view, func, tracer, target);
         let (progress, nothing) = (read.b.create_block(), read.b.create_block());
         let suspend = if read.says() { read.b.create_block() } else { nothing };
@@ -193,6 +196,7 @@ impl<'a> Act<'a> {
             rankings: HashMap::new(),
             victim: None,
             ties,
+            equals: None,
         })
     }
 

@@ -422,6 +422,8 @@ pub(super) enum Part {
     Level(Rows),
     /// Enters the units of a cgroup there.
     Enter(Rows),
+    /// Which of two cgroups that are equal in all else has more that cannot be reclaimed.
+    Equals,
     /// Whether somebody was refused.
     Refused,
 }
@@ -433,6 +435,7 @@ impl Part {
             Self::Place(_) => "place",
             Self::Level(_) => "level",
             Self::Enter(_) => "enter",
+            Self::Equals => "equals",
             Self::Refused => "refused",
         }
     }

@@ -65,6 +65,11 @@ impl Act<'_> {
             } else {
                 s.walk_elsewhere(walk.place, &lines);
             }
+            for line in lines.iter().filter(|line| matches!(line.of, plan::Selector::Kill(_))) {
+                if let Keeps::Best(kept) = &line.keeps {
+                    s.copy_kept_names(kept);
+                }
+            }
         });
     }
 

@@ -214,7 +214,7 @@ impl Act<'_> {
         let level = self.get(descent.level);
         self.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), rest);
         let last = self.row_entry(descent, level, last);
-        self.compare(&lead, last, rest, skip);
+        self.compare(order, &lead, last, rest, skip);
         self.b.jump(rest, &[]);
         self.b.switch_to(rest);
         self.rest(order, true, memcg);
@@ -262,8 +262,15 @@ impl Act<'_> {
         self.b.jump(out, &[]);
 
         self.b.switch_to(many);
-        let (head, go_on) = (self.b.create_block(), self.b.create_block());
+        let (head, go_on, none) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let done = self.b.block_param(head, Type::I64);
+        // Those for whom there is no room behind the place that was found would only enter to go again.
+        let (below, place) = (self.get(descent.below), self.get(descent.place));
+        let too_many = self.bin(BinOp::Add, below, place);
+        let too_many = self.bin_imm(BinOp::Sub, too_many, descent.capacity as i32);
+        self.leave_if(Cond::Slt, too_many, imm(0), none);
+        self.b.jump(head, &[too_many]);
+        self.b.switch_to(none);
         let none = self.int(0);
         self.b.jump(head, &[none]);
         self.b.switch_to(head);

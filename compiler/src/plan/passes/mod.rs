@@ -10,6 +10,8 @@ pub mod hoist;
 
 pub mod drop;
 
+pub mod defer;
+
 use super::Plan;
 use crate::hir::Policy;
 
@@ -34,6 +36,11 @@ pub const PASSES: &[Pass] = &[
         run: hoist::run,
     },
     Pass { name: "drop", description: "leaves out what cannot decide anything", run: drop::run },
+    Pass {
+        name: "defer",
+        description: "asks for a dear tie only of two that are equal in all before it",
+        run: defer::run,
+    },
 ];
 
 /// Runs all passes.
