@@ -237,7 +237,9 @@ impl ClearDead<'_> {
     pub(super) fn effect(&self, placed: &Placed) -> Result<Effect, Error> {
         Ok(match placed.insn {
             Insn::Mov { dst, src, .. } => {
-                Effect { zeroes: src == Src::Imm(0), ..Effect::new(source(src), bit(dst)) }
+                // What a relocation writes there is not known here.
+                let fixed = placed.reloc.is_none() && placed.core.is_none();
+                Effect { zeroes: fixed && src == Src::Imm(0), ..Effect::new(source(src), bit(dst)) }
             }
             Insn::MovSx { dst, src, .. } => Effect::new(bit(src), bit(dst)),
             Insn::Alu { dst, src, .. } => Effect::new(bit(dst) | source(src), bit(dst)),

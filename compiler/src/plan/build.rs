@@ -60,7 +60,7 @@ fn ranked(
     let ranks = ranks(policy, selection, matches!(of, Selector::Kill(_)));
     let stepwise = selection.stepwise;
     let ranking = plan.rankings.push(Ranking { of, unit, stepwise, capacity, ranks });
-    let tracks = vec![Track { ranking, unit, steps, per_cgroup: Vec::new() }];
+    let tracks = vec![Track { ranking, unit, steps, per_cgroup: Vec::new(), in_members: Vec::new() }];
     (plan.walks.push(Walk { place: selection.place, in_flight: false, tracks }), ranking)
 }
 

@@ -73,6 +73,8 @@ pub struct Track {
     pub steps: Vec<Step>,
     /// Expressions that are the same for all processes of a cgroup: found out once for it, if anybody asks.
     pub per_cgroup: Vec<ExprId>,
+    /// Quantifiers over the processes of a cgroup that competes, which are found out while its members are looked at.
+    pub in_members: Vec<ExprId>,
 }
 
 /// What is asked of a candidate.

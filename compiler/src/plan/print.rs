@@ -58,6 +58,7 @@ fn write_track(track: &Track, text: &mut String) -> fmt::Result {
         }
     }
     track.per_cgroup.iter().try_for_each(|expr| write!(text, " per_cgroup:{expr}"))?;
+    track.in_members.iter().try_for_each(|expr| write!(text, " in_members:{expr}"))?;
     text.push('\n');
     Ok(())
 }

@@ -38,15 +38,19 @@ fn read_line(plan: &mut Plan, words: &[&str]) -> Result<(), String> {
             plan.picks[number(pick, "pick")?] = Some(chosen);
         }
         [ranking, unit, steps @ ..] if ranking.starts_with("ranking") => {
-            let own = |word: &&&str| word.starts_with("per_cgroup:");
-            let per_cgroup = steps.iter().filter(own).filter_map(|word| word.strip_prefix("per_cgroup:"));
-            let per_cgroup = per_cgroup.map(|expr| number(expr, "expr")).collect::<Result<_, _>>()?;
-            let steps = steps.iter().filter(|word| !own(word)).map(|word| step(word));
+            let marks = ["per_cgroup:", "in_members:"];
+            let [per_cgroup, in_members] = marks.map(|mark| {
+                let exprs = steps.iter().filter_map(|word| word.strip_prefix(mark));
+                exprs.map(|expr| number(expr, "expr")).collect::<Result<Vec<_>, _>>()
+            });
+            let marked = |word: &str| marks.iter().any(|mark| word.starts_with(mark));
+            let steps = steps.iter().filter(|word| !marked(word)).map(|word| step(word));
             let track = Track {
                 ranking: number(ranking, "ranking")?,
                 unit: read_unit(unit)?,
                 steps: steps.collect::<Result<_, _>>()?,
-                per_cgroup,
+                per_cgroup: per_cgroup?,
+                in_members: in_members?,
             };
             let walk = plan.walks.values_mut().next_back().ok_or("a track before any walk")?;
             walk.tracks.push(track);

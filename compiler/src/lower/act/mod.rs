@@ -134,8 +134,8 @@ struct Act<'a> {
     /// Where a walk writes down a victim in flight.
     victim: Option<flight::Victim>,
     ties: ties::Ties,
-    /// Two cgroups that are equal in all keys before what they cannot give back.
-    equals: Option<ties::Equals>,
+    /// What is asked of cgroups that are equal in all keys before what they cannot give back.
+    equal: Option<ties::Equal>,
 }
 
 impl<'a> Deref for Act<'a> {
@@ -196,7 +196,7 @@ impl<'a> Act<'a> {
             rankings: HashMap::new(),
             victim: None,
             ties,
-            equals: None,
+            equal: None,
         })
     }
 

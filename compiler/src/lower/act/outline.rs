@@ -422,8 +422,8 @@ pub(super) enum Part {
     Level(Rows),
     /// Enters the units of a cgroup there.
     Enter(Rows),
-    /// Which of two cgroups that are equal in all else has more that cannot be reclaimed.
-    Equals,
+    /// What a cgroup cannot give back that is equal to another in all else.
+    Unreclaimable,
     /// Whether somebody was refused.
     Refused,
 }
@@ -435,7 +435,7 @@ impl Part {
             Self::Place(_) => "place",
             Self::Level(_) => "level",
             Self::Enter(_) => "enter",
-            Self::Equals => "equals",
+            Self::Unreclaimable => "unreclaimable",
             Self::Refused => "refused",
         }
     }

@@ -228,6 +228,9 @@ impl Act<'_> {
         for expr in lines.iter().flat_map(|line| &line.track.per_cgroup) {
             self.per_cgroup.remove(expr);
         }
+        for expr in lines.iter().flat_map(|line| &line.track.in_members) {
+            self.found_among_members.remove(expr);
+        }
     }
 
     /// Asks a cgroup that competes what stands before its members, or everything.
@@ -244,12 +247,18 @@ impl Act<'_> {
             self.step(*step, line, memcg, memo, out);
         }
         if inline_members {
-            self.put_imm(memo.protected, 0);
-            self.put_imm(memo.alive, 0);
+            self.begin_members(line, memo);
         }
         self.put_imm(enters, 1);
         self.b.jump(out, &[]);
         self.b.switch_to(out);
+    }
+
+    /// Before the members of a cgroup are looked at.
+    pub(super) fn begin_members(&mut self, line: &Line<'_>, memo: Memo) {
+        self.put_imm(memo.protected, 0);
+        self.put_imm(memo.alive, 0);
+        line.track.in_members.iter().for_each(|quantifier| self.begin_among_members(*quantifier));
     }
 
     /// Asks the rest, and offers the cgroup.
@@ -371,6 +380,7 @@ impl Act<'_> {
         let (protect, next) = (self.b.create_block(), self.b.create_block());
         let enters = self.get(enters);
         self.leave_if(Cond::Eq, enters, imm(0), next);
+        line.track.in_members.iter().for_each(|quantifier| self.ask_member(*quantifier, task));
         self.exclude_unkillable(task, protect);
         self.never(Unit::Process, task, protect);
         self.exclude_dying(task, next);

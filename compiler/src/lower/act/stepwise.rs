@@ -130,8 +130,7 @@ impl Act<'_> {
                 }
             }
         }
-        self.put_imm(memo.protected, 0);
-        self.put_imm(memo.alive, 0);
+        self.begin_members(line, memo);
         self.put_imm(enters, 1);
         self.b.jump(out, &[]);
         self.b.switch_to(out);

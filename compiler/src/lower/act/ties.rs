@@ -5,7 +5,7 @@ use oomc_abi::fields::{self, FieldId, Owner};
 use super::Act;
 use super::outline::Part;
 use crate::ir::{Block, Cond, Operand, Type, Value};
-use crate::lower::emit::{Cell, Walks, imm};
+use crate::lower::emit::{Cell, Walks};
 
 /// Fields by which ties are broken and deaths are estimated.
 #[derive(Clone, Copy, Debug)]
@@ -26,56 +26,35 @@ impl Ties {
     }
 }
 
-/// Two cgroups, by their ids, and what the first one cannot give back.
+/// A cgroup that is asked what it cannot give back: its id; and what the one before it has answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Equals {
-    present: Cell,
-    other: Cell,
-    amount: Cell,
+pub(super) struct Equal {
+    id: Cell,
+    before: Cell,
 }
-
-/// What the question about two cgroups answers.
-const EQUAL: i64 = 0;
-const MORE: i64 = 1;
-const LESS: i64 = 2;
 
 impl Act<'_> {
     /// Leaves to `above` or `below` if the cgroup with the first id has more or less that cannot be reclaimed than the
     /// one with the second.
     pub(super) fn compare_equals(&mut self, present: Value, other: Value, above: Block, below: Block) {
-        let equals = match self.equals {
-            Some(equals) => equals,
+        let equal = match self.equal {
+            Some(equal) => equal,
             None => {
-                let equals =
-                    self.lasting(|s| Equals { present: s.cell(), other: s.cell(), amount: s.cell() });
-                *self.equals.insert(equals)
+                let equal = self.lasting(|s| Equal { id: s.cell(), before: s.cell() });
+                *self.equal.insert(equal)
             }
         };
-        self.put(equals.present, present);
-        self.put(equals.other, other);
-        let answer = self.once_for(Part::Equals, |s| s.which_has_more(equals));
-        self.leave_if(Cond::Eq, answer, imm(MORE), above);
-        self.leave_if(Cond::Eq, answer, imm(LESS), below);
+        let first = self.ask_equal(equal, present);
+        self.put(equal.before, first);
+        let second = self.ask_equal(equal, other);
+        let first = self.get(equal.before);
+        self.leave_if(Cond::Sgt, first, Operand::Value(second), above);
+        self.leave_if(Cond::Slt, first, Operand::Value(second), below);
     }
 
-    fn which_has_more(&mut self, equals: Equals) -> Value {
-        let join = self.b.create_block();
-        let answer = self.b.block_param(join, Type::I64);
-        let first = self.unreclaimable_by_id(equals.present);
-        self.put(equals.amount, first);
-        let second = self.unreclaimable_by_id(equals.other);
-        let first = self.get(equals.amount);
-        let answers = [EQUAL, MORE, LESS].map(|answer| self.int(answer));
-        for (cond, which) in [(Cond::Sgt, answers[1]), (Cond::Slt, answers[2])] {
-            let (yes, no) = (self.b.create_block(), self.b.create_block());
-            self.b.branch(cond, first, Operand::Value(second), yes, no);
-            self.b.switch_to(yes);
-            self.b.jump(join, &[which]);
-            self.b.switch_to(no);
-        }
-        self.b.jump(join, &[answers[0]]);
-        self.b.switch_to(join);
-        answer
+    fn ask_equal(&mut self, equal: Equal, id: Value) -> Value {
+        self.put(equal.id, id);
+        self.once_for(Part::Unreclaimable, |s| s.unreclaimable_by_id(equal.id))
     }
 
     /// What a cgroup cannot give back; −1 where that is missing, or the cgroup is gone.

@@ -8,6 +8,8 @@ pub mod order;
 
 pub mod hoist;
 
+pub mod share;
+
 pub mod drop;
 
 pub mod defer;
@@ -34,6 +36,11 @@ pub const PASSES: &[Pass] = &[
         name: "hoist",
         description: "finds out once for a cgroup what its processes share",
         run: hoist::run,
+    },
+    Pass {
+        name: "share",
+        description: "asks the members of a cgroup all questions in one walk over them",
+        run: share::run,
     },
     Pass { name: "drop", description: "leaves out what cannot decide anything", run: drop::run },
     Pass {
