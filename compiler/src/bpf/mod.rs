@@ -23,6 +23,7 @@ pub mod select;
 pub mod regalloc;
 
 pub mod clear_dead;
+mod repeated_zeros;
 mod split_joins;
 
 pub mod emit;

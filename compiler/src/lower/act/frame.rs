@@ -61,6 +61,7 @@ impl Act<'_> {
         let now = self.helper(oomc_abi::helpers::KTIME_GET_BOOT_NS, &[]);
         let start = self.globals.now;
         self.put(start, now);
+        self.forget_labels();
         self.begin_record();
     }
 

@@ -6,6 +6,7 @@
 mod flight;
 mod frame;
 mod fresh;
+mod keeps;
 mod kill;
 mod list;
 mod outline;
@@ -20,6 +21,7 @@ mod say;
 mod select;
 mod shape;
 mod stepwise;
+mod ties;
 
 #[cfg(test)]
 mod tests;
@@ -135,10 +137,12 @@ struct Act<'a> {
     /// The functions besides the callback.
     outline: outline::Outline,
     /// The cells of the rankings that were needed so far.
-    rankings: HashMap<RankingId, rank::Kept>,
+    rankings: HashMap<RankingId, keeps::Keeps>,
     /// Where a walk writes down a victim in flight.
     victim: Option<flight::Victim>,
-    ties: rank::Ties,
+    ties: ties::Ties,
+    /// What is asked of cgroups that are equal in all keys before what they cannot give back.
+    equal: Option<ties::Equal>,
 }
 
 impl<'a> Deref for Act<'a> {
@@ -176,7 +180,7 @@ impl<'a> Act<'a> {
         tracer: Option<Tracer>,
         target: Target,
     ) -> Result<Self, &'static str> {
-        let ties = rank::Ties::find().ok_or("a field of the tie rule has no row")?;
+        let ties = ties::Ties::find().ok_or("a field of the tie rule has no row")?;
         let mut read = Read::new(policy, view, func, tracer, target);
         let (progress, nothing) = (read.b.create_block(), read.b.create_block());
         let suspend = if read.says() { read.b.create_block() } else { nothing };
@@ -202,6 +206,7 @@ impl<'a> Act<'a> {
             rankings: HashMap::new(),
             victim: None,
             ties,
+            equal: None,
         })
     }
 

@@ -422,6 +422,8 @@ pub(super) enum Part {
     Level(Rows),
     /// Enters the units of a cgroup there.
     Enter(Rows),
+    /// What a cgroup cannot give back that is equal to another in all else.
+    Unreclaimable,
     /// Whether somebody was refused.
     Refused,
     /// Whether somebody dies with a victim.
@@ -435,6 +437,7 @@ impl Part {
             Self::Place(_) => "place",
             Self::Level(_) => "level",
             Self::Enter(_) => "enter",
+            Self::Unreclaimable => "unreclaimable",
             Self::Refused => "refused",
             Self::Together => "together",
         }

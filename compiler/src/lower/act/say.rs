@@ -52,6 +52,7 @@ impl Act<'_> {
         let now = self.helper(helpers::KTIME_GET_BOOT_NS, &[]);
         let start = self.globals.now;
         self.put(start, now);
+        self.forget_labels();
         self.begin_or_go_on(event);
     }
 
