@@ -145,6 +145,7 @@ impl<'f> Builder<'f> {
         self.block = outer.block;
         self.incoming = outer.incoming;
         let mut inner = core::mem::replace(self.func, outer.func);
+        inner.shrink();
         self.func.refs = core::mem::take(&mut inner.refs);
         inner
     }

@@ -26,8 +26,9 @@ impl<'c> Lowered<'c> {
     /// Says which of the functions that the code calls the kernel lacks.
     pub fn needs(&self, sink: &mut Sink) {
         // What a kernel without the hook has is what every kernel has that can be asked.
-        let callback = self.module.callback();
-        let insts = callback.functions.iter().flat_map(|func| func.insts.values());
+        let module = &self.module;
+        let own = core::iter::once(0).chain(module.called_by(0)).filter_map(|at| module.functions.get(at));
+        let insts = own.flat_map(|func| func.insts.values());
         let called = insts.filter_map(|inst| match inst {
             ir::InstData::Call { kfunc, .. } => Some(*kfunc),
             _ => None,
