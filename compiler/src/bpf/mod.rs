@@ -44,21 +44,31 @@ use crate::ir;
 use crate::parallel::in_parts;
 use crate::source::Source;
 
-/// Compiles a verified module: one program per function, in their order.
+/// Compiles a verified module: one program per function, in their order. Each function forgets its instructions as soon
+/// as it is compiled, so that a large policy does not lie in memory twice.
 ///
 /// # Errors
 /// The view lacks what a function reads, or a limit of the kernel is exceeded.
-pub fn compile_all(module: &ir::Module, source: &Source, view: &KernelView) -> Result<Vec<Program>, Error> {
+pub fn compile_all(
+    module: &mut ir::Module,
+    source: &Source,
+    view: &KernelView,
+) -> Result<Vec<Program>, Error> {
     let calls = module.calls();
     within_limits(module, &calls, |at| module.functions.get(at).map_or(0, limits::least_instructions))?;
     let refs = module.refs();
     let facts = Facts::new(&refs, view);
-    let mut functions: Vec<&ir::Function> = module.functions.iter().collect();
-    let parts = in_parts(&mut functions, |part| {
+    let parts = in_parts(&mut module.functions, |part| {
         let mut allocator = Allocator::default();
-        part.iter().map(|func| function(func, source, &facts, &mut allocator)).collect::<Result<Vec<_>, _>>()
+        let compiled = part.iter_mut().map(|func| {
+            let program = function(func, source, &facts, &mut allocator);
+            func.forget_code();
+            program
+        });
+        compiled.collect::<Result<Vec<_>, _>>()
     });
-    let programs: Vec<Program> = parts.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+    let programs: Vec<Program> =
+        parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     within_limits(module, &calls, |at| programs.get(at).map_or(0, |program| program.code.len()))?;
     match depth(&calls, &programs) {
         bytes if bytes > limits::STACK => Err(Error::Chain { bytes }),

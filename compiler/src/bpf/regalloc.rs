@@ -80,7 +80,7 @@ pub struct Allocated {
 }
 
 /// Functions that are remembered, the newest last: groups of rules of a few kinds are alike.
-const REMEMBERED: usize = 4;
+const REMEMBERED: usize = 8;
 
 /// Allocates registers, one function after another: what the allocator works with is kept from one to the next.
 pub struct Allocator {
@@ -122,7 +122,7 @@ impl Allocator {
             checker.run().map_err(|errors| Error::Registers(format!("{errors:?}")))?;
         }
         let result = rewritten(&code, frame, &output);
-        self.known.push_back((code, output));
+        self.known.push_back((code.without_spans(), output));
         if self.known.len() > REMEMBERED {
             self.known.pop_front();
         }

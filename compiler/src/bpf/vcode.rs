@@ -294,6 +294,12 @@ impl VCode {
         self.spans[inst.index()]
     }
 
+    /// What the allocator sees of it, and no more.
+    #[must_use]
+    pub fn without_spans(self) -> Self {
+        Self { spans: Vec::new(), ..self }
+    }
+
     /// Whether the allocator cannot tell two functions apart: they have the same blocks, and instructions at the same
     /// places whose operands are bound to registers in the same ways. What they compute with may differ.
     #[must_use]

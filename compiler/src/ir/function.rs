@@ -250,9 +250,19 @@ impl Function {
         self.blocks.shrink_to_fit();
         self.insts.shrink_to_fit();
         self.values.shrink_to_fit();
+        // These have no such function; a copy has no room to spare.
+        self.defs = self.defs.clone();
+        self.results = self.results.clone();
+        self.spans = self.spans.clone();
         for block in self.blocks.values_mut() {
             block.insts.shrink_to_fit();
         }
+    }
+
+    /// Forgets its instructions, once there are others for them: what it is called, takes and refers to stays.
+    pub fn forget_code(&mut self) {
+        let Self { name, params, refs, .. } = core::mem::take(self);
+        *self = Self { name, params, refs, ..Self::default() };
     }
 
     /// The functions of the module that it calls, each once.
