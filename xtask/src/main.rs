@@ -44,7 +44,8 @@ cargo xtask COMMAND
   bench code [NAME…] [--n N,N…] [--book]
                   instructions of a decision, beside C that decides alike, in a machine whose clock counts them
   bench load      `oomc load` beside libbpf, in a machine whose clock counts instructions
-  bench editor    keys and hovers until the language server answers, in long policies
+  bench editor [KEYS] [--book]
+                  keys and hovers until the language server answers, in long policies
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]
