@@ -41,7 +41,7 @@ cargo xtask COMMAND
                   the hook, on a kernel as Debian ships it
   demo            compiles an example and shows it acting in the machine
   bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
-  bench code [NAME…] [--n N,N…] [--book]
+  bench code [NAME…] [--n N,N…] [--crowded] [--book]
                   instructions of a decision, beside C that decides alike, in a machine whose clock counts them
   bench load      `oomc load` beside libbpf, in a machine whose clock counts instructions
   bench editor [KEYS] [--book]

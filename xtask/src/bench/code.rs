@@ -48,7 +48,9 @@ struct Order {
     book: bool,
 }
 
-/// `cargo xtask bench code [NAME…] [--n N,N…] [--lean] [--book]`
+/// `cargo xtask bench code [NAME…] [--n N,N…] [--crowded] [--lean] [--book]`
+///
+/// `--crowded` adds the forests of many processes and threads to those of `--n`, and gives the whole table of them.
 ///
 /// # Errors
 /// The sentence says which tool is missing, which step failed, or which two programs decide differently.
@@ -81,12 +83,13 @@ fn order(args: &[String]) -> Result<Order, String> {
         quick: false,
         book: false,
     };
-    let mut lean = false;
+    let (mut lean, mut crowded) = (false, false);
     let mut words = args.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--book" => order.book = true,
             "--lean" => lean = true,
+            "--crowded" => crowded = true,
             "--n" => {
                 let list = words.next().ok_or("`--n` wants numbers such as `20,200`")?;
                 let numbers: Result<Vec<u32>, String> = list
@@ -106,11 +109,15 @@ fn order(args: &[String]) -> Result<Order, String> {
         order.forests = forests(Some(&[20, 200]));
         order.quick = true;
     }
-    if order.quick && !lean {
+    let named = order.policies.len() < POLICIES.len();
+    if order.quick && crowded {
+        order.forests.extend(super::forests::crowded());
+        order.quick = false;
+    } else if order.quick && !lean {
         order.variants = &[Variant::Ours, Variant::Twin];
     }
-    if order.book && order.quick {
-        return Err("the book gets the whole table: `--book` goes with no other word".to_owned());
+    if order.book && (order.quick || named) {
+        return Err("the book gets the whole table: `--book` goes with no name, and with `--n` only beside `--crowded`".to_owned());
     }
     Ok(order)
 }

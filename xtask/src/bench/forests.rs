@@ -26,12 +26,16 @@ pub(super) fn forests(numbers: Option<&[u32]>) -> Vec<Forest> {
     match numbers {
         Some(numbers) => plain(numbers),
         None => {
-            let crowded = CROWDED.map(|(processes, threads)| Forest { cgroups: 20, processes, threads });
             let mut all: Vec<Forest> = plain(&CGROUPS);
-            all.extend(crowded);
+            all.extend(crowded());
             all
         }
     }
+}
+
+/// Those with more processes or threads.
+pub(super) fn crowded() -> [Forest; 4] {
+    CROWDED.map(|(processes, threads)| Forest { cgroups: 20, processes, threads })
 }
 
 impl Forest {

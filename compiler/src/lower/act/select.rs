@@ -178,10 +178,13 @@ impl Act<'_> {
     fn walk_elsewhere(&mut self, place: Place, lines: &[Line<'_>]) {
         let each = |line: &Line<'_>| line.track.unit == Unit::Process || line.descent().is_some();
         let grain = if lines.iter().any(each) { Grain::Each } else { Grain::Units };
-        let parent_of_last = self.cell();
-        self.put_imm(parent_of_last, 0);
+        // Of levels: the cgroup above the one that was visited last.
+        let levels = lines.iter().find_map(Line::descent).map(|descent| (descent, self.cell()));
+        if let Some((_, parent_of_last)) = levels {
+            self.put_imm(parent_of_last, 0);
+        }
         self.walk_place(place, grain, Cut::Domain, None, &[], |s, walk| {
-            for descent in lines.iter().filter_map(Line::descent) {
+            if let Some((descent, parent_of_last)) = levels {
                 let css = s.node_of(walk.item);
                 s.note_members(lines, css, parent_of_last);
                 s.note_level(descent, css);

@@ -121,7 +121,7 @@ impl Read<'_> {
                     }
                     Item::Field(field) => self.read_field(object, field, missing),
                     Item::Raw(raw) => self.read_raw(object, raw, missing),
-                    Item::Label(label) => self.label_of(object, label),
+                    Item::Label(label) => self.label_among(object, label),
                     Item::Counter(state) => self.counter_of(object, state, Storage::AsItIs, missing),
                 }
             }
@@ -428,6 +428,7 @@ impl Read<'_> {
         match item {
             Item::Field(field) => self.read_anchor_field(memcg, field, missing),
             Item::Raw(raw) => self.read_raw(memcg, raw, missing),
+            Item::Label(label) if super::state::is_met_in_walks(subject) => self.label_among(memcg, label),
             Item::Label(label) => self.label_of(memcg, label),
             // The OOM'ing cgroup's counters are the ones that a policy counts: they bound what it does.
             Item::Counter(state) => {

@@ -104,10 +104,7 @@ impl<'a> Read<'a> {
     ) -> Self {
         let mut emit = Emit::new(policy, view, func, target);
         let state = state::Maps::new(emit.b.func, policy, target);
-        let labels = policy.labels.keys();
-        let inherited = labels
-            .map(|label| (label, state::Inherited { parent: emit.cell(), value: emit.cell() }))
-            .collect();
+        let inherited = state::Inherited::of_policy(policy, &mut emit);
         Self {
             emit,
             policy,

@@ -5,6 +5,8 @@
 //! audit mode counts by itself, and starts anew whenever the mode is switched. What is found by looking again and again
 //! is written by whoever asks.
 
+use std::collections::HashMap;
+
 use oomc_abi::helpers;
 use oomc_abi::kfuncs;
 use oomc_abi::maps::{self, Tally};
@@ -12,11 +14,11 @@ use oomc_abi::members;
 use oomc_abi::target::{Event, Target};
 
 use super::Read;
-use crate::hir::{ExprId, LabelId, Policy, SampleId, StateId};
+use crate::hir::{ExprId, ExprKind, LabelId, Policy, SampleId, StateId, Subject};
 use crate::ir::{
     BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Type, Value,
 };
-use crate::lower::emit::{Cell, EPOCH, Order, Walks, imm, shared_map};
+use crate::lower::emit::{Cell, EPOCH, Emit, Order, Walks, imm, shared_map};
 
 /// The maps, as far as the policy needs them.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,26 @@ pub(in crate::lower) struct Maps {
 pub(in crate::lower) struct Inherited {
     pub(super) parent: Cell,
     pub(super) value: Cell,
+}
+
+/// Whether a label of this subject is asked of one cgroup after the other.
+pub(super) fn is_met_in_walks(subject: Subject) -> bool {
+    matches!(subject, Subject::Candidate(_) | Subject::Home(_) | Subject::Parent(_))
+}
+
+impl Inherited {
+    /// Cells for each label that is read in walks.
+    pub(super) fn of_policy(policy: &Policy, emit: &mut Emit<'_>) -> HashMap<LabelId, Self> {
+        let mut cells = HashMap::new();
+        for expr in policy.exprs.values() {
+            if let ExprKind::Label(subject, label) = &expr.kind
+                && is_met_in_walks(*subject)
+            {
+                cells.entry(*label).or_insert_with(|| Self { parent: emit.cell(), value: emit.cell() });
+            }
+        }
+        cells
+    }
 }
 
 /// Words of a counter.
@@ -105,16 +127,11 @@ impl Read<'_> {
         let (Some(map), Some(declared)) = (self.state.labels, self.policy.labels.get(label)) else {
             return self.broken("a label was not declared");
         };
-        let Some(inherited) = self.inherited.get(&label).copied() else {
-            return self.broken("a label has no cells");
-        };
         let (found, key) = (self.cell(), self.area(16));
-        let number = self.int(i64::from(label.as_u32()));
-        self.put(key.word(1), number);
-        let join = self.b.create_block();
-        let parent = self.own_or_inherited(memcg, map, key, inherited, found, join);
         let default = self.int(declared.default);
         self.put(found, default);
+        let number = self.int(i64::from(label.as_u32()));
+        self.put(key.word(1), number);
         self.with_rcu(|s| {
             let css = s.css_of(memcg);
             s.walk_css(css, Order::Up, &[], |s, walk| {
@@ -128,9 +145,24 @@ impl Read<'_> {
                 s.b.jump(walk.done, &[]);
             });
         });
+        self.get(found)
+    }
+
+    /// The same of one of many, which a walk meets one after the other: what has no label of its own inherits what
+    /// those beside it do.
+    pub(in crate::lower) fn label_among(&mut self, memcg: Value, label: LabelId) -> Value {
+        let (Some(map), Some(inherited)) = (self.state.labels, self.inherited.get(&label).copied()) else {
+            return self.broken("a label has no cells");
+        };
+        let (found, key) = (self.cell(), self.area(16));
+        let number = self.int(i64::from(label.as_u32()));
+        self.put(key.word(1), number);
+        let join = self.b.create_block();
+        let parent = self.own_or_inherited(memcg, map, key, inherited, found, join);
+        let value = self.label_of(memcg, label);
         self.put(inherited.parent, parent);
-        let value = self.get(found);
         self.put(inherited.value, value);
+        self.put(found, value);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
         self.get(found)
