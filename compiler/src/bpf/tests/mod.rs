@@ -281,6 +281,31 @@ fn dead_places_are_cleared_where_an_iterator_goes_on() {
     assert!(cleared >= 2, "{text}");
 }
 
+/// Registers that were allocated to a function serve another one that is like it, and no other one.
+#[test]
+fn a_module_is_compiled_as_its_functions_are_alone() {
+    let rule = |at: usize| match at % 12 {
+        // A number that no instruction holds makes the last groups unlike the others.
+        3 if at > 100 => format!("kill largest in subtree where rss > {at}TiB\n"),
+        7 => format!("if cgroup.usage > {at}MiB then raise_limit 1MiB up to 10GiB\n"),
+        _ => format!("kill largest in subtree where comm == \"n{at}\"\n"),
+    };
+    let (text, view) = ((0..160).map(rule).collect::<String>(), KernelView::embedded());
+    let source = Source::new("large.oom", text.as_str());
+    let checked = crate::check(&source, &view);
+    let mut sink = crate::diag::Sink::default();
+    let lowered = checked.plan().and_then(|planned| planned.lower(&mut sink)).expect("IR");
+    let mut module = lowered.module().clone();
+    crate::passes::run_all(&mut module);
+    let alone: Vec<Vec<u64>> = module
+        .functions
+        .iter()
+        .map(|func| super::compile(func, &source, &view).expect("compiles").code)
+        .collect();
+    let together = super::compile_all(&mut module, &source, &view).expect("compiles");
+    assert!(together.len() > 40 && together.into_iter().map(|program| program.code).eq(alone));
+}
+
 #[test]
 fn frames_of_functions_that_call_each_other_fit_together() {
     let module = |bytes: u32| {

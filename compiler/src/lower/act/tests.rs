@@ -51,6 +51,14 @@ fn kills_by_command_name_share_their_search() {
         })
         .collect();
     assert_eq!(functions(&text)[1], 2);
+    // So are beginnings of names; where eight bytes are all of one, nothing is masked, and behind them another word
+    // is compared.
+    let names = (0..200).map(|at| "abcdefghijkl".get(..1 + at % 12).unwrap_or_default());
+    let text: String = names
+        .enumerate()
+        .map(|(at, name)| format!("kill in subtree where comm in [\"{name}*\", \"x{at}\"]\n"))
+        .collect();
+    assert_eq!(functions(&text)[1], 3);
 }
 
 #[test]
@@ -67,7 +75,7 @@ fn descents_that_keep_more_have_loops_of_their_own() {
 #[test]
 fn there_are_never_more_functions_than_the_kernel_allows() {
     // A pattern is no number: each of these is another search.
-    let text: String = (0..200).map(|at| format!("kill in subtree where comm == \"name{at}*\"\n")).collect();
+    let text: String = (0..200).map(|at| format!("kill in subtree where comm == \"*name{at}\"\n")).collect();
     let [groups, searches, in_flight, places, ..] = functions(&text);
     assert_eq!((searches, in_flight), (112, 1));
     assert!(groups + searches + in_flight + places <= crate::ir::verify::MAX_FUNCTIONS);
