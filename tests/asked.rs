@@ -68,9 +68,13 @@ fn scene() -> Scene {
 }
 
 fn decided(text: &str, asking: &Asking) -> oomc_oracle::Decision {
+    decided_in(&scene(), text, asking)
+}
+
+fn decided_in(scene: &Scene, text: &str, asking: &Asking) -> oomc_oracle::Decision {
     let kernel = kernel();
     let both = both(text, &kernel).expect("it is small");
-    let decision = agree_asked(&both, &kernel, &scene(), asking).unwrap_or_else(|what| panic!("{what}"));
+    let decision = agree_asked(&both, &kernel, scene, asking).unwrap_or_else(|what| panic!("{what}"));
     decision.expect("it can be asked")
 }
 
@@ -149,4 +153,36 @@ fn audit_mode_says_what_it_would_have_done() {
     let decision =
         decided("mode audit\non usage > 50% { { reclaim 1GiB kill cgroup in subtree } }", &asking(1));
     assert_eq!((decision.action, decision.answer), (Action::KillCgroup, 0));
+}
+
+#[test]
+fn all_that_a_cgroup_without_a_limit_may_use_is_a_number() {
+    let mut scene = scene();
+    scene.machine.cgroups[1].max = None;
+    scene.machine.swap = 1 << 18;
+    let limit = Asking { trigger: "limit", ..Asking::default() };
+    let text = "if oom.total > 1TiB then kill largest in subtree else kill smallest in subtree";
+    assert_eq!(decided_in(&scene, text, &limit).victims, [10]);
+}
+
+#[test]
+fn who_dies_with_another_ones_group_is_no_victim_of_his_own() {
+    let mut scene = scene();
+    scene.machine.cgroups[2].group = true;
+    let more = |pid, anon| Process { pid, anon, start: pid, ..scene.machine.processes[0].clone() };
+    let more = [more(12, 400), more(13, 300)];
+    scene.machine.processes.extend(more);
+    let limit = Asking { trigger: "limit", ..Asking::default() };
+    // The first one's group dies with it: 10, 12 and 13; then comes the one of the other cgroup.
+    let decision = decided_in(&scene, "kill largest in subtree until freed 1GiB at most 2", &limit);
+    assert_eq!((decision.victims.as_slice(), decision.killed), (&[10, 11][..], 2));
+    assert_eq!(decision.expected, 600 * 4096);
+    let cgroups = "kill largest cgroup in children of cgroup until freed 1GiB at most 2";
+    assert_eq!(decided_in(&scene, cgroups, &limit).victims, [8, 9]);
+    // All of the domain die with whoever dies in it.
+    scene.machine.cgroups[1].group = true;
+    let decision = decided_in(&scene, cgroups, &limit);
+    assert_eq!((decision.victims.as_slice(), decision.expected), (&[8][..], 500 * 4096));
+    decided_in(&scene, "kill all in subtree", &limit);
+    decided_in(&scene, "kill all cgroup in children of cgroup", &limit);
 }

@@ -14,6 +14,9 @@ use oomc_tests::child::fresh_folder;
 /// More than a slow machine under load needs, less than a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// A machine that was recorded.
+const MACHINE: &str = "tests/cases/reports/01-oomd-desktop.json";
+
 /// Compiles, with a warning: nothing uses the constant.
 const UNUSED: &str = "const floor = 4KiB\nkill largest in subtree\n";
 
@@ -77,6 +80,20 @@ fn the_kernel_stands_in_the_file_and_the_flag_is_stronger() {
         let (exit, said) = oomc(&at, &[command, "a.oom"]);
         assert!(exit == 3 && said.contains("E0501"), "{command}: {exit} {said}");
     }
+    let machine = oomc_tests::root().join(MACHINE);
+    let machine = machine.to_str().unwrap();
+    let (exit, said) = oomc(&at, &["sim", "a.oom", "--snapshot", machine]);
+    assert!(exit == 3 && said.contains("E0501"), "sim: {exit} {said}");
+    let (exit, said) = oomc(&at, &["plan", "a.oom", "--system"]);
+    assert!(exit == 3 && said.contains("E0501"), "plan: {exit} {said}");
+    let other = folder("another_kernel", &[("b.oom", policy)]);
+    let other = other.join("b.oom");
+    let other = other.to_str().unwrap();
+    let (exit, said) = oomc(&at, &["diff", "a.oom", other, "--snapshot", machine]);
+    assert!(
+        exit == 2 && said.contains("a.oom and ") && said.contains(" are for different kernels"),
+        "{said}"
+    );
     let reference = oomc_tests::root().join("compiler/abi/btf");
     let reference = oomc_tests::files(&reference)
         .into_iter()

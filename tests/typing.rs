@@ -193,6 +193,55 @@ fn random_edits_leave_both_servers_alike() {
     desk.close();
 }
 
+/// A rule of each kind in turn, and what they refer to.
+fn many_rules(count: usize) -> String {
+    let mut text =
+        "const floor = 16MiB\nlabel tier: count = 100\ndefine batch = process where comm == \"b-*\"\n"
+            .to_owned();
+    for at in 0..count {
+        text += &match at % 4 {
+            0 => {
+                format!("rule \"r{at}\": kill largest in subtree where rss > floor + {at}MiB and not batch\n")
+            }
+            1 => format!("avoid process where comm in [\"a{at}\", \"b{at}\"] # \u{1f4a5}\n"),
+            2 => format!(
+                "kill cgroup c in children of cgroup\r\n  where c.tier > {at} by c.usage reason \"{{name}}\"\n"
+            ),
+            _ => format!("rule \"r{at}\": {{ if task.flags > {at} then wait kill youngest in subtre }}\n"),
+        };
+    }
+    text
+}
+
+/// Clauses stay what they were when others are edited: the server reads only those again that differ.
+#[test]
+fn edits_among_many_rules_leave_both_servers_alike() {
+    let mut random = fastrand::Rng::with_seed(oomc_tests::number("OOMC_SEED", 14));
+    let mut desk = Desk::new();
+    desk.edit(0, 0, &many_rules(300));
+    desk.compare();
+    let line = |text: &[u16], from: usize| {
+        text[from..].iter().position(|unit| *unit == 10).map_or(text.len(), |at| from + at)
+    };
+    for number in 0..oomc_tests::number("OOMC_TYPING", 40) {
+        let end = desk.text.len();
+        let from = random.usize(..=end);
+        match number % 4 {
+            // A word in the middle of a clause, and in the names that many of them use.
+            0 => desk.edit(from, from, PIECES[random.usize(..PIECES.len())]),
+            1 => desk.edit(6, 7, if random.bool() { "f" } else { "g" }),
+            // A whole line goes, or comes a second time.
+            2 => desk.edit(from, line(&desk.text, from), ""),
+            _ => {
+                let copied = String::from_utf16_lossy(&desk.text[from..line(&desk.text, from)]);
+                desk.edit(end, end, &format!("\n{copied}"));
+            }
+        }
+        desk.compare();
+    }
+    desk.close();
+}
+
 #[test]
 fn halves_of_a_character_count_as_one_unit_each() {
     let mut desk = Desk::new();

@@ -5,6 +5,8 @@ use std::fs;
 
 use rustix::mm::{MlockAllFlags, mlockall, munlockall};
 
+use crate::sys;
+
 /// As low as a service of the system should have it: whoever sets `OOMScoreAdjust=` in a unit decides otherwise.
 const ADJ: i32 = -900;
 const FILE: &str = "/proc/self/oom_score_adj";
@@ -22,6 +24,8 @@ pub fn meanwhile<T>(work: impl FnOnce() -> T) -> T {
 #[must_use]
 pub fn stay() -> Vec<String> {
     let mut failed = Vec::new();
+    // What the beginning has taken and given back would be locked as well.
+    sys::trim();
     // What is touched later is locked then: the whole program need not be read for it.
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     if let Err(error) = mlockall(all) {

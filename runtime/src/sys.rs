@@ -850,6 +850,16 @@ pub(crate) fn mrelease(process: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// Gives back to the kernel what the heap holds and nobody uses: glibc keeps what is freed (`malloc_trim(3)`). Where there
+/// is another heap, nothing is done.
+pub(crate) fn trim() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no pointers; it may be called at any time, by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

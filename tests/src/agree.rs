@@ -144,7 +144,7 @@ fn before_the_limit(kernel: &Kernel, scene: &Scene) -> Scene {
         None => machine.memory.saturating_add(swap),
         Some(cgroup) => {
             let swap = cgroup.swap_max.map_or(swap, |most| most.min(swap));
-            cgroup.max.unwrap_or(i64::MAX / page).saturating_add(swap)
+            cgroup.max.unwrap_or(i64::MAX / page).saturating_add(swap).min(i64::MAX / page)
         }
     };
     let event = machine.event(domain, scene.event.attached);
@@ -597,11 +597,9 @@ impl<'k> AskedBatch<'k> {
     }
 }
 
-/// Where who dies is open, or who dies with whom: what is offered at once is not looked at again in between.
+/// Where who dies is open: a signal does not reach who has the memory of its victim, and the model's does.
 fn is_open(scene: &Scene) -> bool {
-    let shared = scene.machine.processes.iter().any(|process| process.shares_with.is_some());
-    let groups = scene.machine.cgroups.iter().any(|cgroup| cgroup.group);
-    shared || groups
+    scene.machine.processes.iter().any(|process| process.shares_with.is_some())
 }
 
 /// The same policy with its named rules in a block.

@@ -1,9 +1,12 @@
-//! Every file of `tests/cases/stock` as an ordinary test, all in one boot of a kernel as Debian ships it; random
-//! policies before its verifier, and random policies on random trees.
+//! Every file of `tests/cases/stock` as an ordinary test, in a machine with a kernel as Debian ships it; the cases of
+//! the library's policies there, by `oomc run`; random policies before its verifier, and random policies on random trees.
+//!
+//! A header `machine: WORDS` names another machine ([`MACHINES`]); all cases of one machine share a boot.
 //!
 //! `cargo xtask vm --stock` and `cargo xtask test` name the kernel and the static programs in the environment. Without
 //! them the cases are read, so that a wrong script fails, and count as ignored.
 
+mod day;
 mod pairs;
 
 use std::collections::HashMap;
@@ -21,8 +24,14 @@ use oomc_vm::run::{self, Tools};
 use oomc_vm::script::{self, Case};
 use pairs::Way;
 
+/// Machines besides the ordinary one: what the header calls them, and what their kernel is started with.
+const MACHINES: [(&str, &str); 2] =
+    [("no pressure", "psi=0"), ("no memory controller", "psi=1 cgroup_disable=memory")];
+
 /// The test of random policies.
 const RANDOM: &str = "random_policies_pass_the_stock_verifier";
+/// The test of the cases.
+const LIBRARY: &str = "each_policy_of_the_library_is_asked";
 /// Seed and number of the policies; others by `OOMC_SEED` and `OOMC_RANDOM`.
 const SEED: u64 = 1;
 const COUNT: u64 = 40;
@@ -50,10 +59,8 @@ fn main() -> ExitCode {
     let tools = tools.and_then(|kernel| Some(Tools { kernel, ..Tools::from_environment()? }));
     let board = Arc::new(Board::default());
     let (mut trials, mut wanted) = (Vec::new(), Vec::new());
-    for path in cases() {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()));
-        let (board, case) = (Arc::clone(&board), text.and_then(|text| script::parse(&name, &text)));
+    for (name, text) in cases().into_iter().chain(library()).chain(day::cases()) {
+        let (board, case) = (Arc::clone(&board), text.and_then(|text| parse(&name, &text)));
         match case {
             Ok(case) if selected(&arguments, &name) => wanted.push(case),
             Ok(_) => {}
@@ -77,6 +84,7 @@ fn main() -> ExitCode {
     let judge = Arc::clone(&board);
     let trial = Trial::test(pairs::NAME, move || pairs::judge(Way::Asked, |name| judge.verdict(name)));
     trials.push(trial.with_ignored_flag(tools.is_none()));
+    trials.push(Trial::test(LIBRARY, each_of_the_library_has_a_case));
     trials.push(Trial::test(pairs::COMPARED, || pairs::wrong_records_are_found(Way::Asked)));
     let boots = !arguments.list && !wanted.is_empty();
     let runner = tools.filter(|_| boots).map(|tools| {
@@ -90,14 +98,79 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// The files of cases, sorted.
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases/stock");
+/// Name and text of the cases of a folder, sorted.
+fn folder(name: &str) -> Vec<(String, Result<String, String>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cases").join(name);
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|extension| extension == "oom")).collect();
     files.sort();
-    files
+    let read = |path: PathBuf| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        (name, fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display())))
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn cases() -> Vec<(String, Result<String, String>)> {
+    folder("stock")
+}
+
+/// The cases in which a policy of the library acts where the kernel asks it, by `oomc run`: the same dies, before the limit.
+fn library() -> impl Iterator<Item = (String, Result<String, String>)> {
+    let acts = |(name, _): &(String, _)| name.starts_with("library_") && name.ends_with("_acts");
+    folder("run").into_iter().filter(acts).map(|(name, text)| {
+        let name = format!("{name}_by_run");
+        let text = text.and_then(|text| by_run(&name, &text));
+        (name, text)
+    })
+}
+
+/// A case whose policy is asked instead of attached. There is room for whoever needed a little less than the limit.
+fn by_run(name: &str, text: &str) -> Result<String, String> {
+    let (mut changed, mut asked) = (String::new(), 0);
+    for line in text.lines() {
+        let step = line.strip_prefix("#>").map(str::trim).unwrap_or_default();
+        match step.strip_prefix("load ") {
+            Some(place) => {
+                asked += 1;
+                changed += &format!("#> service start {name}.o {place} --headroom 2MiB\n#> service ready\n");
+            }
+            // Nothing is pinned that the verifier has seen.
+            None if step.starts_with("expect whole ") => {}
+            None => changed += &format!("{line}\n"),
+        }
+    }
+    match asked {
+        1 => Ok(changed + "#> service stop\n"),
+        _ => Err(format!("{name}: it loads {asked} policies, one is meant")),
+    }
+}
+
+/// Each policy of the library is asked in a case.
+fn each_of_the_library_has_a_case() -> Result<(), Failed> {
+    let read = |(name, text): (String, Result<String, String>)| text.and_then(|text| parse(&name, &text));
+    let cases = cases().into_iter().chain(library()).map(read).collect::<Result<Vec<Case>, String>>()?;
+    let asked = |text: &str| cases.iter().any(|case| case.own.as_deref() == Some(text));
+    let without = oomc_stdlib::FILES.iter().filter(|policy| !asked(policy.text)).map(|policy| policy.name);
+    match without.collect::<Vec<&str>>().as_slice() {
+        [] => Ok(()),
+        without => Err(Failed::from(format!("in no case: {}", without.join(", ")))),
+    }
+}
+
+/// Reads a case, whose machine must be one of those that there are.
+fn parse(name: &str, text: &str) -> Result<Case, String> {
+    let case = script::parse(name, text)?;
+    machine(&case).map(|_| case)
+}
+
+/// What a case runs on.
+fn machine(case: &Case) -> Result<Hardware, String> {
+    let Some(wanted) = case.header.get("machine") else { return Ok(day::hardware()) };
+    let found = MACHINES.iter().find(|(name, _)| name == wanted);
+    let (_, words) = found.ok_or_else(|| format!("{}: there is no machine `{wanted}`", case.name))?;
+    Ok(Hardware { words, ..day::hardware() })
 }
 
 /// Will the test of this name run? The same rule as in libtest.
@@ -172,11 +245,28 @@ fn judge_random(board: &Board, names: &[String]) -> Result<(), Failed> {
 }
 
 impl Board {
-    /// Runs the machine and posts what it says.
+    /// Runs the machines, one after the other, and posts what they say.
     fn fill(&self, tools: &Tools, cases: Vec<Case>) {
+        let mut by_machine: Vec<(Hardware, Vec<Case>)> = Vec::new();
+        for case in cases {
+            let Ok(hardware) = machine(&case) else { continue };
+            match by_machine.iter_mut().find(|(known, _)| known.words == hardware.words) {
+                Some((_, cases)) => cases.push(case),
+                None => by_machine.push((hardware, vec![case])),
+            }
+        }
+        let run = |(hardware, cases)| self.run(hardware, tools, cases);
+        let result = by_machine.into_iter().try_for_each(run);
+        if let Ok(mut reports) = self.reports.lock() {
+            reports.over = Some(result.err());
+        }
+        self.news.notify_all();
+    }
+
+    fn run(&self, hardware: Hardware, tools: &Tools, cases: Vec<Case>) -> Result<(), String> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stock");
         let verbose = env::var_os("OOMC_VM_VERBOSE").is_some();
-        let result = run::run_on(Hardware::STOCK, tools, &folder, cases, &[], &mut |report| {
+        run::run_on(hardware, tools, &folder, cases, &[], &mut |report| {
             if verbose {
                 eprintln!("\n{} ({} ms)\n  {}", report.case, report.millis, report.steps.join("\n  "));
             }
@@ -184,11 +274,7 @@ impl Board {
                 reports.by_case.insert(report.case.clone(), report);
             }
             self.news.notify_all();
-        });
-        if let Ok(mut reports) = self.reports.lock() {
-            reports.over = Some(result.err());
-        }
-        self.news.notify_all();
+        })
     }
 
     /// Waits for the report of a case that passed.

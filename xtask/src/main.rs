@@ -44,16 +44,18 @@ cargo xtask COMMAND
   bench code [NAME…] [--n N,N…] [--book]
                   instructions of a decision, beside C that decides alike, in a machine whose clock counts them
   bench load      `oomc load` beside libbpf, in a machine whose clock counts instructions
-  bench editor    keys and hovers until the language server answers, in long policies
+  bench editor [KEYS] [--book]
+                  keys and hovers until the language server answers, in long policies
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]
                   objects, types, snapshots and pins changed at random, and whoever reads them
   fuzz editor [SECONDS] [SEED]
                   policies typed and edited at random, and messages changed at random, and the language server
-  soak [DEATHS] [--kernel VARIANT]
+  soak [DEATHS] [--kernel VARIANT | --stock]
                   a storm of OOM events in the machine while policies are changed, and 64 loaders at once; VARIANT is
-                  main, debug (lockdep), kasan, or failslab, where allocations fail while policies decide and load
+                  main, debug (lockdep), kasan, or failslab, where allocations fail while policies decide and load;
+                  with --stock a day of `oomc run` in cgroups that come and go, on a kernel as Debian ships it
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package
   tree-sitter     makes the parser in grammar/tree-sitter of its grammar; needs Node

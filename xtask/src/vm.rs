@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use crate::{build, say, stock};
 
 /// The variable by which the test program finds the stock kernel.
-const STOCK: &str = "OOMC_VM_STOCK";
+pub(crate) const STOCK: &str = "OOMC_VM_STOCK";
+
+/// The argument that asks for it.
+pub(crate) const ON_STOCK: &str = "--stock";
 
 /// Arguments go to the test program: a part of a name, `--list`, …
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let (stock, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == "--stock");
+    let (stock, args): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| *arg == ON_STOCK);
     let tools = build::tools()?;
     let test = if stock.is_empty() { "vm" } else { "stock" };
     let mut cargo = build::cargo("test");

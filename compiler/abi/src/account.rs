@@ -9,6 +9,7 @@ use crate::amount::short;
 use crate::declared::{Declared, Key, Part};
 use crate::fields::Measure;
 use crate::record::{Action, Candidate, End, Message, Record};
+use crate::request::ENDED;
 
 /// What a reader knows besides the record.
 pub struct Account<'a> {
@@ -118,6 +119,10 @@ impl Account<'_> {
                 let wanted = short(Measure::Bytes, record.expected);
                 format!("{} {wanted}{back}", verb("reclaimed", "reclaimed", "reclaim"))
             }
+            Some(Action::Wait) if record.asked && record.result == ENDED => {
+                let kill = verb("kills", "killed", "kill");
+                format!("{kill} nobody: {} ({}) had ended by itself", record.victim_name, record.victim)
+            }
             Some(Action::Wait) => format!(
                 "{} for {} ({}), which is on its way out",
                 verb("waits", "waited", "wait"),
@@ -183,7 +188,8 @@ impl Account<'_> {
         if record.trigger_pid != 0 && !record.asked {
             lines.push(format!("memory was wanted by {} ({})", record.trigger_comm, record.trigger_pid));
         }
-        if record.result < 0 {
+        // That a victim had ended is said of the action.
+        if record.result < 0 && !(record.asked && record.result == ENDED) {
             lines.push(format!("the kernel answered {}", record.result));
         }
         if let Some(notice) = record.notice.as_ref() {

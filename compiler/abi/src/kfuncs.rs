@@ -78,6 +78,11 @@ impl KfuncId {
         &KFUNCS[usize::from(self.0)]
     }
 
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..KFUNCS.len()).map(|at| Self(at as u16))
+    }
+
     /// The row with this symbol.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {

@@ -22,10 +22,12 @@
 //!
 //! * Kill the victims of a request in their order. One that is gone, or is another process by now (its start time
 //!   differs), is passed over; [`Victim::group`] is killed as a whole with it. The outcome is [`Outcome::Progress`]
-//!   if anybody died, [`Outcome::Nothing`] otherwise, with the victims in [`Question::refused`]: then the program
+//!   if anybody died; [`Outcome::Waited`] if nobody did because one has ended by itself since it was chosen, whose
+//!   memory comes back; [`Outcome::Nothing`] otherwise, with the victims in [`Question::refused`]: then the program
 //!   offers the next ones for the same action, until there is none.
 //! * How much of a budget a step took, [`Question::is_a_kill`] says.
 //! * After a [`Kind::KillAll`] of as many victims as an answer can hold, ask again with [`Outcome::More`].
+//! * A cgroup may be removed before its decision is over. Where somebody was killed, the decision ends then as others do.
 //! * Statistics lag: before a decision begins, read `memory.stat` of the domain, which brings them up to date, unless
 //!   the kernel has the memory controller's functions ([`crate::target`]).
 //! * Which block of rules is asked ([`Question::block`], [`crate::watch`]) and how many kills the budget still has
@@ -107,7 +109,8 @@ pub mod victim {
         START: 1,
         /// Id of the cgroup that the process is in, or of the cgroup itself.
         CGROUP: 1,
-        /// Id of the cgroup that dies with the process because of `memory.oom.group`; 0: none.
+        /// Id of the cgroup that dies with the process or cgroup because of `memory.oom.group`; 0: none. Of several
+        /// victims no two have the same.
         GROUP: 1,
         /// Bytes that its death is expected to free.
         EXPECTED: 1,
@@ -124,6 +127,8 @@ pub const BYTES: u32 = at::WORDS * 8;
 pub const GOES_ON: u64 = 1;
 /// In [`at::FLAGS`]: the memory of an earlier victim is expected back.
 pub const MEMORY_EXPECTED: u64 = 8;
+/// [`Done::result`] of a kill whose victims had ended by themselves: `-ESRCH` (`include/uapi/asm-generic/errno-base.h`).
+pub const ENDED: i64 = -3;
 /// In [`at::FLAGS`]: the machine is short of memory, not a cgroup. The same bit as in a record.
 pub const SYSTEM: u64 = record::SYSTEM;
 
@@ -148,7 +153,7 @@ record::codes! {
         Progress = 1, "made progress";
         Nothing = 2, "made no progress";
         More = 3, "made progress, and there may be more";
-        Waited = 4, "waited for a victim that is on its way out";
+        Waited = 4, "waited for a victim that is on its way out, or found it gone";
     }
 }
 
@@ -303,7 +308,8 @@ impl Question {
 /// How an action ended that the engine carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// [`Outcome::Progress`], [`Outcome::Nothing`], or of a [`Kind::KillAll`] also [`Outcome::More`].
+    /// [`Outcome::Progress`], [`Outcome::Nothing`], of a kill also [`Outcome::Waited`], of a [`Kind::KillAll`] also
+    /// [`Outcome::More`].
     pub outcome: Outcome,
     /// 0 or a negative errno; of a rise the new limit in bytes, of a reclaim the bytes that came back.
     pub result: i64,

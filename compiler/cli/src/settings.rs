@@ -10,7 +10,7 @@ use oomc_settings::{MAX_BYTES, NAME, Settings};
 
 use crate::args::Kernel;
 use crate::cmd::{exit_of, tell, view, view_of};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::files;
 use crate::policy::Unready;
 use crate::report::Report;
@@ -62,6 +62,20 @@ pub(crate) fn of(report: &Report, policy: &Path, deny: bool) -> Result<Result<Fo
             Err(Unready { exit: exit_of(&problems), diagnostics: tell(report, &source, &problems) })
         }
     })
+}
+
+/// The kernel that all of these policies are for: one machine is simulated.
+pub(crate) fn one_kernel<'a>(
+    policies: impl IntoIterator<Item = (&'a Path, &'a Found)>,
+    named: &Kernel,
+) -> Result<KernelView, Failure> {
+    let mut policies = policies.into_iter();
+    let Some((first, found)) = policies.next() else { return view(named) };
+    if let Some((other, _)) = policies.find(|(_, other)| other.kernel(named) != found.kernel(named)) {
+        let message = format!("{} and {} are for different kernels", files::name(first), files::name(other));
+        return Err(Failure::new(Exit::Usage, message).help("try them apart, or name a kernel with `--btf`"));
+    }
+    found.view(named)
 }
 
 fn with(settings: Settings, deny: bool) -> Settings {

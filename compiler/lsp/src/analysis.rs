@@ -79,10 +79,16 @@ impl<'a> Page<'a> {
 }
 
 impl Analysis {
-    /// Reads a policy, tests, or both.
-    pub(crate) fn new(policy: Option<Text<'_>>, tests: Option<Text<'_>>, view: &'static KernelView) -> Self {
+    /// Reads a policy, tests, or both. What is known of the policy before it was edited spares work, and changes
+    /// nothing.
+    pub(crate) fn new(
+        policy: Option<Text<'_>>,
+        tests: Option<Text<'_>>,
+        view: &'static KernelView,
+        before: Option<&Self>,
+    ) -> Self {
         let (known, said) = match (policy, tests) {
-            (Some(policy), tests) => both(policy, tests, view),
+            (Some(policy), tests) => both(policy, tests, view, before.and_then(Self::checked)),
             (None, Some(tests)) => alone(tests),
             (None, None) => (Known::Nothing, Said::default()),
         };
@@ -128,7 +134,12 @@ impl Analysis {
     }
 }
 
-fn both(policy: Text<'_>, tests: Option<Text<'_>>, view: &'static KernelView) -> (Known, Said) {
+fn both(
+    policy: Text<'_>,
+    tests: Option<Text<'_>>,
+    view: &'static KernelView,
+    before: Option<&Checked<'_>>,
+) -> (Known, Said) {
     let source = match source(policy) {
         Ok(source) => source,
         Err(policy) => {
@@ -138,7 +149,10 @@ fn both(policy: Text<'_>, tests: Option<Text<'_>>, view: &'static KernelView) ->
     };
     let tests = tests.map(self::source);
     let checked = guarded(|| {
-        let parsed = Parsed::new(source);
+        let parsed = match before {
+            Some(before) => Parsed::after(before, source),
+            None => Parsed::new(source),
+        };
         match &tests {
             Some(Ok(tests)) => parsed.with_tests(tests.clone()),
             Some(Err(_)) | None => parsed,

@@ -91,6 +91,8 @@ pub(crate) struct State<'a> {
     changed: BTreeSet<String>,
     /// By the URI of the policy.
     entries: BTreeMap<String, Entry>,
+    /// What was known of open policies before they changed, by URI.
+    before: BTreeMap<String, Arc<Analysis>>,
     last_state: u64,
 }
 
@@ -131,6 +133,7 @@ impl<'a> State<'a> {
             documents: BTreeMap::new(),
             changed: BTreeSet::new(),
             entries: BTreeMap::new(),
+            before: BTreeMap::new(),
             last_state: 0,
         }
     }
@@ -206,7 +209,12 @@ impl<'a> State<'a> {
     fn change(&mut self, key: String) {
         let (policy, _) = pair(&key);
         self.background.forget(&policy);
-        self.entries.remove(&policy);
+        let known = self.entries.remove(&policy);
+        if self.documents.contains_key(&policy) {
+            self.before.extend(known.map(|entry| (policy, entry.analysis)));
+        } else {
+            self.before.remove(&policy);
+        }
         // What is said of tests depends on their policy.
         self.changed.extend(tests_of(&key).filter(|tests| self.documents.contains_key(tests)));
         self.changed.insert(key);
@@ -217,7 +225,9 @@ impl<'a> State<'a> {
         let known = self.entries.remove(policy);
         let entry = known.unwrap_or_else(|| {
             self.last_state += 1;
-            let (state, analysis) = (self.last_state, Arc::new(self.read(policy, false)));
+            let before = self.before.remove(policy);
+            let analysis = Arc::new(self.read(policy, false, before.as_deref()));
+            let state = self.last_state;
             let has_meaning = analysis.checked().is_some_and(|checked| checked.policy().is_some());
             let is_open = |key: &str| self.documents.contains_key(key);
             if has_meaning && (is_open(policy) || tests_of(policy).is_some_and(|tests| is_open(&tests))) {
@@ -255,7 +265,7 @@ impl<'a> State<'a> {
 
     /// Reads a policy and its tests: as they are open, or else as they lie in their files. Of tests that are not open
     /// nobody is told anything, so they are only read where they are asked for.
-    pub(crate) fn read(&self, policy: &str, closed_tests: bool) -> Analysis {
+    pub(crate) fn read(&self, policy: &str, closed_tests: bool, before: Option<&Analysis>) -> Analysis {
         let tests_key = tests_of(policy);
         let tests = tests_key.as_ref().and_then(|key| self.documents.get(key));
         let beside = tests.map(|tests| &tests.uri);
@@ -270,7 +280,7 @@ impl<'a> State<'a> {
         };
         let policy = text_of_policy.as_ref().map(|(name, text)| Text { name, text });
         let tests = tests.as_ref().map(|(name, text)| Text { name, text });
-        Analysis::new(policy, tests, self.view)
+        Analysis::new(policy, tests, self.view, before)
     }
 
     /// Name and text of a document: as it is open, or else as it lies in its file, beside another document.

@@ -23,7 +23,7 @@ use crate::ir::{Function, Size};
 use crate::source::Span;
 
 /// Places: bits 0–9 the registers, from bit 10 the spills.
-type Set = u128;
+pub(super) type Set = u128;
 
 const FIRST_SPILL: u32 = 10;
 /// R1–R5.
@@ -48,7 +48,7 @@ pub fn clear(blocks: &mut [Allocated], frame: &Frame, func: &Function) -> Result
             pass.block(&mut blocks[number], pass.split[number], live_out, held_in[number])?;
         }
     }
-    Ok(())
+    pass.drop_repeated(blocks)
 }
 
 /// What places may hold.
@@ -132,12 +132,12 @@ pub(super) fn is_next(placed: &Placed) -> bool {
 
 /// What an instruction reads, writes, and leaves without a value.
 #[derive(Clone, Copy, Default)]
-struct Effect {
-    reads: Set,
-    writes: Set,
-    clobbers: Set,
+pub(super) struct Effect {
+    pub(super) reads: Set,
+    pub(super) writes: Set,
+    pub(super) clobbers: Set,
     /// What it writes is the constant 0.
-    zeroes: bool,
+    pub(super) zeroes: bool,
 }
 
 impl Effect {
@@ -170,7 +170,7 @@ fn out(live_in: &[Set], end: &End) -> Set {
     end.targets().fold(0, |live, to| live | live_in[to])
 }
 
-struct ClearDead<'a> {
+pub(super) struct ClearDead<'a> {
     frame: &'a Frame,
     func: &'a Function,
     /// Blocks at whose start the dead is cleared.
@@ -234,10 +234,12 @@ impl ClearDead<'_> {
         }
     }
 
-    fn effect(&self, placed: &Placed) -> Result<Effect, Error> {
+    pub(super) fn effect(&self, placed: &Placed) -> Result<Effect, Error> {
         Ok(match placed.insn {
             Insn::Mov { dst, src, .. } => {
-                Effect { zeroes: src == Src::Imm(0), ..Effect::new(source(src), bit(dst)) }
+                // What a relocation writes there is not known here.
+                let fixed = placed.reloc.is_none() && placed.core.is_none();
+                Effect { zeroes: fixed && src == Src::Imm(0), ..Effect::new(source(src), bit(dst)) }
             }
             Insn::MovSx { dst, src, .. } => Effect::new(bit(src), bit(dst)),
             Insn::Alu { dst, src, .. } => Effect::new(bit(dst) | source(src), bit(dst)),

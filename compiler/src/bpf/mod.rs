@@ -23,6 +23,7 @@ pub mod select;
 pub mod regalloc;
 
 pub mod clear_dead;
+mod repeated_zeros;
 mod split_joins;
 
 pub mod emit;
@@ -44,45 +45,59 @@ use crate::ir;
 use crate::parallel::in_parts;
 use crate::source::Source;
 
-/// Compiles a verified module: one program per function, in their order.
+/// Compiles a verified module: one program per function, in their order. Each function forgets its instructions as soon
+/// as it is compiled, so that a large policy does not lie in memory twice.
 ///
 /// # Errors
 /// The view lacks what a function reads, or a limit of the kernel is exceeded.
-pub fn compile_all(module: &ir::Module, source: &Source, view: &KernelView) -> Result<Vec<Program>, Error> {
-    within_limits(module, |at| module.functions.get(at).map_or(0, limits::least_instructions))?;
+pub fn compile_all(
+    module: &mut ir::Module,
+    source: &Source,
+    view: &KernelView,
+) -> Result<Vec<Program>, Error> {
+    let calls = module.calls();
+    within_limits(module, &calls, |at| module.functions.get(at).map_or(0, limits::least_instructions))?;
     let refs = module.refs();
     let facts = Facts::new(&refs, view);
-    let mut functions: Vec<&ir::Function> = module.functions.iter().collect();
-    let parts = in_parts(&mut functions, |part| {
+    let parts = in_parts(&mut module.functions, |part| {
         let mut allocator = Allocator::default();
-        part.iter().map(|func| function(func, source, &facts, &mut allocator)).collect::<Result<Vec<_>, _>>()
+        let compiled = part.iter_mut().map(|func| {
+            let program = function(func, source, &facts, &mut allocator);
+            func.forget_code();
+            program
+        });
+        compiled.collect::<Result<Vec<_>, _>>()
     });
-    let programs: Vec<Program> = parts.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-    within_limits(module, |at| programs.get(at).map_or(0, |program| program.code.len()))?;
-    match depth(module, &programs) {
+    let programs: Vec<Program> =
+        parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    within_limits(module, &calls, |at| programs.get(at).map_or(0, |program| program.code.len()))?;
+    match depth(&calls, &programs) {
         bytes if bytes > limits::STACK => Err(Error::Chain { bytes }),
         _ => Ok(programs),
     }
 }
 
 /// Whether each program, with the functions that it calls, is as short as the kernel wants it.
-fn within_limits(module: &ir::Module, length: impl Fn(usize) -> usize) -> Result<(), Error> {
+fn within_limits(
+    module: &ir::Module,
+    calls: &ir::Calls,
+    length: impl Fn(usize) -> usize,
+) -> Result<(), Error> {
     for program in module.programs() {
-        let called = module.called_by(program).into_iter();
+        let called = calls.below(program).into_iter();
         limits::check_instructions(called.chain([program]).map(&length).sum())?;
     }
     Ok(())
 }
 
 /// Bytes of stack of the deepest chain of calls.
-fn depth(module: &ir::Module, programs: &[Program]) -> u32 {
+fn depth(calls: &ir::Calls, programs: &[Program]) -> u32 {
     // Below each function, itself included; as many rounds as a chain can be long.
     let mut depths = vec![0; programs.len()];
     loop {
         let mut changed = false;
-        for (at, (func, program)) in module.functions.iter().zip(programs).enumerate() {
-            let below =
-                func.callees().into_iter().filter_map(|callee| depths.get(callee.as_u32() as usize + 1));
+        for (at, program) in programs.iter().enumerate() {
+            let below = calls.of(at).iter().filter_map(|callee| depths.get(callee.as_u32() as usize + 1));
             let below = below.max().copied().unwrap_or(0);
             let bytes = program.frame_size.next_multiple_of(limits::FRAME_ALIGN) + below;
             // A chain that is too deep is not followed further: it might be endless.
@@ -112,7 +127,7 @@ fn function(
 ) -> Result<Program, Error> {
     let frame = Frame::new(func);
     let code = select::select(func, facts, &frame)?;
-    let (mut blocks, spills) = allocator.allocate(&code, &frame)?;
+    let (mut blocks, spills) = allocator.allocate(code, &frame)?;
     clear_dead::clear(&mut blocks, &frame, func)?;
     let program = emit::emit(&func.name, &blocks, source)?;
     Ok(Program { frame_size: frame.with_spills(spills), ..program })
@@ -124,7 +139,7 @@ fn function(
 /// As [`compile`].
 pub fn dump_allocated(func: &ir::Function, view: &KernelView) -> Result<String, Error> {
     let (facts, frame) = (Facts::new(&func.refs, view), Frame::new(func));
-    let (blocks, spills) = Allocator::default().allocate(&select::select(func, &facts, &frame)?, &frame)?;
+    let (blocks, spills) = Allocator::default().allocate(select::select(func, &facts, &frame)?, &frame)?;
     let mut out = format!("{}: {} bytes of slots, {spills} spilled\n", func.name, frame.slots_size());
     for (number, block) in blocks.iter().enumerate() {
         let _ = writeln!(out, "L{number}:");

@@ -5,6 +5,7 @@
 //! regalloc2; in debug builds its independent checker proves every run.
 
 use core::fmt;
+use std::collections::VecDeque;
 
 use regalloc2::{
     Algorithm, Allocation, Block, Ctx, Edit, Function as _, InstOrEdit, InstRange, MachineEnv, Output,
@@ -78,10 +79,15 @@ pub struct Allocated {
     pub end_span: Span,
 }
 
+/// Functions that are remembered, the newest last: groups of rules of a few kinds are alike.
+const REMEMBERED: usize = 8;
+
 /// Allocates registers, one function after another: what the allocator works with is kept from one to the next.
 pub struct Allocator {
     env: MachineEnv,
     context: Ctx,
+    /// Functions, and what was allocated to them. A large policy has hundreds that differ in numbers alone.
+    known: VecDeque<(VCode, Output)>,
 }
 
 impl Default for Allocator {
@@ -95,7 +101,7 @@ impl Default for Allocator {
         // Those that survive calls last, so that short-lived values leave them to values that live across calls.
         (0..=5).for_each(|number| env.preferred_regs_by_class[0].add(preg(number)));
         (6..=9).for_each(|number| env.non_preferred_regs_by_class[0].add(preg(number)));
-        Self { env, context: Ctx::default() }
+        Self { env, context: Ctx::default(), known: VecDeque::new() }
     }
 }
 
@@ -104,28 +110,47 @@ impl Allocator {
     ///
     /// # Errors
     /// The allocator found the VCode malformed, or the frame is too large.
-    pub fn allocate(&mut self, code: &VCode, frame: &Frame) -> Result<(Vec<Allocated>, usize), Error> {
+    pub fn allocate(&mut self, code: VCode, frame: &Frame) -> Result<(Vec<Allocated>, usize), Error> {
+        let known = self.known.iter().position(|(known, _)| known.is_allocated_like(&code));
+        let output = match known.and_then(|at| self.known.remove(at)) {
+            Some((_, output)) => output,
+            None => self.run(&code)?,
+        };
+        if cfg!(debug_assertions) {
+            let mut checker = regalloc2::checker::Checker::new(&code, &self.env);
+            checker.prepare(&output);
+            checker.run().map_err(|errors| Error::Registers(format!("{errors:?}")))?;
+        }
+        let result = rewritten(&code, frame, &output);
+        self.known.push_back((code.without_spans(), output));
+        if self.known.len() > REMEMBERED {
+            self.known.pop_front();
+        }
+        result
+    }
+
+    fn run(&mut self, code: &VCode) -> Result<Output, Error> {
         let options = RegallocOptions {
             verbose_log: false,
             validate_ssa: cfg!(debug_assertions),
             algorithm: Algorithm::Ion,
         };
-        let output = regalloc2::run_with_ctx(code, &self.env, &options, &mut self.context)
-            .map_err(|error| Error::Registers(format!("{error:?}")))?;
-        if cfg!(debug_assertions) {
-            let mut checker = regalloc2::checker::Checker::new(code, &self.env);
-            checker.prepare(output);
-            checker.run().map_err(|errors| Error::Registers(format!("{errors:?}")))?;
-        }
-        let size = frame.with_spills(output.num_spillslots);
-        if size > limits::STACK {
-            let slots = frame.slots_size();
-            return Err(Error::Stack { slots, spills: size - slots });
-        }
-        let rewrite = Rewrite { code, frame, output };
-        let blocks = code.blocks().map(|block| rewrite.block(block)).collect::<Result<_, _>>()?;
-        Ok((blocks, output.num_spillslots))
+        regalloc2::run_with_ctx(code, &self.env, &options, &mut self.context)
+            .cloned()
+            .map_err(|error| Error::Registers(format!("{error:?}")))
     }
+}
+
+/// The blocks with the registers that were allocated, and how many were spilled.
+fn rewritten(code: &VCode, frame: &Frame, output: &Output) -> Result<(Vec<Allocated>, usize), Error> {
+    let size = frame.with_spills(output.num_spillslots);
+    if size > limits::STACK {
+        let slots = frame.slots_size();
+        return Err(Error::Stack { slots, spills: size - slots });
+    }
+    let rewrite = Rewrite { code, frame, output };
+    let blocks = code.blocks().map(|block| rewrite.block(block)).collect::<Result<_, _>>()?;
+    Ok((blocks, output.num_spillslots))
 }
 
 struct Rewrite<'a> {

@@ -219,7 +219,7 @@ pub struct VCode {
 }
 
 /// Where the parts of a block lie.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct BlockInfo {
     insts: Range<usize>,
     params: Range<usize>,
@@ -292,6 +292,32 @@ impl VCode {
     #[must_use]
     pub fn span(&self, inst: Inst) -> Span {
         self.spans[inst.index()]
+    }
+
+    /// What the allocator sees of it, and no more.
+    #[must_use]
+    pub fn without_spans(self) -> Self {
+        Self { spans: Vec::new(), ..self }
+    }
+
+    /// Whether the allocator cannot tell two functions apart: they have the same blocks, and instructions at the same
+    /// places whose operands are bound to registers in the same ways. What they compute with may differ.
+    #[must_use]
+    pub fn is_allocated_like(&self, other: &Self) -> bool {
+        fn seen(inst: &VInst) -> (PRegSet, bool, bool, &[VReg]) {
+            let args = match inst {
+                VInst::Jump(target) => target.args.as_slice(),
+                _ => &[],
+            };
+            (inst.clobbers(), inst.is_branch(), matches!(inst, VInst::Return(_)), args)
+        }
+        self.vregs == other.vregs
+            && self.blocks == other.blocks
+            && self.operand_ends == other.operand_ends
+            && self.operands == other.operands
+            && [&self.succs, &self.preds] == [&other.succs, &other.preds]
+            && self.params == other.params
+            && self.insts.iter().map(seen).eq(other.insts.iter().map(seen))
     }
 
     /// All blocks.

@@ -5,6 +5,7 @@
 //! acknowledges nothing is a warning. A comment holds for the clause that it stands before or in; at the top of the
 //! file, with an empty line behind it, for the whole file.
 
+use core::cell::OnceCell;
 use core::ops::Range;
 
 use oomc_grammar::items;
@@ -27,7 +28,10 @@ pub struct Allowed {
 #[must_use]
 pub fn read(source: &Source) -> (Vec<Allowed>, Vec<Diagnostic>) {
     let (mut allowed, mut wrong) = (Vec::new(), Vec::new());
-    let clauses: Vec<Range<usize>> = items::split(&source.text).into_iter().map(|item| item.range).collect();
+    let clauses = OnceCell::new();
+    let clauses = || -> &Vec<Range<usize>> {
+        clauses.get_or_init(|| items::split(&source.text).into_iter().map(|item| item.range).collect())
+    };
     for comment in comments(&source.text) {
         let text = source.text.get(comment.clone()).unwrap_or("");
         let inside = text.trim_start_matches('#').trim_start();
@@ -41,7 +45,7 @@ pub fn read(source: &Source) -> (Vec<Allowed>, Vec<Diagnostic>) {
                 Some(Err(diagnostic)) => wrong.push(diagnostic),
                 Some(Ok(_)) if reason.trim().is_empty() => wrong.push(without_reason(word, span)),
                 Some(Ok(code)) => {
-                    let clause = holds_for(&source.text, &clauses, &comment);
+                    let clause = holds_for(&source.text, clauses(), &comment);
                     allowed.push(Allowed { code, span, clause });
                 }
             }

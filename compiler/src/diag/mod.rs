@@ -164,6 +164,8 @@ pub const MAX_ERRORS: usize = 100;
 #[derive(Clone, Debug, Default)]
 pub struct Sink {
     diagnostics: Vec<Diagnostic>,
+    /// How many it was given, kept or not.
+    pushed: usize,
     errors: usize,
     dropped: bool,
     /// Warnings that the text acknowledges.
@@ -175,6 +177,7 @@ impl Sink {
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let error = diagnostic.severity == Severity::Error;
         let kept = if error { self.errors } else { self.diagnostics.len() - self.errors.min(MAX_ERRORS) };
+        self.pushed += 1;
         if error {
             self.errors += 1;
         }
@@ -208,6 +211,11 @@ impl Sink {
     #[must_use]
     pub fn error_count(&self) -> usize {
         self.errors
+    }
+
+    /// How many errors and warnings were pushed.
+    pub(crate) fn pushed(&self) -> usize {
+        self.pushed
     }
 
     /// All of them by position in the text; those about the whole file come first, a word on dropped

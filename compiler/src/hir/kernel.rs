@@ -102,6 +102,12 @@ pub fn functions(called: BTreeSet<KfuncId>, view: &KernelView, sink: &mut Sink) 
     }
 }
 
+/// Whether the kernel has every function that code calls without a test for it: then none is missing, whatever is called.
+#[must_use]
+pub fn has_all_functions(view: &KernelView) -> bool {
+    KfuncId::all().filter(|kfunc| !kfunc.row().flags.optional).all(|kfunc| view.kfunc(kfunc).is_some())
+}
+
 struct Kernel<'a> {
     view: &'a KernelView,
     sink: &'a mut Sink,

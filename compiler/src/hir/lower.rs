@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use oomc_abi::fields::{self, FieldId, Owner};
+use oomc_abi::raw;
 use oomc_abi::resolve::KernelView;
 
 use super::check::Operand;
@@ -37,6 +38,8 @@ pub(super) struct Checker<'a> {
     /// The names of rules, and where each was given.
     rule_names: HashMap<String, Span>,
     pub(super) definitions: Definitions<'a>,
+    /// Members of kernel structures that were found: policies name the same few again and again.
+    pub(super) members: HashMap<(&'static str, Vec<String>), raw::Raw>,
 }
 
 /// A file of tests for a policy, and where its mistakes go.
@@ -80,6 +83,7 @@ pub fn lower<'a>(
         in_block: false,
         rule_names: HashMap::new(),
         definitions: Definitions::default(),
+        members: HashMap::new(),
     };
     checker.header(file);
     checker.constants(file);
@@ -103,6 +107,7 @@ pub fn lower<'a>(
         in_block: false,
         rule_names: HashMap::new(),
         definitions: Definitions::default(),
+        members: HashMap::new(),
     };
     checker.only_tests(tests.file);
     let own = std::mem::take(&mut checker.policy.tests);

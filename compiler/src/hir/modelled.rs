@@ -3,6 +3,8 @@
 //!
 //! Takes a checked policy; what the model has is asked of [`oomc_abi::model`].
 
+use std::collections::HashSet;
+
 use oomc_abi::members;
 use oomc_abi::model::{self, Class};
 use oomc_abi::resolve::KernelView;
@@ -37,6 +39,8 @@ pub fn unmodelled(policy: &Policy, view: &KernelView) -> Vec<Unmodelled> {
         })
         .collect();
     asked.sort_by_key(|(span, _)| span.start);
+    let mut seen = HashSet::new();
+    asked.retain(|(_, raw)| seen.insert((raw.container, &raw.path)));
     let mut found: Vec<Unmodelled> = Vec::new();
     for (span, raw) in asked {
         let Some(one) = of(raw, view, span) else { continue };

@@ -45,8 +45,13 @@ impl Checker<'_> {
             ));
             return None;
         }
-        match raw::find(self.view, container, &parts) {
+        let found = match self.members.get(&(container, parts.clone())) {
+            Some(known) => Ok(known.clone()),
+            None => raw::find(self.view, container, &parts),
+        };
+        match found {
             Ok(found) => {
+                self.members.insert((container, parts), found.clone());
                 let ty = match &found.value {
                     Value::Number { .. } | Value::Enum { .. } | Value::Bits { bool: false, .. } => Ty::Count,
                     Value::Bool | Value::Bits { bool: true, .. } => Ty::Bool,

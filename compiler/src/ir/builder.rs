@@ -145,6 +145,7 @@ impl<'f> Builder<'f> {
         self.block = outer.block;
         self.incoming = outer.incoming;
         let mut inner = core::mem::replace(self.func, outer.func);
+        inner.shrink();
         self.func.refs = core::mem::take(&mut inner.refs);
         inner
     }
@@ -187,12 +188,12 @@ impl<'f> Builder<'f> {
 
     /// Ends the block.
     pub fn jump(&mut self, block: Block, args: &[Value]) {
-        self.effect(InstData::Jump(BlockCall { block, args: args.to_vec() }));
+        self.effect(InstData::Jump(BlockCall { block, args: args.into() }));
     }
 
     /// Ends the block.
     pub fn branch(&mut self, cond: Cond, a: Value, b: Operand, then: Block, otherwise: Block) {
-        let to = |block| BlockCall { block, args: Vec::new() };
+        let to = |block| BlockCall { block, args: Args::default() };
         self.effect(InstData::Branch { cond, a, b, then: to(then), otherwise: to(otherwise) });
     }
 }

@@ -73,13 +73,43 @@ impl Module {
         core::iter::once(0).chain(called + 1..self.functions.len())
     }
 
-    /// The functions that a program calls, directly or through others, by their places, ascending.
+    /// Who calls whom: looks at every instruction.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        Calls(self.functions.iter().map(Function::callees).collect())
+    }
+
+    /// As [`Calls::below`].
     #[must_use]
     pub fn called_by(&self, program: usize) -> Vec<usize> {
-        let mut called = vec![false; self.functions.len()];
+        self.calls().below(program)
+    }
+
+    /// What the functions refer to.
+    #[must_use]
+    pub fn refs(&self) -> Arc<Refs> {
+        self.functions.first().map(|callback| Arc::clone(&callback.refs)).unwrap_or_default()
+    }
+}
+
+/// What each function of a module calls.
+#[derive(Clone, Debug)]
+pub struct Calls(Vec<Vec<FuncRef>>);
+
+impl Calls {
+    /// The functions that one calls, by its place, each once.
+    #[must_use]
+    pub fn of(&self, function: usize) -> &[FuncRef] {
+        self.0.get(function).map_or(&[], Vec::as_slice)
+    }
+
+    /// The functions that a program calls, directly or through others, by their places, ascending.
+    #[must_use]
+    pub fn below(&self, program: usize) -> Vec<usize> {
+        let mut called = vec![false; self.0.len()];
         let mut open = vec![program];
-        while let Some(func) = open.pop().and_then(|at| self.functions.get(at)) {
-            for callee in func.callees() {
+        while let Some(at) = open.pop() {
+            for callee in self.of(at) {
                 let at = callee.as_u32() as usize + 1;
                 if let Some(known) = called.get_mut(at).filter(|known| !**known) {
                     *known = true;
@@ -88,12 +118,6 @@ impl Module {
             }
         }
         (0..called.len()).filter(|at| called[*at]).collect()
-    }
-
-    /// What the functions refer to.
-    #[must_use]
-    pub fn refs(&self) -> Arc<Refs> {
-        self.functions.first().map(|callback| Arc::clone(&callback.refs)).unwrap_or_default()
     }
 }
 
@@ -109,7 +133,7 @@ pub enum ValueDef {
     /// The instruction whose result it is.
     Result(Inst),
     /// The block whose parameter it is, and which one.
-    Param(Block, usize),
+    Param(Block, u32),
 }
 
 /// One function under construction or finished.
@@ -208,7 +232,7 @@ impl Function {
     /// Makes a value the last parameter of a block.
     pub fn add_param(&mut self, block: Block, value: Value) {
         let params = &mut self.blocks[block].params;
-        self.defs[value] = Some(ValueDef::Param(block, params.len()));
+        self.defs[value] = Some(ValueDef::Param(block, params.len() as u32));
         params.push(value);
     }
 
@@ -216,9 +240,29 @@ impl Function {
     pub fn retain_params(&mut self, block: Block, keep: impl FnMut(&Value) -> bool) {
         let params = &mut self.blocks[block].params;
         params.retain(keep);
-        for (at, param) in params.iter().enumerate() {
+        for (at, param) in (0..).zip(params.iter()) {
             self.defs[*param] = Some(ValueDef::Param(block, at));
         }
+    }
+
+    /// Gives back memory that was kept for more instructions: a large policy has hundreds of functions.
+    pub fn shrink(&mut self) {
+        self.blocks.shrink_to_fit();
+        self.insts.shrink_to_fit();
+        self.values.shrink_to_fit();
+        // These have no such function; a copy has no room to spare.
+        self.defs = self.defs.clone();
+        self.results = self.results.clone();
+        self.spans = self.spans.clone();
+        for block in self.blocks.values_mut() {
+            block.insts.shrink_to_fit();
+        }
+    }
+
+    /// Forgets its instructions, once there are others for them: what it is called, takes and refers to stays.
+    pub fn forget_code(&mut self) {
+        let Self { name, params, refs, .. } = core::mem::take(self);
+        *self = Self { name, params, refs, ..Self::default() };
     }
 
     /// The functions of the module that it calls, each once.

@@ -170,13 +170,77 @@ pub enum Operand {
     Imm(i32),
 }
 
+/// What a jump or a call hands over. Most jumps hand over nothing: that takes one word, because a large policy has a
+/// million instructions, all as large as the largest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Args(Option<Box<Handed>>);
+
+/// Values that are handed over; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Handed {
+    values: Vec<Value>,
+}
+
+impl Args {
+    /// Keeps those that are to be kept.
+    pub fn retain(&mut self, keep: impl FnMut(&Value) -> bool) {
+        if let Some(handed) = &mut self.0 {
+            handed.values.retain(keep);
+            if handed.values.is_empty() {
+                self.0 = None;
+            }
+        }
+    }
+}
+
+impl From<Vec<Value>> for Args {
+    fn from(values: Vec<Value>) -> Self {
+        Self((!values.is_empty()).then(|| Box::new(Handed { values })))
+    }
+}
+
+impl From<&[Value]> for Args {
+    fn from(values: &[Value]) -> Self {
+        Self::from(values.to_vec())
+    }
+}
+
+impl FromIterator<Value> for Args {
+    fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
+        Self::from(values.into_iter().collect::<Vec<_>>())
+    }
+}
+
+impl core::ops::Deref for Args {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        self.0.as_ref().map_or(&[], |handed| &handed.values)
+    }
+}
+
+impl core::ops::DerefMut for Args {
+    fn deref_mut(&mut self) -> &mut [Value] {
+        self.0.as_mut().map_or(&mut [], |handed| &mut handed.values)
+    }
+}
+
+impl<'a> IntoIterator for &'a Args {
+    type Item = &'a Value;
+    type IntoIter = core::slice::Iter<'a, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// A block and the arguments for its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockCall {
     /// Where to.
     pub block: Block,
     /// One per parameter.
-    pub args: Vec<Value>,
+    pub args: Args,
 }
 
 /// An instruction.
@@ -226,11 +290,11 @@ pub enum InstData {
     /// `ptr + value` for memory of our own; the value must be bounded just before.
     PtrAdd(Value, Value),
     /// Calls a kernel function.
-    Call { kfunc: KfuncId, args: Vec<Value> },
+    Call { kfunc: KfuncId, args: Args },
     /// Calls a numbered helper.
-    CallHelper { helper: Helper, args: Vec<Value> },
+    CallHelper { helper: Helper, args: Args },
     /// Calls a function of the module; gives a number.
-    CallFunc { func: FuncRef, args: Vec<Value> },
+    CallFunc { func: FuncRef, args: Args },
     /// Does nothing but tell a simulator that a point of the policy was passed, and by which object.
     Mark { point: u32, object: Option<Value> },
     /// Ends a block.

@@ -10,7 +10,7 @@ use oomc_abi::helpers::Helper;
 use oomc_abi::kfuncs::KfuncId;
 
 use super::entities::*;
-use super::inst::{BinOp, BlockCall, Cond, InstData, Operand, Size};
+use super::inst::{Args, BinOp, BlockCall, Cond, InstData, Operand, Size};
 use super::refs::FieldFact;
 
 /// What an operand is: how it is written, and what the verifier asks of it.
@@ -368,13 +368,13 @@ impl Data for Option<Value> {
     }
 }
 
-impl Data for Vec<Value> {
+impl Data for Args {
     fn part(&self) -> Part<'_> {
         Part::Arguments(Cow::Borrowed(self))
     }
 
     fn of(part: Part<'static>) -> Option<Self> {
-        if let Part::Arguments(args) = part { Some(args.into_owned()) } else { None }
+        if let Part::Arguments(args) = part { Some(args.into_owned().into()) } else { None }
     }
 
     fn each_value(&self, each: &mut impl FnMut(Value)) {

@@ -657,5 +657,5 @@ fn arguments(func: &mut Function, line: &mut Line<'_>) -> Result<Vec<Value>> {
 fn target(func: &mut Function, line: &mut Line<'_>) -> Result<BlockCall> {
     let block = block_ref(func, line)?;
     let args = if line.rest().starts_with('(') { arguments(func, line)? } else { Vec::new() };
-    Ok(BlockCall { block, args })
+    Ok(BlockCall { block, args: args.into() })
 }

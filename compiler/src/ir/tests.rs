@@ -140,8 +140,8 @@ fn arguments_match_parameters() {
             cond: Cond::Eq,
             a: x,
             b: Operand::Imm(0),
-            then: BlockCall { block: next, args: vec![x] },
-            otherwise: BlockCall { block: next, args: vec![] },
+            then: BlockCall { block: next, args: vec![x].into() },
+            otherwise: BlockCall { block: next, args: vec![].into() },
         });
         b.switch_to(next);
         ret(b);
@@ -218,10 +218,10 @@ fn a_mark_has_an_object_or_none_and_a_number_that_fits() {
 fn calls_follow_the_table() {
     let func = build(|b| {
         let x = imm(b, 1);
-        b.value(InstData::Call { kfunc: kfuncs::MEM_CGROUP_PAGE_STATE, args: vec![x] }, Type::Ptr);
-        b.value(InstData::Call { kfunc: kfuncs::RCU_READ_LOCK, args: vec![] }, Type::I64);
+        b.value(InstData::Call { kfunc: kfuncs::MEM_CGROUP_PAGE_STATE, args: vec![x].into() }, Type::Ptr);
+        b.value(InstData::Call { kfunc: kfuncs::RCU_READ_LOCK, args: vec![].into() }, Type::I64);
         // Nobody reads it: no result is needed.
-        b.effect(InstData::Call { kfunc: kfuncs::GET_ROOT_MEM_CGROUP, args: vec![] });
+        b.effect(InstData::Call { kfunc: kfuncs::GET_ROOT_MEM_CGROUP, args: vec![].into() });
         ret(b);
     });
     refused(

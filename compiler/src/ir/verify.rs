@@ -38,6 +38,7 @@ use super::{
     Block, BlockCall, Cond, FuncRef, Function, Inst, InstData, Module, Operand, Signature, Size, Type, Value,
     ValueDef, write,
 };
+use crate::parallel::in_parts;
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,16 +73,20 @@ pub const MAX_FUNCTIONS: usize = 255;
 /// # Errors
 /// All broken invariants, each with the name of the function.
 pub fn module(module: &Module) -> Result<(), Vec<String>> {
-    let mut errors = Vec::new();
-    for func in &module.functions {
-        if let Err(found) = verify(func) {
-            errors.extend(found.into_iter().map(|error| format!("%{}: {error}", func.name)));
-        }
-    }
+    let mut functions: Vec<&Function> = module.functions.iter().collect();
+    let parts =
+        in_parts(&mut functions, |part| part.iter().flat_map(|func| errors_of(func)).collect::<Vec<_>>());
+    let mut errors = parts.concat();
     if errors.is_empty() {
         calls(module, &mut errors);
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The broken invariants of a function, with its name.
+fn errors_of(func: &Function) -> Vec<String> {
+    let found = verify(func).err().unwrap_or_default();
+    found.into_iter().map(|error| format!("%{}: {error}", func.name)).collect()
 }
 
 fn calls(module: &Module, errors: &mut Vec<String>) {
@@ -107,17 +112,17 @@ fn calls(module: &Module, errors: &mut Vec<String>) {
     for func in others.iter().filter(|func| reads_context(func)) {
         errors.push(format!("%{}: only the callback has a context", func.name));
     }
-    for called in module.programs().map(|program| module.called_by(program).len()) {
+    let callees = module.calls();
+    for called in module.programs().map(|program| callees.below(program).len()) {
         if called > MAX_FUNCTIONS {
             errors.push(format!("there are {called} functions, {MAX_FUNCTIONS} are possible"));
         }
     }
-    let callees: Vec<Vec<FuncRef>> = module.functions.iter().map(Function::callees).collect();
     // From callees to callers, as far as that is possible.
     let mut sleeps = vec![None; module.functions.len()];
     for _ in 0..module.functions.len() {
         for (at, func) in module.functions.iter().enumerate() {
-            let known = callees[at].iter().map(|callee| sleeps[position(*callee)]);
+            let known = callees.of(at).iter().map(|callee| sleeps[position(*callee)]);
             if sleeps[at].is_none() && known.clone().all(|sleeps| sleeps.is_some()) {
                 sleeps[at] = Some(func.sleeps() || known.flatten().any(|sleeps| sleeps));
             }
@@ -281,7 +286,7 @@ impl Verifier<'_> {
         for &block in &self.func.layout {
             let Some(data) = self.func.blocks.get(block) else { continue };
             self.place = Some((block, None));
-            for (at, &param) in data.params.iter().enumerate() {
+            for (at, &param) in (0..).zip(&data.params) {
                 self.define(param, Definition { block, at: 0 }, ValueDef::Param(block, at));
             }
             for (at, &inst) in data.insts.iter().enumerate() {

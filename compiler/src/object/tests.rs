@@ -277,9 +277,9 @@ fn functions_lie_in_text_and_are_checked_by_themselves() {
                 v2 = add v0, v1\n    return v2\n}\n\
                 function %inner {\nblock0:\n    v0 = field.exists fd0\n    return v0\n}\n";
     let (source, view) = (Source::new("tiny.oom", TEXT), KernelView::embedded());
-    let module = ir::read::read(text).expect("IR");
+    let mut module = ir::read::read(text).expect("IR");
     assert_eq!(ir::verify::module(&module), Ok(()));
-    let programs = bpf::compile_all(&module, &source, &view).expect("compiles");
+    let programs = bpf::compile_all(&mut module, &source, &view).expect("compiles");
     let object = write(&Module {
         policy: &hir::Policy::default(),
         ops_name: "tiny@01234567",

@@ -66,7 +66,7 @@ fn sources(
             let calls = incoming[block].iter().flat_map(|inst| func.insts[*inst].targets());
             calls
                 .filter(|call| call.block == block)
-                .filter_map(|call| call.args.get(at))
+                .filter_map(|call| call.args.get(at as usize))
                 .for_each(|arg| each(*arg));
         }
         None => {}

@@ -12,9 +12,10 @@ use crate::ir::{FuncRef, InstData, Module};
 /// Keeps the programs, and what they call, directly or through others.
 pub fn run(module: &mut Module) {
     let mut called: SecondaryMap<FuncRef, bool> = SecondaryMap::new();
+    let calls = module.calls();
     for program in module.programs() {
         // The callback stands before the functions that have numbers.
-        module.called_by(program).into_iter().for_each(|at| called[FuncRef::new(at - 1)] = true);
+        calls.below(program).into_iter().for_each(|at| called[FuncRef::new(at - 1)] = true);
     }
     let mut refs = module.refs();
     if refs.functions.keys().all(|func| called[func]) {

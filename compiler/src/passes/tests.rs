@@ -99,7 +99,10 @@ fn dead_loads_go_and_effects_stay() {
         b.value(InstData::Load { size: Size::B8, ptr, offset: 0 }, Type::I64);
         b.effect(InstData::Store { size: Size::B8, ptr, offset: 0, value: Operand::Imm(1) });
         number(b);
-        b.value(InstData::Call { kfunc: oomc_abi::kfuncs::GET_ROOT_MEM_CGROUP, args: vec![] }, Type::Ptr);
+        b.value(
+            InstData::Call { kfunc: oomc_abi::kfuncs::GET_ROOT_MEM_CGROUP, args: vec![].into() },
+            Type::Ptr,
+        );
         b.effect(InstData::Return(Operand::Imm(0)));
     });
     let wanted = "v0 = stack.addr ss0\nstore64 v0+0, 1\nv4 = call bpf_get_root_mem_cgroup()\nreturn 0";
@@ -170,7 +173,7 @@ fn ways_that_are_the_same_are_one() {
         let next = b.create_block();
         let param = b.block_param(next, Type::I64);
         let (x, y, z) = (number(b), imm(b, 4), imm(b, 4));
-        let call = |arg| BlockCall { block: next, args: vec![arg] };
+        let call = |arg| BlockCall { block: next, args: vec![arg].into() };
         b.effect(InstData::Branch {
             cond: Cond::Eq,
             a: x,

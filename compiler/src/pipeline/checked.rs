@@ -12,6 +12,10 @@ use crate::hir::{self, Policy};
 use crate::resolve::uses::Use;
 use crate::source::Source;
 use crate::syntax::ast::{ClauseKind, File};
+use crate::{bpf, plan};
+
+/// Rules of which [`Checked::review`] makes code: far fewer than could exceed what a kernel takes, and soon made.
+pub const REVIEWED: usize = 64;
 
 /// What is known of a policy, with or without mistakes in it, for one kernel.
 #[derive(Clone, Debug)]
@@ -142,6 +146,21 @@ impl<'k> Checked<'k> {
         let mut sink = self.sink();
         let object = self.object(&mut sink);
         Compiled { object, diagnostics: sink.into_diagnostics() }
+    }
+
+    /// As the diagnostics of [`compile`](Self::compile), but soon: no code is made of more than [`REVIEWED`] rules, if the
+    /// kernel has every function that code may call. Says whether it was.
+    #[must_use]
+    pub fn review(&self) -> (Vec<Diagnostic>, bool) {
+        let Some(policy) = self.policy() else { return (self.diagnostics(), false) };
+        if policy.rules.len() <= REVIEWED || !hir::kernel::has_all_functions(self.view) {
+            return (self.compile().diagnostics, true);
+        }
+        let mut sink = self.sink();
+        if let Err(error) = bpf::limits::check_instructions(plan::least_instructions(policy)) {
+            sink.push(no_code(&error));
+        }
+        (sink.into_diagnostics(), false)
     }
 
     /// As [`compile`](Self::compile), but asks before each stage whether somebody still wants the result; none if

@@ -26,8 +26,9 @@ impl<'c> Lowered<'c> {
     /// Says which of the functions that the code calls the kernel lacks.
     pub fn needs(&self, sink: &mut Sink) {
         // What a kernel without the hook has is what every kernel has that can be asked.
-        let callback = self.module.callback();
-        let insts = callback.functions.iter().flat_map(|func| func.insts.values());
+        let module = &self.module;
+        let own = core::iter::once(0).chain(module.called_by(0)).filter_map(|at| module.functions.get(at));
+        let insts = own.flat_map(|func| func.insts.values());
         let called = insts.filter_map(|inst| match inst {
             ir::InstData::Call { kfunc, .. } => Some(*kfunc),
             _ => None,
@@ -87,21 +88,29 @@ impl<'c> Optimised<'c> {
     /// # Errors
     /// When a bound of the kernel is passed, or the compiler is at fault.
     pub fn select(self) -> Result<Programs<'c>, bpf::Error> {
-        let (source, view) = (self.checked.source(), self.checked.view());
-        let (module, programs) = match bpf::compile_all(&self.module, source, view) {
+        let (checked, mut module) = (self.checked, self.module);
+        let (mut called, others) = (module.called_by(0).len(), module.programs().count() > 1);
+        let programs = match bpf::compile_all(&mut module, checked.source(), checked.view()) {
+            // Blocks are asked by these programs alone.
             Err(error)
-                // Blocks are asked by these programs alone.
                 if error.is_a_bound()
-                    && self.module.programs().count() > 1
-                    && self.checked.policy().is_none_or(|policy| policy.blocks.is_empty()) =>
+                    && others
+                    && checked.policy().is_none_or(|policy| policy.blocks.is_empty()) =>
             {
-                let callback = self.module.callback();
-                let programs = bpf::compile_all(&callback, source, view)?;
-                (callback, programs)
+                // What was compiled is gone.
+                module = Self::of(checked).ok_or(error)?.module.callback();
+                called = module.called_by(0).len();
+                bpf::compile_all(&mut module, checked.source(), checked.view())?
             }
-            programs => (self.module, programs?),
+            programs => programs?,
         };
-        Ok(Programs { checked: self.checked, module, programs })
+        Ok(Programs { checked, module, of_callback: called + 1, programs })
+    }
+
+    /// The same once more.
+    fn of(checked: &'c Checked<'c>) -> Option<Self> {
+        let mut sink = Sink::default();
+        checked.plan()?.lower(&mut sink)?.optimise(&mut sink)
     }
 
     /// The IR as text.

@@ -26,7 +26,7 @@ mod programs;
 #[cfg(test)]
 mod tests;
 
-pub use checked::{Beside, Checked};
+pub use checked::{Beside, Checked, REVIEWED};
 pub use lowered::{Lowered, Optimised};
 pub(crate) use lowered::{Marks, Points};
 pub use parsed::Parsed;

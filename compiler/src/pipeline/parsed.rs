@@ -8,7 +8,8 @@ use super::Checked;
 use crate::diag::{Diagnostic, Sink};
 use crate::source::Source;
 use crate::syntax::ast::File;
-use crate::syntax::{lower_cst, print};
+use crate::syntax::lower_cst::{self, Before};
+use crate::syntax::print;
 
 /// A policy and its file of tests, parsed. [`check`](Self::check) consumes them:
 ///
@@ -34,9 +35,9 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    fn new(source: Source) -> Self {
+    fn new(source: Source, before: Option<Before<'_>>) -> Self {
         let mut sink = Sink::default();
-        let file = lower_cst::parse(&source, &mut sink);
+        let file = lower_cst::parse(&source, before, &mut sink);
         Self { source, file, sink }
     }
 }
@@ -45,13 +46,20 @@ impl Parsed {
     /// Parses a policy.
     #[must_use]
     pub fn new(source: Source) -> Self {
-        Self { policy: Tree::new(source), tests: None }
+        Self { policy: Tree::new(source, None), tests: None }
+    }
+
+    /// Parses a policy that is another one after an edit: the same value, but only clauses that differ are parsed.
+    #[must_use]
+    pub fn after(before: &Checked<'_>, source: Source) -> Self {
+        let before = Before { source: before.source(), file: before.file() };
+        Self { policy: Tree::new(source, Some(before)), tests: None }
     }
 
     /// Parses the file of tests beside it, too.
     #[must_use]
     pub fn with_tests(self, tests: Source) -> Self {
-        Self { tests: Some(Tree::new(tests)), ..self }
+        Self { tests: Some(Tree::new(tests, None)), ..self }
     }
 
     /// Binds names, types and units, and holds the policy against a kernel.

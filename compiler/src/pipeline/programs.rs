@@ -13,7 +13,10 @@ use crate::{bpf, ir, object};
 #[derive(Debug)]
 pub struct Programs<'c> {
     pub(super) checked: &'c Checked<'c>,
+    /// The functions without their instructions.
     pub(super) module: ir::Module,
+    /// How many of them are the callback and what it calls.
+    pub(super) of_callback: usize,
     pub(super) programs: Vec<bpf::Program>,
 }
 
@@ -38,8 +41,7 @@ impl Programs<'_> {
     /// The instructions as the verifier prints them.
     #[must_use]
     pub fn print(&self) -> String {
-        let callback = self.module.callback();
-        let functions = self.programs.iter().zip(&callback.functions);
+        let functions = self.programs.iter().zip(&self.module.functions).take(self.of_callback);
         functions.map(|(program, func)| bpf::disasm::disassemble(program, func)).collect()
     }
 }

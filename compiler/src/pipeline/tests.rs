@@ -225,6 +225,30 @@ fn damaged_policies_are_diagnosed() {
     }
 }
 
+/// What was parsed before an edit changes nothing of what is parsed behind it: places, words, mistakes.
+#[test]
+fn a_text_that_was_edited_is_read_like_a_new_one() {
+    let words =
+        ["\"", "#", "\n", "{", "}", "kill ", "rule \"x\": ", " and ", "9", "é", "-- ", "const x = 1 + "];
+    let view = KernelView::embedded();
+    let mut text: String = oomc_stdlib::FILES.iter().map(|policy| policy.text).collect();
+    let mut before = check(&Source::new("t.oom", text.as_str()), &view);
+    let mut random = fastrand::Rng::with_seed(14);
+    for round in 0..400 {
+        let place = |at: usize| (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let from = place(random.usize(..=text.len()));
+        // Most edits are small; some take whole clauses away.
+        let taken = if random.u8(..8) == 0 { 400 } else { random.usize(..4) };
+        let to = place((from + taken).min(text.len()));
+        text.replace_range(from..to, if random.bool() { words[random.usize(..words.len())] } else { "" });
+        let source = Source::new("t.oom", text.as_str());
+        let (after, new) = (Parsed::after(&before, source.clone()), Parsed::new(source));
+        assert_eq!(after.diagnostics(), new.diagnostics(), "round {round}: {text}");
+        assert_eq!(format!("{:?}", after.file()), format!("{:?}", new.file()), "round {round}: {text}");
+        before = after.check(&view);
+    }
+}
+
 /// One checked policy serves for all that is made of it, in any order: no build changes another, and the tests beside
 /// a policy change none.
 #[test]

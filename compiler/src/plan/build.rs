@@ -14,10 +14,8 @@ pub fn build(policy: &Policy) -> Plan {
     let mut plan = Plan::default();
     for (id, pick) in policy.picks.iter() {
         let steps = selected(&pick.selection, Vec::new());
-        if !pick.selection.stepwise {
-            let chosen = ranked(policy, &mut plan, Selector::Pick(id), &pick.selection, 1, steps);
-            plan.picks[id] = Some(chosen);
-        }
+        let chosen = ranked(policy, &mut plan, Selector::Pick(id), &pick.selection, 1, steps);
+        plan.picks[id] = Some(chosen);
     }
     for (id, action) in policy.actions.iter() {
         match &action.kind {
@@ -40,8 +38,6 @@ fn kill_acts(policy: &Policy, plan: &mut Plan, id: ActionId, kill: &Kill) -> Vec
     let selection = &kill.selection;
     if selection.all {
         acts.push(Act::All);
-    } else if selection.stepwise {
-        acts.push(Act::Descend);
     } else {
         let capacity = kill.until.map_or(KEPT, |until| KEPT.max(until.at_most.into()));
         let steps = selected(selection, protections(policy, selection));
@@ -62,8 +58,9 @@ fn ranked(
 ) -> (WalkId, RankingId) {
     let unit = selection.unit;
     let ranks = ranks(policy, selection, matches!(of, Selector::Kill(_)));
-    let ranking = plan.rankings.push(Ranking { of, unit, capacity, ranks });
-    let tracks = vec![Track { ranking, unit, steps, per_cgroup: Vec::new() }];
+    let stepwise = selection.stepwise;
+    let ranking = plan.rankings.push(Ranking { of, unit, stepwise, capacity, ranks });
+    let tracks = vec![Track { ranking, unit, steps, per_cgroup: Vec::new(), in_members: Vec::new() }];
     (plan.walks.push(Walk { place: selection.place, in_flight: false, tracks }), ranking)
 }
 
@@ -104,8 +101,7 @@ fn selected(selection: &Selection, asked: Vec<Step>) -> Vec<Step> {
 }
 
 /// The keys of a selection: the class, what the author wrote, and the tie rule of the language (reference §5).
-#[must_use]
-pub fn ranks(policy: &Policy, selection: &Selection, kill: bool) -> Vec<Rank> {
+fn ranks(policy: &Policy, selection: &Selection, kill: bool) -> Vec<Rank> {
     let class = (kill && !policy.preferences.is_empty()).then_some(Rank::Class);
     let mut ranks: Vec<Rank> = class.into_iter().collect();
     ranks.extend((0..selection.keys.len()).map(Rank::Key));

@@ -96,6 +96,10 @@ fn lead(policy: &Policy, ranking: &Ranking) -> Cost {
 #[must_use]
 pub fn bound(policy: &Policy, ranking: &Ranking) -> Option<ExprId> {
     let Some(Rank::Key(first)) = ranking.ranks.first() else { return None };
+    // A level has a floor of its own.
+    if ranking.stepwise {
+        return None;
+    }
     let key = selection(policy, ranking.of)?.keys.get(*first)?;
     let ExprKind::Arith(ArithOp::Sub, whole, part) = policy.exprs.get(key.expr)?.kind else { return None };
     let is_amount = match &policy.exprs.get(part)?.kind {
@@ -110,13 +114,43 @@ pub fn bound(policy: &Policy, ranking: &Ranking) -> Option<ExprId> {
 /// How many keys of a ranking lead: the class, and the first behind it.
 #[must_use]
 pub fn lead_of(ranking: &Ranking) -> usize {
-    leading(&ranking.ranks)
+    if ranking.ranks.first() == Some(&Rank::Class) { 2 } else { 1 }
 }
 
-/// As [`lead_of`], of keys.
+/// How many keys are compared with those of the last one that is kept before all else: the leading ones, and where these
+/// tie, those behind them that cost no more than members, up to the first amount of memory, in which few are equal.
 #[must_use]
-pub fn leading(ranks: &[Rank]) -> usize {
-    if ranks.first() == Some(&Rank::Class) { 2 } else { 1 }
+pub fn floor_of(policy: &Policy, ranking: &Ranking) -> usize {
+    let lead = lead_of(ranking);
+    let amount = |rank: &Rank| is_amount(policy, ranking, *rank);
+    if ranking.ranks.iter().take(lead).any(amount) {
+        return lead;
+    }
+    let cheap = |rank: &&Rank| self::rank(policy, ranking, **rank) <= Cost::Members;
+    let behind: Vec<&Rank> = ranking.ranks.iter().skip(lead).take_while(cheap).collect();
+    lead + behind.iter().position(|rank| amount(rank)).map_or(behind.len(), |at| at + 1)
+}
+
+/// Whether a key is an amount of memory of the candidate's own, counted in bytes or pages: two are seldom equal in it.
+#[must_use]
+pub fn is_amount(policy: &Policy, ranking: &Ranking, rank: Rank) -> bool {
+    let key = match rank {
+        Rank::Key(index) => selection(policy, ranking.of).and_then(|selection| selection.keys.get(index)),
+        Rank::Footprint => return true,
+        _ => None,
+    };
+    key.is_some_and(|key| holds_amount(policy, key.expr))
+}
+
+fn holds_amount(policy: &Policy, id: ExprId) -> bool {
+    match policy.exprs.get(id).map(|expr| &expr.kind) {
+        Some(ExprKind::Field(Subject::Candidate(_), field)) => {
+            let recipe = field.row().recipe;
+            recipe.is_amount() || matches!(recipe, Recipe::Usage(_))
+        }
+        Some(ExprKind::Arith(ArithOp::Sub, whole, _)) => holds_amount(policy, *whole),
+        _ => false,
+    }
 }
 
 fn rank(policy: &Policy, ranking: &Ranking, rank: Rank) -> Cost {
@@ -132,7 +166,7 @@ fn rank(policy: &Policy, ranking: &Ranking, rank: Rank) -> Cost {
             // Of a process, its cgroup's class is found once for all of them.
             if above && ranking.unit == Unit::Cgroup { own.max(Cost::Up) } else { own }
         }
-        Rank::Unreclaimable => Cost::Calls,
+        Rank::Unreclaimable | Rank::UnreclaimableOfEquals => Cost::Calls,
         Rank::Footprint | Rank::Start | Rank::Pid | Rank::Serial => Cost::Members,
     }
 }

@@ -73,6 +73,8 @@ pub struct Track {
     pub steps: Vec<Step>,
     /// Expressions that are the same for all processes of a cgroup: found out once for it, if anybody asks.
     pub per_cgroup: Vec<ExprId>,
+    /// Quantifiers over the processes of a cgroup that competes, which are found out while its members are looked at.
+    pub in_members: Vec<ExprId>,
 }
 
 /// What is asked of a candidate.
@@ -118,6 +120,8 @@ pub struct Ranking {
     pub of: Selector,
     /// What is compared.
     pub unit: Unit,
+    /// Kept are the kill units that repeated descents end in: cgroups compete level by level, each with its units.
+    pub stepwise: bool,
     /// How many are kept.
     pub capacity: u32,
     /// Compared in order; the larger wins.
@@ -139,6 +143,8 @@ pub enum Rank {
     Pid,
     /// The tie rule of cgroups: the one with more that cannot be reclaimed.
     Unreclaimable,
+    /// The same, asked only of two that are equal in all before it.
+    UnreclaimableOfEquals,
     /// Then the one that was made later; no two have the same.
     Serial,
 }
@@ -152,8 +158,6 @@ pub enum Act {
     Wait(WalkId),
     /// Kills down a ranking.
     Take(RankingId),
-    /// Descends from the place to the best unit, and kills there; again below those that were tried.
-    Descend,
     /// Kills everything that the selection finds.
     All,
 }
@@ -205,7 +209,7 @@ impl Plan {
     fn walk_names(&mut self) -> impl Iterator<Item = &mut WalkId> {
         let acts = self.acts.values_mut().flatten().filter_map(|act| match act {
             Act::Run(walk) | Act::Wait(walk) => Some(walk),
-            Act::Take(_) | Act::Descend | Act::All => None,
+            Act::Take(_) | Act::All => None,
         });
         acts.chain(self.picks.values_mut().flatten().map(|(walk, _)| walk))
     }

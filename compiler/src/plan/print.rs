@@ -20,7 +20,8 @@ fn write(plan: &Plan, text: &mut String) -> fmt::Result {
             Selector::Kill(action) => action.to_string(),
             Selector::Pick(pick) => pick.to_string(),
         };
-        write!(text, "{id} of {of} keeps {} {} by", ranking.capacity, unit(ranking.unit))?;
+        write!(text, "{id} of {of} keeps {} {}", ranking.capacity, unit(ranking.unit))?;
+        write!(text, "{} by", if ranking.stepwise { " stepwise" } else { "" })?;
         ranking.ranks.iter().try_for_each(|rank| write!(text, " {}", rank_word(*rank)))?;
         text.push('\n');
     }
@@ -40,7 +41,6 @@ fn write(plan: &Plan, text: &mut String) -> fmt::Result {
             Act::Run(walk) => write!(text, " run {walk}"),
             Act::Wait(walk) => write!(text, " wait {walk}"),
             Act::Take(ranking) => write!(text, " take {ranking}"),
-            Act::Descend => write!(text, " descend"),
             Act::All => write!(text, " all"),
         })?;
         text.push('\n');
@@ -58,6 +58,7 @@ fn write_track(track: &Track, text: &mut String) -> fmt::Result {
         }
     }
     track.per_cgroup.iter().try_for_each(|expr| write!(text, " per_cgroup:{expr}"))?;
+    track.in_members.iter().try_for_each(|expr| write!(text, " in_members:{expr}"))?;
     text.push('\n');
     Ok(())
 }
@@ -86,6 +87,7 @@ pub(super) const RANKS: &[(Rank, &str)] = &[
     (Rank::Start, "start"),
     (Rank::Pid, "pid"),
     (Rank::Unreclaimable, "unreclaimable"),
+    (Rank::UnreclaimableOfEquals, "unreclaimable_of_equals"),
     (Rank::Serial, "serial"),
 ];
 

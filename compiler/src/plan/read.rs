@@ -23,10 +23,11 @@ pub fn read(text: &str) -> Result<Plan, String> {
 
 fn read_line(plan: &mut Plan, words: &[&str]) -> Result<(), String> {
     match words {
+        [_, "of", of, "keeps", capacity, unit, "stepwise", "by", ranks @ ..] => {
+            plan.rankings.push(ranking(of, capacity, unit, true, ranks)?);
+        }
         [_, "of", of, "keeps", capacity, unit, "by", ranks @ ..] => {
-            let ranks = ranks.iter().map(|word| rank(word)).collect::<Result<_, _>>()?;
-            let capacity = capacity.parse().map_err(|_| format!("`{capacity}` is no number"))?;
-            plan.rankings.push(Ranking { of: selector(of)?, unit: read_unit(unit)?, capacity, ranks });
+            plan.rankings.push(ranking(of, capacity, unit, false, ranks)?);
         }
         [_, "in", of, rest @ ..] => {
             let in_flight = rest == ["in_flight"];
@@ -37,15 +38,19 @@ fn read_line(plan: &mut Plan, words: &[&str]) -> Result<(), String> {
             plan.picks[number(pick, "pick")?] = Some(chosen);
         }
         [ranking, unit, steps @ ..] if ranking.starts_with("ranking") => {
-            let own = |word: &&&str| word.starts_with("per_cgroup:");
-            let per_cgroup = steps.iter().filter(own).filter_map(|word| word.strip_prefix("per_cgroup:"));
-            let per_cgroup = per_cgroup.map(|expr| number(expr, "expr")).collect::<Result<_, _>>()?;
-            let steps = steps.iter().filter(|word| !own(word)).map(|word| step(word));
+            let marks = ["per_cgroup:", "in_members:"];
+            let [per_cgroup, in_members] = marks.map(|mark| {
+                let exprs = steps.iter().filter_map(|word| word.strip_prefix(mark));
+                exprs.map(|expr| number(expr, "expr")).collect::<Result<Vec<_>, _>>()
+            });
+            let marked = |word: &str| marks.iter().any(|mark| word.starts_with(mark));
+            let steps = steps.iter().filter(|word| !marked(word)).map(|word| step(word));
             let track = Track {
                 ranking: number(ranking, "ranking")?,
                 unit: read_unit(unit)?,
                 steps: steps.collect::<Result<_, _>>()?,
-                per_cgroup,
+                per_cgroup: per_cgroup?,
+                in_members: in_members?,
             };
             let walk = plan.walks.values_mut().next_back().ok_or("a track before any walk")?;
             walk.tracks.push(track);
@@ -54,6 +59,12 @@ fn read_line(plan: &mut Plan, words: &[&str]) -> Result<(), String> {
         [] => {}
     }
     Ok(())
+}
+
+fn ranking(of: &str, capacity: &str, unit: &str, stepwise: bool, ranks: &[&str]) -> Result<Ranking, String> {
+    let ranks = ranks.iter().map(|word| rank(word)).collect::<Result<_, _>>()?;
+    let capacity = capacity.parse().map_err(|_| format!("`{capacity}` is no number"))?;
+    Ok(Ranking { of: selector(of)?, unit: read_unit(unit)?, stepwise, capacity, ranks })
 }
 
 /// The number behind a word, as an id.
@@ -95,7 +106,6 @@ fn acts(words: &[&str]) -> Result<Vec<Act>, String> {
             "run" => Act::Run(number(next()?, "walk")?),
             "wait" => Act::Wait(number(next()?, "walk")?),
             "take" => Act::Take(number(next()?, "ranking")?),
-            "descend" => Act::Descend,
             "all" => Act::All,
             other => return Err(format!("`{other}` is no act")),
         });

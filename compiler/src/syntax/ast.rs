@@ -37,6 +37,8 @@ pub struct Clause {
     pub kind: ClauseKind,
     /// Where it stands.
     pub span: Span,
+    /// Nothing was said of it when it was parsed: wherever the same text is a clause, it is this tree.
+    pub faultless: bool,
 }
 
 /// What a clause says.

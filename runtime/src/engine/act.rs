@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use oomc_abi::request::{Answer, Done, Kind, Outcome, Victim};
+use oomc_abi::request::{Answer, Done, ENDED, Kind, Outcome, Victim};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::domain::Domain;
@@ -117,23 +117,25 @@ pub(super) fn carry_out(answer: &Answer, domain: &Domain, flight: &mut Flight) -
         Kind::RaiseLimit => raise(answer.bytes, domain, &mut done),
         Kind::Reclaim => reclaim(answer.bytes, domain, &mut done),
         Kind::Wait => {
-            let hurried = answer.victims.iter().filter(|victim| hurry(victim, flight)).count();
-            done.outcome = if hurried > 0 { Outcome::Progress } else { Outcome::Nothing };
+            // The memory of one that is gone is back.
+            answer.victims.iter().for_each(|victim| hurry(victim, flight));
+            done.outcome = Outcome::Progress;
         }
         Kind::KillProcess | Kind::KillCgroup | Kind::KillAll => {
             let signal = if answer.grace > 0 { Signal::TERM } else { Signal::KILL };
             if answer.grace > 0 {
                 flight.grace = Some(Instant::now() + Duration::from_nanos(answer.grace));
             }
+            let mut gone = false;
             for victim in &answer.victims {
                 let cgroup = answer.kind == Kind::KillCgroup || victim.start == 0;
                 let killed = if cgroup {
-                    end_cgroup(victim.id, signal, flight)
+                    end_cgroup(if victim.group == 0 { victim.id } else { victim.group }, signal, flight)
                 } else {
                     end_process(victim, signal, flight)
                 };
                 match killed {
-                    Ok(0) => done.refused.push((victim.id, victim.start)),
+                    Ok(0) => gone = true,
                     Ok(count) => done.killed += count,
                     Err(error) => {
                         done.result = -i64::from(error.raw_os_error().unwrap_or(libc::EIO));
@@ -141,7 +143,14 @@ pub(super) fn carry_out(answer: &Answer, domain: &Domain, flight: &mut Flight) -
                     }
                 }
             }
-            done.outcome = answer.outcome_of(done.killed);
+            done.outcome = match answer.outcome_of(done.killed) {
+                // It has ended by itself since it was chosen, and its memory comes back: nobody else has to die for it.
+                Outcome::Nothing if gone => {
+                    done.result = ENDED;
+                    Outcome::Waited
+                }
+                outcome => outcome,
+            };
         }
         Kind::End | Kind::Stale | Kind::Gone => {
             return Err(Error::Unexpected(format!("`{}` is nothing to do", answer.kind)));
@@ -217,11 +226,10 @@ fn end_process(victim: &Victim, signal: Signal, flight: &mut Flight) -> io::Resu
 }
 
 /// Lets a victim that is on its way out give its memory back sooner.
-fn hurry(victim: &Victim, flight: &mut Flight) -> bool {
-    let Ok(Some(held)) = hold(victim.id, victim.start) else { return false };
+fn hurry(victim: &Victim, flight: &mut Flight) {
+    let Ok(Some(held)) = hold(victim.id, victim.start) else { return };
     let _ = mrelease(held.as_fd());
     flight.processes.push(held);
-    true
 }
 
 /// Kills everything in a cgroup and below, or tells it to end.

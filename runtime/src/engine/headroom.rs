@@ -79,14 +79,15 @@ impl Headroom {
             if !entry.file_name().to_string_lossy().starts_with(&prefix) {
                 continue;
             }
-            let place = entry.path();
-            let text = fs::read_to_string(&place).map_err(Error::file("read", &place))?;
-            if let Some(note) = Note::read(&text) {
-                put_back(&note)?;
-            }
-            fs::remove_file(&place).map_err(Error::file("remove", &place))?;
+            take_back(&entry.path())?;
         }
         Ok(())
+    }
+
+    /// Puts back what was set for one domain, which is gone or has no limit any more.
+    pub(super) fn take_back(&self, domain: u64) -> Result<()> {
+        let Some(place) = self.note(domain) else { return Ok(()) };
+        take_back(&place)
     }
 
     fn note_place(&self, domain: u64) -> PathBuf {
@@ -96,6 +97,15 @@ impl Headroom {
     fn note(&self, domain: u64) -> Option<PathBuf> {
         Some(self.note_place(domain)).filter(|place| place.exists())
     }
+}
+
+/// Puts back what a note tells, and removes it.
+fn take_back(place: &Path) -> Result<()> {
+    let text = fs::read_to_string(place).map_err(Error::file("read", place))?;
+    if let Some(note) = Note::read(&text) {
+        put_back(&note)?;
+    }
+    fs::remove_file(place).map_err(Error::file("remove", place))
 }
 
 fn put_back(note: &Note) -> Result<()> {

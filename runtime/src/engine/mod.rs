@@ -344,7 +344,16 @@ impl<'s> Engine<'s> {
         if had_limit != Some(false) && found.is_empty() && self.needs_limits() {
             happened.push(Happened::NoLimit);
         }
-        self.domains.retain(|domain| found.iter().any(|found| found.id == domain.id));
+        let (kept, gone): (Vec<Domain>, Vec<Domain>) = std::mem::take(&mut self.domains)
+            .into_iter()
+            .partition(|domain| found.iter().any(|found| found.id == domain.id));
+        self.domains = kept;
+        // Before another cgroup of the same name gets its own.
+        for domain in gone {
+            if let Err(error) = self.headroom.take_back(domain.id) {
+                happened.push(Happened::Failed(error.to_string()));
+            }
+        }
         for place in domain::places(&self.attached) {
             self.watch.directory(&place)?;
         }
@@ -408,8 +417,9 @@ fn look_at(
     let Some(ended) = asker.decide(domain, &about, happened)? else { return Ok(()) };
     if !ended.flight.is_empty() {
         domain.flight = Some(ended.flight.of(asker.told));
-    } else if !ended.progress {
-        domain.rest(REST);
+    } else {
+        // Where a victim has ended by itself, nobody says when its memory is back.
+        domain.rest(if ended.progress { SOON } else { REST });
     }
     Ok(())
 }

@@ -187,7 +187,8 @@ fn carry_out(answer: &Answer, folder: &Path, lines: &mut Vec<String>) -> Result<
             for victim in &answer.victims {
                 let before = done.killed;
                 match answer.kind == Kind::KillCgroup || victim.start == 0 {
-                    true => kill_cgroup(victim.id, &mut done, lines)?,
+                    true if victim.group == 0 => kill_cgroup(victim.id, &mut done, lines)?,
+                    true => kill_cgroup(victim.group, &mut done, lines)?,
                     false => kill_process(victim, &mut done, lines)?,
                 }
                 if done.killed == before {

@@ -367,6 +367,16 @@ pub(crate) fn compare(path: &str, pin: &str) -> Result<(), String> {
     crate::run::line(&text)
 }
 
+/// How many maps there are, whoever made them.
+pub(crate) fn maps() -> usize {
+    let (mut id, mut count) = (0, 0);
+    // SAFETY: the place for the next id outlives the call.
+    while unsafe { sys::bpf_map_get_next_id(id, &raw mut id) } == 0 {
+        count += 1;
+    }
+    count
+}
+
 /// How many struct_ops links are attached to a cgroup that exists, whoever made them.
 pub(crate) fn links() -> usize {
     let (mut id, mut count) = (0, 0);

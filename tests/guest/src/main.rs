@@ -35,6 +35,9 @@ mod places;
 
 mod service;
 
+mod hold;
+
+mod day;
 mod faults;
 mod storm;
 

@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,6 +40,9 @@ const STUCK: Duration = Duration::from_secs(1);
 
 /// How long to look again before an expected end counts as missing.
 const LINGER: Duration = Duration::from_secs(15);
+
+/// How often somebody else may get a number first.
+const RACES: usize = 50;
 
 /// One process.
 struct Process {
@@ -76,7 +79,13 @@ impl Processes {
         {
             command.uid(*uid);
         }
-        let mut child = command.spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+        let number = parts.iter().find_map(|part| if let Part::Number(of) = part { Some(of) } else { None });
+        let number = number.map(|of| self.find(of).map(|of| of.pid)).transpose()?;
+        let child = match number {
+            None => command.spawn(),
+            Some(number) => spawn_as(&mut command, number),
+        };
+        let mut child = child.map_err(|error| format!("cannot start {name}: {error}"))?;
         let id = child.id();
         let pid = Pid::from_raw(i32::try_from(id).map_err(|error| error.to_string())?);
         let input = child.stdin.take().ok_or("a task has no input")?;
@@ -110,7 +119,7 @@ impl Processes {
                 Part::Threads(count) => format!("threads {count}"),
                 Part::Sparse(count) => format!("sparse {count}"),
                 Part::Deaf => "deaf".to_owned(),
-                Part::Adj(_) | Part::Uid(_) => continue,
+                Part::Adj(_) | Part::Uid(_) | Part::Number(_) => continue,
             };
             self.expect_done(name, &command)?;
         }
@@ -269,6 +278,20 @@ impl Process {
             self.traced = None;
         }
     }
+}
+
+/// Starts a process with a number that is free: the kernel gives the next one behind the last, which root may write.
+fn spawn_as(command: &mut Command, number: Pid) -> io::Result<Child> {
+    for _ in 0..RACES {
+        fs::write("/proc/sys/kernel/ns_last_pid", (number.as_raw() - 1).to_string())?;
+        let mut child = command.spawn()?;
+        if i32::try_from(child.id()) == Ok(number.as_raw()) {
+            return Ok(child);
+        }
+        child.kill()?;
+        child.wait()?;
+    }
+    Err(io::Error::other(format!("somebody else always gets the number {number}")))
 }
 
 fn word(kind: Memory) -> &'static str {

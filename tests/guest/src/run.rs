@@ -15,6 +15,7 @@ use oomc_vm::report::Progress;
 use oomc_vm::script::{self, Action, Expect, Memory, Shape};
 
 use crate::count::Counter;
+use crate::day::{self, Day};
 use crate::decide::{self, Engine};
 use crate::decisions::Decisions;
 use crate::forest::Forest;
@@ -163,6 +164,11 @@ impl Stage {
                 let what = storm::run(&format!("{}.o", self.name), path, *cgroups, *events)?;
                 tell(&Progress::Shown(what))
             }
+            Action::Day { path, cgroups, anew, events } => {
+                let service = self.service.as_mut().ok_or("no service was started")?;
+                let day = Day { path, cgroups: *cgroups, anew: *anew, events: *events };
+                tell(&Progress::Shown(day::run(service, &day)?))
+            }
             Action::Await { text, absent, service } => self.wait_for(text, *absent, *service),
             Action::Faults { function, percent, of_oomc } => faults::arm(function, *percent, *of_oomc),
             Action::FaultsEnd => match faults::disarm()? {
@@ -294,6 +300,9 @@ impl Stage {
                 self.output.lines().try_for_each(|line| tell(&Progress::Step(format!("           | {line}"))))
             }
             script::Service::Ready => service.ready(),
+            script::Service::Hold => service.hold(),
+            script::Service::Held => service.held(),
+            script::Service::Go => service.go(),
             script::Service::Reload => service.signal(Signal::SIGHUP),
             script::Service::Kill => {
                 service.signal(Signal::SIGKILL)?;

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::hold::Hold;
+
 const JOURNAL: &str = "/run/systemd/journal/socket";
 const NOTIFY: &str = "/run/systemd/notify";
 const ERRORS: &str = "/run/service.err";
@@ -31,6 +33,7 @@ pub(crate) struct Service {
     notify: UnixDatagram,
     /// What it has told systemd while it was waited for.
     heard: String,
+    hold: Option<Hold>,
 }
 
 impl Service {
@@ -53,7 +56,7 @@ impl Service {
             .map_err(cannot)?;
         // What the first process of the machine has is nothing that a service is started with.
         fs::write(format!("/proc/{}/oom_score_adj", child.id()), "0").map_err(cannot)?;
-        Ok(Self { child, journal, notify, heard: String::new() })
+        Ok(Self { child, journal, notify, heard: String::new(), hold: None })
     }
 
     /// What it has sent since the last time, and what it has complained.
@@ -104,9 +107,21 @@ impl Service {
         Err(format!("the service is not ready after {} s:\n{}", PATIENCE.as_secs(), self.said()?))
     }
 
+    /// Its resident memory in KiB; none: it has ended.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        let status = self.file("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.parse().ok()
+    }
+
+    /// One of its files in /proc.
+    fn file(&self, name: &str) -> Option<String> {
+        fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).ok()
+    }
+
     /// How safe it is where memory is short; nothing, when it has ended.
     fn state(&self) -> String {
-        let file = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).ok();
+        let file = |name: &str| self.file(name);
         let (Some(adj), Some(status)) = (file("oom_score_adj"), file("status")) else { return String::new() };
         let of = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or("").trim();
         let locked = if of("VmLck:") == "0 kB" { "may be swapped out" } else { "stays in memory" };
@@ -115,8 +130,27 @@ impl Service {
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<(), String> {
-        let pid = i32::try_from(self.child.id()).map_err(|error| error.to_string())?;
-        kill(Pid::from_raw(pid), signal).map_err(|error| format!("cannot signal the service: {error}"))
+        kill(self.pid()?, signal).map_err(|error| format!("cannot signal the service: {error}"))
+    }
+
+    pub(crate) fn pid(&self) -> Result<Pid, String> {
+        i32::try_from(self.child.id()).map(Pid::from_raw).map_err(|error| error.to_string())
+    }
+
+    /// From now on it is stopped when it takes hold of a victim.
+    pub(crate) fn hold(&mut self) -> Result<(), String> {
+        self.hold = Some(Hold::begin(self.pid()?)?);
+        Ok(())
+    }
+
+    /// Waits until it is stopped.
+    pub(crate) fn held(&self) -> Result<(), String> {
+        self.hold.as_ref().ok_or("nobody holds the service")?.held()
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go(&mut self) -> Result<(), String> {
+        self.hold.take().ok_or("nobody holds the service")?.end()
     }
 
     pub(crate) fn wait(&mut self) -> Result<ExitStatus, String> {

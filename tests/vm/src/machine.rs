@@ -35,6 +35,8 @@ pub struct Hardware {
     pub memory: u32,
     /// How long one case may take, by the machine's own clock.
     pub limit: Duration,
+    /// Further words of the kernel's command line. A kernel as it is shipped may have pressure switched off.
+    pub words: &'static str,
     /// How long the guest may be silent, by the host's clock. The guest limits each case itself; this is for a dead
     /// machine.
     pub patience: Duration,
@@ -47,6 +49,7 @@ impl Hardware {
         memory: 640,
         // Emulation on a busy machine is slow; a case takes a second or two.
         limit: Duration::from_secs(120),
+        words: "psi=1",
         patience: Duration::from_secs(240),
     };
 
@@ -90,9 +93,8 @@ impl Hardware {
             Clock::Host => "",
             Clock::Instructions => " nokaslr tsc_early_khz=1000000 nolapic_timer",
         };
-        let limit = self.limit.as_secs();
-        // A kernel as it is shipped may have pressure switched off.
-        format!("console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 oops=panic psi=1{fixed} {LIMIT}{limit}")
+        let (limit, words) = (self.limit.as_secs(), self.words);
+        format!("console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 oops=panic {words}{fixed} {LIMIT}{limit}")
     }
 }
 

@@ -71,6 +71,12 @@ pub enum Service {
     Stop,
     /// `service kill`: SIGKILL.
     Kill,
+    /// `service hold`: from now on it is stopped between choice and kill, when it takes hold of a victim.
+    Hold,
+    /// `service held`: waits until it is.
+    Held,
+    /// `service go`: it goes on, and is stopped no more.
+    Go,
 }
 
 /// What a step does.
@@ -185,6 +191,19 @@ pub enum Action {
         path: String,
         /// How many cgroups.
         cgroups: u32,
+        /// How many deaths, all together.
+        events: u64,
+    },
+    /// `day PATH cgroups N anew N events N`: somebody runs into the limit again and again in each of N cgroups below PATH,
+    /// which are made anew after some deaths, while the service asks their policy; afterwards it must hold no more than
+    /// soon after the beginning, and its records must tell each death.
+    Day {
+        /// The parent of the cgroups.
+        path: String,
+        /// How many cgroups at once.
+        cgroups: u32,
+        /// After how many deaths one is made anew.
+        anew: u64,
         /// How many deaths, all together.
         events: u64,
     },
@@ -305,6 +324,8 @@ pub enum Part {
     Sparse(u32),
     /// It does not end when it is told to (SIGTERM).
     Deaf,
+    /// It gets the number that this task had, which is gone.
+    Number(String),
 }
 
 /// A kind of memory.
@@ -539,9 +560,12 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             "reload" => Service::Reload,
             "stop" => Service::Stop,
             "kill" => Service::Kill,
+            "hold" => Service::Hold,
+            "held" => Service::Held,
+            "go" => Service::Go,
             other => {
                 return Err(format!(
-                    "a service can start, reload, stop, be killed or have said, not {other}"
+                    "a service can start, reload, stop, go, be killed, held or have said, not {other}"
                 ));
             }
         }),
@@ -583,6 +607,15 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             let cgroups = words.number()?;
             words.keyword("events")?;
             Action::Storm { path, cgroups, events: words.number()? }
+        }
+        "day" => {
+            let path = words.next("a cgroup")?;
+            words.keyword("cgroups")?;
+            let cgroups = words.number()?;
+            words.keyword("anew")?;
+            let anew = words.number()?;
+            words.keyword("events")?;
+            Action::Day { path, cgroups, anew, events: words.number()? }
         }
         "await" => {
             let word = words.next("`status`, `no status` or `service`")?;
@@ -723,6 +756,10 @@ fn task(words: &mut Words<'_>) -> Result<Action, String> {
             "threads" => Part::Threads(words.number()?),
             "sparse" => Part::Sparse(words.number()?),
             "deaf" => Part::Deaf,
+            "number" => {
+                words.keyword("of")?;
+                Part::Number(words.next("a task")?)
+            }
             kind => match memory(kind) {
                 Some(kind) => Part::Holds(kind, words.bytes()?),
                 None => return Err(format!("`{kind}` says nothing about a task")),

@@ -70,7 +70,7 @@ pub(super) fn run(args: &[String]) -> Result<(), String> {
     }
     let text = format!("{}{}", table::whole(&counted, &order.forests), goals::goals(&counted));
     say(&text);
-    page::keep(&text, order.book)
+    page::keep("code", &text, order.book)
 }
 
 fn order(args: &[String]) -> Result<Order, String> {

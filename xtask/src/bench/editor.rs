@@ -1,8 +1,10 @@
-//! `cargo xtask bench editor`: how long an author waits for the language server.
+//! `cargo xtask bench editor [KEYS] [--book]`: how long an author waits for the language server.
 //!
 //! Talks to the program over pipes, as an editor does: opens a policy of so many rules, types in the middle of it, and
-//! waits after each key for the diagnostics of that state; then asks for hovers while code is made of the policy. Simple
-//! rules name one command each; mixed ones are of five kinds. Prints a table, to `target/bench/editor.md` too.
+//! waits after each key for the diagnostics of that state; then asks for hovers while code is made of the policy, and
+//! waits until it is made. Simple rules name one command each; mixed ones are of five kinds. Prints a table, to
+//! `target/bench/editor.md` too, and to the book's page with `--book`. Besides what was waited, which a busy machine
+//! lengthens, it has what the answering thread worked.
 
 use std::fmt::Write as _;
 use std::io::BufReader;
@@ -13,14 +15,18 @@ use std::{fs, thread};
 use lsp_server::{Message, Notification, Request};
 use serde_json::{Value, json};
 
-use super::{median, one, words};
+use super::{median, one, page, words};
 use crate::{build, packages, say};
 
 /// Rules of the policies.
 const RULES: [usize; 3] = [100, 1_000, 5_000];
-/// Keys and hovers of each.
+/// Keys of each, unless an argument says otherwise; and hovers.
 const KEYS: usize = 200;
 const HOVERS: usize = 50;
+/// What is typed at the end of a clause, and deleted again: mistakes, a condition that is whole, a comment.
+const TYPED: &str = " and rss > 1MiB # more";
+/// How long the server rests when it has nothing more to do.
+const REST: Duration = Duration::from_millis(300);
 /// Runs of `oomc check`.
 const CHECKS: usize = 5;
 
@@ -128,6 +134,37 @@ impl Editor {
         }
     }
 
+    /// What a thread of the server, or with none named the whole of it, has had of a processor, in milliseconds.
+    fn worked(&self, thread: Option<u32>) -> Result<f64, String> {
+        let process = format!("/proc/{}", self.child.id());
+        let threads = match thread {
+            Some(thread) => vec![format!("{process}/task/{thread}")],
+            None => fs::read_dir(format!("{process}/task"))
+                .map_err(outside)?
+                .map(|entry| entry.map(|entry| entry.path().display().to_string()).map_err(outside))
+                .collect::<Result<_, _>>()?,
+        };
+        let mut sum = 0.0;
+        for thread in threads {
+            // One that has ended meanwhile works no more.
+            let Ok(text) = fs::read_to_string(format!("{thread}/schedstat")) else { continue };
+            let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
+            sum += nanoseconds.ok_or_else(|| outside("its time is not told"))? / 1e6;
+        }
+        Ok(sum)
+    }
+
+    /// Waits until it has nothing more to do.
+    fn rest(&self) -> Result<(), String> {
+        loop {
+            let before = self.worked(None)?;
+            thread::sleep(REST);
+            if self.worked(None)? - before < 1.0 {
+                return Ok(());
+            }
+        }
+    }
+
     /// Most memory that it had, in MiB.
     fn memory(&self) -> Result<f64, String> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).map_err(outside)?;
@@ -141,22 +178,24 @@ impl Editor {
 /// What an author waits, in milliseconds.
 struct Waits {
     keys: Vec<f64>,
+    /// What the thread that answers has worked for each.
+    worked: Vec<f64>,
     hovers: Vec<f64>,
     memory: f64,
 }
 
 /// Types in the middle of a policy, then points at things while code is made of it.
-fn waits(oomc: &str, text: &str) -> Result<Waits, String> {
+fn waits(oomc: &str, text: &str, count: usize) -> Result<Waits, String> {
     let mut editor = Editor::start(oomc)?;
     let document = json!({ "uri": URI, "languageId": "oom", "version": 1, "text": text });
     editor.tell("textDocument/didOpen", json!({ "textDocument": document }))?;
     editor.wait_for(1)?;
     let line = text.lines().count() / 2;
     let column = text.lines().nth(line).map_or(0, str::len);
-    // A word and a number are typed at the end of a rule, and deleted again.
-    let typed: Vec<char> = " # more".chars().collect();
-    let mut keys = Vec::new();
-    for key in 0..KEYS {
+    let typed: Vec<char> = TYPED.chars().collect();
+    let (mut keys, mut worked) = (Vec::new(), Vec::new());
+    let answering = Some(editor.child.id());
+    for key in 0..count {
         let at = key % (2 * typed.len());
         let point = |character: usize| json!({ "line": line, "character": character });
         let (start, end, new) = match typed.get(at) {
@@ -172,10 +211,11 @@ fn waits(oomc: &str, text: &str) -> Result<Waits, String> {
             "textDocument": { "uri": URI, "version": version },
             "contentChanges": [{ "range": range, "text": new }],
         });
-        let began = Instant::now();
+        let (before, began) = (editor.worked(answering)?, Instant::now());
         editor.tell("textDocument/didChange", params)?;
         editor.wait_for(version)?;
         keys.push(began.elapsed().as_secs_f64() * 1e3);
+        worked.push(editor.worked(answering)? - before);
     }
     // Code is made once the author pauses.
     thread::sleep(Duration::from_millis(150));
@@ -186,11 +226,12 @@ fn waits(oomc: &str, text: &str) -> Result<Waits, String> {
         editor.ask("textDocument/hover", json!({ "textDocument": { "uri": URI }, "position": position }))?;
         hovers.push(began.elapsed().as_secs_f64() * 1e3);
     }
+    editor.rest()?;
     let memory = editor.memory()?;
     editor.ask("shutdown", Value::Null)?;
     editor.tell("exit", Value::Null)?;
     editor.child.wait().map_err(outside)?;
-    Ok(Waits { keys, hovers, memory })
+    Ok(Waits { keys, worked, hovers, memory })
 }
 
 /// The value that so many of a hundred are not above.
@@ -201,8 +242,19 @@ fn percentile(values: &[f64], of_hundred: usize) -> f64 {
     sorted.get(at).copied().unwrap_or_default()
 }
 
-/// `cargo xtask bench editor`
-pub(super) fn run() -> Result<(), String> {
+/// `cargo xtask bench editor [KEYS] [--book]`
+pub(super) fn run(args: &[String]) -> Result<(), String> {
+    let (mut count, mut book) = (KEYS, false);
+    for word in args {
+        match word.parse::<usize>() {
+            Ok(keys) if keys > 0 => count = keys,
+            _ if word == "--book" => book = true,
+            _ => return Err(format!("`{word}` is no number of keys")),
+        }
+    }
+    if book && count < KEYS {
+        return Err(format!("the book gets the figures of {KEYS} keys or more"));
+    }
     packages::need(&packages::BUILD)?;
     say("Building oomc, optimised …");
     build::release(&["oomc"])?;
@@ -210,8 +262,8 @@ pub(super) fn run() -> Result<(), String> {
     let folder = build::root().join("target/bench");
     fs::create_dir_all(&folder).map_err(outside)?;
     let mut table =
-        "| rules | kind | key p50, ms | key p99, ms | hover p99, ms | memory, MiB | `oomc check`, ms |\n\
-                     |--:|---|--:|--:|--:|--:|--:|\n"
+        "| rules | kind | key p50, ms | key p99, ms | worked p99, ms | hover p99, ms | memory, MiB | `oomc check`, ms |\n\
+                     |--:|---|--:|--:|--:|--:|--:|--:|\n"
             .to_owned();
     let mut verdict = String::new();
     for rules in RULES {
@@ -219,15 +271,15 @@ pub(super) fn run() -> Result<(), String> {
             let text = policy(rules, mixed);
             let file = folder.join("editor.oom");
             fs::write(&file, &text).map_err(outside)?;
-            let waits = waits(&oomc.to_string_lossy(), &text)?;
+            let waits = waits(&oomc.to_string_lossy(), &text, count)?;
             let check = words(&[oomc.as_path(), "check".as_ref(), file.as_path()]);
             let costs = (0..CHECKS).map(|_| one(&check)).collect::<Result<Vec<_>, _>>()?;
             let (half, p99) = (percentile(&waits.keys, 50), percentile(&waits.keys, 99));
-            let (hover, check) =
-                (percentile(&waits.hovers, 99), median(&costs, |cost| cost.nanoseconds) / 1e6);
+            let (worked, hover) = (percentile(&waits.worked, 99), percentile(&waits.hovers, 99));
+            let check = median(&costs, |cost| cost.nanoseconds) / 1e6;
             let _ = writeln!(
                 table,
-                "| {rules} | {kind} | {half:.1} | {p99:.1} | {hover:.1} | {:.0} | {check:.0} |",
+                "| {rules} | {kind} | {half:.1} | {p99:.1} | {worked:.1} | {hover:.1} | {:.0} | {check:.0} |",
                 waits.memory
             );
             if rules == 1_000 && mixed {
@@ -238,13 +290,14 @@ pub(super) fn run() -> Result<(), String> {
                     ("`oomc check`, ms", check, CHECK_GOAL),
                 ] {
                     let word = if value <= goal { "reached" } else { "missed" };
-                    let _ = writeln!(verdict, "{what}: {value:.1} of {goal}: {word}");
+                    let _ = writeln!(verdict, "* {what}: {value:.1} of at most {goal}: {word}");
                 }
             }
         }
     }
-    say(&format!("\n{table}\nat 1,000 mixed rules:\n{verdict}"));
-    fs::write(folder.join("editor.md"), table).map_err(outside)
+    let text = format!("{table}\nThe goals, at 1,000 mixed rules:\n\n{verdict}");
+    say(&format!("\n{text}"));
+    page::keep("editor", &text, book)
 }
 
 #[cfg(test)]

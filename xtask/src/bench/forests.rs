@@ -72,5 +72,6 @@ pub(super) fn hardware(memory: u32) -> Hardware {
         memory,
         limit: Duration::from_secs(3_600),
         patience: Duration::from_secs(7_200),
+        ..Hardware::CASES
     }
 }

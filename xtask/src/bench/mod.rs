@@ -3,8 +3,9 @@
 //! Measures the whole process that makes an object, interleaved so that both see the same machine, and what
 //! comes out: instructions, and the verifier's work in the machine. Then builds policies of ever more rules,
 //! whose time per rule may not grow, simulates decisions on ever larger trees, and runs tests and reads machines
-//! ([`foresight`]). What a decision costs is counted apart ([`code`]), and so is what an author waits ([`editor`]). Prints what it measured, also where it falls short of the goals. Knows no policy but the headline,
-//! its hand-written twin, and rules by the thousand.
+//! ([`foresight`]). What a decision costs is counted apart ([`code`]), and so is what an author waits ([`editor`]). Prints
+//! what it measured, also where it falls short of the goals. Knows no policy but the headline, its hand-written twin,
+//! and rules by the thousand.
 
 mod code;
 mod editor;
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         return code::run(rest);
     }
     if args.first().is_some_and(|word| word == "editor") {
-        return editor::run();
+        return editor::run(args.get(1..).unwrap_or_default());
     }
     let runs = match args.first() {
         Some(word) => word.parse::<usize>().map_err(|_| format!("`{word}` is no number of runs"))?,

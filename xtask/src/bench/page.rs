@@ -1,25 +1,29 @@
-//! Where the table of `cargo xtask bench code` goes: a file below `target`, and the book's page on performance.
+//! Where the tables of `cargo xtask bench code` and `bench editor` go: a file below `target`, and the book's page on
+//! performance.
 
 use std::fs;
 use std::path::Path;
 
 use crate::build;
 
-/// The book's page, and what the table stands between there.
+/// The book's page.
 const PAGE: &str = "book/src/internals/performance.md";
-const BEGIN: &str = "<!-- begin: cargo xtask bench code --book -->\n";
-const END: &str = "<!-- end: cargo xtask bench code --book -->\n";
 
-/// Writes the table to `target/bench/code.md`, and into the book if that is wanted.
-pub(super) fn keep(table: &str, book: bool) -> Result<(), String> {
+/// What the table of a bench stands between there.
+fn marks(bench: &str) -> [String; 2] {
+    ["begin", "end"].map(|mark| format!("<!-- {mark}: cargo xtask bench {bench} --book -->\n"))
+}
+
+/// Writes the table of a bench to `target/bench/NAME.md`, and into the book if that is wanted.
+pub(super) fn keep(bench: &str, table: &str, book: bool) -> Result<(), String> {
     let folder = build::root().join("target/bench");
     fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
-    write(&folder.join("code.md"), table)?;
+    write(&folder.join(format!("{bench}.md")), table)?;
     if book {
         let page = build::root().join(PAGE);
         let text =
             fs::read_to_string(&page).map_err(|error| format!("cannot read {}: {error}", page.display()))?;
-        write(&page, &with_table(&text, table)?)?;
+        write(&page, &with_table(&text, &marks(bench), table)?)?;
     }
     Ok(())
 }
@@ -29,10 +33,10 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 }
 
 /// The page with this table in the place of the one that it has.
-fn with_table(page: &str, table: &str) -> Result<String, String> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+fn with_table(page: &str, [begin, end]: &[String; 2], table: &str) -> Result<String, String> {
+    let parts = page.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
     let (before, after) = parts.ok_or_else(|| format!("{PAGE} has no place for the table"))?;
-    Ok(format!("{before}{BEGIN}\n{}\n\n{END}{after}", table.trim()))
+    Ok(format!("{before}{begin}\n{}\n\n{end}{after}", table.trim()))
 }
 
 #[cfg(test)]
@@ -41,9 +45,11 @@ mod tests {
 
     #[test]
     fn only_what_stands_between_the_marks_changes() {
-        let page = format!("before\n{BEGIN}old\n{END}after\n");
-        let new = with_table(&page, "| new |\n").expect("a page with marks");
-        assert_eq!(new, format!("before\n{BEGIN}\n| new |\n\n{END}after\n"));
-        assert!(with_table("no marks", "x").is_err());
+        let own = marks("editor");
+        let ([begin, end], [other, _]) = (&own, &marks("code"));
+        let page = format!("{other}before\n{begin}old\n{end}after\n");
+        let new = with_table(&page, &own, "| new |\n").expect("a page with marks");
+        assert_eq!(new, format!("{other}before\n{begin}\n| new |\n\n{end}after\n"));
+        assert!(with_table("no marks", &own, "x").is_err());
     }
 }

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use oomc_compiler::diag::{Diagnostic, codes};
-use oomc_compiler::hir::complexity;
 use oomc_compiler::hir::watchable::watchable;
-use oomc_compiler::{KernelView, Parsed, Source};
+use oomc_compiler::hir::{Policy, complexity};
+use oomc_compiler::pipeline::REVIEWED;
+use oomc_compiler::syntax::ast::ClauseKind;
+use oomc_compiler::{Checked, KernelView, Parsed, Source};
 use oomc_settings::Settings;
 use serde_json::{Value, json};
 
@@ -86,14 +88,17 @@ fn under_settings(report: &Report, args: &Check, path: &Path, found: &mut Found)
 
 /// Looks at one file.
 fn look(report: &Report, path: &Path, view: &KernelView, settings: &Settings, found: &mut Found) {
-    let (source, mut diagnostics, cost) = match policy::source(path) {
+    let (source, looked) = match policy::source(path) {
         Ok(Ok(source)) => match check(path, &source, view) {
-            Ok((diagnostics, cost)) => (source, diagnostics, cost),
+            Ok(looked) => (source, looked),
             Err(failure) => return found.unreadable(report, failure),
         },
-        Ok(Err((source, diagnostic))) => (source, vec![diagnostic], None),
+        Ok(Err((source, diagnostic))) => {
+            (source, Looked { diagnostics: vec![diagnostic], ..Looked::default() })
+        }
         Err(failure) => return found.unreadable(report, failure),
     };
+    let Looked { mut diagnostics, watched, cost } = looked;
     diagnostics = settings.told(diagnostics);
     diagnostics.retain(|one| !(found.never_told && one.code == codes::NEVER_IS_OURS));
     found.never_told |= diagnostics.iter().any(|one| one.code == codes::NEVER_IS_OURS);
@@ -101,18 +106,21 @@ fn look(report: &Report, path: &Path, view: &KernelView, settings: &Settings, fo
     found.exit = found.exit.max(exit_of(&diagnostics));
     let verdict = if diagnostics.is_empty() { "ok".to_owned() } else { count(&diagnostics) };
     report.remark(format_args!("{}: {verdict}", files::name(path)));
-    watched(&source, view).iter().for_each(|line| report.remark(format_args!("    {line}")));
-    if let Some(cost) = cost {
-        report.remark(format_args!("    cost of a decision: {cost}"));
-        found.costs.push(json!({ "file": files::name(path), "cost": cost }));
+    watched.iter().for_each(|line| report.remark(format_args!("    {line}")));
+    if let Some(Cost { class, code }) = cost {
+        report.remark(format_args!("    cost of a decision: {class}"));
+        if !code {
+            report.remark(format_args!(
+                "    more than {REVIEWED} rules: whether their code fits the kernel's limits, `oomc build` says"
+            ));
+        }
+        found.costs.push(json!({ "file": files::name(path), "cost": class, "code": code }));
     }
 }
 
 /// What of a policy's blocks works on a kernel, a line each; nothing for a policy without blocks.
-fn watched(source: &Source, view: &KernelView) -> Vec<String> {
-    let embedded = KernelView::embedded();
-    let checked = Parsed::new(source.clone()).check(&embedded);
-    let Some(policy) = checked.policy().filter(|policy| !policy.blocks.is_empty()) else { return Vec::new() };
+fn watched(policy: Option<&Policy>, view: &KernelView) -> Vec<String> {
+    let Some(policy) = policy.filter(|policy| !policy.blocks.is_empty()) else { return Vec::new() };
     let told = watchable(policy, view).into_iter().map(|(what, works)| format!("{what}: {}", works.told()));
     let hook = match (view.has_hook(), policy.bare_rules().is_empty()) {
         (_, true) => None,
@@ -122,31 +130,57 @@ fn watched(source: &Source, view: &KernelView) -> Vec<String> {
     told.chain(hook.map(str::to_owned)).collect()
 }
 
+/// What there is to say of a file.
+#[derive(Default)]
+pub(crate) struct Looked {
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// What of its blocks works on the kernel.
+    watched: Vec<String>,
+    /// None: it has an error, or is a file of tests.
+    cost: Option<Cost>,
+}
+
+struct Cost {
+    /// How the work of a decision grows.
+    class: String,
+    /// Code was made.
+    code: bool,
+}
+
 /// What is said of a file: of a policy with how its work grows, or of tests, which are read with the policy that they
 /// belong to.
-pub(crate) fn check(
-    path: &Path,
-    source: &Source,
-    view: &KernelView,
-) -> Result<(Vec<Diagnostic>, Option<String>), Failure> {
+pub(crate) fn check(path: &Path, source: &Source, view: &KernelView) -> Result<Looked, Failure> {
     if path.extension().is_none_or(|extension| extension != "oomt") {
-        // A kernel without the hook asks nobody, but its blocks are asked there: what of them works is told beside.
-        let embedded = KernelView::embedded();
-        let asked = Parsed::new(source.clone()).check(&embedded);
-        let has_blocks = asked.policy().is_some_and(|policy| !policy.blocks.is_empty());
-        if !view.has_hook() && has_blocks {
-            let cost = asked.policy().map(|policy| complexity::class(policy).text());
-            return Ok((asked.compile().diagnostics, cost));
-        }
-        // The whole compiler, not the front end alone: a policy that does not fit is found here too.
-        let checked = Parsed::new(source.clone()).check(view);
-        let cost = checked.policy().map(|policy| complexity::class(policy).text());
-        return Ok((checked.compile().diagnostics, cost));
+        return Ok(of_policy(source, view));
     }
     let policy = match policy::source(&path.with_extension("oom"))? {
         Ok(policy) => policy,
         Err((policy, _)) => return Err(Failure::refused(format!("{} is no text", policy.name))),
     };
     let checked = Parsed::new(policy).with_tests(source.clone()).check(view);
-    Ok((checked.beside().map_or_else(Vec::new, |beside| beside.diagnostics.clone()), None))
+    let diagnostics = checked.beside().map_or_else(Vec::new, |beside| beside.diagnostics.clone());
+    Ok(Looked { diagnostics, ..Looked::default() })
+}
+
+fn of_policy(source: &Source, view: &KernelView) -> Looked {
+    let parsed = Parsed::new(source.clone());
+    let has_blocks = parsed.file().clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::Watch(_)));
+    if !has_blocks {
+        return looked(&parsed.check(view), Vec::new());
+    }
+    // A kernel without the hook asks nobody, but its blocks are asked there: what of them works is told beside.
+    let embedded = KernelView::embedded();
+    let asked = parsed.check(&embedded);
+    let watched = watched(asked.policy(), view);
+    if view.has_hook() || asked.policy().is_none() {
+        return looked(&Parsed::new(source.clone()).check(view), watched);
+    }
+    looked(&asked, watched)
+}
+
+fn looked(checked: &Checked<'_>, watched: Vec<String>) -> Looked {
+    // The compiler, not the front end alone: a policy that does not fit is found here, too.
+    let (diagnostics, code) = checked.review();
+    let cost = checked.policy().map(|policy| Cost { class: complexity::class(policy).text(), code });
+    Looked { diagnostics, watched, cost }
 }

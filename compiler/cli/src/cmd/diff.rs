@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use oomc_forecast::compare::{Side, compare, places};
 use oomc_forecast::{Inputs, Suite};
 use oomc_runtime::Assignment;
-use oomc_settings::Settings;
 use oomc_sim::machine::{CgroupIndex, ROOT};
 use serde_json::{Value, json};
 
 use crate::args::Diff;
-use crate::cmd::{settings, snapshot, view};
+use crate::cmd::{settings, snapshot};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::policy;
+use crate::policy::{self, Unready};
 use crate::report::Report;
+use crate::settings::one_kernel;
 
 pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
     let inputs = snapshot::recorded(&args.snapshot)?;
@@ -24,20 +24,29 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
         (None, true) => vec![ROOT],
         (None, false) => places(&inputs.machine, at),
     };
-    let kernel = oomc_forecast::kernel(&view(&args.kernel)?)?;
+    let refused = |unready: Unready| {
+        report.result("diff", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+        Ok(unready.exit)
+    };
+    let mut found = Vec::new();
+    for file in [&args.before, &args.after] {
+        match crate::settings::of(report, file, false)? {
+            Ok(settings) => found.push((file.as_path(), settings)),
+            Err(unready) => return refused(unready),
+        }
+    }
+    let each = found.iter().map(|(file, settings)| (*file, settings));
+    let kernel = oomc_forecast::kernel(&one_kernel(each, &args.kernel)?)?;
     let as_written: &[Assignment] = &[];
     let (mut sides, mut remarks) = (Vec::new(), BTreeSet::new());
-    for (file, set) in [(&args.before, as_written), (&args.after, &args.set)] {
-        match policy::suite(report, file, &kernel, &Settings::default(), false)? {
+    for ((file, found), set) in found.iter().zip([as_written, &args.set]) {
+        match policy::suite(report, file, &kernel, &found.settings, false)? {
             Ok(suite) => {
                 let (side, of_labels) = side(suite, &inputs, at, set)?;
                 sides.push(side);
                 remarks.extend(of_labels);
             }
-            Err(unready) => {
-                report.result("diff", unready.exit, json!({ "diagnostics": unready.diagnostics }));
-                return Ok(unready.exit);
-            }
+            Err(unready) => return refused(unready),
         }
     }
     for remark in &remarks {

@@ -47,7 +47,7 @@ fn one(
     check::check(path, &before, view)?;
     let of = |text: &str| {
         let checked = check::check(path, &Source::new(before.name.as_str(), text), view);
-        settings.told(checked.map(|(diagnostics, _)| diagnostics).unwrap_or_default())
+        settings.told(checked.map(|looked| looked.diagnostics).unwrap_or_default())
     };
     let repaired = repair(&before.text, args.all, &of);
     let after = Source::new(before.name.as_str(), repaired.text.as_str());

@@ -2,25 +2,29 @@
 
 use oomc_compiler::hir::complexity;
 use oomc_forecast::{Inputs, Trial};
-use oomc_settings::Settings;
 use oomc_sim::machine::ROOT;
 use serde_json::json;
 
 use crate::args::Plan;
 use crate::cmd::sim::{draw, patiently, told};
-use crate::cmd::{settings, snapshot, view};
+use crate::cmd::{settings, snapshot};
 use crate::exit::{Exit, Outcome};
-use crate::policy;
+use crate::policy::{self, Unready};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Plan) -> Outcome {
-    let kernel = oomc_forecast::kernel(&view(&args.kernel)?)?;
-    let suite = match policy::suite(report, &args.file, &kernel, &Settings::default(), false)? {
+    let refused = |unready: Unready| {
+        report.result("plan", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+        Ok(unready.exit)
+    };
+    let found = match crate::settings::of(report, &args.file, false)? {
+        Ok(found) => found,
+        Err(unready) => return refused(unready),
+    };
+    let kernel = oomc_forecast::kernel(&found.view(&args.kernel)?)?;
+    let suite = match policy::suite(report, &args.file, &kernel, &found.settings, false)? {
         Ok(suite) => suite,
-        Err(unready) => {
-            report.result("plan", unready.exit, json!({ "diagnostics": unready.diagnostics }));
-            return Ok(unready.exit);
-        }
+        Err(unready) => return refused(unready),
     };
     let reading = snapshot::live(report, &args.roots, args.one.cgroup.as_deref())?;
     let inputs = Inputs::new(&reading.snapshot);

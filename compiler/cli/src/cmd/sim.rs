@@ -10,14 +10,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use oomc_compiler::hir::complexity;
 use oomc_forecast::event::Answer;
 use oomc_forecast::{Forecast, Trial};
-use oomc_settings::Settings;
 use oomc_sim::machine::ROOT;
 use serde_json::{Value, json};
 
 use crate::args::{Pictures, Sim};
-use crate::cmd::{settings, snapshot, view, write};
+use crate::cmd::{settings, snapshot, write};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::policy;
+use crate::policy::{self, Unready};
 use crate::report::{Report, to_stderr};
 
 pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
@@ -35,13 +34,18 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
         Some(path) => inputs.find(path)?,
         None => domain.unwrap_or(ROOT),
     };
-    let kernel = oomc_forecast::kernel(&view(&args.kernel)?)?;
-    let suite = match policy::suite(report, &args.file, &kernel, &Settings::default(), false)? {
+    let refused = |unready: Unready| {
+        report.result("sim", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+        Ok(unready.exit)
+    };
+    let found = match crate::settings::of(report, &args.file, false)? {
+        Ok(found) => found,
+        Err(unready) => return refused(unready),
+    };
+    let kernel = oomc_forecast::kernel(&found.view(&args.kernel)?)?;
+    let suite = match policy::suite(report, &args.file, &kernel, &found.settings, false)? {
         Ok(suite) => suite,
-        Err(unready) => {
-            report.result("sim", unready.exit, json!({ "diagnostics": unready.diagnostics }));
-            return Ok(unready.exit);
-        }
+        Err(unready) => return refused(unready),
     };
     let cost = suite.meaning().map(|policy| complexity::class(policy).text()).unwrap_or_default();
     let settings = settings(&suite.policy.declared, &args.settings.set, args.settings.mode)?;

@@ -49,7 +49,7 @@ pub(crate) fn actions(page: &Page<'_>, at: &Range<usize>) -> Vec<(Kind, Fix)> {
 fn stays_well(page: &Page<'_>, fix: &Fix) -> bool {
     let after = fix.apply(page.text);
     after.is_some_and(|text| {
-        !Analysis::new(Some(Text { name: "", text: &text }), None, page.view).has_errors()
+        !Analysis::new(Some(Text { name: "", text: &text }), None, page.view, None).has_errors()
     })
 }
 

@@ -43,7 +43,8 @@ pub(crate) fn rename(
     let text = |side: Side| analysis.page(side).map(|page| renamed(page.text, &of(side), name));
     let (policy, tests) = (text(Side::Policy), text(Side::Tests));
     let as_text = |text| Text { name: "", text };
-    let after = Analysis::new(policy.as_deref().map(as_text), tests.as_deref().map(as_text), analysis.view);
+    let (policy, tests) = (policy.as_deref().map(as_text), tests.as_deref().map(as_text));
+    let after = Analysis::new(policy, tests, analysis.view, None);
     if after.has_errors() {
         let first = after.said.policy.iter().chain(&after.said.tests).next();
         return Err(first.map_or_else(|| format!("`{name}` cannot be a name here"), ToString::to_string));

@@ -53,7 +53,7 @@ fn text(func: &Function) -> String {
 
 fn long(b: &mut Builder<'_>, at: i64) -> Value {
     let args = vec![imm(b, at), imm(b, at)];
-    b.value(InstData::Call { kfunc: kfuncs::MEM_CGROUP_PAGE_STATE, args }, Type::I64)
+    b.value(InstData::Call { kfunc: kfuncs::MEM_CGROUP_PAGE_STATE, args: args.into() }, Type::I64)
 }
 
 fn imm(b: &mut Builder<'_>, imm: i64) -> Value {
@@ -126,8 +126,8 @@ fn what_cannot_fit_is_refused_before_registers_are_allocated() {
         }
         b.effect(InstData::Return(Operand::Imm(0)));
     });
-    let module = crate::ir::Module::from(func);
-    let error = super::compile_all(&module, &source(), &KernelView::embedded()).expect_err("too long");
+    let mut module = crate::ir::Module::from(func);
+    let error = super::compile_all(&mut module, &source(), &KernelView::embedded()).expect_err("too long");
     // The code would have one more, which sets R0: what is known without it is enough.
     assert_eq!(error, Error::TooLong { instructions: limits::INSTRUCTIONS + 1 });
 }
@@ -136,8 +136,9 @@ fn what_cannot_fit_is_refused_before_registers_are_allocated() {
 fn what_an_int_result_leaves_undefined_is_not_read() {
     let func = build(|b| {
         let args = vec![imm(b, 1), imm(b, 2), imm(b, 3)];
-        let result = b.value(InstData::Call { kfunc: kfuncs::ITER_NUM_NEW, args: args.clone() }, Type::I64);
-        let again = b.value(InstData::Call { kfunc: kfuncs::ITER_NUM_NEW, args }, Type::I64);
+        let result =
+            b.value(InstData::Call { kfunc: kfuncs::ITER_NUM_NEW, args: args.clone().into() }, Type::I64);
+        let again = b.value(InstData::Call { kfunc: kfuncs::ITER_NUM_NEW, args: args.into() }, Type::I64);
         let (yes, no) = (b.create_block(), b.create_block());
         b.branch(Cond::Slt, again, Operand::Imm(0), yes, no);
         b.switch_to(yes);
@@ -259,7 +260,7 @@ fn dead_places_are_cleared_where_an_iterator_goes_on() {
         b.jump(head, &[]);
         b.switch_to(head);
         let it = b.value(InstData::StackAddr(slot), Type::Ptr);
-        let ptr = b.value(InstData::Call { kfunc: kfuncs::ITER_NUM_NEXT, args: vec![it] }, Type::Ptr);
+        let ptr = b.value(InstData::Call { kfunc: kfuncs::ITER_NUM_NEXT, args: vec![it].into() }, Type::Ptr);
         b.branch(Cond::Eq, ptr, Operand::Imm(0), done, body);
         b.switch_to(body);
         let a = b.value(InstData::Load { size: Size::B4, ptr, offset: 0 }, Type::I64);
@@ -289,8 +290,8 @@ fn frames_of_functions_that_call_each_other_fit_together() {
              v1 = call fn0()\n    return v1\n}}\nfunction %f {{\n    ss0 = stack {bytes}\nblock0:\n    \
              {body}    return 0\n}}\n"
         );
-        let module = crate::ir::read::read(&text).expect("IR");
-        super::compile_all(&module, &source(), &KernelView::embedded()).map(|programs| programs.len())
+        let mut module = crate::ir::read::read(&text).expect("IR");
+        super::compile_all(&mut module, &source(), &KernelView::embedded()).map(|programs| programs.len())
     };
     // 200 bytes count as 208.
     assert_eq!(module(304), Ok(2));

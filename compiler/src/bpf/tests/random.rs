@@ -144,11 +144,14 @@ impl Generate<'_> {
             9 => {
                 let args = vec![self.value(live), self.value(live), self.value(live)];
                 let kfunc = self.random.pick(&[kfuncs::ITER_NUM_NEW, kfuncs::OOM_KILL_PROCESS]);
-                self.b.value(InstData::Call { kfunc, args }, Type::I64)
+                self.b.value(InstData::Call { kfunc, args: args.into() }, Type::I64)
             }
             10 => {
                 let args = vec![self.value(live), self.value(live)];
-                self.b.value(InstData::Call { kfunc: kfuncs::MEM_CGROUP_PAGE_STATE, args }, Type::I64)
+                self.b.value(
+                    InstData::Call { kfunc: kfuncs::MEM_CGROUP_PAGE_STATE, args: args.into() },
+                    Type::I64,
+                )
             }
             11 => {
                 let point = self.random.below(100) as u32;
@@ -158,12 +161,12 @@ impl Generate<'_> {
             _ => {
                 if self.random.below(2) == 0 {
                     let args = vec![self.b.value(InstData::StackAddr(self.slots[0]), Type::Ptr)];
-                    let next = InstData::Call { kfunc: kfuncs::ITER_NUM_NEXT, args };
+                    let next = InstData::Call { kfunc: kfuncs::ITER_NUM_NEXT, args: args.into() };
                     let ptr = self.b.value(next, Type::Ptr);
                     self.b.value(InstData::Load { size: Size::B4, ptr, offset: 0 }, Type::I64)
                 } else {
                     let helper = helpers::KTIME_GET_BOOT_NS;
-                    self.b.value(InstData::CallHelper { helper, args: Vec::new() }, Type::I64)
+                    self.b.value(InstData::CallHelper { helper, args: Vec::new().into() }, Type::I64)
                 }
             }
         };
@@ -200,7 +203,7 @@ impl Generate<'_> {
         // One way out of three leads straight to the join, with arguments.
         let direct = self.random.below(3) == 0;
         let straight = self.values(live, count);
-        let call = |block, args: &[Value]| BlockCall { block, args: args.to_vec() };
+        let call = |block, args: &[Value]| BlockCall { block, args: args.into() };
         let otherwise_call = if direct { call(join, &straight) } else { call(otherwise, &[]) };
         self.b.effect(InstData::Branch { cond, a, b, then: call(then, &[]), otherwise: otherwise_call });
         for block in [Some(then), (!direct).then_some(otherwise)].into_iter().flatten() {

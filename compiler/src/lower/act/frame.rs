@@ -8,7 +8,7 @@ use oomc_abi::{kfuncs, members};
 use super::Act;
 use super::fresh::Fresh;
 use crate::hir::{Action, ActionKind, ExprKind, Policy};
-use crate::ir::{BinOp, Cond, InstData, Operand, Type};
+use crate::ir::{BinOp, Cond, InstData, Operand, Type, Value};
 use crate::lower::emit::imm;
 
 impl Act<'_> {
@@ -61,6 +61,7 @@ impl Act<'_> {
         let now = self.helper(oomc_abi::helpers::KTIME_GET_BOOT_NS, &[]);
         let start = self.globals.now;
         self.put(start, now);
+        self.forget_labels();
         self.begin_record();
     }
 
@@ -86,6 +87,9 @@ impl Act<'_> {
         let audit = self.bin_imm(BinOp::And, audit, 1);
         self.count_more("audited", audit);
         let done = self.bin_imm(BinOp::Xor, audit, 1);
+        if self.says() {
+            return self.asked_epilogues(done);
+        }
         self.b.jump(end, &[done]);
         let nothing = self.nothing;
         self.b.switch_to(nothing);
@@ -95,15 +99,35 @@ impl Act<'_> {
         self.b.switch_to(end);
         self.publish(answer);
         let domain = self.domain;
-        if self.says() {
-            self.end_of_decision();
-        }
         self.give_back(domain);
         let answer = self.noted(at::ANSWER);
         self.b.effect(InstData::Return(Operand::Value(answer)));
-        if self.says() {
-            self.until_it_is_done();
-        }
+    }
+
+    /// The same where user space asks: the domain may be gone by now, and the decision may go on.
+    fn asked_epilogues(&mut self, done: Value) {
+        let (end, held, left) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let answer = self.b.block_param(end, Type::I64);
+        let domain = self.b.block_param(end, Type::Ptr);
+        let own = self.domain;
+        self.b.jump(end, &[done, own]);
+        let nothing = self.nothing;
+        self.b.switch_to(nothing);
+        self.count("deferred");
+        let none = self.int(0);
+        self.b.jump(end, &[none, own]);
+        self.end_with_the_domain(end);
+        self.b.switch_to(end);
+        self.publish(answer);
+        self.end_of_decision();
+        self.b.branch(Cond::Ne, domain, imm(0), held, left);
+        self.b.switch_to(held);
+        self.give_back(domain);
+        self.b.jump(left, &[]);
+        self.b.switch_to(left);
+        let answer = self.noted(at::ANSWER);
+        self.b.effect(InstData::Return(Operand::Value(answer)));
+        self.until_it_is_done();
     }
 }
 

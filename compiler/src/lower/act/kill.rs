@@ -5,9 +5,9 @@ use oomc_abi::members;
 use oomc_abi::record::{End, at};
 
 use super::Act;
+use super::keeps::Keeps;
 use super::list::{List, UNITS};
 use super::outline::{DEFER, NOTHING, PROGRESS, SUSPEND};
-use super::rank::Kept;
 use super::say;
 use crate::hir::{ActionId, Kill, Message, Unit};
 use crate::ir::{Block, Cond, Operand, Size, Value};
@@ -68,7 +68,6 @@ impl Act<'_> {
                 ([plan::Act::Take(ranking)], Some(kill)) => {
                     return self.take(kill, *ranking, None, on_progress, on_nothing);
                 }
-                ([plan::Act::Descend], Some(kill)) => return self.kill_below(kill, on_progress, on_nothing),
                 ([plan::Act::All], Some(kill)) => return self.kill_all(kill, on_progress, on_nothing),
                 ([], None) => {
                     self.note_end(End::NoVictim);
@@ -121,7 +120,7 @@ impl Act<'_> {
         self.note_end(End::NoCandidate);
         self.open_kill();
         let taking = self.taking();
-        let kept = self.kept(ranking);
+        let keeps = self.keeps(ranking);
         let until = self.until(kill);
         let looks = walk.and_then(|walk| self.plan.walks.get(walk)).is_some_and(|walk| walk.in_flight);
         let waited = looks.then(|| self.cell());
@@ -131,16 +130,16 @@ impl Act<'_> {
         }
         match walk {
             Some(walk) => self.empty_all(walk),
-            None => self.note_candidates(&kept),
+            None => self.note_kept(&keeps),
         }
-        let next = self.next_of(kill, |s, tries| s.next_candidate(&kept, walk, taking, None, tries));
+        let next = self.next_of(kill, |s, tries| s.next_candidate(&keeps, walk, taking, None, tries));
         self.walk_numbers(MAX_TRIES, |s, tries| {
             match next {
                 Some(next) => s.call_next(next, tries.done),
-                None => s.next_candidate(&kept, walk, taking, waited, &tries),
+                None => s.next_candidate(&keeps, walk, taking, waited, &tries),
             }
             let victim = s.candidate(kill.selection.unit, taking, tries.next);
-            if !s.has_footprint(&kept.order) {
+            if !s.has_footprint(keeps.order()) {
                 s.estimate(kill.selection.unit, victim, taking.expected);
             }
             s.strike(kill, victim, taking, tries.next);
@@ -171,8 +170,8 @@ impl Act<'_> {
     fn empty_all(&mut self, walk: WalkId) {
         let plan = self.plan;
         for track in plan.walks.get(walk).iter().flat_map(|walk| &walk.tracks) {
-            let kept = self.kept(track.ranking);
-            self.empty(&kept);
+            let keeps = self.keeps(track.ranking);
+            self.empty_kept(&keeps);
         }
     }
 
@@ -207,34 +206,38 @@ impl Act<'_> {
     /// Where all that were kept were tried and there may be more, another walk finds those below the last.
     pub(super) fn next_candidate(
         &mut self,
-        kept: &Kept,
+        keeps: &Keeps,
         walk: Option<WalkId>,
         taking: Taking,
         waited: Option<Cell>,
         tries: &Walk,
     ) {
         let (have, over) = (self.b.create_block(), self.b.create_block());
-        let (next, count) = (self.get(taking.next), self.get(kept.count));
+        let (next, count) = (self.get(taking.next), self.count_kept(keeps));
         self.b.branch(Cond::Ult, next, Operand::Value(count), have, over);
         self.b.switch_to(over);
         match walk {
-            Some(walk) => self.walk_again(walk, kept, taking, waited, tries, have),
+            Some(walk) => self.walk_again(walk, keeps, taking, waited, tries, have),
             None => self.b.jump(tries.done, &[]),
         }
         self.b.switch_to(have);
         let next = self.get(taking.next);
-        let entry = self.entry(kept, next);
+        let (entry, id) = self.entry_kept(keeps, next);
         self.bump(taking.next);
-        let id = kept.numbers() * 8;
         let number = self.load(Size::B8, entry, id);
         self.put(taking.id, number);
-        if kept.order.unit == Unit::Process {
-            let start = self.load(Size::B8, entry, id + 8);
-            self.put(taking.start, start);
-        }
-        if let Some(size) = self.footprint_of_entry(&kept.order, entry) {
-            let size = self.at_least_zero(size);
-            self.put(taking.expected, size);
+        match keeps {
+            Keeps::Descent(descent) => self.remember_tried(descent, number),
+            Keeps::Best(kept) => {
+                if kept.order.unit == Unit::Process {
+                    let start = self.load(Size::B8, entry, id + 8);
+                    self.put(taking.start, start);
+                }
+                if let Some(size) = self.footprint_of_entry(&kept.order, entry) {
+                    let size = self.at_least_zero(size);
+                    self.put(taking.expected, size);
+                }
+            }
         }
     }
 
@@ -242,7 +245,7 @@ impl Act<'_> {
     fn walk_again(
         &mut self,
         walk: WalkId,
-        kept: &Kept,
+        keeps: &Keeps,
         taking: Taking,
         waited: Option<Cell>,
         tries: &Walk,
@@ -252,42 +255,60 @@ impl Act<'_> {
         let next = self.get(taking.next);
         self.b.branch(Cond::Eq, next, imm(0), run, again);
         self.b.switch_to(again);
-        self.leave_if(Cond::Ult, next, imm(i64::from(kept.capacity)), tries.done);
+        self.leave_if(Cond::Ult, next, imm(i64::from(keeps.capacity())), tries.done);
         // Once somebody died, those that were kept are all that are tried: another walk would find the victim.
         let killed = self.get(taking.killed);
         self.leave_if(Cond::Ne, killed, imm(0), tries.done);
-        self.empty_all(walk);
-        self.begin_below(kept);
+        self.begin_again(walk, keeps);
         self.b.jump(run, &[]);
         self.b.switch_to(run);
         self.run_walk(walk);
         if let Some(waited) = waited {
-            self.wait_among_tries(waited, tries);
-            self.note_selection_once(kept);
+            self.wait_among_tries(walk, taking, waited, tries);
+            self.note_selection_once(keeps);
         }
-        self.note_candidates(kept);
-        // Whoever was tried stands before them.
-        let tried = self.get(kept.tried);
-        self.put(taking.next, tried);
-        let count = self.get(kept.count);
-        self.b.branch(Cond::Ult, tried, Operand::Value(count), have, tries.done);
+        self.note_kept(keeps);
+        let first = self.first_untried(keeps);
+        self.put(taking.next, first);
+        let count = self.count_kept(keeps);
+        self.b.branch(Cond::Ult, first, Operand::Value(count), have, tries.done);
+    }
+
+    /// Before another walk, for those below whom this kill has tried.
+    fn begin_again(&mut self, walk: WalkId, own: &Keeps) {
+        match own {
+            Keeps::Best(kept) => {
+                self.empty_all(walk);
+                self.begin_below(kept);
+            }
+            Keeps::Descent(descent) => {
+                let tried = self.get(descent.tried);
+                self.empty_all(walk);
+                self.put(descent.tried, tried);
+            }
+        }
     }
 
     /// Waits for a victim that the walk has found; continues if there is none. One that is gone in the meantime is
-    /// as good as none, but then the walk ended early: the next try begins with another.
-    fn wait_among_tries(&mut self, waited: Cell, tries: &Walk) {
+    /// as good as none, but then the walk ended early, and what it kept is not all: the next try begins with another.
+    fn wait_among_tries(&mut self, walk: WalkId, taking: Taking, waited: Cell, tries: &Walk) {
         let (progress, defer, nobody) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let gone = self.b.create_block();
         // Who goes on later cannot leave the function in the middle of a walk.
         let suspended = self.says().then(|| (self.b.create_block(), SUSPEND));
         let outer = self.suspend;
         self.suspend = suspended.map_or(outer, |(block, _)| block);
-        self.wait([progress, defer, tries.next], nobody);
+        self.wait([progress, defer, gone], nobody);
         self.suspend = outer;
         for (block, answer) in [(progress, PROGRESS), (defer, DEFER)].into_iter().chain(suspended) {
             self.b.switch_to(block);
             self.put_imm(waited, answer);
             self.b.jump(tries.done, &[]);
         }
+        self.b.switch_to(gone);
+        self.empty_all(walk);
+        self.put_imm(taking.next, 0);
+        self.b.jump(tries.next, &[]);
         self.b.switch_to(nobody);
     }
 
@@ -323,7 +344,7 @@ impl Act<'_> {
             self.note_whom(kill, victim);
         }
         match unit {
-            _ if self.says() => self.say_victim(unit, victim, taking.expected, next),
+            _ if self.says() => self.say_victim(kill, victim, taking.expected, next),
             Unit::Process => {
                 let (dead, refused) = (self.b.create_block(), self.b.create_block());
                 self.kill_task(victim, kill, [dead, refused]);
@@ -388,36 +409,6 @@ impl Act<'_> {
         self.leave_if(Cond::Uge, count, imm(i64::from(until.at_most)), stop);
         let enough = self.get(until.enough);
         self.b.branch(Cond::Sge, so_far, Operand::Value(enough), stop, go_on);
-    }
-
-    /// Kills down the units that repeated descents end in.
-    fn kill_below(&mut self, kill: &Kill, on_progress: Block, on_nothing: Block) {
-        self.in_walk = true;
-        self.note_end(End::NoCandidate);
-        self.open_kill();
-        let taking = self.taking();
-        let descent = self.descent(&kill.selection, Some(kill));
-        let until = self.until(kill);
-        self.note_selection();
-        let next = self.next_of(kill, |s, tries| s.next_unit(&kill.selection, &descent, taking, tries));
-        self.walk_numbers(MAX_TRIES, |s, tries| {
-            match next {
-                Some(next) => s.call_next(next, tries.done),
-                None => s.next_unit(&kill.selection, &descent, taking, &tries),
-            }
-            if s.says() {
-                s.leave_refused(Unit::Cgroup, taking, tries.next);
-            }
-            let id = s.get(taking.id);
-            let unit = s.memcg_by_id(id, tries.next);
-            s.estimate(Unit::Cgroup, unit, taking.expected);
-            s.strike(kill, unit, taking, tries.next);
-            match until {
-                Some(until) => s.enough(until, taking, tries.done, tries.next),
-                None => s.b.jump(tries.done, &[]),
-            }
-        });
-        self.finish_kill(kill, taking, on_progress, on_nothing);
     }
 
     /// Everything that a selection finds. What is to be killed is written down first, by id, because it cannot be

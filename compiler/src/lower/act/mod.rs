@@ -6,6 +6,7 @@
 mod flight;
 mod frame;
 mod fresh;
+mod keeps;
 mod kill;
 mod list;
 mod outline;
@@ -20,6 +21,7 @@ mod say;
 mod select;
 mod shape;
 mod stepwise;
+mod ties;
 
 #[cfg(test)]
 mod tests;
@@ -114,6 +116,12 @@ struct Act<'a> {
     node: usize,
     /// Where the name of a candidate lies that may have been refused.
     suspect: Option<(Cell, Cell)>,
+    /// Where the kill lies that user space was asked for last.
+    said: Option<Cell>,
+    /// Where a program goes that finds the domain gone.
+    gone: Option<Block>,
+    /// Where the group of a candidate lies that may die with a victim.
+    together: Option<Cell>,
     /// Lists of cgroups that the policy needs.
     lists: HashMap<&'static str, list::List>,
     /// Where the class of the present candidate's cgroup lies, if the policy has classes.
@@ -129,10 +137,12 @@ struct Act<'a> {
     /// The functions besides the callback.
     outline: outline::Outline,
     /// The cells of the rankings that were needed so far.
-    rankings: HashMap<RankingId, rank::Kept>,
+    rankings: HashMap<RankingId, keeps::Keeps>,
     /// Where a walk writes down a victim in flight.
     victim: Option<flight::Victim>,
-    ties: rank::Ties,
+    ties: ties::Ties,
+    /// What is asked of cgroups that are equal in all keys before what they cannot give back.
+    equal: Option<ties::Equal>,
 }
 
 impl<'a> Deref for Act<'a> {
@@ -170,7 +180,7 @@ impl<'a> Act<'a> {
         tracer: Option<Tracer>,
         target: Target,
     ) -> Result<Self, &'static str> {
-        let ties = rank::Ties::find().ok_or("a field of the tie rule has no row")?;
+        let ties = ties::Ties::find().ok_or("a field of the tie rule has no row")?;
         let mut read = Read::new(policy, view, func, tracer, target);
         let (progress, nothing) = (read.b.create_block(), read.b.create_block());
         let suspend = if read.says() { read.b.create_block() } else { nothing };
@@ -183,6 +193,9 @@ impl<'a> Act<'a> {
             in_block: false,
             node: 0,
             suspect: None,
+            said: None,
+            gone: None,
+            together: None,
             lists: HashMap::new(),
             class: None,
             rule: String::new(),
@@ -193,6 +206,7 @@ impl<'a> Act<'a> {
             rankings: HashMap::new(),
             victim: None,
             ties,
+            equal: None,
         })
     }
 

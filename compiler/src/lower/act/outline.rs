@@ -18,7 +18,7 @@ use super::rank::Searched;
 use super::shape::Shape;
 use super::stepwise::Rows;
 use crate::hir::{BinderId, Kill, Policy, Rule, Unit};
-use crate::ir::{BinOp, Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
+use crate::ir::{Args, BinOp, Block, Cond, FuncRef, Function, InstData, Operand, Param, Type, Value};
 use crate::lower::emit::{Cell, Slots, Walk, Walks, imm};
 use crate::plan::{WalkId, is_large};
 
@@ -289,7 +289,7 @@ impl Act<'_> {
                 func
             }
         };
-        self.b.value(InstData::CallFunc { func, args: Vec::new() }, Type::I64)
+        self.b.value(InstData::CallFunc { func, args: Args::default() }, Type::I64)
     }
 
     /// Whether what several places ask is a function.
@@ -422,8 +422,12 @@ pub(super) enum Part {
     Level(Rows),
     /// Enters the units of a cgroup there.
     Enter(Rows),
+    /// What a cgroup cannot give back that is equal to another in all else.
+    Unreclaimable,
     /// Whether somebody was refused.
     Refused,
+    /// Whether somebody dies with a victim.
+    Together,
 }
 
 impl Part {
@@ -433,7 +437,9 @@ impl Part {
             Self::Place(_) => "place",
             Self::Level(_) => "level",
             Self::Enter(_) => "enter",
+            Self::Unreclaimable => "unreclaimable",
             Self::Refused => "refused",
+            Self::Together => "together",
         }
     }
 }

@@ -8,7 +8,8 @@ use oomc_abi::record::End;
 use super::Act;
 use crate::hir::{ActionId, Kill, PickId, Subject};
 use crate::ir::{Block, Cond, Size};
-use crate::lower::emit::{Walks, imm};
+use crate::lower::emit::{Cell, imm};
+use crate::plan::{RankingId, WalkId};
 
 impl Act<'_> {
     /// Chooses what a rule uses and no rule before it used.
@@ -39,36 +40,28 @@ impl Act<'_> {
         let asked = self.asked_by_selection(selection);
         self.prefetch(&asked);
         match self.plan.picks.get(id).copied().flatten() {
-            Some((walk, ranking)) => {
-                let kept = self.kept(ranking);
-                self.empty(&kept);
-                self.run_walk(walk);
-                let (found, none) = (self.b.create_block(), self.b.create_block());
-                let count = self.get(kept.count);
-                self.b.branch(Cond::Ne, count, imm(0), found, none);
-                self.b.switch_to(found);
-                let first = self.int(0);
-                let entry = self.entry(&kept, first);
-                let chosen = self.load(Size::B8, entry, kept.numbers() * 8);
-                self.put(cell, chosen);
-                self.b.jump(none, &[]);
-                self.b.switch_to(none);
-            }
-            None => {
-                let descent = self.descent(selection, None);
-                self.with_rcu(|s| s.descend(selection, &descent));
-                let (found, none) = (self.b.create_block(), self.b.create_block());
-                let first = self.int(0);
-                let (count, chosen) = self.descended(&descent, first);
-                self.b.branch(Cond::Ne, count, imm(0), found, none);
-                self.b.switch_to(found);
-                self.put(cell, chosen);
-                self.b.jump(none, &[]);
-                self.b.switch_to(none);
-            }
+            Some((walk, ranking)) => self.choose_from(walk, ranking, cell),
+            None => drop(self.broken("a pick without a walk")),
         }
         self.in_walk = walking;
         self.picks.insert(id, cell);
         self.b.set_span(outer);
+    }
+
+    /// Runs a walk, and puts the id of the best one into a cell.
+    fn choose_from(&mut self, walk: WalkId, ranking: RankingId, cell: Cell) {
+        let keeps = self.keeps(ranking);
+        self.empty_kept(&keeps);
+        self.run_walk(walk);
+        let (found, none) = (self.b.create_block(), self.b.create_block());
+        let count = self.count_kept(&keeps);
+        self.b.branch(Cond::Ne, count, imm(0), found, none);
+        self.b.switch_to(found);
+        let first = self.int(0);
+        let (entry, id) = self.entry_kept(&keeps, first);
+        let chosen = self.load(Size::B8, entry, id);
+        self.put(cell, chosen);
+        self.b.jump(none, &[]);
+        self.b.switch_to(none);
     }
 }

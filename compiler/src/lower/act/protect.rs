@@ -11,7 +11,7 @@ use oomc_abi::members;
 use super::Act;
 use super::outline::Question;
 use crate::hir::{ExprId, Unit};
-use crate::ir::{BinOp, Block, BlockCall, Cond, InstData, Operand, Type, Value};
+use crate::ir::{Args, BinOp, Block, BlockCall, Cond, InstData, Operand, Type, Value};
 use crate::lower::emit::{Cell, Order, Tasks, Walks, imm};
 use crate::trace::{PointKind, Protection};
 
@@ -244,8 +244,8 @@ impl Act<'_> {
                 cond: Cond::Ne,
                 a: found,
                 b: imm(0),
-                then: BlockCall { block: answer, args: Vec::new() },
-                otherwise: BlockCall { block: join, args: vec![zero] },
+                then: BlockCall { block: answer, args: Args::default() },
+                otherwise: BlockCall { block: join, args: vec![zero].into() },
             });
             s.b.switch_to(answer);
             let two = s.int(2);

@@ -10,17 +10,17 @@
 //! comparison.
 
 use oomc_abi::consts::TASK_COMM_LEN;
-use oomc_abi::fields::{self, FieldId, Owner};
-use oomc_abi::record::NAME_WORDS;
+use oomc_abi::fields::FieldId;
+use oomc_abi::record::{MAX_CANDIDATES, NAME_BYTES, NAME_WORDS};
 use oomc_abi::{helpers, members};
 
 use super::Act;
 use super::outline::Part;
 use crate::hir::{BinderId, Direction, ExprId, ExprKind, Key, Selection, Subject, Unit};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
-use crate::lower::emit::{Cell, imm};
+use crate::lower::emit::{Cell, Walks, imm};
 use crate::lower::read::Item;
-use crate::plan::{Rank, RankingId, cost};
+use crate::plan::{Rank, Ranking, cost};
 
 /// As many keys that can be missing are carried in registers.
 const FEW: usize = 2;
@@ -33,25 +33,6 @@ pub(super) fn digit_mask(capacity: u32) -> i32 {
     capacity.next_power_of_two() as i32 - 1
 }
 
-/// Fields by which ties are broken and deaths are estimated.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ties {
-    pub(super) footprint: FieldId,
-    pub(super) unreclaimable: FieldId,
-    pub(super) usage: FieldId,
-}
-
-impl Ties {
-    /// They are rows of the table.
-    pub(super) fn find() -> Option<Self> {
-        Some(Self {
-            footprint: fields::find(Owner::Process, "footprint")?,
-            unreclaimable: fields::find(Owner::Cgroup, "unreclaimable")?,
-            usage: fields::find(Owner::Cgroup, "usage")?,
-        })
-    }
-}
-
 /// How the candidates of a selection are compared.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
@@ -61,6 +42,8 @@ pub(super) struct Order {
     keys: Vec<Key>,
     /// Numbers that lead: the class, and the first key.
     lead: usize,
+    /// Keys that are compared with the last one that is kept before all else.
+    floor: usize,
     /// The numbers of the present candidate.
     candidate: Vec<Cell>,
 }
@@ -75,7 +58,7 @@ impl Order {
 impl Default for Order {
     fn default() -> Self {
         let (unit, binder) = (Unit::Process, BinderId::from_u32(0));
-        Self { unit, binder, ranks: Vec::new(), keys: Vec::new(), lead: 0, candidate: Vec::new() }
+        Self { unit, binder, ranks: Vec::new(), keys: Vec::new(), lead: 0, floor: 0, candidate: Vec::new() }
     }
 }
 
@@ -91,7 +74,7 @@ pub(super) struct Kept {
     digits: Cell,
     /// How many.
     pub(super) count: Cell,
-    /// The leading numbers of the last entry, once there is no room.
+    /// The first numbers of the last entry, once there is no room.
     floor: Vec<Cell>,
     /// 1: the first entry is the last one that was tried in vain, and who comes must rank below it.
     pub(super) tried: Cell,
@@ -132,57 +115,47 @@ impl Kept {
 
 impl Act<'_> {
     /// How a selection's candidates are compared.
-    pub(super) fn order_of(&mut self, selection: &Selection, ranks: &[Rank], lead: usize) -> Order {
+    pub(super) fn order_of(&mut self, selection: &Selection, ranking: &Ranking) -> Order {
+        let (ranks, lead) = (&ranking.ranks, cost::lead_of(ranking));
         let mut order = Order {
             unit: selection.unit,
             binder: selection.binder,
-            ranks: ranks.to_vec(),
+            ranks: ranks.clone(),
             keys: selection.keys.clone(),
             lead: 0,
+            floor: cost::floor_of(self.policy, ranking),
             candidate: Vec::new(),
         };
-        let numbers = |s: &Self, ranks: &[Rank]| -> usize {
-            ranks.iter().map(|rank| 1 + usize::from(s.is_two(&order, rank))).sum()
-        };
-        let leading = ranks.get(..lead).unwrap_or(ranks);
-        let (all, leading) = (numbers(self, ranks), numbers(self, leading));
-        order.lead = leading;
+        order.lead = self.numbers_of(&order, lead);
+        let all = self.numbers_of(&order, ranks.len());
         order.candidate = (0..all).map(|_| self.cell()).collect();
         order
     }
 
+    /// How many numbers the first few keys are.
+    fn numbers_of(&self, order: &Order, ranks: usize) -> usize {
+        let ranks = order.ranks.iter().take(ranks);
+        ranks.map(|rank| 1 + usize::from(self.is_two(order, rank))).sum()
+    }
+
     /// The cells of a ranking; it is empty before [`Self::empty`].
-    pub(super) fn kept(&mut self, id: RankingId) -> Kept {
-        if let Some(kept) = self.rankings.get(&id) {
-            return kept.clone();
-        }
-        let (policy, plan) = (self.policy, self.plan);
-        let known = plan.rankings.get(id);
-        let Some((ranking, selection)) =
-            known.and_then(|ranking| Some((ranking, cost::selection(policy, ranking.of)?)))
-        else {
-            self.broken("a ranking belongs to no selection");
-            return Kept::default();
-        };
-        let order = self.order_of(selection, &ranking.ranks, cost::lead_of(ranking));
+    pub(super) fn kept(&mut self, ranking: &Ranking, order: Order) -> Kept {
         let name = match ranking.unit {
             Unit::Process => TASK_COMM_LEN as u32 / 8,
             Unit::Cgroup => NAME_WORDS,
         };
         let entry = (8 * (order.candidate.len() as u32 + 2 + name)).next_power_of_two();
         let room = ranking.capacity.next_power_of_two();
-        let kept = Kept {
+        Kept {
             entries: self.area(entry * room),
             shift: entry.trailing_zeros() as i32,
             digits: self.cell(),
             count: self.cell(),
-            floor: (0..order.lead).map(|_| self.cell()).collect(),
+            floor: (0..self.numbers_of(&order, order.floor)).map(|_| self.cell()).collect(),
             tried: self.cell(),
             capacity: ranking.capacity,
             order,
-        };
-        self.rankings.insert(id, kept.clone());
-        kept
+        }
     }
 
     /// Nobody is kept. Whoever comes is above the floor.
@@ -220,21 +193,33 @@ impl Act<'_> {
         self.bin_imm(BinOp::And, last, digit_mask(capacity))
     }
 
-    /// Leaves to `skip` if the leading numbers of a candidate, which is bound, are below the floor. Computes them.
+    /// Leaves to `skip` if a candidate, which is bound, is below the floor. Computes its leading numbers.
     pub(super) fn lead(&mut self, kept: &Kept, object: Value, skip: Block) {
         let order = &kept.order;
         let numbers = self.numbers(order, object, 0..order.lead);
         let pass = self.b.create_block();
-        for (at, (number, floor)) in numbers.iter().zip(&kept.floor).enumerate() {
-            let floor = self.get(*floor);
-            self.leave_if(Cond::Slt, *number, Operand::Value(floor), skip);
-            if at + 1 < numbers.len() {
-                self.leave_if(Cond::Sgt, *number, Operand::Value(floor), pass);
-            }
+        self.compare_with_floor(kept, 0, &numbers, pass, skip);
+        // Where these tie, those behind them decide: they are cheap, and computed anew for whoever passes.
+        let mut at = order.lead;
+        while at < kept.floor.len() {
+            let next = self.numbers(order, object, at..at + 1);
+            self.compare_with_floor(kept, at, &next, pass, skip);
+            at += next.len().max(1);
         }
         self.b.jump(pass, &[]);
         self.b.switch_to(pass);
         self.put_numbers(order, 0, &numbers);
+    }
+
+    /// Leaves to `pass` or `skip` if some numbers are above or below those of the floor from a place on.
+    fn compare_with_floor(&mut self, kept: &Kept, from: usize, numbers: &[Value], pass: Block, skip: Block) {
+        for (at, (number, floor)) in (from + 1..).zip(numbers.iter().zip(kept.floor.iter().skip(from))) {
+            let floor = self.get(*floor);
+            self.leave_if(Cond::Slt, *number, Operand::Value(floor), skip);
+            if at < kept.floor.len() {
+                self.leave_if(Cond::Sgt, *number, Operand::Value(floor), pass);
+            }
+        }
     }
 
     /// Leaves to `skip` if the first key of a candidate, which is at most this number, is below the floor.
@@ -316,10 +301,49 @@ impl Act<'_> {
         if let Some(start) = start {
             self.store_at(entry, id + 8, start);
         }
-        let name = self.int(i64::from(id + 16));
-        let name = self.b.value(InstData::PtrAdd(entry, name), Type::Ptr);
-        self.copy_name(name, kept.order.unit, object);
+        self.keep_name(kept, entry, object);
         self.raise_floor(kept);
+    }
+
+    /// Keeps the name of a process. Of a cgroup, where its name is: most of those that are kept go again.
+    fn keep_name(&mut self, kept: &Kept, entry: Value, object: Value) {
+        let at = kept.numbers() * 8 + 16;
+        match kept.order.unit {
+            Unit::Process => {
+                let name = self.int(i64::from(at));
+                let name = self.b.value(InstData::PtrAdd(entry, name), Type::Ptr);
+                self.copy_comm(name, object);
+            }
+            Unit::Cgroup => {
+                let name = self.name_of_cgroup(object);
+                self.store_at(entry, at, name);
+            }
+        }
+    }
+
+    /// At the end of a walk: the names of those that a record tells, for the places where they are. Needs the RCU section
+    /// of the walk, in which no cgroup that it has visited is freed.
+    pub(super) fn copy_kept_names(&mut self, kept: &Kept) {
+        if kept.order.unit == Unit::Process {
+            return;
+        }
+        let done = self.b.create_block();
+        let tried = self.get(kept.tried);
+        self.leave_if(Cond::Ne, tried, imm(0), done);
+        self.walk_numbers(MAX_CANDIDATES as i32, |s, walk| {
+            let at = s.number(walk.item);
+            let count = s.get(kept.count);
+            s.leave_if(Cond::Uge, at, Operand::Value(count), walk.done);
+            let entry = s.entry(kept, at);
+            let at = kept.numbers() * 8 + 16;
+            let from = s.load(Size::B8, entry, at);
+            let (at, size) = (s.int(i64::from(at)), s.int(NAME_BYTES as i64));
+            let to = s.b.value(InstData::PtrAdd(entry, at), Type::Ptr);
+            s.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
+            s.b.jump(walk.next, &[]);
+        });
+        self.b.jump(done, &[]);
+        self.b.switch_to(done);
     }
 
     /// How many of those that are kept rank above the present candidate, whose numbers are computed.
@@ -348,7 +372,7 @@ impl Act<'_> {
         self.leave_if(Cond::Uge, at, imm(i64::from(capacity)), found);
         let entry = entry(self, at);
         let below = self.b.create_block();
-        self.compare(&numbers, entry, found, below);
+        self.compare(order, &numbers, entry, found, below);
         self.b.jump(below, &[]);
         self.b.switch_to(below);
         let next = self.bin_imm(BinOp::Add, at, 1);
@@ -358,9 +382,22 @@ impl Act<'_> {
     }
 
     /// Leaves to `above` or `below` if some numbers of the present candidate differ from those that an entry begins with.
-    pub(super) fn compare(&mut self, numbers: &[Value], entry: Value, above: Block, below: Block) {
+    pub(super) fn compare(
+        &mut self,
+        order: &Order,
+        numbers: &[Value],
+        entry: Value,
+        above: Block,
+        below: Block,
+    ) {
+        let deferred = order.ranks.iter().position(|rank| *rank == Rank::UnreclaimableOfEquals);
+        let deferred = deferred.map(|ranks| self.numbers_of(order, ranks) as i32);
         for (index, number) in (0..).zip(numbers) {
             let other = self.load(Size::B8, entry, index * 8);
+            if deferred == Some(index) {
+                self.compare_equals(*number, other, above, below);
+                continue;
+            }
             self.leave_if(Cond::Sgt, *number, Operand::Value(other), above);
             self.leave_if(Cond::Slt, *number, Operand::Value(other), below);
         }
@@ -441,7 +478,7 @@ impl Act<'_> {
             Rank::Key(index) => order.keys.get(*index).is_some_and(|key| self.may_be_missing(key.expr)),
             Rank::Footprint => may_miss(self.ties.footprint),
             Rank::Unreclaimable => may_miss(self.ties.unreclaimable),
-            Rank::Pid | Rank::Start | Rank::Serial | Rank::Class => false,
+            Rank::Pid | Rank::Start | Rank::Serial | Rank::Class | Rank::UnreclaimableOfEquals => false,
         }
     }
 
@@ -538,6 +575,8 @@ impl Act<'_> {
             Rank::Start => self.field(object, members::TASK_START),
             Rank::Pid => self.field(object, members::TASK_PID),
             Rank::Serial => self.field(object, members::MEMCG_SERIAL),
+            // By its id it is asked when it meets an equal.
+            Rank::UnreclaimableOfEquals => self.read(object, members::MEMCG_ID),
         }
     }
 
@@ -638,13 +677,17 @@ impl Act<'_> {
         match unit {
             Unit::Process => self.copy_comm(to, object),
             Unit::Cgroup => {
-                let cgroup = self.pointer(object, members::MEMCG_CGROUP);
-                let node = self.pointer(cgroup, members::CGROUP_NODE);
-                let from = self.pointer(node, members::NODE_NAME);
-                let size = self.int(oomc_abi::record::NAME_BYTES as i64);
+                let from = self.name_of_cgroup(object);
+                let size = self.int(NAME_BYTES as i64);
                 self.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
             }
         }
+    }
+
+    fn name_of_cgroup(&mut self, memcg: Value) -> Value {
+        let cgroup = self.pointer(memcg, members::MEMCG_CGROUP);
+        let node = self.pointer(cgroup, members::CGROUP_NODE);
+        self.pointer(node, members::NODE_NAME)
     }
 }
 

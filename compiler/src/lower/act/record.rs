@@ -13,6 +13,7 @@ use oomc_abi::record::{
 use oomc_abi::request;
 
 use super::Act;
+use super::keeps::Keeps;
 use super::rank::{Kept, Order};
 use crate::hir::{Anchor, ExprId, ExprKind, Message, Ty, Unit};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
@@ -65,9 +66,9 @@ impl Act<'_> {
     }
 
     /// As [`Self::note_selection`], unless some of the candidates were tried and the next ones follow.
-    pub(super) fn note_selection_once(&mut self, kept: &Kept) {
+    pub(super) fn note_selection_once(&mut self, keeps: &Keeps) {
         let (first, join) = (self.b.create_block(), self.b.create_block());
-        let tried = self.get(kept.tried);
+        let tried = self.get(keeps.tried());
         self.b.branch(Cond::Eq, tried, imm(0), first, join);
         self.b.switch_to(first);
         self.note_selection();

@@ -5,8 +5,10 @@
 //! although the machine has changed since. The record of the decision and what its picks have chosen lie in the scratch
 //! value meanwhile.
 
-use oomc_abi::record::{self, Action, End};
-use oomc_abi::request::{GOES_ON, Kind, MAX_NODES, MAX_REFUSED, MEMORY_EXPECTED, Outcome, at};
+use oomc_abi::record::{self, Action, End, MAX_RULES};
+use oomc_abi::request::{
+    GOES_ON, Kind, MAX_NODES, MAX_REFUSED, MAX_VICTIMS, MEMORY_EXPECTED, Outcome, at, victim,
+};
 use oomc_abi::{helpers, kfuncs, members};
 
 use super::Act;
@@ -29,11 +31,10 @@ impl Act<'_> {
         self.b.switch_to(goes_on);
         let begun = self.get(decision);
         self.b.branch(Cond::Eq, begun, Operand::Value(event), known, stale);
-        for (block, kind) in [(stale, Kind::Stale), (gone, Kind::Gone)] {
-            self.b.switch_to(block);
-            self.answer(at::KIND, Operand::Imm(i32::from(kind.code())));
-            self.b.effect(InstData::Return(Operand::Imm(0)));
-        }
+        self.b.switch_to(stale);
+        self.answer(at::KIND, Operand::Imm(i32::from(Kind::Stale.code())));
+        self.b.effect(InstData::Return(Operand::Imm(0)));
+        self.gone = Some(gone);
         self.b.switch_to(fresh);
         self.count("invocations");
         // Nothing was decided yet, whatever was before.
@@ -51,6 +52,7 @@ impl Act<'_> {
         let now = self.helper(helpers::KTIME_GET_BOOT_NS, &[]);
         let start = self.globals.now;
         self.put(start, now);
+        self.forget_labels();
         self.begin_or_go_on(event);
     }
 
@@ -65,14 +67,58 @@ impl Act<'_> {
         self.put(decision, event);
         self.b.jump(join, &[]);
         self.b.switch_to(more);
+        self.add_what_was_done();
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
+    }
+
+    fn add_what_was_done(&mut self) {
         let (result, killed) = (self.asked(at::RESULT), self.asked(at::KILLED));
         self.note(record::at::RESULT, result);
         let so_far = self.noted(record::at::KILLED);
         let sum = self.bin(BinOp::Add, so_far, killed);
         self.note(record::at::KILLED, sum);
         self.count_more("kills", killed);
-        self.b.jump(join, &[]);
-        self.b.switch_to(join);
+    }
+
+    /// The domain is gone. If it was removed as soon as those were dead who were to die, the decision ends there, with its
+    /// record: goes to `end` with the answer, and nothing that is held.
+    pub(super) fn end_with_the_domain(&mut self, end: Block) {
+        let Some(gone) = self.gone.take() else { return };
+        self.b.switch_to(gone);
+        let nothing = self.b.create_block();
+        let said = self.said();
+        let (flags, goes_on) = (self.asked(at::FLAGS), self.b.create_block());
+        self.b.branch(Cond::Test, flags, imm(GOES_ON as i64), goes_on, nothing);
+        self.b.switch_to(goes_on);
+        self.add_what_was_done();
+        let killed = self.noted(record::at::KILLED);
+        self.leave_if(Cond::Eq, killed, imm(0), nothing);
+        let said = self.get(said);
+        let action = self.bin_imm(BinOp::And, said, 0xff);
+        self.note(record::at::ACTION, action);
+        let rule = self.bin_imm(BinOp::Ushr, said, 8);
+        self.note(record::at::RULE, rule);
+        // It comes from memory, and is masked at once.
+        let rule = self.bin_imm(BinOp::And, rule, MAX_RULES as i32 - 1);
+        let ends = self.record(record::at::ENDS);
+        let ptr = self.b.value(InstData::PtrAdd(ends, rule), Type::Ptr);
+        let value = Operand::Imm(i32::from(End::Progress.code()));
+        self.b.effect(InstData::Store { size: Size::B1, ptr, offset: 0, value });
+        let (progress, nobody) = (self.int(1), self.null());
+        self.b.jump(end, &[progress, nobody]);
+        self.b.switch_to(nothing);
+        self.answer(at::KIND, Operand::Imm(i32::from(Kind::Gone.code())));
+        self.b.effect(InstData::Return(Operand::Imm(0)));
+    }
+
+    /// Where the kill that was asked for last lies: the action, and above it the rule.
+    fn said(&mut self) -> Cell {
+        if let Some(said) = self.said {
+            return said;
+        }
+        let said = self.lasting(|s| s.cell());
+        *self.said.insert(said)
     }
 
     /// What the domain may use, in pages, as `mem_cgroup_get_max()` has it (`mm/memcontrol.c`, 6.12); of the machine,
@@ -96,6 +142,9 @@ impl Act<'_> {
         let there = self.get(swap);
         let swap = self.min(most, there);
         let sum = self.add_sat(memory, swap);
+        // Without a limit there are no more than the kernel counts, so that their bytes are a number.
+        let most = self.unlimited();
+        let sum = self.min(sum, most);
         self.put(total, sum);
         self.b.jump(join, &[]);
         self.b.switch_to(join);
@@ -408,14 +457,50 @@ impl Act<'_> {
         self.leave_if(Cond::Ne, found, imm(0), next);
     }
 
+    /// Goes to `next` with somebody who dies with a victim that was said before, because of `memory.oom.group`.
+    fn leave_if_dies_along(&mut self, kill: &Kill, group: Value, next: Block) {
+        if kill.until.is_none() && !kill.selection.all {
+            return;
+        }
+        let own = self.together();
+        self.put(own, group);
+        let found = self.once_for(Part::Together, |s| {
+            let found = s.lasting(|s| s.cell());
+            s.put_imm(found, 0);
+            s.walk_numbers(MAX_VICTIMS as i32, |s, walk| {
+                let (index, count) = (s.number(walk.item), s.asked(at::VICTIMS));
+                s.leave_if(Cond::Uge, index, Operand::Value(count), walk.done);
+                let slot = s.victim_slot(index);
+                let (said, own) = (s.load(Size::B8, slot, victim::GROUP as i32 * 8), s.get(own));
+                s.leave_if(Cond::Eq, own, imm(0), walk.done);
+                s.leave_if(Cond::Ne, said, Operand::Value(own), walk.next);
+                s.put_imm(found, 1);
+                s.b.jump(walk.done, &[]);
+            });
+            s.get(found)
+        });
+        self.leave_if(Cond::Ne, found, imm(0), next);
+    }
+
+    /// The group that is looked for among those of the victims.
+    fn together(&mut self) -> Cell {
+        if let Some(together) = self.together {
+            return together;
+        }
+        let together = self.lasting(|s| s.cell());
+        *self.together.insert(together)
+    }
+
     /// Says that somebody is to die, or in audit mode that he would have died, and gives the reference back. Goes to
-    /// `next` if there is no room for more.
-    pub(super) fn say_victim(&mut self, unit: Unit, victim: Value, expected: Cell, next: Block) {
+    /// `next` if there is no room for more, or if he dies with another one.
+    pub(super) fn say_victim(&mut self, kill: &Kill, victim: Value, expected: Cell, next: Block) {
+        let unit = kill.selection.unit;
         let [pretend, say, full, join] = [(); 4].map(|()| self.b.create_block());
         let audit = self.audit();
         self.b.branch(Cond::Ne, audit, imm(0), pretend, say);
         self.b.switch_to(say);
         let who = self.offered(unit, victim, expected);
+        self.leave_if_dies_along(kill, who.group, full);
         self.offer_to_engine(&who, full);
         self.let_go(unit, victim);
         self.b.jump(join, &[]);
@@ -438,20 +523,20 @@ impl Act<'_> {
 
     fn offered(&mut self, unit: Unit, victim: Value, expected: Cell) -> Offered {
         let (id, start) = self.name_of(unit, victim);
-        let (cgroup, group) = match unit {
+        let cgroup = match unit {
             Unit::Process => {
                 let cgroups = self.pointer(victim, members::TASK_CGROUPS);
                 let cgroup = self.pointer(cgroups, members::CSS_SET_CGROUP);
-                let home = self.read(cgroup, members::CGROUP_ID);
-                (home, self.group_of(home))
+                self.read(cgroup, members::CGROUP_ID)
             }
-            Unit::Cgroup => (id, self.int(0)),
+            Unit::Cgroup => id,
         };
+        let group = self.group_of(cgroup);
         let (expected, thread) = (self.get(expected), self.int(0));
         Offered { id, start, cgroup, group, expected, thread }
     }
 
-    /// The cgroup that dies with a process of the cgroup with this id: the highest one with `memory.oom.group` up to
+    /// The cgroup that dies with whoever is in the cgroup with this id: the highest one with `memory.oom.group` up to
     /// the domain; 0: none.
     fn group_of(&mut self, home: Value) -> Value {
         let group = self.cell();
@@ -501,6 +586,7 @@ impl Act<'_> {
                 self.b.branch(Cond::Ne, audit, imm(0), pretend, say);
                 self.b.switch_to(say);
                 let who = self.offered(unit, victim, expected);
+                self.leave_if_dies_along(kill, who.group, full);
                 self.offer_to_engine(&who, full);
                 self.b.jump(taken, &[]);
                 self.b.switch_to(full);
@@ -512,7 +598,7 @@ impl Act<'_> {
                 self.b.jump(next, &[]);
             }
             Unit::Cgroup => {
-                self.say_victim(unit, victim, expected, next);
+                self.say_victim(kill, victim, expected, next);
                 self.b.jump(taken, &[]);
                 self.b.switch_to(refused);
                 self.let_go(unit, victim);
@@ -546,6 +632,8 @@ impl Act<'_> {
             let grace = self.int(grace);
             self.answer(at::GRACE, Operand::Value(grace));
         }
+        let (said, rule) = (self.said(), self.rule_index as i32);
+        self.put_imm(said, rule << 8 | i32::from(killed(kill).code()));
         self.say(match killed(kill) {
             Action::KillAll => Kind::KillAll,
             Action::KillCgroup => Kind::KillCgroup,

@@ -9,7 +9,8 @@ use oomc_abi::consts::{PF_EXITING, SIGNAL_GROUP_EXIT};
 use oomc_abi::members;
 
 use super::Act;
-use super::rank::Kept;
+use super::keeps::Keeps;
+use super::stepwise::Descent;
 use crate::hir::{Place, Selection, Subject, Unit};
 use crate::ir::{Block, Cond, Value};
 use crate::lower::emit::{Cell, Order, Tasks, Walk, Walks, imm};
@@ -17,15 +18,15 @@ use crate::lower::read::{Cut, Grain, Places};
 use crate::plan::{self, Step, Track, WalkId, cost};
 
 /// What a ranking needs while a walk fills it.
-struct Line<'p> {
+pub(super) struct Line<'p> {
     of: plan::Selector,
-    track: &'p Track,
-    selection: &'p Selection,
-    kept: Kept,
+    pub(super) track: &'p Track,
+    pub(super) selection: &'p Selection,
+    keeps: Keeps,
     /// 0: the present cgroup does not compete, [`LEAF`] or [`INNER`] otherwise; none: each cgroup does.
-    member: Option<Cell>,
+    pub(super) member: Option<Cell>,
     /// Of a ranking of cgroups: not 0: the steps before its members have let it through.
-    enters: Option<Cell>,
+    pub(super) enters: Option<Cell>,
 }
 
 /// A cgroup that competes, without one below it.
@@ -41,8 +42,8 @@ pub(super) struct Memo {
     /// The same of the group that the kernel would extend a kill to.
     group: Cell,
     /// Members of a cgroup that competes: not 0: one is protected; not 0: one can be killed.
-    protected: Cell,
-    alive: Cell,
+    pub(super) protected: Cell,
+    pub(super) alive: Cell,
 }
 
 impl Act<'_> {
@@ -58,10 +59,16 @@ impl Act<'_> {
             self.forget_victim();
         }
         self.with_rcu(|s| {
+            lines.iter().filter_map(Line::descent).for_each(|descent| s.begin_descent(descent));
             if walk.in_flight {
                 s.walk_domain(&lines);
             } else {
                 s.walk_elsewhere(walk.place, &lines);
+            }
+            for line in lines.iter().filter(|line| matches!(line.of, plan::Selector::Kill(_))) {
+                if let Keeps::Best(kept) = &line.keeps {
+                    s.copy_kept_names(kept);
+                }
             }
         });
     }
@@ -79,11 +86,12 @@ impl Act<'_> {
                 self.broken("a track fills no ranking");
                 continue;
             };
-            let kept = self.kept(track.ranking);
+            let keeps = self.keeps(track.ranking);
             let is_member = |step: &Step| matches!(step, Step::Member(_));
-            let member = (walk.in_flight && track.steps.iter().any(is_member)).then(|| self.cell());
+            let in_tree = walk.in_flight || matches!(keeps, Keeps::Descent(_));
+            let member = (in_tree && track.steps.iter().any(is_member)).then(|| self.cell());
             let enters = (track.unit == Unit::Cgroup).then(|| self.cell());
-            lines.push(Line { of, track, selection, kept, member, enters });
+            lines.push(Line { of, track, selection, keeps, member, enters });
         }
         lines
     }
@@ -97,6 +105,7 @@ impl Act<'_> {
         let css = self.css_of(domain);
         self.walk_css(css, Order::Post, &[], |s, walk| {
             s.note_members(lines, walk.item, parent_of_last);
+            lines.iter().filter_map(Line::descent).for_each(|descent| s.note_level(descent, walk.item));
             let (empty, visit) = (s.b.create_block(), s.b.create_block());
             s.look_closer(walk.item, look, empty);
             s.b.jump(visit, &[]);
@@ -108,6 +117,10 @@ impl Act<'_> {
                     let member = s.get(member);
                     s.leave_if(Cond::Eq, member, imm(i64::from(INNER)), visit);
                 }
+            }
+            for descent in lines.iter().filter_map(Line::descent) {
+                let below = s.get(descent.below);
+                s.leave_if(Cond::Ne, below, imm(0), visit);
             }
             s.b.jump(walk.next, &[]);
             s.b.switch_to(visit);
@@ -163,12 +176,16 @@ impl Act<'_> {
 
     /// Visits the cgroups of a place, for one ranking; nobody looks for a victim in flight there.
     fn walk_elsewhere(&mut self, place: Place, lines: &[Line<'_>]) {
-        let grain = if lines.iter().any(|line| line.track.unit == Unit::Process) {
-            Grain::Each
-        } else {
-            Grain::Units
-        };
+        let each = |line: &Line<'_>| line.track.unit == Unit::Process || line.descent().is_some();
+        let grain = if lines.iter().any(each) { Grain::Each } else { Grain::Units };
+        let parent_of_last = self.cell();
+        self.put_imm(parent_of_last, 0);
         self.walk_place(place, grain, Cut::Domain, None, &[], |s, walk| {
+            for descent in lines.iter().filter_map(Line::descent) {
+                let css = s.node_of(walk.item);
+                s.note_members(lines, css, parent_of_last);
+                s.note_level(descent, css);
+            }
             s.visit(walk.item, lines, None);
             s.b.jump(walk.next, &[]);
         });
@@ -194,16 +211,25 @@ impl Act<'_> {
         }
         let units: Vec<&Line<'_>> = lines.iter().filter(|line| line.track.unit == Unit::Cgroup).collect();
         for line in &units {
-            self.enter_unit(line, memcg, memo, look.is_some());
+            match &line.keeps {
+                Keeps::Best(_) => self.enter_unit(line, memcg, memo, look.is_some()),
+                Keeps::Descent(descent) => self.enter_level(line, descent, memcg, memo),
+            }
         }
         if look.is_some() || units.len() < lines.len() {
             self.visit_tasks(memcg, lines, memo, look);
         }
         for line in &units {
-            self.offer_unit(line, memcg, memo, look.is_some());
+            match &line.keeps {
+                Keeps::Best(_) => self.offer_unit(line, memcg, memo, look.is_some()),
+                Keeps::Descent(descent) => self.offer_level(line, descent, memcg, memo, look.is_some()),
+            }
         }
         for expr in lines.iter().flat_map(|line| &line.track.per_cgroup) {
             self.per_cgroup.remove(expr);
+        }
+        for expr in lines.iter().flat_map(|line| &line.track.in_members) {
+            self.found_among_members.remove(expr);
         }
     }
 
@@ -221,12 +247,18 @@ impl Act<'_> {
             self.step(*step, line, memcg, memo, out);
         }
         if inline_members {
-            self.put_imm(memo.protected, 0);
-            self.put_imm(memo.alive, 0);
+            self.begin_members(line, memo);
         }
         self.put_imm(enters, 1);
         self.b.jump(out, &[]);
         self.b.switch_to(out);
+    }
+
+    /// Before the members of a cgroup are looked at.
+    pub(super) fn begin_members(&mut self, line: &Line<'_>, memo: Memo) {
+        self.put_imm(memo.protected, 0);
+        self.put_imm(memo.alive, 0);
+        line.track.in_members.iter().for_each(|quantifier| self.begin_among_members(*quantifier));
     }
 
     /// Asks the rest, and offers the cgroup.
@@ -240,36 +272,56 @@ impl Act<'_> {
             && !matches!(line.track.steps.first(), Some(Step::Member(Place::Leaves(_))))
         {
             self.leave_covered(memcg, out);
-            // Of a cgroup that has others below it, the members are theirs, too.
-            let (inner, known) = (self.b.create_block(), self.b.create_block());
-            let member = self.get(member);
-            self.b.branch(Cond::Eq, member, imm(i64::from(INNER)), inner, known);
-            self.b.switch_to(inner);
-            self.put_imm(memo.protected, 0);
-            self.put_imm(memo.alive, 0);
-            if line.track.steps.contains(&Step::Members) {
-                self.scan_unit(memcg, memo.protected, Some(memo.alive));
-            }
-            self.b.jump(known, &[]);
-            self.b.switch_to(known);
+            self.scan_inner(line, member, memcg, memo);
         }
         for step in line.steps_from_members() {
-            match step {
-                Step::Members if !inline_members => {
-                    // The root is no kill unit.
-                    let parent = self.pointer(memcg, members::MEMCG_PARENT);
-                    self.leave_if(Cond::Eq, parent, imm(0), out);
-                    self.put_imm(memo.protected, 0);
-                    self.put_imm(memo.alive, 0);
-                    self.scan_unit(memcg, memo.protected, Some(memo.alive));
-                    self.leave_unless_killable_unit(memo, out);
-                }
-                Step::Members => self.leave_unless_killable_unit(memo, out),
-                other => self.step(*other, line, memcg, memo, out),
-            }
+            self.step_of_unit(*step, line, memcg, memo, inline_members, out);
         }
         self.b.jump(out, &[]);
         self.b.switch_to(out);
+    }
+
+    /// Of a cgroup that has others below it, the members are theirs, too.
+    pub(super) fn scan_inner(&mut self, line: &Line<'_>, member: Cell, memcg: Value, memo: Memo) {
+        if !line.track.steps.contains(&Step::Members) {
+            return;
+        }
+        let (inner, known) = (self.b.create_block(), self.b.create_block());
+        let member = self.get(member);
+        self.b.branch(Cond::Eq, member, imm(i64::from(INNER)), inner, known);
+        self.b.switch_to(inner);
+        self.scan_members(memcg, memo);
+        self.b.jump(known, &[]);
+        self.b.switch_to(known);
+    }
+
+    fn scan_members(&mut self, memcg: Value, memo: Memo) {
+        self.put_imm(memo.protected, 0);
+        self.put_imm(memo.alive, 0);
+        self.scan_unit(memcg, memo.protected, Some(memo.alive));
+    }
+
+    /// One step for a cgroup whose members were looked at in the walk, or are looked at now.
+    pub(super) fn step_of_unit(
+        &mut self,
+        step: Step,
+        line: &Line<'_>,
+        memcg: Value,
+        memo: Memo,
+        inline_members: bool,
+        out: Block,
+    ) {
+        match step {
+            Step::Members if !inline_members => {
+                // The root is no kill unit.
+                let parent = self.pointer(memcg, members::MEMCG_PARENT);
+                self.leave_if(Cond::Eq, parent, imm(0), out);
+                self.scan_members(memcg, memo);
+                self.leave_unless_killable_unit(memo, out);
+            }
+            Step::Members => self.leave_unless_killable_unit(memo, out),
+            other => self.step(other, line, memcg, memo, out),
+        }
     }
 
     fn leave_unless_killable_unit(&mut self, memo: Memo, out: Block) {
@@ -328,6 +380,7 @@ impl Act<'_> {
         let (protect, next) = (self.b.create_block(), self.b.create_block());
         let enters = self.get(enters);
         self.leave_if(Cond::Eq, enters, imm(0), next);
+        line.track.in_members.iter().for_each(|quantifier| self.ask_member(*quantifier, task));
         self.exclude_unkillable(task, protect);
         self.never(Unit::Process, task, protect);
         self.exclude_dying(task, next);
@@ -376,16 +429,10 @@ impl Act<'_> {
     }
 
     /// One step for a candidate, or for its cgroup; leaves to `out` where it says no.
-    fn step(&mut self, step: Step, line: &Line<'_>, object: Value, memo: Memo, out: Block) {
-        let kept = &line.kept;
+    pub(super) fn step(&mut self, step: Step, line: &Line<'_>, object: Value, memo: Memo, out: Block) {
         match step {
-            Step::Member(_) => {}
-            Step::Bound(bound) => self.leave_below(kept, bound, out),
-            Step::Lead => {
-                let outer = self.b.set_span(line.selection.span);
-                self.lead(kept, object, out);
-                self.b.set_span(outer);
-            }
+            Step::Member(_) | Step::Members => {}
+            Step::Bound(_) | Step::Lead | Step::Offer => self.step_of_ranking(step, line, object, out),
             Step::Killable => self.exclude_unkillable(object, out),
             Step::Living => self.exclude_dying(object, out),
             Step::Unprotected => self.never(line.track.unit, object, out),
@@ -395,16 +442,28 @@ impl Act<'_> {
             Step::UnprotectedGroup => self.memoised(memo.group, out, |s, protected| {
                 s.mark_protected_by_group(object, protected);
             }),
-            Step::Members => {}
             Step::Filter => self.filter(line.selection, out),
-            Step::Offer => {
-                let outer = self.b.set_span(line.selection.span);
-                let led = line.track.steps.contains(&Step::Lead);
-                self.rest(&kept.order, led, object);
-                self.offer(kept, object, out);
-                self.b.set_span(outer);
-            }
         }
+    }
+
+    /// A step that compares a candidate with those that are kept.
+    fn step_of_ranking(&mut self, step: Step, line: &Line<'_>, object: Value, out: Block) {
+        let Keeps::Best(kept) = &line.keeps else {
+            self.broken("a step of one row for a selection with levels");
+            return;
+        };
+        if let Step::Bound(bound) = step {
+            return self.leave_below(kept, bound, out);
+        }
+        let outer = self.b.set_span(line.selection.span);
+        if step == Step::Lead {
+            self.lead(kept, object, out);
+        } else {
+            let led = line.track.steps.contains(&Step::Lead);
+            self.rest(&kept.order, led, object);
+            self.offer(kept, object, out);
+        }
+        self.b.set_span(outer);
     }
 
     /// Asks something of the present cgroup once, by setting a cell, and leaves to `out` if it was set.
@@ -509,12 +568,20 @@ impl<'p> Line<'p> {
         Some(Member { cell: self.member?, unit: self.track.unit, leaves })
     }
 
+    /// The levels of a selection that goes down step by step.
+    fn descent(&self) -> Option<&Descent> {
+        match &self.keeps {
+            Keeps::Best(_) => None,
+            Keeps::Descent(descent) => Some(descent),
+        }
+    }
+
     /// A cgroup's steps up to the one that asks its members.
-    fn steps_before_members(&self) -> &'p [Step] {
+    pub(super) fn steps_before_members(&self) -> &'p [Step] {
         self.track.steps.get(..self.members()).unwrap_or_default()
     }
 
-    fn steps_from_members(&self) -> &'p [Step] {
+    pub(super) fn steps_from_members(&self) -> &'p [Step] {
         self.track.steps.get(self.members()..).unwrap_or_default()
     }
 

@@ -138,8 +138,15 @@ impl Writer<'_> {
             ExprKind::Matches(field, patterns) => match few_names(self.policy, *field, patterns) {
                 Some(names) => {
                     self.word(names.len());
-                    let words = names.into_iter().flatten().enumerate();
-                    words.for_each(|(at, word)| self.number((*field, at), word));
+                    let mut numbers = Vec::new();
+                    for name in names {
+                        self.word(name.len());
+                        for word in name {
+                            self.word(word.mask.is_some());
+                            numbers.extend(word.mask.into_iter().chain([word.value]));
+                        }
+                    }
+                    numbers.into_iter().enumerate().for_each(|(at, word)| self.number((*field, at), word));
                 }
                 None => self.word(patterns),
             },

@@ -6,26 +6,21 @@
 //! has kept, and they enter the row of their level together, where the keys of the cgroup say. A cgroup without a unit
 //! does not compete, so nothing has to be taken back.
 
-use oomc_abi::members;
 use oomc_abi::record::{MAX_CANDIDATES, at};
+use oomc_abi::{helpers, members};
 
 use super::Act;
-use super::kill::{MAX_TRIES, Taking};
+use super::kill::MAX_TRIES;
 use super::outline::Part;
 use super::rank::{Order, digit_mask};
-use crate::hir::{Kill, Place, Selection, Subject};
+use super::select::{Line, Memo};
+use crate::hir::{Place, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
-use crate::lower::emit::{Cell, Walk, Walks, imm};
-use crate::lower::read::{Cut, Grain, Places};
-use crate::plan::{KEPT, build, cost};
+use crate::lower::emit::{Cell, Walks, imm};
+use crate::plan::{Ranking, Selector, Step, cost};
 
 /// Levels of the tree that are compared; what lies deeper is counted in the record.
 const MAX_LEVELS: i32 = 32;
-
-/// Where the digits and the number of units of a row lie, in its head.
-const DIGITS: i32 = 0;
-const COUNT: i32 = 8;
-const HEAD_SHIFT: i32 = 4;
 
 /// Where rows begin, what they keep, and how many numbers each of it has.
 pub(super) type Rows = (Cell, u32, usize);
@@ -33,11 +28,13 @@ pub(super) type Rows = (Cell, u32, usize);
 /// Repeated descents of one selection.
 #[derive(Clone, Debug)]
 pub(super) struct Descent {
-    order: Order,
+    pub(super) order: Order,
     /// Units that a row keeps.
-    capacity: u32,
-    /// For each level which entries its row has, by their digits, the best one first, and how many.
-    heads: Cell,
+    pub(super) capacity: u32,
+    place_of: Place,
+    /// For each level how many entries its row has, and which, by their digits, the best one first.
+    counts: Cell,
+    digits: Cell,
     /// For each level its entries: numbers, and the unit's id.
     rows: Cell,
     entry_shift: i32,
@@ -47,27 +44,26 @@ pub(super) struct Descent {
     level: Cell,
     /// The visited cgroup's units: its id, or 0 and how many the level below has kept; and where they enter.
     unit: Cell,
-    below: Cell,
+    pub(super) below: Cell,
     place: Cell,
-    /// The cgroup above the one that was visited last.
-    parent_of_last: Cell,
-    /// Of a `kill`: how many units were tried, and their ids.
-    tried: Option<(Cell, Cell)>,
+    /// How many units were tried, and, of a `kill`, their ids.
+    pub(super) tried: Cell,
+    tried_units: Option<Cell>,
 }
 
 impl Act<'_> {
-    /// What descents of a selection need; nobody was tried yet. Of a `pick`, the first unit is enough.
-    pub(super) fn descent(&mut self, selection: &Selection, kill: Option<&Kill>) -> Descent {
-        let ranks = build::ranks(self.policy, selection, kill.is_some());
-        let order = self.order_of(selection, &ranks, cost::leading(&ranks));
-        let capacity =
-            kill.map_or(1, |kill| kill.until.map_or(KEPT, |until| u32::from(until.at_most).max(KEPT)));
+    /// The cells of descents.
+    pub(super) fn descent(&mut self, ranking: &Ranking, order: Order) -> Descent {
+        let kills = matches!(ranking.of, Selector::Kill(_));
+        let selection = cost::selection(self.policy, ranking.of);
         let entry = 8 * (order.len() as u32 + 1).next_power_of_two();
-        let row = entry * (digit_mask(capacity) as u32 + 1);
-        let descent = Descent {
+        let row = entry * (digit_mask(ranking.capacity) as u32 + 1);
+        Descent {
             order,
-            capacity,
-            heads: self.area((MAX_LEVELS as u32) << HEAD_SHIFT),
+            capacity: ranking.capacity,
+            place_of: selection.map_or(Place::DOMAIN, |selection| selection.place),
+            counts: self.area(MAX_LEVELS as u32 * 8),
+            digits: self.area(MAX_LEVELS as u32 * 8),
             rows: self.area(MAX_LEVELS as u32 * row),
             entry_shift: entry.trailing_zeros() as i32,
             row_shift: row.trailing_zeros() as i32,
@@ -76,82 +72,111 @@ impl Act<'_> {
             unit: self.cell(),
             below: self.cell(),
             place: self.cell(),
-            parent_of_last: self.cell(),
-            tried: kill.map(|_| (self.cell(), self.area(MAX_TRIES as u32 * 8))),
-        };
-        if let Some((count, _)) = descent.tried {
-            self.put_imm(count, 0);
+            tried: self.cell(),
+            tried_units: kills.then(|| self.area(MAX_TRIES as u32 * 8)),
         }
-        let none = self.int(0);
-        let first = self.head(&descent, none);
-        self.store_at(first, COUNT, none);
-        descent
     }
 
-    /// Goes down to the units that descents end in, those aside that were tried. They lie in the place's own row.
-    pub(super) fn descend(&mut self, selection: &Selection, descent: &Descent) {
-        self.walk_numbers(MAX_LEVELS, |s, walk| {
-            let level = s.number(walk.item);
-            s.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), walk.done);
-            let (head, none) = (s.head(descent, level), s.int(0));
-            s.store_at(head, COUNT, none);
-            s.b.jump(walk.next, &[]);
-        });
+    /// Nobody is kept, and nobody was tried.
+    pub(super) fn empty_descent(&mut self, descent: &Descent) {
+        self.put_imm(descent.tried, 0);
+        self.put_imm(descent.counts, 0);
+    }
+
+    /// Before a walk that goes down to the units that descents end in, those aside that were tried. They lie in the
+    /// place's own row.
+    pub(super) fn begin_descent(&mut self, descent: &Descent) {
+        // A helper that cannot read zeroes its destination.
+        let (to, size) = (self.area_addr(descent.counts), self.int(i64::from(MAX_LEVELS) * 8));
+        let nowhere = self.null();
+        self.helper(helpers::PROBE_READ_KERNEL, &[to, size, nowhere]);
         self.put_imm(descent.top, 0);
-        self.put_imm(descent.parent_of_last, 0);
-        self.level_of_place(selection.place, descent.top);
-        self.walk_place(selection.place, Grain::Each, Cut::Domain, None, &[], |s, walk| {
-            let css = s.node_of(walk.item);
-            s.skip_offline(css, walk.next);
-            s.units_of(selection.place, descent, &walk);
-            s.bind(selection.binder, walk.item);
-            if descent.tried.is_some() {
-                s.class_of_cgroup(walk.item);
-            }
-            s.find_level_place(descent, walk.item, walk.next);
-            let (unit, enter) = (s.b.create_block(), s.b.create_block());
-            let id = s.get(descent.unit);
-            s.b.branch(Cond::Ne, id, imm(0), unit, enter);
-            s.b.switch_to(unit);
-            if descent.tried.is_some() {
-                s.exclude_unit(walk.item, selection.place, walk.next);
-            }
-            s.bind(selection.binder, walk.item);
-            s.filter(selection, walk.next);
-            s.skip_tried(descent, walk.next);
-            s.b.jump(enter, &[]);
-            s.b.switch_to(enter);
-            let (fits, beyond) = (s.b.create_block(), s.b.create_block());
-            let level = s.get(descent.level);
-            s.b.branch(Cond::Ult, level, imm(i64::from(MAX_LEVELS)), fits, beyond);
-            s.b.switch_to(beyond);
-            s.note_one_more(at::BEYOND);
-            s.b.jump(walk.next, &[]);
-            s.b.switch_to(fits);
-            s.once_for(Part::Enter(descent.rows()), |s| s.enter_row(descent));
-            s.b.jump(walk.next, &[]);
-        });
+        self.level_of_place(descent.place_of, descent.top);
     }
 
-    /// The level of a cgroup, and its units: itself, or what the level below has kept, which is taken from there.
-    /// Goes on with the next if it has none.
-    fn units_of(&mut self, place: Place, descent: &Descent, walk: &Walk) {
-        let (itself, inner, some) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let depth = self.read(walk.item, members::MEMCG_LEVEL);
+    /// The level of a cgroup that is visited, and how many units the level below has kept, which are taken from there.
+    pub(super) fn note_level(&mut self, descent: &Descent, css: Value) {
+        let depth = self.read(css, members::CSS_LEVEL);
         let top = self.get(descent.top);
         let level = self.bin(BinOp::Sub, depth, top);
         self.put(descent.level, level);
         self.take_below(descent);
-        self.put_imm(descent.unit, 0);
-        self.is_unit(place, descent.parent_of_last, walk, itself, inner);
-        self.b.switch_to(itself);
-        let id = self.read(walk.item, members::MEMCG_ID);
-        self.put(descent.unit, id);
-        self.b.jump(some, &[]);
-        self.b.switch_to(inner);
+    }
+
+    /// Asks a cgroup that is a unit, or has some below it, what stands before its members: above all whether its
+    /// level has room for it.
+    pub(super) fn enter_level(&mut self, line: &Line<'_>, descent: &Descent, memcg: Value, memo: Memo) {
+        let (Some(enters), Some(member)) = (line.enters, line.member) else { return };
+        let (competes, out) = (self.b.create_block(), self.b.create_block());
+        self.put_imm(enters, 0);
+        let kind = self.get(member);
+        self.leave_if(Cond::Ne, kind, imm(0), competes);
         let below = self.get(descent.below);
-        self.b.branch(Cond::Ne, below, imm(0), some, walk.next);
-        self.b.switch_to(some);
+        self.b.branch(Cond::Ne, below, imm(0), competes, out);
+        self.b.switch_to(competes);
+        self.bind(line.selection.binder, memcg);
+        for step in line.steps_before_members() {
+            match step {
+                Step::Lead => self.find_level_place(descent, memcg, out),
+                // Only units are asked: who has units below competes by them.
+                other => {
+                    let (unit, join) = (self.b.create_block(), self.b.create_block());
+                    let kind = self.get(member);
+                    self.b.branch(Cond::Ne, kind, imm(0), unit, join);
+                    self.b.switch_to(unit);
+                    self.step(*other, line, memcg, memo, out);
+                    self.b.jump(join, &[]);
+                    self.b.switch_to(join);
+                }
+            }
+        }
+        self.begin_members(line, memo);
+        self.put_imm(enters, 1);
+        self.b.jump(out, &[]);
+        self.b.switch_to(out);
+    }
+
+    /// Asks a unit the rest, and enters it, or those below a cgroup that is none, into the row of its level.
+    pub(super) fn offer_level(
+        &mut self,
+        line: &Line<'_>,
+        descent: &Descent,
+        memcg: Value,
+        memo: Memo,
+        inline_members: bool,
+    ) {
+        let (Some(enters), Some(member)) = (line.enters, line.member) else { return };
+        let (unit, enter, out) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let enters = self.get(enters);
+        self.leave_if(Cond::Eq, enters, imm(0), out);
+        self.bind(line.selection.binder, memcg);
+        self.put_imm(descent.unit, 0);
+        let kind = self.get(member);
+        self.b.branch(Cond::Ne, kind, imm(0), unit, enter);
+        self.b.switch_to(unit);
+        if inline_members {
+            self.scan_inner(line, member, memcg, memo);
+        }
+        let steps = line.steps_from_members().iter().filter(|step| **step != Step::Offer);
+        steps.for_each(|step| self.step_of_unit(*step, line, memcg, memo, inline_members, out));
+        let id = self.read(memcg, members::MEMCG_ID);
+        self.put(descent.unit, id);
+        self.skip_tried(descent, out);
+        self.b.jump(enter, &[]);
+        self.b.switch_to(enter);
+        if !line.track.steps.contains(&Step::Lead) {
+            self.find_level_place(descent, memcg, out);
+        }
+        let (fits, beyond) = (self.b.create_block(), self.b.create_block());
+        let level = self.get(descent.level);
+        self.b.branch(Cond::Ult, level, imm(i64::from(MAX_LEVELS)), fits, beyond);
+        self.b.switch_to(beyond);
+        self.note_one_more(at::BEYOND);
+        self.b.jump(out, &[]);
+        self.b.switch_to(fits);
+        self.once_for(Part::Enter(descent.rows()), |s| s.enter_row(descent));
+        self.b.jump(out, &[]);
+        self.b.switch_to(out);
     }
 
     /// Takes what the level below has kept.
@@ -162,11 +187,11 @@ impl Act<'_> {
         let deeper = self.bin_imm(BinOp::Add, level, 1);
         self.b.branch(Cond::Ult, deeper, imm(i64::from(MAX_LEVELS)), kept, bottom);
         self.b.switch_to(kept);
-        let head = self.head(descent, deeper);
-        let count = self.load(Size::B8, head, COUNT);
+        let slot = self.count_slot(descent, deeper);
+        let count = self.load(Size::B8, slot, 0);
         self.put(descent.below, count);
         let none = self.int(0);
-        self.store_at(head, COUNT, none);
+        self.store_at(slot, 0, none);
         self.b.jump(bottom, &[]);
         self.b.switch_to(bottom);
     }
@@ -180,15 +205,15 @@ impl Act<'_> {
         let level = self.get(descent.level);
         self.b.branch(Cond::Ult, level, imm(i64::from(MAX_LEVELS)), level_fits, rest);
         self.b.switch_to(level_fits);
-        let head = self.head(descent, level);
-        let count = self.load(Size::B8, head, COUNT);
+        let slot = self.count_slot(descent, level);
+        let count = self.load(Size::B8, slot, 0);
         self.b.branch(Cond::Ult, count, imm(i64::from(descent.capacity)), rest, compare);
         self.b.switch_to(compare);
         let last = self.int(i64::from(descent.capacity) - 1);
         let level = self.get(descent.level);
         self.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), rest);
         let last = self.row_entry(descent, level, last);
-        self.compare(&lead, last, rest, skip);
+        self.compare(order, &lead, last, rest, skip);
         self.b.jump(rest, &[]);
         self.b.switch_to(rest);
         self.rest(order, true, memcg);
@@ -209,8 +234,8 @@ impl Act<'_> {
         let first = self.int(0);
         self.b.jump(found, &[first]);
         self.b.switch_to(fits);
-        let head = self.head(descent, level);
-        let count = self.load(Size::B8, head, COUNT);
+        let slot = self.count_slot(descent, level);
+        let count = self.load(Size::B8, slot, 0);
         let at = self
             .place_among(&descent.order, descent.capacity, count, |s, at| s.row_entry(descent, level, at));
         self.b.jump(found, &[at]);
@@ -236,8 +261,15 @@ impl Act<'_> {
         self.b.jump(out, &[]);
 
         self.b.switch_to(many);
-        let (head, go_on) = (self.b.create_block(), self.b.create_block());
+        let (head, go_on, none) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let done = self.b.block_param(head, Type::I64);
+        // Those for whom there is no room behind the place that was found would only enter to go again.
+        let (below, place) = (self.get(descent.below), self.get(descent.place));
+        let too_many = self.bin(BinOp::Add, below, place);
+        let too_many = self.bin_imm(BinOp::Sub, too_many, descent.capacity as i32);
+        self.leave_if(Cond::Slt, too_many, imm(0), none);
+        self.b.jump(head, &[too_many]);
+        self.b.switch_to(none);
         let none = self.int(0);
         self.b.jump(head, &[none]);
         self.b.switch_to(head);
@@ -262,22 +294,24 @@ impl Act<'_> {
     fn enter(&mut self, descent: &Descent, level: Value, id: Value) {
         let (room, full, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let digit = self.b.block_param(join, Type::I64);
-        let head = self.head(descent, level);
-        let count = self.load(Size::B8, head, COUNT);
+        let slot = self.count_slot(descent, level);
+        let count = self.load(Size::B8, slot, 0);
         self.b.branch(Cond::Ult, count, imm(i64::from(descent.capacity)), room, full);
         self.b.switch_to(room);
         let more = self.bin_imm(BinOp::Add, count, 1);
-        self.store_at(head, COUNT, more);
+        self.store_at(slot, 0, more);
         self.b.jump(join, &[count]);
         self.b.switch_to(full);
-        let digits = self.load(Size::B8, head, DIGITS);
+        let slot = self.digits_slot(descent, level);
+        let digits = self.load(Size::B8, slot, 0);
         let last = self.last_of(digits, descent.capacity);
         self.b.jump(join, &[last]);
         self.b.switch_to(join);
-        let digits = self.load(Size::B8, head, DIGITS);
+        let slot = self.digits_slot(descent, level);
+        let digits = self.load(Size::B8, slot, 0);
         let place = self.get(descent.place);
         let digits = self.with_digit(digits, place, digit);
-        self.store_at(head, DIGITS, digits);
+        self.store_at(slot, 0, digits);
         let entry = self.entry_by_digit(descent, level, digit);
         for (at, number) in (0..).zip(self.candidate_numbers(&descent.order)) {
             self.store_at(entry, at * 8, number);
@@ -285,15 +319,19 @@ impl Act<'_> {
         self.store_at(entry, descent.id_offset(), id);
     }
 
-    /// The head of a level's row; the level is below [`MAX_LEVELS`].
-    fn head(&mut self, descent: &Descent, level: Value) -> Value {
-        self.slot_of(descent.heads, level, HEAD_SHIFT)
+    /// Where the number of entries of a level's row is; the level is below [`MAX_LEVELS`].
+    fn count_slot(&mut self, descent: &Descent, level: Value) -> Value {
+        self.slot_of(descent.counts, level, 3)
+    }
+
+    fn digits_slot(&mut self, descent: &Descent, level: Value) -> Value {
+        self.slot_of(descent.digits, level, 3)
     }
 
     /// The entry at a place of a level's row; the level is below [`MAX_LEVELS`].
     fn row_entry(&mut self, descent: &Descent, level: Value, place: Value) -> Value {
-        let head = self.head(descent, level);
-        let digits = self.load(Size::B8, head, DIGITS);
+        let slot = self.digits_slot(descent, level);
+        let digits = self.load(Size::B8, slot, 0);
         let bits = self.bin_imm(BinOp::Shl, place, 2);
         let digit = self.bin(BinOp::Ushr, digits, bits);
         self.entry_by_digit(descent, level, digit)
@@ -312,76 +350,47 @@ impl Act<'_> {
         self.b.value(InstData::PtrAdd(start, offset), Type::Ptr)
     }
 
-    /// The units that a descent has ended in, by their number: how many there are, and the id of one.
-    pub(super) fn descended(&mut self, descent: &Descent, place: Value) -> (Value, Value) {
-        let top = self.int(0);
-        let head = self.head(descent, top);
-        let count = self.load(Size::B8, head, COUNT);
-        let entry = self.row_entry(descent, top, place);
-        (count, self.load(Size::B8, entry, descent.id_offset()))
+    /// How many units descents have ended in.
+    pub(super) fn count_of_descent(&mut self, descent: &Descent) -> Value {
+        self.get(descent.counts)
     }
 
-    /// The id of the next unit, in its cell; ends the tries when there is no further one. Where all that were kept were
-    /// refused and there may be more, another walk finds them.
-    pub(super) fn next_unit(
-        &mut self,
-        selection: &Selection,
-        descent: &Descent,
-        taking: Taking,
-        tries: &Walk,
-    ) {
-        let (have, over, again, run) =
-            (self.b.create_block(), self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let next = self.get(taking.next);
-        let (count, _) = self.descended(descent, next);
-        self.b.branch(Cond::Ult, next, Operand::Value(count), have, over);
-        self.b.switch_to(over);
-        self.b.branch(Cond::Eq, next, imm(0), run, again);
-        self.b.switch_to(again);
-        self.leave_if(Cond::Ult, next, imm(i64::from(descent.capacity)), tries.done);
-        let killed = self.get(taking.killed);
-        self.leave_if(Cond::Ne, killed, imm(0), tries.done);
-        self.b.jump(run, &[]);
-        self.b.switch_to(run);
-        self.put_imm(taking.next, 0);
-        self.with_rcu(|s| {
-            s.descend(selection, descent);
-            s.note_units(selection, descent);
-        });
-        let first = self.int(0);
-        let (count, _) = self.descended(descent, first);
-        self.b.branch(Cond::Ne, count, imm(0), have, tries.done);
-        self.b.switch_to(have);
-        let next = self.get(taking.next);
-        let (_, id) = self.descended(descent, next);
-        self.bump(taking.next);
-        self.remember_tried(descent, id);
-        self.put(taking.id, id);
+    /// One of them, and where its id is.
+    pub(super) fn entry_of_descent(&mut self, descent: &Descent, place: Value) -> (Value, i32) {
+        let top = self.int(0);
+        (self.row_entry(descent, top, place), descent.id_offset())
     }
 
     /// Tells the record of the units that a descent has ended in.
-    fn note_units(&mut self, selection: &Selection, descent: &Descent) {
-        self.walk_numbers(MAX_CANDIDATES as i32, |s, walk| {
-            let at = s.number(walk.item);
-            let (count, id) = s.descended(descent, at);
-            s.leave_if(Cond::Uge, at, Operand::Value(count), walk.done);
-            let memcg = s.memcg_by_id(id, walk.next);
-            s.bind(selection.binder, memcg);
-            s.class_of_cgroup(memcg);
-            s.rest(&descent.order, false, memcg);
-            s.note_present(&descent.order, memcg);
-            s.give_back(memcg);
-            s.b.jump(walk.next, &[]);
+    pub(super) fn note_units(&mut self, descent: &Descent) {
+        self.with_rcu(|s| {
+            s.walk_numbers(MAX_CANDIDATES as i32, |s, walk| {
+                let (at, count) = (s.number(walk.item), s.count_of_descent(descent));
+                s.leave_if(Cond::Uge, at, Operand::Value(count), walk.done);
+                let (entry, id) = s.entry_of_descent(descent, at);
+                let id = s.load(Size::B8, entry, id);
+                let memcg = s.memcg_by_id(id, walk.next);
+                s.bind(descent.order.binder, memcg);
+                s.class_of_cgroup(memcg);
+                s.rest(&descent.order, false, memcg);
+                s.note_present(&descent.order, memcg);
+                s.give_back(memcg);
+                s.b.jump(walk.next, &[]);
+            });
         });
     }
 
     /// A unit that was tried is none any more: the next descent ends elsewhere.
     fn skip_tried(&mut self, descent: &Descent, skip: Block) {
-        let Some((tried, units)) = descent.tried else { return };
+        let Some(units) = descent.tried_units else { return };
+        let (some, none) = (self.b.create_block(), self.b.create_block());
+        let tried = self.get(descent.tried);
+        self.b.branch(Cond::Ne, tried, imm(0), some, none);
+        self.b.switch_to(some);
         let seen = self.cell();
         self.put_imm(seen, 0);
         self.walk_numbers(MAX_TRIES, |s, walk| {
-            let (index, count) = (s.number(walk.item), s.get(tried));
+            let (index, count) = (s.number(walk.item), s.get(descent.tried));
             s.leave_if(Cond::Uge, index, Operand::Value(count), walk.done);
             s.leave_if(Cond::Uge, index, imm(i64::from(MAX_TRIES)), walk.done);
             let slot = s.slot_of(units, index, 3);
@@ -391,19 +400,20 @@ impl Act<'_> {
             s.b.jump(walk.done, &[]);
         });
         let seen = self.get(seen);
-        self.leave_if(Cond::Ne, seen, imm(0), skip);
+        self.b.branch(Cond::Ne, seen, imm(0), skip, none);
+        self.b.switch_to(none);
     }
 
     /// Writes down what a descent has ended in.
-    fn remember_tried(&mut self, descent: &Descent, id: Value) {
-        let Some((tried, units)) = descent.tried else { return };
+    pub(super) fn remember_tried(&mut self, descent: &Descent, id: Value) {
+        let Some(units) = descent.tried_units else { return };
         let (room, full) = (self.b.create_block(), self.b.create_block());
-        let count = self.get(tried);
+        let count = self.get(descent.tried);
         self.b.branch(Cond::Ult, count, imm(i64::from(MAX_TRIES)), room, full);
         self.b.switch_to(room);
         let slot = self.slot_of(units, count, 3);
         self.store_at(slot, 0, id);
-        self.bump(tried);
+        self.bump(descent.tried);
         self.b.jump(full, &[]);
         self.b.switch_to(full);
     }
@@ -423,34 +433,6 @@ impl Act<'_> {
         }
         self.b.jump(gone, &[]);
         self.b.switch_to(gone);
-    }
-
-    /// Whether a memcg is a kill unit: no online child, or `memory.oom.group`. The root is none. Ends the block.
-    fn is_unit(&mut self, place: Place, parent_of_last: Cell, walk: &Walk, yes: Block, no: Block) {
-        let memcg = walk.item;
-        let (leaf, inner) = (self.b.create_block(), self.b.create_block());
-        match place {
-            Place::Subtree(_) | Place::Leaves(_) => {
-                let css = self.node_of(memcg);
-                self.leaf_or(css, parent_of_last, leaf, inner, walk.next);
-            }
-            // Not walked children before parents.
-            Place::Children(_) | Place::Cgroup(_) | Place::Matching(_) => {
-                let is_leaf = self.is_leaf(memcg);
-                self.b.branch(Cond::Ne, is_leaf, imm(0), leaf, inner);
-            }
-        }
-        for (block, group) in [(leaf, false), (inner, true)] {
-            self.b.switch_to(block);
-            let parent = self.pointer(memcg, members::MEMCG_PARENT);
-            self.leave_if(Cond::Eq, parent, imm(0), no);
-            if group {
-                let group = self.field(memcg, members::MEMCG_OOM_GROUP);
-                self.b.branch(Cond::Ne, group, imm(0), yes, no);
-            } else {
-                self.b.jump(yes, &[]);
-            }
-        }
     }
 }
 

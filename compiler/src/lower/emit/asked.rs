@@ -79,11 +79,7 @@ impl Emit<'_> {
     pub(in crate::lower) fn offer(&mut self, who: &Offered, full: Block) {
         let count = self.asked(at::VICTIMS);
         self.leave_if(Cond::Uge, count, imm(MAX_VICTIMS as i64), full);
-        // An index comes from memory, and is masked at once.
-        let index = self.bin_imm(BinOp::And, count, MAX_VICTIMS as i32 - 1);
-        let offset = self.bin_imm(BinOp::Mul, index, victim::WORDS as i32 * 8);
-        let first = self.request(at::FIRST_VICTIM);
-        let slot = self.b.value(InstData::PtrAdd(first, offset), Type::Ptr);
+        let slot = self.victim_slot(count);
         for (word, value) in [
             (victim::ID, who.id),
             (victim::START, who.start),
@@ -97,6 +93,15 @@ impl Emit<'_> {
         let count = self.asked(at::VICTIMS);
         let count = self.bin_imm(BinOp::Add, count, 1);
         self.answer(at::VICTIMS, Operand::Value(count));
+    }
+
+    /// Where a victim of the answer lies.
+    pub(in crate::lower) fn victim_slot(&mut self, index: Value) -> Value {
+        // An index comes from memory, and is masked at once.
+        let index = self.bin_imm(BinOp::And, index, MAX_VICTIMS as i32 - 1);
+        let offset = self.bin_imm(BinOp::Mul, index, victim::WORDS as i32 * 8);
+        let first = self.request(at::FIRST_VICTIM);
+        self.b.value(InstData::PtrAdd(first, offset), Type::Ptr)
     }
 
     /// A number of the event.

@@ -117,7 +117,7 @@ pub(in crate::lower) fn frame_span(policy: &Policy) -> Span {
 /// Instructions by what they do.
 impl Emit<'_> {
     pub(in crate::lower) fn call(&mut self, kfunc: KfuncId, args: &[Value]) {
-        let data = InstData::Call { kfunc, args: args.to_vec() };
+        let data = InstData::Call { kfunc, args: args.into() };
         match kfunc.row().ret {
             kfuncs::Ret::Void => self.b.effect(data),
             kfuncs::Ret::Ptr => drop(self.b.value(data, Type::Ptr)),
@@ -126,16 +126,16 @@ impl Emit<'_> {
     }
 
     pub(in crate::lower) fn call_ptr(&mut self, kfunc: KfuncId, args: &[Value]) -> Value {
-        self.b.value(InstData::Call { kfunc, args: args.to_vec() }, Type::Ptr)
+        self.b.value(InstData::Call { kfunc, args: args.into() }, Type::Ptr)
     }
 
     pub(in crate::lower) fn call_int(&mut self, kfunc: KfuncId, args: &[Value]) -> Value {
-        self.b.value(InstData::Call { kfunc, args: args.to_vec() }, Type::I64)
+        self.b.value(InstData::Call { kfunc, args: args.into() }, Type::I64)
     }
 
     pub(in crate::lower) fn helper(&mut self, helper: oomc_abi::helpers::Helper, args: &[Value]) -> Value {
         let ty = if helper.pointer { Type::Ptr } else { Type::I64 };
-        self.b.value(InstData::CallHelper { helper, args: args.to_vec() }, ty)
+        self.b.value(InstData::CallHelper { helper, args: args.into() }, ty)
     }
 
     pub(in crate::lower) fn int(&mut self, value: i64) -> Value {

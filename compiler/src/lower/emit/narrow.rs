@@ -126,7 +126,7 @@ impl Emit<'_> {
     /// Of a block's parameter: what is known of all that is handed over, if something is of each.
     fn known_param(&self, value: Value, depth: u32) -> Option<Known> {
         let Some(ValueDef::Param(block, at)) = self.b.func.def(value) else { return None };
-        let mut args = self.b.ways_to(block).filter_map(|call| call.args.get(at));
+        let mut args = self.b.ways_to(block).filter_map(|call| call.args.get(at as usize));
         let first = self.known(*args.next()?, depth)?;
         args.try_fold(first, |known, arg| Some(known.join(self.known(*arg, depth)?)))
     }

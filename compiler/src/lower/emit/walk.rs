@@ -11,7 +11,7 @@ use oomc_abi::target::Memory;
 
 use super::cells::Cell;
 use super::{Emit, imm};
-use crate::ir::{BinOp, Block, BlockCall, Cond, InstData, Size, StackSlot, Type, Value};
+use crate::ir::{Args, BinOp, Block, BlockCall, Cond, InstData, Size, StackSlot, Type, Value};
 
 /// Order of a walk over memcgs. The start is always included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -341,8 +341,8 @@ impl Emit<'_> {
         self.b.switch_to(head);
         let it = self.slot_addr(slot);
         let item = self.call_ptr(next, &[it]);
-        let then = BlockCall { block: inside, args: Vec::new() };
-        let otherwise = BlockCall { block: done, args: in_head.clone() };
+        let then = BlockCall { block: inside, args: Args::default() };
+        let otherwise = BlockCall { block: done, args: in_head.as_slice().into() };
         self.b.effect(InstData::Branch { cond: Cond::Ne, a: item, b: imm(0), then, otherwise });
         self.b.switch_to(inside);
         (slot, Walk { item, carried: in_head, next: head, done }, in_done)

@@ -96,7 +96,7 @@ impl Read<'_> {
             ExprKind::Choice(condition, then, otherwise) => {
                 self.choice([*condition, *then, *otherwise], missing)
             }
-            ExprKind::Quantifier(quantifier) => self.quantifier(quantifier, missing),
+            ExprKind::Quantifier(quantifier) => self.quantifier(id, quantifier, missing),
         };
         self.b.set_span(outer);
         value

@@ -22,7 +22,7 @@ use oomc_abi::resolve::KernelView;
 use oomc_abi::target::Target;
 
 use super::emit::{Cell, Emit, Fetched, Walks};
-use crate::hir::{BinderId, Expr, ExprId, PickId, Policy, Selection, Subject};
+use crate::hir::{BinderId, Expr, ExprId, LabelId, PickId, Policy, Selection, Subject};
 use crate::ir::{Function, Value};
 
 pub(in crate::lower) use field::Item;
@@ -57,6 +57,10 @@ pub(in crate::lower) struct Read<'a> {
     pub(in crate::lower) tracer: Option<Tracer>,
     /// Expressions that are found out once for the present cgroup, and where.
     pub(in crate::lower) per_cgroup: HashMap<ExprId, expr::Remembered>,
+    /// Quantifiers that are found out while the members of the present cgroup are walked.
+    pub(in crate::lower) found_among_members: HashMap<ExprId, quantifier::Result>,
+    /// What cgroups inherit of each label.
+    inherited: HashMap<LabelId, state::Inherited>,
     /// Where a path is put together that is used before another one is read.
     path: Option<Cell>,
     /// Numbers of the policy that the function being lowered takes from cells.
@@ -98,12 +102,18 @@ impl<'a> Read<'a> {
         tracer: Option<Tracer>,
         target: Target,
     ) -> Self {
-        let emit = Emit::new(policy, view, func, target);
+        let mut emit = Emit::new(policy, view, func, target);
         let state = state::Maps::new(emit.b.func, policy, target);
+        let labels = policy.labels.keys();
+        let inherited = labels
+            .map(|label| (label, state::Inherited { parent: emit.cell(), value: emit.cell() }))
+            .collect();
         Self {
             emit,
             policy,
             state,
+            inherited,
+            found_among_members: HashMap::new(),
             candidates: HashMap::new(),
             prefetched: HashMap::new(),
             may_be_root: place::may_be_root(policy),

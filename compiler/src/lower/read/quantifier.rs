@@ -5,13 +5,13 @@
 
 use super::Read;
 use super::place::{Cut, Grain, Places};
-use crate::hir::{ExprId, Quant, Quantifier, Unit};
+use crate::hir::{ExprId, ExprKind, Quant, Quantifier, Unit};
 use crate::ir::{Block, Cond, Operand, Type, Value};
 use crate::lower::emit::{Cell, Tasks, Walk, Walks, imm};
 
 /// What a quantifier comes to.
 #[derive(Clone, Copy, Debug)]
-struct Result {
+pub(in crate::lower) struct Result {
     value: Cell,
     /// Not 0: something was unknown.
     unknown: Cell,
@@ -19,13 +19,60 @@ struct Result {
     decided: Cell,
 }
 
-impl Read<'_> {
+impl<'a> Read<'a> {
     /// The value of a quantifier; bools are 0 and 1.
-    pub(in crate::lower) fn quantifier(&mut self, quantifier: &Quantifier, missing: Block) -> Value {
+    pub(super) fn quantifier(&mut self, id: ExprId, quantifier: &Quantifier, missing: Block) -> Value {
+        let found = self.found_among_members.get(&id).copied();
+        let result = found.unwrap_or_else(|| self.walk_elements(quantifier));
+        self.value_of(quantifier, result, missing)
+    }
+
+    fn begin_quantifier(&mut self, quantifier: &Quantifier) -> Result {
         let result = Result { value: self.cell(), unknown: self.cell(), decided: self.cell() };
         self.put_imm(result.value, i32::from(quantifier.quant == Quant::Every));
         self.put_imm(result.unknown, 0);
         self.put_imm(result.decided, 0);
+        result
+    }
+
+    /// Begins a quantifier over the processes of a cgroup whose members somebody is going to walk.
+    pub(in crate::lower) fn begin_among_members(&mut self, id: ExprId) {
+        let quantifier = self.quantifier_at(id);
+        let begun = quantifier.map(|quantifier| self.begin_quantifier(quantifier));
+        match begun {
+            Some(result) => drop(self.found_among_members.insert(id, result)),
+            None => drop(self.broken("what is asked among members is no quantifier")),
+        }
+    }
+
+    /// What one of these processes adds; goes on behind it.
+    pub(in crate::lower) fn ask_member(&mut self, id: ExprId, task: Value) {
+        let (Some(quantifier), Some(result)) =
+            (self.quantifier_at(id), self.found_among_members.get(&id).copied())
+        else {
+            self.broken("a member is asked what nobody began to ask");
+            return;
+        };
+        let next = self.b.create_block();
+        if matches!(quantifier.quant, Quant::Any | Quant::Every) {
+            let decided = self.get(result.decided);
+            self.leave_if(Cond::Ne, decided, imm(0), next);
+        }
+        self.bind(quantifier.binder, task);
+        self.element(quantifier, result, &Walk { item: task, carried: Vec::new(), next, done: next });
+        self.b.switch_to(next);
+    }
+
+    fn quantifier_at(&self, id: ExprId) -> Option<&'a Quantifier> {
+        match &self.policy.exprs.get(id)?.kind {
+            ExprKind::Quantifier(quantifier) => Some(quantifier),
+            _ => None,
+        }
+    }
+
+    /// Asks all elements of the place.
+    fn walk_elements(&mut self, quantifier: &Quantifier) -> Result {
+        let result = self.begin_quantifier(quantifier);
         let grain = if quantifier.unit == Unit::Process { Grain::Each } else { Grain::Units };
         self.with_rcu(|s| {
             let failed = Some(result.unknown);
@@ -53,6 +100,11 @@ impl Read<'_> {
                 }
             });
         });
+        result
+    }
+
+    /// What was found; goes to `missing` where that is unknown.
+    fn value_of(&mut self, quantifier: &Quantifier, result: Result, missing: Block) -> Value {
         match quantifier.quant {
             Quant::Max | Quant::Min => {
                 self.missing_if(result.unknown, missing);

@@ -8,11 +8,14 @@
 use oomc_abi::helpers;
 use oomc_abi::kfuncs;
 use oomc_abi::maps::{self, Tally};
+use oomc_abi::members;
 use oomc_abi::target::{Event, Target};
 
 use super::Read;
 use crate::hir::{ExprId, LabelId, Policy, SampleId, StateId};
-use crate::ir::{BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Value};
+use crate::ir::{
+    BinOp, Block, Cond, Function, InstData, MapData, MapKind, MapRef, Operand, Size, Type, Value,
+};
 use crate::lower::emit::{Cell, EPOCH, Order, Walks, imm, shared_map};
 
 /// The maps, as far as the policy needs them.
@@ -21,6 +24,13 @@ pub(in crate::lower) struct Maps {
     labels: Option<MapRef>,
     counters: Option<MapRef>,
     samples: Option<MapRef>,
+}
+
+/// What cgroups without a label of their own inherit: the serial number of the cgroup above them, and the value.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::lower) struct Inherited {
+    pub(super) parent: Cell,
+    pub(super) value: Cell,
 }
 
 /// Words of a counter.
@@ -95,11 +105,16 @@ impl Read<'_> {
         let (Some(map), Some(declared)) = (self.state.labels, self.policy.labels.get(label)) else {
             return self.broken("a label was not declared");
         };
+        let Some(inherited) = self.inherited.get(&label).copied() else {
+            return self.broken("a label has no cells");
+        };
         let (found, key) = (self.cell(), self.area(16));
-        let default = self.int(declared.default);
-        self.put(found, default);
         let number = self.int(i64::from(label.as_u32()));
         self.put(key.word(1), number);
+        let join = self.b.create_block();
+        let parent = self.own_or_inherited(memcg, map, key, inherited, found, join);
+        let default = self.int(declared.default);
+        self.put(found, default);
         self.with_rcu(|s| {
             let css = s.css_of(memcg);
             s.walk_css(css, Order::Up, &[], |s, walk| {
@@ -113,7 +128,66 @@ impl Read<'_> {
                 s.b.jump(walk.done, &[]);
             });
         });
+        self.put(inherited.parent, parent);
+        let value = self.get(found);
+        self.put(inherited.value, value);
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
         self.get(found)
+    }
+
+    /// Goes to `join` with a cgroup's own label, or with what it inherits where one beside it was just asked, which
+    /// inherits the same. Continues with its parent's serial number otherwise; 0: it has none.
+    fn own_or_inherited(
+        &mut self,
+        memcg: Value,
+        map: MapRef,
+        key: Cell,
+        inherited: Inherited,
+        found: Cell,
+        join: Block,
+    ) -> Value {
+        let css = self.node_of(memcg);
+        let (own, none, known) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let other = self.b.create_block();
+        let serial = self.b.block_param(other, Type::I64);
+        let id = self.css_id(css);
+        self.put(key, id);
+        let (map, key) = (self.map_addr(map), self.area_addr(key));
+        let entry = self.helper(helpers::MAP_LOOKUP_ELEM, &[map, key]);
+        self.b.branch(Cond::Ne, entry, imm(0), own, none);
+        self.b.switch_to(own);
+        let value = self.load(Size::B8, entry, 0);
+        self.put(found, value);
+        self.b.jump(join, &[]);
+        self.b.switch_to(none);
+        let (below, root) = (self.b.create_block(), self.b.create_block());
+        let css = self.node_of(memcg);
+        let parent = self.pointer(css, members::CSS_PARENT);
+        self.b.branch(Cond::Ne, parent, imm(0), below, root);
+        self.b.switch_to(root);
+        let nobody = self.int(0);
+        self.b.jump(other, &[nobody]);
+        self.b.switch_to(below);
+        let above = self.field(parent, members::CSS_SERIAL);
+        let last = self.get(inherited.parent);
+        self.leave_if(Cond::Eq, above, Operand::Value(last), known);
+        self.b.jump(other, &[above]);
+        self.b.switch_to(known);
+        let value = self.get(inherited.value);
+        self.put(found, value);
+        self.b.jump(join, &[]);
+        self.b.switch_to(other);
+        serial
+    }
+
+    /// Before anything is asked of an event: what was inherited at the last one counts no more.
+    pub(in crate::lower) fn forget_labels(&mut self) {
+        for label in self.policy.labels.keys() {
+            if let Some(inherited) = self.inherited.get(&label).copied() {
+                self.put_imm(inherited.parent, 0);
+            }
+        }
     }
 
     /// What whoever asks has found of a cgroup or a process, by its id; goes to `missing` if nothing.

@@ -10,7 +10,7 @@ use oomc_abi::{helpers, members};
 use super::Read;
 use super::field::Item;
 use crate::hir::automaton::{self, Automaton, Part};
-use crate::hir::glob;
+use crate::hir::glob::{self, Token};
 use crate::hir::{Anchor, ExprId, ExprKind, Pattern, PatternId, Policy, RawValue, Subject};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, Fetched, Walks, imm};
@@ -22,36 +22,65 @@ pub(super) const PATH_SIZE: u32 = 4096;
 /// Names that are compared one by one.
 const FEW_NAMES: usize = 4;
 
-/// A command name. The kernel fills it up with zeros, so two comparisons of eight bytes decide.
-pub(in crate::lower) type Name = [i64; 2];
+/// Eight bytes of a command name that are compared at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::lower) struct Word {
+    /// What they must be.
+    pub(in crate::lower) value: i64,
+    /// The bits that matter; none: all.
+    pub(in crate::lower) mask: Option<i64>,
+}
 
-/// None: no command has such a long name.
-fn words_of(name: &str) -> Option<Name> {
-    let mut bytes = [0; TASK_COMM_LEN];
-    bytes.get_mut(..name.len()).filter(|_| name.len() < TASK_COMM_LEN)?.copy_from_slice(name.as_bytes());
-    let mut words = [0; 2];
-    for (word, part) in words.iter_mut().zip(bytes.chunks(8)) {
-        *word = part.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)) as i64;
+/// A command name, or its beginning. The kernel fills a name up with zeros, so two comparisons of eight bytes decide,
+/// and one where the beginning is not longer.
+pub(in crate::lower) type Name = Vec<Word>;
+
+/// A name from its start, as many bytes as there are. None: no command has such a long name.
+fn words_of(name: &[u8], whole: bool) -> Option<Name> {
+    if name.len() >= TASK_COMM_LEN {
+        return None;
+    }
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let mut words = Vec::new();
+    for at in [0, 8] {
+        let part: &[u8] = name.get(at..).map_or(&[], |rest| rest.get(..8).unwrap_or(rest));
+        if whole {
+            words.push(Word { value: number(part) as i64, mask: None });
+        } else if !part.is_empty() {
+            let mask = (part.len() < 8).then(|| number(&vec![0xff; part.len()]) as i64);
+            words.push(Word { value: number(part) as i64, mask });
+        }
     }
     Some(words)
 }
 
-/// The names, if a command name is compared with a few that are given in full.
+/// The words of a pattern that is a name or the beginning of one; `Err` for any other. `Ok(None)`: it matches no command.
+fn words_of_pattern(pattern: &Pattern) -> Result<Option<Name>, ()> {
+    let tokens = glob::tokens(pattern);
+    let (tokens, whole) = match tokens.as_slice() {
+        // A name that begins with nothing is any name: no comparison would say so.
+        [first @ .., Token::DoubleStar] if !first.is_empty() => (first, false),
+        all => (all, true),
+    };
+    let bytes = tokens.iter().map(|token| match token {
+        Token::Byte(byte) => Ok(*byte),
+        Token::Star | Token::DoubleStar | Token::One => Err(()),
+    });
+    Ok(words_of(&bytes.collect::<Result<Vec<u8>, ()>>()?, whole))
+}
+
+/// The names, if a command name is compared with a few that are given in full, or by how they begin.
 pub(in crate::lower) fn few_names(policy: &Policy, field: ExprId, patterns: &[Pattern]) -> Option<Vec<Name>> {
     let is_comm = match policy.exprs.get(field)?.kind {
         ExprKind::Field(_, field) => field.row().recipe == Recipe::Comm,
         _ => false,
     };
-    let literals: Option<Vec<String>> = patterns
-        .iter()
-        .flat_map(glob::alternatives)
-        .map(|pattern| match pattern {
-            Pattern::Literal(literal) => Some(literal),
-            Pattern::Glob(_) | Pattern::Wild(_) => None,
-        })
-        .collect();
-    let literals = literals.filter(|literals| is_comm && literals.len() <= FEW_NAMES)?;
-    Some(literals.iter().filter_map(|literal| words_of(literal)).collect())
+    let patterns: Vec<Pattern> = patterns.iter().flat_map(glob::alternatives).collect();
+    if !is_comm || patterns.len() > FEW_NAMES {
+        return None;
+    }
+    let names: Result<Vec<Option<Name>>, ()> = patterns.iter().map(words_of_pattern).collect();
+    Some(names.ok()?.into_iter().flatten().collect())
 }
 
 /// Where an automaton stands among the constants.
@@ -207,7 +236,8 @@ impl Read<'_> {
             .collect();
         match literals {
             Some(literals) if text.size == TASK_COMM_LEN as u32 && literals.len() <= FEW_NAMES => {
-                let names: Vec<Name> = literals.into_iter().filter_map(words_of).collect();
+                let names: Vec<Name> =
+                    literals.into_iter().filter_map(|literal| words_of(literal.as_bytes(), true)).collect();
                 self.equals_one_of(text, None, &names, yes);
             }
             _ => {
@@ -225,14 +255,21 @@ impl Read<'_> {
     fn equals_one_of(&mut self, text: Text, of: Option<ExprId>, names: &[Name], yes: Block) {
         let start = self.area_addr(text.area);
         let words = [0, 8].map(|offset| self.load(Size::B8, start, offset));
-        for (at, name) in names.iter().enumerate() {
+        let mut at = 0;
+        let mut number = |s: &mut Self, number: i64| {
+            at += 1;
+            match of {
+                Some(expr) => s.number_of_policy((expr, at - 1), number),
+                None => s.int(number),
+            }
+        };
+        for name in names {
             let next = self.b.create_block();
-            for (part, (word, wanted)) in words.into_iter().zip(*name).enumerate() {
-                let wanted = match of {
-                    Some(expr) => self.number_of_policy((expr, at * name.len() + part), wanted),
-                    None => self.int(wanted),
-                };
-                self.leave_if(Cond::Ne, word, Operand::Value(wanted), next);
+            for (word, wanted) in words.into_iter().zip(name) {
+                let masked = wanted.mask.map(|mask| number(self, mask));
+                let word = masked.map_or(word, |mask| self.bin(BinOp::And, word, mask));
+                let value = number(self, wanted.value);
+                self.leave_if(Cond::Ne, word, Operand::Value(value), next);
             }
             self.b.jump(yes, &[]);
             self.b.switch_to(next);

@@ -8,7 +8,11 @@ pub mod order;
 
 pub mod hoist;
 
+pub mod share;
+
 pub mod drop;
+
+pub mod defer;
 
 use super::Plan;
 use crate::hir::Policy;
@@ -33,7 +37,17 @@ pub const PASSES: &[Pass] = &[
         description: "finds out once for a cgroup what its processes share",
         run: hoist::run,
     },
+    Pass {
+        name: "share",
+        description: "asks the members of a cgroup all questions in one walk over them",
+        run: share::run,
+    },
     Pass { name: "drop", description: "leaves out what cannot decide anything", run: drop::run },
+    Pass {
+        name: "defer",
+        description: "asks for a dear tie only of two that are equal in all before it",
+        run: defer::run,
+    },
 ];
 
 /// Runs all passes.

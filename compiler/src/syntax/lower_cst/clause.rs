@@ -72,7 +72,7 @@ impl Cst<'_> {
             Rule::default => ClauseKind::Default(self.action(parts.next()?)?),
             _ => return None,
         };
-        Some(Clause { kind, span })
+        Some(Clause { kind, span, faultless: false })
     }
 
     fn watch<'p>(&mut self, mut parts: impl Iterator<Item = Pair<'p, Rule>>) -> Option<Watch> {

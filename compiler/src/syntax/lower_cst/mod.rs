@@ -22,6 +22,7 @@ use oomc_grammar::{OomParser, Rule, words};
 use self::expected::{token, unexpected};
 use super::ast::{Clause, Expr, File, Name, Rank, Text, Unit};
 use super::errors;
+use super::shift::Shift as _;
 use crate::diag::{Diagnostic, Fix, Sink};
 use crate::source::{Source, Span};
 
@@ -29,15 +30,53 @@ use crate::source::{Source, Span};
 /// recursively, so its depth is bounded here.
 pub const MAX_CHAIN: usize = 256;
 
-/// Parses a file.
-pub(crate) fn parse(source: &Source, sink: &mut Sink) -> File {
+/// A text that was parsed, of which another one differs in one place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) file: &'a File,
+}
+
+impl Before<'_> {
+    /// The clause of the same text before the place where the two texts differ, or behind it, where everything stands
+    /// so many bytes further.
+    fn clause(self, text: &str, start: u32, further: i32) -> Option<Clause> {
+        let clauses = &self.file.clauses;
+        [0, further].into_iter().find_map(|further| {
+            let from = start.checked_add_signed(further.checked_neg()?)?;
+            let at = clauses.binary_search_by_key(&from, |clause| clause.span.start).ok()?;
+            let found = clauses.get(at)?;
+            if !found.faultless || self.source.slice(found.span) != text {
+                return None;
+            }
+            let mut clause = found.clone();
+            clause.shift(further);
+            Some(clause)
+        })
+    }
+}
+
+/// Parses a file. What it has in common with what was parsed before is taken from there: the tree of a clause depends
+/// on nothing but its text.
+pub(crate) fn parse(source: &Source, before: Option<Before<'_>>, sink: &mut Sink) -> File {
     let mut file = File::default();
+    let further = before.map_or(0, |before| source.text.len() as i32 - before.source.text.len() as i32);
     for item in items::split(&source.text) {
         if sink.is_full() {
             sink.push(errors::clauses_left_out());
             break;
         }
-        match clause(source, &item, sink) {
+        let text = source.text.get(item.range.clone()).filter(|_| item.problem.is_none());
+        let start = Span::new(item.range.clone()).start;
+        let known = text.and_then(|text| before?.clause(text, start, further));
+        if let Some(known) = known {
+            file.clauses.push(known);
+            continue;
+        }
+        let said = sink.pushed();
+        let clause = clause(source, &item, sink);
+        let faultless = sink.pushed() == said;
+        match clause.map(|clause| Clause { faultless, ..clause }) {
             Some(clause) => file.clauses.push(clause),
             None => file.lost.extend(item.declares.map(|declares| {
                 let span = Span::new(declares);

@@ -238,8 +238,8 @@ impl<'k> MachineSetup<'k> {
                 Part::Uid(uid) => process.uid = i64::from(*uid),
                 Part::Comm(comm) => process.comm.clone_from(comm),
                 Part::Threads(more) => process.threads += i64::from(*more),
-                // Nobody here tells anybody to end.
-                Part::Deaf => {}
+                // Nobody here tells anybody to end, and nobody's number is of interest.
+                Part::Deaf | Part::Number(_) => {}
                 Part::Sparse(pages) => {
                     held[Memory::Anon as usize] += i64::from(*pages);
                     process.pgtables += i64::from(*pages) * PAGE;

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use oomc_compiler::KernelView;
 use oomc_compiler::diag::Severity;
 use oomc_forecast::coverage::{Coverage, together};
 use oomc_forecast::decision::{Told, told_of_kernel};
@@ -17,10 +16,10 @@ use oomc_forecast::{Error, Suite, Traced};
 use oomc_sim::scenario::Order;
 use serde_json::{Value, json};
 
-use crate::args::{Kernel, Seed, Test};
+use crate::args::{Seed, Test};
 use crate::cmd::test::junit::Broken;
 use crate::cmd::test::watch::Watcher;
-use crate::cmd::{view, write};
+use crate::cmd::write;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
 use crate::policy::{self, Unready};
@@ -58,7 +57,8 @@ fn once(report: &Report, args: &Test) -> Outcome {
         Ok((path, found))
     };
     let policies = policies(&args.files)?.into_iter().map(settings).collect::<Result<Vec<Of>, Failure>>()?;
-    let kernel = oomc_forecast::kernel(&one_kernel(&policies, &args.kernel)?)?;
+    let found = policies.iter().filter_map(|(path, found)| Some((path.as_path(), found.as_ref().ok()?)));
+    let kernel = oomc_forecast::kernel(&settings::one_kernel(found, &args.kernel)?)?;
     let (mut exit, mut diagnostics, mut suites, mut broken) = (Exit::Ok, Vec::new(), Vec::new(), Vec::new());
     for (path, found) in policies {
         let suite = match found {
@@ -109,17 +109,6 @@ fn once(report: &Report, args: &Test) -> Outcome {
         }),
     );
     Ok(exit)
-}
-
-/// The kernel that all policies are for: one machine is simulated.
-fn one_kernel(policies: &[Of], named: &Kernel) -> Result<KernelView, Failure> {
-    let mut found = policies.iter().filter_map(|(path, found)| Some((path, found.as_ref().ok()?)));
-    let Some((first, settings)) = found.next() else { return view(named) };
-    if let Some((other, _)) = found.find(|(_, other)| other.kernel(named) != settings.kernel(named)) {
-        let message = format!("{} and {} are for different kernels", files::name(first), files::name(other));
-        return Err(Failure::new(Exit::Usage, message).help("test them apart, or name a kernel with `--btf`"));
-    }
-    settings.view(named)
 }
 
 /// The tests that are wanted, by the places of their policy and of themselves, in the order in which they run; and the
