@@ -31,6 +31,19 @@ pub(crate) fn cargo(command: &str) -> Command {
     cargo
 }
 
+/// What the linker does for an optimised build, besides: like functions become one, relocations are packed, and what only a
+/// panic that finds its way back would read is left out. The path is that of the file from the top of the repository.
+const SMALL: &str = "-C target-feature=+crt-static -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-z,pack-relative-relocs \
+                     -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,xtask/release.ld";
+
+/// The optimised build of these packages.
+pub(crate) fn release(packages: &[&str]) -> Result<(), String> {
+    let mut cargo = cargo("build");
+    cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", SMALL).args(["--locked", "--release"]);
+    cargo.args(packages.iter().flat_map(|package| ["-p", package]));
+    loud(&mut cargo, "the optimised build")
+}
+
 /// Runs a command whose output goes to the reader.
 pub(crate) fn loud(command: &mut Command, what: &str) -> Result<(), String> {
     let status = command.status().map_err(|error| format!("cannot start {what}: {error}"))?;

@@ -31,13 +31,20 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     /// What the body is.
     pub(crate) content: &'static str,
+    /// The body is packed: as `gzip` does it, which every browser undoes.
+    pub(crate) packed: bool,
     pub(crate) body: Vec<u8>,
 }
 
 impl Response {
     /// A part of the page.
     pub(crate) fn part(content: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, content, body: body.into() }
+        Self { status: 200, content, packed: false, body: body.into() }
+    }
+
+    /// A part of the page that is packed.
+    pub(crate) fn packed(content: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { packed: true, ..Self::part(content, body) }
     }
 
     /// Data for the page.
@@ -47,13 +54,16 @@ impl Response {
 
     /// A sentence about why there is nothing else.
     pub(crate) fn refusal(status: u16, sentence: &str) -> Self {
-        Self { status, content: "application/json", body: json!({ "error": sentence }).to_string().into() }
+        Self { status, ..Self::json(&json!({ "error": sentence })) }
     }
 
     /// Writes it out.
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         text.push_str(&format!("Content-Type: {}\r\nContent-Length: {}\r\n", self.content, self.body.len()));
+        if self.packed {
+            text.push_str("Content-Encoding: gzip\r\n");
+        }
         for (name, value) in FIELDS {
             text.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -257,7 +257,7 @@ pub(super) fn run(args: &[String]) -> Result<(), String> {
     }
     packages::need(&packages::BUILD)?;
     say("Building oomc, optimised …");
-    build::loud(build::cargo("build").args(["--release", "-p", "oomc"]), "the build of oomc")?;
+    build::release(&["oomc"])?;
     let oomc = build::program("release", "oomc");
     let folder = build::root().join("target/bench");
     fs::create_dir_all(&folder).map_err(outside)?;

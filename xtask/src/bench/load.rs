@@ -27,8 +27,7 @@ pub(super) fn run() -> Result<(), String> {
     packages::need(&packages::BUILD)?;
     packages::need(&packages::MACHINE)?;
     say("Building oomc and the reference loader, optimised …");
-    let programs = ["-p", "oomc", "-p", "oomc-guest"];
-    build::loud(build::cargo("build").arg("--release").args(programs), "the build of oomc and of the guest")?;
+    build::release(&["oomc", "oomc-guest"])?;
     let tools = Tools {
         kernel: kernel::ready()?.join("bzImage"),
         oomc: build::program("release", "oomc"),

@@ -110,7 +110,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
 
     say("Building oomc, optimised …");
-    build::loud(build::cargo("build").args(["--release", "-p", "oomc"]), "the build of oomc")?;
+    build::release(&["oomc"])?;
     let oomc = build::program("release", "oomc");
     say(&start(&oomc, runs)?);
     let header = vmlinux_header(&kernel::ready()?.join("vmlinux.btf"), &folder)?;
@@ -168,7 +168,7 @@ fn foresight_alone() -> Result<(), String> {
     let folder = build::scratch("bench");
     fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
     say("Building oomc, optimised …");
-    build::loud(build::cargo("build").args(["--release", "-p", "oomc"]), "the build of oomc")?;
+    build::release(&["oomc"])?;
     say("Running tests, reading machines …");
     say(&foresight::measure(&build::program("release", "oomc"), &folder)?);
     Ok(())

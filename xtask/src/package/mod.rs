@@ -77,13 +77,11 @@ fn wanted(args: &[String]) -> Result<Wanted, String> {
 
 /// The program, statically linked; stripped, as release builds are.
 fn built(debug: bool) -> Result<PathBuf, String> {
-    let mut cargo = build::cargo("build");
-    cargo.args(["--locked", "-p", NAME]);
     if debug {
-        build::loud(&mut cargo, "the build of oomc")?;
+        build::loud(build::cargo("build").args(["--locked", "-p", NAME]), "the build of oomc")?;
         return build::stripped(NAME);
     }
-    build::loud(cargo.arg("--release"), "the build of oomc")?;
+    build::release(&[NAME])?;
     Ok(build::program("release", NAME))
 }
 
