@@ -1,7 +1,7 @@
 //! `oomc sim FILE --snapshot S.json [--oom PATH|--system] [--cgroup PATH] [--set P=V] [--mode M] [--trace] [--times N]`
 
 use std::io::{IsTerminal as _, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use oomc_compiler::hir::complexity;
 use oomc_forecast::event::Answer;
-use oomc_forecast::{Forecast, Trial};
-use oomc_sim::machine::ROOT;
+use oomc_forecast::{Forecast, Inputs, Suite, Trial};
+use oomc_sim::Kernel;
+use oomc_sim::machine::{CgroupIndex, ROOT};
 use serde_json::{Value, json};
 
-use crate::args::{Pictures, Sim};
+use crate::args::{self, Pictures, Sim};
 use crate::cmd::{settings, snapshot, write};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::policy::{self, Unready};
@@ -34,22 +35,47 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
         Some(path) => inputs.find(path)?,
         None => domain.unwrap_or(ROOT),
     };
+    ready(report, "sim", &args.file, &args.kernel, |kernel, suite| {
+        events(report, args, kernel, suite, inputs, (attached, domain))
+    })
+}
+
+/// Makes a policy ready to be simulated, for the kernel and with the lints that the settings of its folder name; what is
+/// wrong with policy or settings is the command's result.
+pub(super) fn ready(
+    report: &Report,
+    command: &'static str,
+    file: &Path,
+    kernel: &args::Kernel,
+    then: impl FnOnce(&Kernel, Suite<'_>) -> Outcome,
+) -> Outcome {
     let refused = |unready: Unready| {
-        report.result("sim", unready.exit, json!({ "diagnostics": unready.diagnostics }));
+        report.result(command, unready.exit, json!({ "diagnostics": unready.diagnostics }));
         Ok(unready.exit)
     };
-    let found = match crate::settings::of(report, &args.file, false)? {
+    let found = match crate::settings::of(report, file, false)? {
         Ok(found) => found,
         Err(unready) => return refused(unready),
     };
-    let kernel = oomc_forecast::kernel(&found.view(&args.kernel)?)?;
-    let suite = match policy::suite(report, &args.file, &kernel, &found.settings, false)? {
-        Ok(suite) => suite,
-        Err(unready) => return refused(unready),
-    };
+    let kernel = oomc_forecast::kernel(&found.view(kernel)?)?;
+    match policy::suite(report, file, &kernel, &found.settings, false)? {
+        Ok(suite) => then(&kernel, suite),
+        Err(unready) => refused(unready),
+    }
+}
+
+/// One event after the other.
+fn events(
+    report: &Report,
+    args: &Sim,
+    kernel: &Kernel,
+    suite: Suite<'_>,
+    inputs: Inputs,
+    (attached, domain): (CgroupIndex, Option<CgroupIndex>),
+) -> Outcome {
     let cost = suite.meaning().map(|policy| complexity::class(policy).text()).unwrap_or_default();
     let settings = settings(&suite.policy.declared, &args.settings.set, args.settings.mode)?;
-    let mut trial = Trial::new(&kernel, suite, inputs, attached, &settings);
+    let mut trial = Trial::new(kernel, suite, inputs, attached, &settings);
     let mut events = Vec::new();
     let mut first: Option<Forecast> = None;
     for number in 1..=args.times {
