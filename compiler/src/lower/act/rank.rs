@@ -327,6 +327,17 @@ impl Act<'_> {
         if kept.order.unit == Unit::Process {
             return;
         }
+        self.each_told(kept, |s, entry| {
+            let at = kept.numbers() * 8 + 16;
+            let from = s.load(Size::B8, entry, at);
+            let (at, size) = (s.int(i64::from(at)), s.int(NAME_BYTES as i64));
+            let to = s.b.value(InstData::PtrAdd(entry, at), Type::Ptr);
+            s.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
+        });
+    }
+
+    /// The best of those that a ranking keeps, as many as a record tells; none if it has told some before.
+    pub(super) fn each_told(&mut self, kept: &Kept, body: impl FnOnce(&mut Self, Value)) {
         let done = self.b.create_block();
         let tried = self.get(kept.tried);
         self.leave_if(Cond::Ne, tried, imm(0), done);
@@ -335,11 +346,7 @@ impl Act<'_> {
             let count = s.get(kept.count);
             s.leave_if(Cond::Uge, at, Operand::Value(count), walk.done);
             let entry = s.entry(kept, at);
-            let at = kept.numbers() * 8 + 16;
-            let from = s.load(Size::B8, entry, at);
-            let (at, size) = (s.int(i64::from(at)), s.int(NAME_BYTES as i64));
-            let to = s.b.value(InstData::PtrAdd(entry, at), Type::Ptr);
-            s.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
+            body(s, entry);
             s.b.jump(walk.next, &[]);
         });
         self.b.jump(done, &[]);

@@ -17,7 +17,7 @@ use super::keeps::Keeps;
 use super::rank::{Kept, Order};
 use crate::hir::{Anchor, ExprId, ExprKind, Message, Ty, Unit};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
-use crate::lower::emit::{Cell, Walks, imm};
+use crate::lower::emit::{Cell, imm};
 
 /// What is remembered of the decision before.
 #[derive(Clone, Debug)]
@@ -76,16 +76,9 @@ impl Act<'_> {
         self.b.switch_to(join);
     }
 
-    /// The best of those that a ranking keeps, unless some were told before.
+    /// Tells the best of those that a ranking keeps, unless some were told before.
     pub(super) fn note_candidates(&mut self, kept: &Kept) {
-        let done = self.b.create_block();
-        let tried = self.get(kept.tried);
-        self.leave_if(Cond::Ne, tried, imm(0), done);
-        self.walk_numbers(MAX_CANDIDATES as i32, |s, walk| {
-            let at = s.number(walk.item);
-            let count = s.get(kept.count);
-            s.leave_if(Cond::Uge, at, Operand::Value(count), walk.done);
-            let entry = s.entry(kept, at);
+        self.each_told(kept, |s, entry| {
             let id = kept.numbers() * 8;
             let number = s.load(Size::B8, entry, id);
             let slot = s.note_candidate(&kept.order, entry, number);
@@ -98,10 +91,7 @@ impl Act<'_> {
                 s.store_at(slot, (candidate::NAME as i32 + word) * 8, part);
             }
             s.note_one_more(at::CANDIDATES);
-            s.b.jump(walk.next, &[]);
         });
-        self.b.jump(done, &[]);
-        self.b.switch_to(done);
     }
 
     /// Writes a candidate behind those that were told, all but its name; gives the place. There is room.
