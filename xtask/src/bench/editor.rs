@@ -26,7 +26,7 @@ const HOVERS: usize = 50;
 /// What is typed at the end of a clause, and deleted again: mistakes, a condition that is whole, a comment.
 const TYPED: &str = " and rss > 1MiB # more";
 /// How long the server rests when it has nothing more to do.
-const REST: Duration = Duration::from_millis(300);
+const REST: Duration = Duration::from_millis(1500);
 /// Runs of `oomc check`.
 const CHECKS: usize = 5;
 
@@ -134,32 +134,29 @@ impl Editor {
         }
     }
 
-    /// What a thread of the server, or with none named the whole of it, has had of a processor, in milliseconds.
-    fn worked(&self, thread: Option<u32>) -> Result<f64, String> {
-        let process = format!("/proc/{}", self.child.id());
-        let threads = match thread {
-            Some(thread) => vec![format!("{process}/task/{thread}")],
-            None => fs::read_dir(format!("{process}/task"))
-                .map_err(outside)?
-                .map(|entry| entry.map(|entry| entry.path().display().to_string()).map_err(outside))
-                .collect::<Result<_, _>>()?,
-        };
-        let mut sum = 0.0;
-        for thread in threads {
-            // One that has ended meanwhile works no more.
-            let Ok(text) = fs::read_to_string(format!("{thread}/schedstat")) else { continue };
-            let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
-            sum += nanoseconds.ok_or_else(|| outside("its time is not told"))? / 1e6;
-        }
-        Ok(sum)
+    /// What the thread that answers has had of a processor, in milliseconds.
+    fn worked(&self) -> Result<f64, String> {
+        let process = self.child.id();
+        let text =
+            fs::read_to_string(format!("/proc/{process}/task/{process}/schedstat")).map_err(outside)?;
+        let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
+        nanoseconds.map(|time| time / 1e6).ok_or_else(|| outside("its time is not told"))
+    }
+
+    /// What all of its threads have had, those that have ended included, in ticks of the kernel.
+    fn ticks(&self) -> Result<u64, String> {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).map_err(outside)?;
+        // Behind the name, which ends with the last parenthesis: user time is the 12th word, system time the next.
+        let words = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11).take(2);
+        words.map(|word| word.parse::<u64>().map_err(outside)).sum()
     }
 
     /// Waits until it has nothing more to do.
     fn rest(&self) -> Result<(), String> {
         loop {
-            let before = self.worked(None)?;
+            let before = self.ticks()?;
             thread::sleep(REST);
-            if self.worked(None)? - before < 1.0 {
+            if self.ticks()? == before {
                 return Ok(());
             }
         }
@@ -190,11 +187,13 @@ fn waits(oomc: &str, text: &str, count: usize) -> Result<Waits, String> {
     let document = json!({ "uri": URI, "languageId": "oom", "version": 1, "text": text });
     editor.tell("textDocument/didOpen", json!({ "textDocument": document }))?;
     editor.wait_for(1)?;
-    let line = text.lines().count() / 2;
+    // A clause in the middle that ends with a condition.
+    let middle = text.lines().count() / 2;
+    let line =
+        text.lines().skip(middle).position(|line| !line.ends_with('}')).map_or(middle, |at| middle + at);
     let column = text.lines().nth(line).map_or(0, str::len);
     let typed: Vec<char> = TYPED.chars().collect();
     let (mut keys, mut worked) = (Vec::new(), Vec::new());
-    let answering = Some(editor.child.id());
     for key in 0..count {
         let at = key % (2 * typed.len());
         let point = |character: usize| json!({ "line": line, "character": character });
@@ -211,13 +210,19 @@ fn waits(oomc: &str, text: &str, count: usize) -> Result<Waits, String> {
             "textDocument": { "uri": URI, "version": version },
             "contentChanges": [{ "range": range, "text": new }],
         });
-        let (before, began) = (editor.worked(answering)?, Instant::now());
+        let (before, began) = (editor.worked()?, Instant::now());
         editor.tell("textDocument/didChange", params)?;
         editor.wait_for(version)?;
         keys.push(began.elapsed().as_secs_f64() * 1e3);
-        worked.push(editor.worked(answering)? - before);
+        worked.push(editor.worked()? - before);
     }
-    // Code is made once the author pauses.
+    // Code is made of the whole policy once the author pauses.
+    let params = json!({
+        "textDocument": { "uri": URI, "version": count + 2 },
+        "contentChanges": [{ "text": text }],
+    });
+    editor.tell("textDocument/didChange", params)?;
+    editor.wait_for(count + 2)?;
     thread::sleep(Duration::from_millis(150));
     let mut hovers = Vec::new();
     for number in 0..HOVERS {
