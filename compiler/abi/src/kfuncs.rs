@@ -219,7 +219,7 @@ kfuncs! {
     /// Reads an object as a type named by its BTF id; no reference is taken.
     RDONLY_CAST = "bpf_rdonly_cast", 2, Ptr, [] {
         c: "void *bpf_rdonly_cast(const void *obj__ign, u32 btf_id__k)", source: "kernel/bpf/helpers.c, 6.12",
-        model: |_, [object, ..]| Ok(object) }
+        model: |w, [object, ty, ..]| w.cast(object, ty) }
     /// The root memcg, referenced.
     GET_ROOT_MEM_CGROUP = "bpf_get_root_mem_cgroup", 0, Ptr, [acquire, ret_null] {
         c: "struct mem_cgroup *bpf_get_root_mem_cgroup(void)", source: "mm/bpf_memcontrol.c, 7.0",

@@ -102,6 +102,12 @@ pub trait World {
     /// The cgroup with this id, or null.
     fn cgroup_of_id(&mut self, id: u64) -> u64;
 
+    /// An object, read as the type with this number in the kernel's BTF.
+    ///
+    /// # Errors
+    /// If that is no structure.
+    fn cast(&mut self, object: u64, ty: u64) -> Answer;
+
     /// The root's memcg.
     fn root(&mut self) -> u64;
 

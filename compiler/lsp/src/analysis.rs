@@ -1,8 +1,6 @@
 //! What is known of a policy and of the file of tests beside it, as far as names and types go. No code is made here.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use oomc_compiler::diag::{self, Diagnostic, Severity};
+use oomc_compiler::diag::{Diagnostic, Severity};
 use oomc_compiler::resolve::uses::Use;
 use oomc_compiler::syntax::ast::File;
 use oomc_compiler::{Checked, KernelView, Parsed, Source};
@@ -148,22 +146,16 @@ fn both(
         }
     };
     let tests = tests.map(self::source);
-    let checked = guarded(|| {
-        let parsed = match before {
-            Some(before) => Parsed::after(before, source),
-            None => Parsed::new(source),
-        };
-        match &tests {
-            Some(Ok(tests)) => parsed.with_tests(tests.clone()),
-            Some(Err(_)) | None => parsed,
-        }
-        .check(view)
-    });
-    let checked = match checked {
-        Ok(checked) => checked,
-        Err(failed) => return (Known::Nothing, Said { policy: failed.clone(), tests: failed }),
+    let parsed = match before {
+        Some(before) => Parsed::after(before, source),
+        None => Parsed::new(source),
     };
-    let policy = guarded(|| checked.diagnostics()).unwrap_or_else(|failed| failed);
+    let parsed = match &tests {
+        Some(Ok(tests)) => parsed.with_tests(tests.clone()),
+        Some(Err(_)) | None => parsed,
+    };
+    let checked = parsed.check(view);
+    let policy = checked.diagnostics();
     let tests = match (tests, checked.beside()) {
         (Some(Err(unreadable)), _) => unreadable,
         (_, Some(beside)) => beside.diagnostics.clone(),
@@ -174,9 +166,9 @@ fn both(
 
 /// Reads a file of tests without its policy.
 fn alone(tests: Text<'_>) -> (Known, Said) {
-    let parsed = source(tests).and_then(|tests| guarded(|| Parsed::new(tests)));
-    match parsed {
-        Ok(parsed) => {
+    match source(tests) {
+        Ok(source) => {
+            let parsed = Parsed::new(source);
             let said = Said { policy: Vec::new(), tests: parsed.diagnostics() };
             (Known::Tests(Box::new(parsed), tests.text.to_owned()), said)
         }
@@ -186,10 +178,4 @@ fn alone(tests: Text<'_>) -> (Known, Said) {
 
 fn source(document: Text<'_>) -> Result<Source, Vec<Diagnostic>> {
     Source::from_bytes(document.name, document.text.as_bytes()).map_err(|unreadable| vec![unreadable])
-}
-
-/// A fault of the compiler in one document must not cost the editor the others.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Vec<Diagnostic>> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| vec![diag::front_end_failed("the compiler stopped at this text")])
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use oomc_compiler::diag::Diagnostic;
 
-use crate::analysis::{Analysis, guarded};
+use crate::analysis::Analysis;
 use crate::tried::{self, Lens, Recorded};
 
 /// How long an author pauses before code is made.
@@ -106,15 +106,9 @@ fn work(queue: &Receiver<Job>, wanted: &Wanted, tell: &dyn Fn(Done)) {
 fn done(job: Job, wanted: &Wanted) -> Option<Done> {
     let checked = job.analysis.checked().filter(|_| wanted.wants(&job))?;
     let is_wanted = || wanted.wants(&job);
-    let work = || {
-        let compiled = checked.compile_while(&is_wanted)?;
-        let machine = job.machine.as_deref();
-        let tried = compiled.object.map(|object| tried::lenses(checked, &object, machine, &is_wanted));
-        Some((compiled.diagnostics, tried.unwrap_or_else(|| Some(Vec::new()))?))
-    };
-    let (policy, lenses) = match guarded(work) {
-        Ok(result) => result?,
-        Err(failed) => (failed, Vec::new()),
-    };
-    Some(Done { key: job.key, state: job.state, policy, lenses })
+    let compiled = checked.compile_while(&is_wanted)?;
+    let machine = job.machine.as_deref();
+    let tried = compiled.object.map(|object| tried::lenses(checked, &object, machine, &is_wanted));
+    let lenses = tried.unwrap_or_else(|| Some(Vec::new()))?;
+    Some(Done { key: job.key, state: job.state, policy: compiled.diagnostics, lenses })
 }

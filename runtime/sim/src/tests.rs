@@ -196,6 +196,14 @@ fn a_cgroup_that_nobody_holds_is_not_asked() {
     check(unheld, "R1 is a mem_cgroup that nobody holds");
 }
 
+#[test]
+fn what_is_read_as_a_type_is_a_structure() {
+    let cast =
+        |ty: i32| move |kernel: &Kernel| vec![copy(1, 1), mov(2, ty), call(kernel, kfuncs::RDONLY_CAST)];
+    check(cast(0), "something is read as type 0, which is no structure");
+    check(cast(-1), "something is read as type 18446744073709551615, which is no structure");
+}
+
 // Marks.
 
 /// What instructions tell on the machine; R7 is the event's memcg, R8 the second thread of process 1.

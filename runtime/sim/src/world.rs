@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use oomc_abi::btf::Kind;
 use oomc_abi::consts::CSS_TASK_ITER_PROCS;
 use oomc_abi::model::Class;
 use oomc_abi::world::{Answer, Counted, Fault, Walk, World};
@@ -109,6 +110,8 @@ pub(crate) struct Model<'m> {
     pub(crate) section: Section,
     /// The kernel noted that memory was or will be freed (`oom_control.bpf_memory_freed`).
     pub(crate) freed: bool,
+    /// Numbers of structures as which something was read.
+    structures: Vec<u64>,
     /// Cgroups whose statistics, and those of everything below, were brought up to date.
     flushed: Vec<CgroupIndex>,
     pub(crate) calls: Vec<Call>,
@@ -139,6 +142,7 @@ impl<'m> Model<'m> {
             iterators: Vec::new(),
             section: Section::default(),
             freed: false,
+            structures: Vec::new(),
             flushed: Vec::new(),
             calls: Vec::new(),
             marks: Marks::default(),
@@ -436,6 +440,17 @@ impl World for Model<'_> {
 
     fn root(&mut self) -> u64 {
         self.layout.address(Class::Memcg, ROOT)
+    }
+
+    fn cast(&mut self, object: u64, ty: u64) -> Answer {
+        if !self.structures.contains(&ty) {
+            let kind = u32::try_from(ty).ok().and_then(|id| self.kernel.view().btf().get(id));
+            if !kind.is_some_and(|found| matches!(found.kind, Kind::Struct { .. })) {
+                return Err(Fault(format!("something is read as type {ty}, which is no structure")));
+            }
+            self.structures.push(ty);
+        }
+        Ok(object)
     }
 
     fn memcg_of(&mut self, css: u64) -> Answer {
