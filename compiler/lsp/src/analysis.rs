@@ -47,7 +47,7 @@ enum Known {
     Checked(Box<Checked<'static>>),
     /// Tests without their policy: only what the grammar says is known.
     Tests(Box<Parsed>, String),
-    /// The text is no policy at all, or the compiler stopped at it.
+    /// The text is no policy at all.
     Nothing,
 }
 

@@ -4,8 +4,8 @@
 //! being worked on is given up before its next stage: its result would be about a text that is not there any more.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::mem::take;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -38,74 +38,104 @@ pub(crate) struct Done {
     pub(crate) lenses: Vec<Lens>,
 }
 
-/// The states that results are wanted of, by policy.
-#[derive(Clone, Default)]
-struct Wanted(Arc<Mutex<BTreeMap<String, u64>>>);
+/// What there is to do, by policy.
+#[derive(Default)]
+struct Queue {
+    /// The states that results are wanted of.
+    wanted: BTreeMap<String, u64>,
+    /// The newest job of each policy: an older one holds a whole analysis that nobody needs.
+    waiting: BTreeMap<String, Job>,
+    /// How many jobs have come.
+    came: u64,
+    /// Nobody wants anything any more.
+    over: bool,
+}
 
-impl Wanted {
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, u64>)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    news: Condvar,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wants(&self, job: &Job) -> bool {
-        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        states.get(&job.key) == Some(&job.state)
+        self.queue().wanted.get(&job.key) == Some(&job.state)
+    }
+
+    /// The jobs that wait once no other has come for as long as an author pauses; none: it is over.
+    fn next(&self) -> Option<BTreeMap<String, Job>> {
+        let mut queue = self.queue();
+        while queue.waiting.is_empty() && !queue.over {
+            queue = self.news.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        loop {
+            let came = queue.came;
+            let waited =
+                self.news.wait_timeout_while(queue, PAUSE, |queue| queue.came == came && !queue.over);
+            let (now, paused) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = now;
+            if queue.over {
+                return None;
+            }
+            if paused.timed_out() {
+                return Some(take(&mut queue.waiting));
+            }
+        }
     }
 }
 
-/// The thread, as the server sees it.
+/// The thread, as the server sees it. It ends with this value.
 pub(crate) struct Background {
-    jobs: Sender<Job>,
-    wanted: Wanted,
+    shared: Arc<Shared>,
 }
 
 impl Background {
     /// Starts the thread; `tell` takes what is done.
     pub(crate) fn start(tell: impl Fn(Done) + Send + 'static) -> Self {
-        let (jobs, queue) = channel();
-        let wanted = Wanted::default();
-        let of_thread = wanted.clone();
-        thread::spawn(move || work(&queue, &of_thread, &tell));
-        Self { jobs, wanted }
+        let shared = Arc::<Shared>::default();
+        let of_thread = Arc::clone(&shared);
+        thread::spawn(move || {
+            while let Some(jobs) = of_thread.next() {
+                for job in jobs.into_values() {
+                    done(job, &of_thread).into_iter().for_each(&tell);
+                }
+            }
+        });
+        Self { shared }
     }
 
     /// Wants a job done; older states of the same policy are given up.
     pub(crate) fn want(&self, job: Job) {
-        self.wanted.change(|states| _ = states.insert(job.key.clone(), job.state));
-        // The thread ends with the server, not before.
-        _ = self.jobs.send(job);
+        let mut queue = self.shared.queue();
+        queue.wanted.insert(job.key.clone(), job.state);
+        queue.waiting.insert(job.key.clone(), job);
+        queue.came += 1;
+        self.shared.news.notify_all();
     }
 
     /// Wants nothing more of a policy.
     pub(crate) fn forget(&self, key: &str) {
-        self.wanted.change(|states| _ = states.remove(key));
+        let mut queue = self.shared.queue();
+        queue.wanted.remove(key);
+        queue.waiting.remove(key);
     }
 }
 
-fn work(queue: &Receiver<Job>, wanted: &Wanted, tell: &dyn Fn(Done)) {
-    let mut waiting: Vec<Job> = Vec::new();
-    loop {
-        let next = if waiting.is_empty() {
-            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            queue.recv_timeout(PAUSE)
-        };
-        match next {
-            Ok(job) => waiting.push(job),
-            Err(RecvTimeoutError::Timeout) => {
-                for job in waiting.drain(..) {
-                    done(job, wanted).into_iter().for_each(tell);
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.shared.queue().over = true;
+        self.shared.news.notify_all();
     }
 }
 
 /// Does a job; nothing comes of it if nobody wants its result any more.
-fn done(job: Job, wanted: &Wanted) -> Option<Done> {
-    let checked = job.analysis.checked().filter(|_| wanted.wants(&job))?;
-    let is_wanted = || wanted.wants(&job);
+fn done(job: Job, shared: &Shared) -> Option<Done> {
+    let checked = job.analysis.checked().filter(|_| shared.wants(&job))?;
+    let is_wanted = || shared.wants(&job);
     let compiled = checked.compile_while(&is_wanted)?;
     let machine = job.machine.as_deref();
     let tried = compiled.object.map(|object| tried::lenses(checked, &object, machine, &is_wanted));
