@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use oomc_tests::child::fresh_folder;
 use oomc_tests::language_client::{Client, places};
 use serde_json::{Value, json};
 
@@ -175,6 +176,26 @@ fn policies_are_checked_for_the_kernel_that_is_named() {
     client.ask("initialize", json!({ "capabilities": {} }));
     client.did_open(URI, "raise_limit 10% up to 1GiB");
     assert_eq!(client.places(URI), ["E0501 0:0-0:26"]);
+    client.close();
+}
+
+#[test]
+fn the_kernel_of_a_folder_is_the_one_of_its_settings() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lsp_kernel");
+    let settings = "btf = \"types/kernel.btf\"\n";
+    fresh_folder(&folder, &[("policies/oomc.toml", settings), ("policies/types/none", "")]).unwrap();
+    let uri = |name: &str| format!("file://{}/{name}.oom", folder.display());
+    let text = "raise_limit 10% up to 1GiB";
+    let mut client = open();
+    // Its types are not there: that is told, and the policy is checked for the reference kernel.
+    client.did_open(&uri("policies/before"), text);
+    assert_eq!(client.places(&uri("policies/before")), ["E0117 0:0-0:0"]);
+    let btf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/btf/no_raise.btf");
+    fs::copy(btf, folder.join("policies/types/kernel.btf")).unwrap();
+    client.did_open(&uri("policies/a"), text);
+    assert_eq!(client.places(&uri("policies/a")), ["E0501 0:0-0:26"]);
+    client.did_open(&uri("b"), text);
+    assert_eq!(client.places(&uri("b")), [""; 0]);
     client.close();
 }
 

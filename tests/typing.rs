@@ -327,7 +327,7 @@ fn messages_that_are_changed_at_random_are_survived() {
             bytes = mutated(&bytes.clone(), &bytes, &mut numbers);
         }
         let mut output = Vec::new();
-        let ended = oomc_lsp::run(Cursor::new(bytes), &mut output, view, &|_| None);
+        let ended = oomc_lsp::run(Cursor::new(bytes), &mut output, view, &|_| None, &|_| Ok(view));
         assert!(ended.is_ok(), "session {count} of seed {seed}");
         assert!(
             output.is_empty() || output.starts_with(b"Content-Length: "),

@@ -4,7 +4,8 @@
 //! Takes messages of the language server protocol and gives messages. Names and types are found out at once, after
 //! every key; code is made behind them, on a thread of its own, and nothing waits for it. Owns the open documents; a
 //! document's URI is only its name, whatever its scheme. Knows no files, but for the policy that stands beside tests
-//! (or the tests beside a policy) and is not open: whoever starts the server brings [`Files`].
+//! (or the tests beside a policy) and is not open: whoever starts the server brings [`Files`], and [`Kernels`] by
+//! the files of their types.
 //!
 //! ```text
 //! bytes ─ frames ─► messages ─ main_loop ─► state, requests ─► analysis ─► ide ─► plain data ─ convert ─► messages
@@ -28,4 +29,4 @@ mod ide;
 mod lines;
 
 pub use main_loop::{End, run};
-pub use state::Files;
+pub use state::{Files, Kernels};

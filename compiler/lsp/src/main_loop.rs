@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::background::{Background, Done};
 use crate::frames::{self, Frame};
-use crate::state::{Files, Problem, State};
+use crate::state::{Files, Kernels, Problem, State};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub fn run(
     output: impl Write,
     view: &'static KernelView,
     files: Files<'_>,
+    kernels: Kernels<'_>,
 ) -> io::Result<End> {
     let (events, queue) = channel();
     let done = events.clone();
@@ -58,7 +59,7 @@ pub fn run(
             }
         }
     });
-    let state = State::new(view, files, background);
+    let state = State::new(view, files, kernels, background);
     let mut server = Server { output, state, phase: Phase::New, lost: false, asked: 0 };
     server.serve(&queue)
 }

@@ -224,7 +224,7 @@ impl State<'_> {
             return Ok(Value::Null);
         };
         let byte = document.lines(self.client.encoding).offset(at.position);
-        let analysis = self.read(&policy, true, None);
+        let analysis = self.read(&policy, self.settings(&policy).1, true, None);
         let found = analysis.page(side).and_then(|page| symbol(&page, byte));
         let Some((_, found)) = found else { return Ok(Value::Null) };
         let found: Vec<Place> = places(&analysis, &found).into_iter().filter(wanted).collect();
@@ -253,7 +253,7 @@ impl State<'_> {
             return Ok(Value::Null);
         };
         let byte = document.lines(self.client.encoding).offset(at.position);
-        let analysis = self.read(&policy, true, None);
+        let analysis = self.read(&policy, self.settings(&policy).1, true, None);
         let page = analysis.page(side);
         let page = page.ok_or_else(|| Problem::Refused("the text cannot be read".to_owned()))?;
         let places = ide::rename::rename(&analysis, &page, byte, name).map_err(Problem::Refused)?;

@@ -40,6 +40,9 @@ pub(crate) enum Problem {
 /// Reads a file that is not open; none if it cannot be read.
 pub type Files<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
+/// The kernel whose types are in a file that the settings of a folder name, or why there is none.
+pub type Kernels<'a> = &'a dyn Fn(&Path) -> Result<&'static KernelView, String>;
+
 /// What the client can do.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Client {
@@ -79,8 +82,10 @@ pub(crate) struct News {
 
 /// What the server knows.
 pub(crate) struct State<'a> {
+    /// For policies whose settings name none.
     view: &'static KernelView,
     files: Files<'a>,
+    kernels: Kernels<'a>,
     background: Background,
     /// On which rules are tried.
     machine: Option<Arc<Recorded>>,
@@ -123,10 +128,16 @@ pub(crate) fn uri_of(policy: &str, side: Side) -> Option<String> {
 }
 
 impl<'a> State<'a> {
-    pub(crate) fn new(view: &'static KernelView, files: Files<'a>, background: Background) -> Self {
+    pub(crate) fn new(
+        view: &'static KernelView,
+        files: Files<'a>,
+        kernels: Kernels<'a>,
+        background: Background,
+    ) -> Self {
         Self {
             view,
             files,
+            kernels,
             background,
             machine: None,
             client: Client::default(),
@@ -226,7 +237,8 @@ impl<'a> State<'a> {
         let entry = known.unwrap_or_else(|| {
             self.last_state += 1;
             let before = self.before.remove(policy);
-            let analysis = Arc::new(self.read(policy, false, before.as_deref()));
+            let (settings, view, unread) = self.settings(policy);
+            let analysis = Arc::new(self.read(policy, view, false, before.as_deref()));
             let state = self.last_state;
             let has_meaning = analysis.checked().is_some_and(|checked| checked.policy().is_some());
             let is_open = |key: &str| self.documents.contains_key(key);
@@ -234,27 +246,33 @@ impl<'a> State<'a> {
                 let (analysis, machine) = (Arc::clone(&analysis), self.machine.clone());
                 self.background.want(Job { key: policy.to_owned(), state, analysis, machine });
             }
-            let (settings, unread) = match self.settings(policy) {
-                Ok(settings) => (settings, None),
-                Err(why) => (Settings::default(), Some(why)),
-            };
             Entry { state, analysis, settings, unread, compiled: None, lenses: Vec::new() }
         });
         self.entries.entry(policy.to_owned()).or_insert(entry)
     }
 
-    /// What `oomc.toml` says, in the policy's folder or the nearest one above that has it.
-    fn settings(&self, policy: &str) -> Result<Settings, Diagnostic> {
+    /// What `oomc.toml` says, in the policy's folder or the nearest one above that has it, and the kernel that it names;
+    /// what cannot be read is told, and counts as not there.
+    pub(crate) fn settings(&self, policy: &str) -> (Settings, &'static KernelView, Option<Diagnostic>) {
         let path = policy.parse().ok().and_then(|uri| convert::path(&uri));
         let folders = path.iter().flat_map(|path| path.ancestors().skip(1));
         let mut files = folders.map(|folder| folder.join(NAME));
         let Some((file, text)) = files.find_map(|file| (self.files)(&file).map(|text| (file, text))) else {
-            return Ok(Settings::default());
+            return (Settings::default(), self.view, None);
         };
-        Settings::read(&Source::new(NAME, text)).map_err(|problems| {
-            let why = problems.first().map_or("", |problem| &*problem.message);
-            Diagnostic::new(codes::SETTINGS, format!("{}: {why}", file.display()))
-        })
+        let told = |why: &str| Some(Diagnostic::new(codes::SETTINGS, format!("{}: {why}", file.display())));
+        let settings = match Settings::read(&Source::new(NAME, text)) {
+            Ok(settings) => settings,
+            Err(problems) => {
+                let why = problems.first().map_or("", |problem| &*problem.message);
+                return (Settings::default(), self.view, told(why));
+            }
+        };
+        let Some(btf) = &settings.btf else { return (settings, self.view, None) };
+        match (self.kernels)(&file.with_file_name(btf)) {
+            Ok(view) => (settings, view, None),
+            Err(why) => (settings, self.view, told(&why)),
+        }
     }
 
     /// What is known of the policy that a document is, or that it tests.
@@ -265,7 +283,13 @@ impl<'a> State<'a> {
 
     /// Reads a policy and its tests: as they are open, or else as they lie in their files. Of tests that are not open
     /// nobody is told anything, so they are only read where they are asked for.
-    pub(crate) fn read(&self, policy: &str, closed_tests: bool, before: Option<&Analysis>) -> Analysis {
+    pub(crate) fn read(
+        &self,
+        policy: &str,
+        view: &'static KernelView,
+        closed_tests: bool,
+        before: Option<&Analysis>,
+    ) -> Analysis {
         let tests_key = tests_of(policy);
         let tests = tests_key.as_ref().and_then(|key| self.documents.get(key));
         let beside = tests.map(|tests| &tests.uri);
@@ -280,7 +304,7 @@ impl<'a> State<'a> {
         };
         let policy = text_of_policy.as_ref().map(|(name, text)| Text { name, text });
         let tests = tests.as_ref().map(|(name, text)| Text { name, text });
-        Analysis::new(policy, tests, self.view, before)
+        Analysis::new(policy, tests, view, before)
     }
 
     /// Name and text of a document: as it is open, or else as it lies in its file, beside another document.

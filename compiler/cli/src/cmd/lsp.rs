@@ -1,22 +1,43 @@
 //! `oomc lsp`
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use oomc_compiler::KernelView;
+
 use crate::args::Lsp;
-use crate::cmd::view;
+use crate::cmd::{view, view_of};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::files::{read, reason};
 
 pub(crate) fn run(args: &Lsp) -> Outcome {
     // The server lives as long as the process, and its threads look at the same kernel.
-    let view = Box::leak(Box::new(view(&args.kernel)?));
+    let view: &'static KernelView = Box::leak(Box::new(view(&args.kernel)?));
     // What cannot be read is as good as not there; and nobody waits for what is no ordinary file.
     let files = |path: &Path| {
         let bytes = path.is_file().then(|| read(path).ok()).flatten()?;
         String::from_utf8(bytes).ok()
     };
-    match oomc_lsp::run(io::stdin(), io::stdout(), view, &files) {
+    let known = RefCell::new(BTreeMap::new());
+    let kernels = |path: &Path| -> Result<&'static KernelView, String> {
+        // The flag is stronger than settings.
+        if args.kernel.btf.is_some() {
+            return Ok(view);
+        }
+        if let Some(known) = known.borrow().get(path) {
+            return Ok(*known);
+        }
+        if !path.is_file() {
+            return Err(format!("`btf` is {}, which is no file", path.display()));
+        }
+        let found: &'static KernelView =
+            Box::leak(Box::new(view_of(path).map_err(|failure| failure.message)?));
+        known.borrow_mut().insert(path.to_owned(), found);
+        Ok(found)
+    };
+    match oomc_lsp::run(io::stdin(), io::stdout(), view, &files, &kernels) {
         Ok(oomc_lsp::End::Agreed) => Ok(Exit::Ok),
         Ok(oomc_lsp::End::Sudden) => Ok(Exit::Errors),
         // The editor has gone without a word.
