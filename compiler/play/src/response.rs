@@ -101,7 +101,6 @@ fn reason(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
         _ => "Bad Request",
     }
 }

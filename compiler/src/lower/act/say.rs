@@ -17,7 +17,7 @@ use super::kill::Taking;
 use super::outline::Part;
 use crate::hir::{ActionKind, ExprId, Kill, Rule, Unit};
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
-use crate::lower::emit::{Cell, Offered, Walks, imm};
+use crate::lower::emit::{Cell, Offered, Walk, Walks, imm};
 
 impl Act<'_> {
     /// Takes the question, and holds the domain.
@@ -435,20 +435,35 @@ impl Act<'_> {
 
     fn leave_suspect(&mut self, next: Block) {
         let (id, since) = self.suspect();
-        let found = self.once_for(Part::Refused, |s| {
+        self.leave_listed(Part::Refused, MAX_REFUSED, at::REFUSED, next, |s, index, walk| {
+            s.leave_if(Cond::Uge, index, imm(MAX_REFUSED as i64), walk.done);
+            let offset = s.bin_imm(BinOp::Shl, index, 4);
+            let first = s.request(at::FIRST_REFUSED);
+            let slot = s.b.value(InstData::PtrAdd(first, offset), Type::Ptr);
+            for (offset, cell) in [(0, id), (8, since)] {
+                let (refused, own) = (s.load(Size::B8, slot, offset), s.get(cell));
+                s.leave_if(Cond::Ne, refused, Operand::Value(own), walk.next);
+            }
+        });
+    }
+
+    /// Goes to `next` if one of the first entries of a list in the question is the one that is looked for: `differs` leaves
+    /// to the next entry, or to the end, where it is not.
+    fn leave_listed(
+        &mut self,
+        part: Part,
+        most: usize,
+        count: u32,
+        next: Block,
+        differs: impl FnOnce(&mut Self, Value, &Walk),
+    ) {
+        let found = self.once_for(part, |s| {
             let found = s.lasting(|s| s.cell());
             s.put_imm(found, 0);
-            s.walk_numbers(MAX_REFUSED as i32, |s, walk| {
-                let (index, count) = (s.number(walk.item), s.asked(at::REFUSED));
+            s.walk_numbers(most as i32, |s, walk| {
+                let (index, count) = (s.number(walk.item), s.asked(count));
                 s.leave_if(Cond::Uge, index, Operand::Value(count), walk.done);
-                s.leave_if(Cond::Uge, index, imm(MAX_REFUSED as i64), walk.done);
-                let offset = s.bin_imm(BinOp::Shl, index, 4);
-                let first = s.request(at::FIRST_REFUSED);
-                let slot = s.b.value(InstData::PtrAdd(first, offset), Type::Ptr);
-                for (offset, cell) in [(0, id), (8, since)] {
-                    let (refused, own) = (s.load(Size::B8, slot, offset), s.get(cell));
-                    s.leave_if(Cond::Ne, refused, Operand::Value(own), walk.next);
-                }
+                differs(s, index, &walk);
                 s.put_imm(found, 1);
                 s.b.jump(walk.done, &[]);
             });
@@ -464,22 +479,12 @@ impl Act<'_> {
         }
         let own = self.together();
         self.put(own, group);
-        let found = self.once_for(Part::Together, |s| {
-            let found = s.lasting(|s| s.cell());
-            s.put_imm(found, 0);
-            s.walk_numbers(MAX_VICTIMS as i32, |s, walk| {
-                let (index, count) = (s.number(walk.item), s.asked(at::VICTIMS));
-                s.leave_if(Cond::Uge, index, Operand::Value(count), walk.done);
-                let slot = s.victim_slot(index);
-                let (said, own) = (s.load(Size::B8, slot, victim::GROUP as i32 * 8), s.get(own));
-                s.leave_if(Cond::Eq, own, imm(0), walk.done);
-                s.leave_if(Cond::Ne, said, Operand::Value(own), walk.next);
-                s.put_imm(found, 1);
-                s.b.jump(walk.done, &[]);
-            });
-            s.get(found)
+        self.leave_listed(Part::Together, MAX_VICTIMS, at::VICTIMS, next, |s, index, walk| {
+            let slot = s.victim_slot(index);
+            let (said, own) = (s.load(Size::B8, slot, victim::GROUP as i32 * 8), s.get(own));
+            s.leave_if(Cond::Eq, own, imm(0), walk.done);
+            s.leave_if(Cond::Ne, said, Operand::Value(own), walk.next);
         });
-        self.leave_if(Cond::Ne, found, imm(0), next);
     }
 
     /// The group that is looked for among those of the victims.
