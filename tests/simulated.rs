@@ -8,7 +8,8 @@ use oomc_abi::resolve::KernelView;
 use oomc_sim::Kernel;
 use oomc_tests::replay::compare::{But, differences, left_out};
 use oomc_tests::replay::more::More;
-use oomc_tests::replay::{End, cases, replay, replay_with};
+use oomc_tests::replay::room::near;
+use oomc_tests::replay::{End, cases, cases_of, replay, replay_with};
 use oomc_vm::report::Decision;
 
 /// Cases that a model can show, at least: a change that makes one unplayable is noticed.
@@ -64,6 +65,19 @@ fn a_few_pages_more_change_no_decision() {
         wrong.extend(changed);
     }
     assert!(wrong.is_empty(), "{} cases hang on a few pages:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What no model can play hangs on a few pages neither: told from the sizes in the script, whatever the policy asks.
+#[test]
+fn cases_left_to_the_machine_have_room() {
+    let kernel = kernel();
+    let left = cases().into_iter().filter(|case| replay(&kernel, case).is_err());
+    let mut wrong = Vec::new();
+    for case in left.chain(cases_of("stock")) {
+        let near = near(&case, 2 * OFF.unsigned_abs() * 4096);
+        wrong.extend(near.iter().map(|(line, who)| format!("{}:{line}: as large as {who:?}", case.name)));
+    }
+    assert!(wrong.is_empty(), "somebody runs into the limit at another's size:\n{}", wrong.join("\n"));
 }
 
 /// Each part of a decision, changed.

@@ -13,6 +13,8 @@ mod machine_setup;
 
 pub mod compare;
 
+pub mod room;
+
 pub mod snapshot_check;
 
 use oomc_sim::Kernel;
@@ -66,13 +68,22 @@ fn wrong<T>(what: impl Into<String>) -> Result<T, End> {
     Err(End::Wrong(what.into()))
 }
 
-/// The cases that run in the machine.
+/// The cases that run in the machine with the hook.
 ///
 /// # Panics
 /// If one of them cannot be read.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    let paths = files(&root().join("tests/cases/run")).into_iter();
+    cases_of("run")
+}
+
+/// The cases of this folder of `tests/cases`.
+///
+/// # Panics
+/// If one of them cannot be read.
+#[must_use]
+pub fn cases_of(folder: &str) -> Vec<Case> {
+    let paths = files(&root().join("tests/cases").join(folder)).into_iter();
     let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "oom"));
     paths
         .map(|path| {
