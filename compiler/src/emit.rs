@@ -115,6 +115,11 @@ fn text(checked: &Checked<'_>, stage: Stage, sink: &mut Sink) -> Option<String> 
     if stage == Stage::Hir {
         return checked.print();
     }
+    if let Stage::Btf | Stage::Elf = stage {
+        let bytes = checked.object(sink)?;
+        let dumped = if stage == Stage::Btf { object::dump_btf(&bytes) } else { object::dump_elf(&bytes) };
+        return dumped.map_err(|error| sink.push(diag::object_failed(&error.to_string()))).ok();
+    }
     let planned = checked.plan()?;
     if stage == Stage::Plan {
         return Some(planned.print());
@@ -129,11 +134,5 @@ fn text(checked: &Checked<'_>, stage: Stage, sink: &mut Sink) -> Option<String> 
         Stage::Vcode => return optimised.print_vcode().map_err(|error| sink.push(no_code(&error))).ok(),
         _ => optimised.select(),
     };
-    let programs = selected.map_err(|error| sink.push(no_code(&error))).ok()?;
-    if stage == Stage::Asm {
-        return Some(programs.print());
-    }
-    let bytes = programs.object(sink)?;
-    let dumped = if stage == Stage::Btf { object::dump_btf(&bytes) } else { object::dump_elf(&bytes) };
-    dumped.map_err(|error| sink.push(diag::object_failed(&error.to_string()))).ok()
+    selected.map(|programs| programs.print()).map_err(|error| sink.push(no_code(&error))).ok()
 }

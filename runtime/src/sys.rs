@@ -860,6 +860,18 @@ pub(crate) fn trim() {
     }
 }
 
+/// A block of the heap that is this large lies by itself, and goes back to the kernel as soon as it is freed. Unless this
+/// is said, glibc raises the bound to the largest such block that was ever freed, up to 32 MiB (`M_MMAP_THRESHOLD` in
+/// `mallopt(3)`), and what a large policy needs for a moment stays between what is kept. Where there is another heap,
+/// nothing is done.
+pub fn large_blocks_lie_by_themselves() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no pointers; it may be called at any time, by any thread.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

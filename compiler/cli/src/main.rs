@@ -27,6 +27,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
 
 fn main() -> ExitCode {
+    oomc_runtime::sys::large_blocks_lie_by_themselves();
     // Wrong usage ends here with 2, help and version with 0.
     let args = match Args::try_parse() {
         Ok(args) => args,

@@ -56,7 +56,7 @@ pub fn compile_all(
     view: &KernelView,
 ) -> Result<Vec<Program>, Error> {
     let calls = module.calls();
-    within_limits(module, &calls, |at| module.functions.get(at).map_or(0, limits::least_instructions))?;
+    within_limits(&calls, |at| module.functions.get(at).map_or(0, limits::least_instructions))?;
     let refs = module.refs();
     let facts = Facts::new(&refs, view);
     let parts = in_parts(&mut module.functions, |part| {
@@ -70,24 +70,16 @@ pub fn compile_all(
     });
     let programs: Vec<Program> =
         parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-    within_limits(module, &calls, |at| programs.get(at).map_or(0, |program| program.code.len()))?;
+    within_limits(&calls, |at| programs.get(at).map_or(0, |program| program.code.len()))?;
     match depth(&calls, &programs) {
         bytes if bytes > limits::STACK => Err(Error::Chain { bytes }),
         _ => Ok(programs),
     }
 }
 
-/// Whether each program, with the functions that it calls, is as short as the kernel wants it.
-fn within_limits(
-    module: &ir::Module,
-    calls: &ir::Calls,
-    length: impl Fn(usize) -> usize,
-) -> Result<(), Error> {
-    for program in module.programs() {
-        let called = calls.below(program).into_iter();
-        limits::check_instructions(called.chain([program]).map(&length).sum())?;
-    }
-    Ok(())
+/// Whether the program, with the functions that it calls, is as short as the kernel wants it.
+fn within_limits(calls: &ir::Calls, length: impl Fn(usize) -> usize) -> Result<(), Error> {
+    limits::check_instructions(calls.below_program().into_iter().chain([0]).map(length).sum())
 }
 
 /// Bytes of stack of the deepest chain of calls.

@@ -37,13 +37,11 @@ pub struct SlotData {
     pub size: u32,
 }
 
-/// A policy: the callback, the functions that programs call, and further programs.
+/// A program of a policy, and the functions that it calls.
 #[derive(Clone, Debug, Default)]
 pub struct Module {
-    /// The callback first. Then those that are called, in the order of their [`FuncRef`]s. Then further programs.
+    /// The program first; then the others, in the order of their [`FuncRef`]s.
     pub functions: Vec<Function>,
-    /// What the callback and the functions that it calls refer to; further programs may refer to more, behind it.
-    pub callback_refs: Arc<Refs>,
 }
 
 impl Module {
@@ -53,24 +51,7 @@ impl Module {
         for function in &mut functions {
             function.refs = Arc::clone(&refs);
         }
-        Self { functions, callback_refs: refs }
-    }
-
-    /// The callback and what it calls, without further programs.
-    #[must_use]
-    pub fn callback(&self) -> Self {
-        let called = self.called_by(0).len();
-        let mut refs = Refs::clone(&self.callback_refs);
-        if let Some(callback) = self.functions.first() {
-            refs.functions = callback.refs.functions.values().take(called).cloned().collect();
-        }
-        Self::new(Arc::new(refs), self.functions.iter().take(called + 1).cloned().collect())
-    }
-
-    /// Places of the programs: the callback's, and those behind the functions that are called.
-    pub fn programs(&self) -> impl Iterator<Item = usize> + use<> {
-        let called = self.functions.first().map_or(0, |callback| callback.refs.functions.len());
-        core::iter::once(0).chain(called + 1..self.functions.len())
+        Self { functions }
     }
 
     /// Who calls whom: looks at every instruction.
@@ -79,16 +60,10 @@ impl Module {
         Calls(self.functions.iter().map(Function::callees).collect())
     }
 
-    /// As [`Calls::below`].
-    #[must_use]
-    pub fn called_by(&self, program: usize) -> Vec<usize> {
-        self.calls().below(program)
-    }
-
     /// What the functions refer to.
     #[must_use]
     pub fn refs(&self) -> Arc<Refs> {
-        self.functions.first().map(|callback| Arc::clone(&callback.refs)).unwrap_or_default()
+        self.functions.first().map(|program| Arc::clone(&program.refs)).unwrap_or_default()
     }
 }
 
@@ -103,11 +78,11 @@ impl Calls {
         self.0.get(function).map_or(&[], Vec::as_slice)
     }
 
-    /// The functions that a program calls, directly or through others, by their places, ascending.
+    /// The functions that the program calls, directly or through others, by their places, ascending.
     #[must_use]
-    pub fn below(&self, program: usize) -> Vec<usize> {
+    pub fn below_program(&self) -> Vec<usize> {
         let mut called = vec![false; self.0.len()];
-        let mut open = vec![program];
+        let mut open = vec![0];
         while let Some(at) = open.pop() {
             for callee in self.of(at) {
                 let at = callee.as_u32() as usize + 1;
@@ -123,7 +98,7 @@ impl Calls {
 
 impl From<Function> for Module {
     fn from(function: Function) -> Self {
-        Self { callback_refs: Arc::clone(&function.refs), functions: vec![function] }
+        Self { functions: vec![function] }
     }
 }
 

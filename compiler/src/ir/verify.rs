@@ -95,15 +95,11 @@ fn calls(module: &Module, errors: &mut Vec<String>) {
         return;
     };
     let declared = &callback.refs.functions;
-    let Some((others, programs)) = others.split_at_checked(declared.len()) else {
-        errors.push("the functions are not the declared ones".into());
-        return;
-    };
     let same = |(func, signature): (&Function, &Signature)| {
         func.name == signature.name && func.params == signature.params
     };
-    let takes = |func: &Function| !func.params.is_empty();
-    if takes(callback) || programs.iter().any(takes) || !others.iter().zip(declared.values()).all(same) {
+    let as_declared = others.len() == declared.len() && others.iter().zip(declared.values()).all(same);
+    if !callback.params.is_empty() || !as_declared {
         errors.push("the functions are not the declared ones".into());
         return;
     }
@@ -113,10 +109,9 @@ fn calls(module: &Module, errors: &mut Vec<String>) {
         errors.push(format!("%{}: only the callback has a context", func.name));
     }
     let callees = module.calls();
-    for called in module.programs().map(|program| callees.below(program).len()) {
-        if called > MAX_FUNCTIONS {
-            errors.push(format!("there are {called} functions, {MAX_FUNCTIONS} are possible"));
-        }
+    let called = callees.below_program().len();
+    if called > MAX_FUNCTIONS {
+        errors.push(format!("there are {called} functions, {MAX_FUNCTIONS} are possible"));
     }
     // From callees to callers, as far as that is possible.
     let mut sleeps = vec![None; module.functions.len()];

@@ -26,4 +26,4 @@ mod act;
 mod emit;
 mod read;
 
-pub use act::{CALLBACK, lower, lower_traced};
+pub use act::{CALLBACK, can_be_asked, lower, lower_asked, lower_traced};

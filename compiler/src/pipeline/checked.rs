@@ -172,21 +172,32 @@ impl<'k> Checked<'k> {
         wanted().then(|| Compiled { object, diagnostics: sink.into_diagnostics() })
     }
 
-    fn object(&self, sink: &mut Sink) -> Option<Vec<u8>> {
+    /// The object's bytes.
+    pub(crate) fn object(&self, sink: &mut Sink) -> Option<Vec<u8>> {
         self.object_while(&|| true, sink)
     }
 
-    fn object_while(&self, wanted: &dyn Fn() -> bool, sink: &mut Sink) -> Option<Vec<u8>> {
+    fn object_while<'a>(&'a self, wanted: &dyn Fn() -> bool, sink: &mut Sink) -> Option<Vec<u8>> {
         let planned = self.plan().filter(|_| wanted())?;
-        let lowered = planned.lower(sink).filter(|_| wanted())?;
-        let optimised = lowered.optimise(sink).filter(|_| wanted())?;
-        match optimised.select() {
-            Ok(programs) => programs.object(sink),
-            Err(error) => {
-                sink.push(no_code(&error));
-                None
+        let compile = |lowered: Lowered<'a>, sink: &mut Sink| {
+            Some(lowered.optimise(sink).filter(|_| wanted())?.select())
+        };
+        let callback = compile(planned.lower(sink).filter(|_| wanted())?, sink)?;
+        let mut programs = callback.map_err(|error| sink.push(no_code(&error))).ok()?;
+        // One after the other: a large policy does not lie in memory twice.
+        if let Some(asked) = planned.lower_asked(&programs, sink).filter(|_| wanted()) {
+            match compile(asked, sink)? {
+                Ok(asked) => programs.add(asked),
+                // A policy whose callback the kernel takes can do without; blocks are asked by this program alone.
+                Err(error) if error.is_a_bound() && !self.has_blocks() => {}
+                Err(error) => sink.push(no_code(&error)),
             }
         }
+        if sink.has_errors() || !wanted() { None } else { programs.object(sink) }
+    }
+
+    fn has_blocks(&self) -> bool {
+        self.policy().is_some_and(|policy| !policy.blocks.is_empty())
     }
 
     /// The checked policy as text.

@@ -6,6 +6,9 @@
 //!                    ast           hir           plan            ir            opt, vcode           asm         btf, elf
 //! ```
 //!
+//! A policy has two programs, the callback and the one that user space asks on a kernel without the hook: each goes from
+//! the plan to machine code, one after the other, and they meet in [`Programs`]. `--emit` prints the callback.
+//!
 //! Below each value stand the stages of `--emit` that print it. A text is parsed when its [`Parsed`] is made, and
 //! nowhere else; [`Parsed::check`] consumes it. Whoever wants more than one thing of a policy (its object, a traced
 //! build of it, its tests, what is wrong with it) asks the same [`Checked`] for each. Each step pushes what it has to

@@ -3,7 +3,7 @@
 //! Takes a [`Checked`], gives what lowering follows.
 
 use super::lowered::{Lowered, Marks, Points};
-use super::{Checked, no_code};
+use super::{Checked, Programs, no_code};
 use crate::diag::{self, Sink};
 use crate::plan::{self, Plan};
 use crate::{bpf, lower};
@@ -27,12 +27,12 @@ impl<'c> Planned<'c> {
         Some(Self { checked, plan })
     }
 
-    /// The policy in SSA. What should be impossible on the way is a fault of the compiler.
+    /// The callback in SSA. What should be impossible on the way is a fault of the compiler.
     pub fn lower(&self, sink: &mut Sink) -> Option<Lowered<'c>> {
         self.lower_with(None, sink).map(|(lowered, _)| lowered)
     }
 
-    /// The policy in SSA, with marks in it for a traced build.
+    /// The callback in SSA, with marks in it for a traced build.
     pub(super) fn lower_with(&self, marks: Option<Marks>, sink: &mut Sink) -> Option<(Lowered<'c>, Points)> {
         let (policy, view) = (self.checked.policy()?, self.checked.view());
         if let Err(error) = bpf::limits::check_instructions(plan::least_instructions(policy)) {
@@ -50,6 +50,15 @@ impl<'c> Planned<'c> {
                 None
             }
         }
+    }
+
+    /// The program that user space asks on a kernel without the hook, in SSA: behind the programs of the callback. None
+    /// if nobody but the kernel can ask this policy, or after what should be impossible.
+    pub(super) fn lower_asked(&self, callback: &Programs<'_>, sink: &mut Sink) -> Option<Lowered<'c>> {
+        let policy = self.checked.policy().filter(|policy| lower::can_be_asked(policy))?;
+        let lowered = lower::lower_asked(policy, &self.plan, self.checked.view(), callback.refs());
+        let module = lowered.map_err(|fault| sink.push(diag::lowering_failed(fault))).ok()?;
+        Some(Lowered::asked(self.checked, module))
     }
 
     /// The plan.

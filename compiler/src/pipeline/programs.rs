@@ -2,6 +2,9 @@
 //!
 //! Takes an [`Optimised`](super::Optimised), gives bytes; what they stand for is `object`'s.
 
+use std::sync::Arc;
+
+use cranelift_entity::EntityRef as _;
 use sha2::{Digest as _, Sha256};
 
 use super::Checked;
@@ -9,18 +12,49 @@ use crate::diag::{self, Diagnostic, Sink};
 use crate::source::Source;
 use crate::{bpf, ir, object};
 
-/// The programs of a policy: the callback, and the functions that it calls.
+/// What of a policy is machine code: a program and the functions that it calls, or the callback so with the program that
+/// user space asks.
 #[derive(Debug)]
 pub struct Programs<'c> {
-    pub(super) checked: &'c Checked<'c>,
-    /// The functions without their instructions.
-    pub(super) module: ir::Module,
-    /// How many of them are the callback and what it calls.
-    pub(super) of_callback: usize,
-    pub(super) programs: Vec<bpf::Program>,
+    checked: &'c Checked<'c>,
+    /// The functions of the first program, without their instructions.
+    module: ir::Module,
+    /// What all of it refers to.
+    refs: Arc<ir::Refs>,
+    /// The first program; all functions, in the order of their references; the program that is asked.
+    programs: Vec<bpf::Program>,
 }
 
-impl Programs<'_> {
+impl<'c> Programs<'c> {
+    pub(super) fn new(checked: &'c Checked<'c>, module: ir::Module, programs: Vec<bpf::Program>) -> Self {
+        let refs = module.refs();
+        Self { checked, module, refs, programs }
+    }
+
+    /// What its code refers to.
+    pub(super) fn refs(&self) -> &ir::Refs {
+        &self.refs
+    }
+
+    /// Adds the program that is asked, which refers to what the callback does and to more. The functions that it calls
+    /// get numbers behind those of the callback.
+    pub(super) fn add(&mut self, asked: Self) {
+        let own = self.refs.functions.len();
+        let mut programs = asked.programs;
+        for reloc in programs.iter_mut().flat_map(|program| &mut program.relocs) {
+            if let bpf::RelocTarget::Func(func) = &mut reloc.target {
+                *func = ir::FuncRef::new(own + func.index());
+            }
+        }
+        let mut functions = self.refs.functions.clone();
+        functions.extend(asked.refs.functions.values().cloned());
+        self.refs = Arc::new(ir::Refs { functions, ..ir::Refs::clone(&asked.refs) });
+        // The program stands behind its functions.
+        let first = programs.len().min(1);
+        let program: Vec<bpf::Program> = programs.drain(..first).collect();
+        self.programs.extend(programs.into_iter().chain(program));
+    }
+
     /// The object's bytes. One that cannot be written is a fault of the compiler.
     pub fn object(&self, sink: &mut Sink) -> Option<Vec<u8>> {
         let policy = self.checked.policy()?;
@@ -31,17 +65,17 @@ impl Programs<'_> {
             ops_name: &ops_name(&policy.name, &hash),
             source,
             hash: &hash,
-            refs: &self.module.refs(),
+            refs: &self.refs,
             programs: &self.programs,
             view: self.checked.view(),
         });
         written.map_err(|error| sink.push(diag::object_failed(&error.to_string()))).ok()
     }
 
-    /// The instructions as the verifier prints them.
+    /// The instructions of the first program as the verifier prints them.
     #[must_use]
     pub fn print(&self) -> String {
-        let functions = self.programs.iter().zip(&self.module.functions).take(self.of_callback);
+        let functions = self.programs.iter().zip(&self.module.functions);
         functions.map(|(program, func)| bpf::disasm::disassemble(program, func)).collect()
     }
 }

@@ -30,6 +30,7 @@ use core::ops::{Deref, DerefMut};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use cranelift_entity::PrimaryMap;
 use oomc_abi::kfuncs::KfuncId;
 use oomc_abi::members;
 use oomc_abi::resolve::KernelView;
@@ -38,7 +39,7 @@ use oomc_abi::target::Target;
 use super::emit::{Cell, Emit, Walks, frame_span};
 use super::read::{Places, Read, Tracer};
 use crate::hir::{ActionId, Policy};
-use crate::ir::{Block, Function, Module};
+use crate::ir::{Block, Function, Module, Refs};
 use crate::plan::{Plan, RankingId};
 use crate::source::Span;
 use crate::trace::PointKind;
@@ -46,12 +47,34 @@ use crate::trace::PointKind;
 /// The symbol of the callback's program.
 pub const CALLBACK: &str = oomc_abi::hooks::OOM.callback;
 
-/// Lowers a checked policy by its plan.
+/// Lowers a checked policy by its plan: the callback.
 ///
 /// # Errors
 /// What should be impossible, and was found: a bug of the compiler.
 pub fn lower(policy: &Policy, plan: &Plan, view: &KernelView) -> Result<Module, &'static str> {
-    module(policy, plan, view, None).map(|(module, _)| module)
+    module(policy, plan, view, Function::new(CALLBACK), None, Target::Hook).map(|(module, _)| module)
+}
+
+/// Whether user space can ask it, on a kernel without the hook: who asks has no structure of an event, so a policy that
+/// names a member of it runs only where the kernel asks.
+pub fn can_be_asked(policy: &Policy) -> bool {
+    !policy.raws.values().any(|raw| raw.container == members::EVENT)
+}
+
+/// Lowers the program that user space asks. It refers to what the callback refers to, and to more behind it; the
+/// functions that it calls are its own.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_asked(
+    policy: &Policy,
+    plan: &Plan,
+    view: &KernelView,
+    of_callback: &Refs,
+) -> Result<Module, &'static str> {
+    let mut func = Function::new(Target::Asked.row().program);
+    func.refs = Arc::new(Refs { functions: PrimaryMap::new(), ..of_callback.clone() });
+    module(policy, plan, view, func, None, Target::Asked).map(|(module, _)| module)
 }
 
 /// What the marks of a traced build count through: what each means, and what it is about.
@@ -67,7 +90,8 @@ pub fn lower_traced(
     view: &KernelView,
     names_objects: bool,
 ) -> Result<(Module, Points), &'static str> {
-    let (mut module, tracer) = module(policy, plan, view, Some(Tracer::new(names_objects)))?;
+    let (func, tracer) = (Function::new(CALLBACK), Some(Tracer::new(names_objects)));
+    let (mut module, tracer) = module(policy, plan, view, func, tracer, Target::Hook)?;
     let points = tracer.map(|tracer| tracer.into_places(policy, &mut module)).unwrap_or_default();
     Ok((module, points))
 }
@@ -76,28 +100,13 @@ fn module(
     policy: &Policy,
     plan: &Plan,
     view: &KernelView,
+    mut func: Function,
     tracer: Option<Tracer>,
+    target: Target,
 ) -> Result<(Module, Option<Tracer>), &'static str> {
-    let traced = tracer.is_some();
-    let mut func = Function::new(CALLBACK);
-    let (mut others, tracer) = Act::new(policy, plan, view, &mut func, tracer, Target::Hook)?.run()?;
-    let mut refs = Arc::clone(&func.refs);
-    let mut entries = Vec::new();
-    // A traced build is for the simulator, which asks the callback. Whoever asks has no structure of an event: a policy that
-    // names a member of it runs only where the kernel asks.
-    let names_event = policy.raws.values().any(|raw| raw.container == members::EVENT);
-    if !traced && !names_event {
-        let row = Target::Asked.row();
-        let mut asked = Function::new(row.program);
-        asked.refs = refs;
-        let (more, _) = Act::new(policy, plan, view, &mut asked, None, Target::Asked)?.run()?;
-        refs = Arc::clone(&asked.refs);
-        others.extend(more);
-        entries.push(asked);
-    }
-    let callback_refs = Arc::clone(&func.refs);
-    let functions = core::iter::once(func).chain(others).chain(entries).collect();
-    Ok((Module { callback_refs, ..Module::new(refs, functions) }, tracer))
+    let (others, tracer) = Act::new(policy, plan, view, &mut func, tracer, target)?.run()?;
+    let refs = Arc::clone(&func.refs);
+    Ok((Module::new(refs, core::iter::once(func).chain(others).collect()), tracer))
 }
 
 /// The plan, and what the rules work with.
