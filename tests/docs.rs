@@ -7,6 +7,7 @@
 //! oom,fail(E0302)                is refused with this code
 //! oom,warn(W0601)                compiles, with this warning
 //! oom,fail(E0501),btf(no_raise)  the same against the kernel of tests/btf/no_raise.btf
+//! oom,file(job.oom)              the same; a file for the commands of the page (`transcripts`)
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -76,10 +77,11 @@ fn blocks(path: &Path) -> Vec<Block> {
                 let value = |key: &str| {
                     word.strip_prefix(key)?.strip_prefix('(')?.strip_suffix(')').map(str::to_owned)
                 };
-                match (value("fail"), value("warn"), value("btf")) {
+                match (value("fail"), value("warn"), value("btf"), value("file")) {
                     (Some(code), ..) => block.fail = Some(code),
-                    (_, Some(code), _) => block.warn = Some(code),
-                    (.., Some(name)) => block.btf = Some(name),
+                    (_, Some(code), ..) => block.warn = Some(code),
+                    (_, _, Some(name), _) => block.btf = Some(name),
+                    (.., Some(_)) => {}
                     _ => panic!("{}: `{word}` is nothing that a block of policy can say", block.place),
                 }
             }
@@ -239,6 +241,25 @@ fn parts(page: &Path) -> Vec<String> {
         letters.collect::<String>()
     };
     headings.map(id).collect()
+}
+
+/// What the table of capabilities says of oomc is shown by a test that there is.
+#[test]
+fn every_capability_is_shown_by_a_test() {
+    let page = read(&root().join("book/src/start/editor.md"));
+    let table = page.split("## Beside others").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 20, "only {} capabilities were found: the search is broken", rows.len());
+    let problems = rows.iter().filter(|row| {
+        let shown = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap_or_default();
+        let words: Vec<&str> = shown.split('`').collect();
+        let ["", file, ": ", test, ""] = words.iter().map(|word| word.trim_start_matches(' ')).collect::<Vec<_>>()[..] else {
+            return true;
+        };
+        let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+        !text.contains(&format!("#[test]\nfn {test}()"))
+    });
+    report(&problems.map(|row| format!("no such test: {row}")).collect::<Vec<_>>());
 }
 
 #[test]
