@@ -247,13 +247,16 @@ fn parts(page: &Path) -> Vec<String> {
 #[test]
 fn every_capability_is_shown_by_a_test() {
     let page = read(&root().join("book/src/start/editor.md"));
-    let table = page.split("## Beside others").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
+    let table =
+        page.split("## Beside others").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
     let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
     assert!(rows.len() > 20, "only {} capabilities were found: the search is broken", rows.len());
     let problems = rows.iter().filter(|row| {
         let shown = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap_or_default();
         let words: Vec<&str> = shown.split('`').collect();
-        let ["", file, ": ", test, ""] = words.iter().map(|word| word.trim_start_matches(' ')).collect::<Vec<_>>()[..] else {
+        let ["", file, ": ", test, ""] =
+            words.iter().map(|word| word.trim_start_matches(' ')).collect::<Vec<_>>()[..]
+        else {
             return true;
         };
         let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
