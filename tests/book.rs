@@ -37,12 +37,13 @@ struct Seen {
     plain: Vec<String>,
 }
 
-/// Parts of what scrolls by itself may lie beside the window, and so may the table of contents that is folded away.
+/// Parts of what scrolls by itself may lie beside the window. mdBook lets the whole page scroll sideways as well, so that what
+/// reaches out of it does not make the document wider: around `main` nothing counts as something that scrolls.
 const LOOK: &str = "
     const at = document.documentElement;
     const scrolls = (one) => {
-        for (; one && one !== document.body; one = one.parentElement) {
-            if (one.matches('nav, .sidebar') || /auto|scroll|hidden/.test(getComputedStyle(one).overflowX)) return true;
+        for (; one && !one.matches('main'); one = one.parentElement) {
+            if (/auto|scroll|hidden/.test(getComputedStyle(one).overflowX)) return true;
         }
         return false;
     };
