@@ -85,7 +85,8 @@ fn lines(page: &str) -> Vec<String> {
     for line in page.lines() {
         let trimmed = line.trim_start();
         if let Some(info) = trimmed.strip_prefix("```") {
-            block = if block.is_some() { None } else { Some(info.to_owned()) };
+            let language = info.split(',').next().unwrap_or_default();
+            block = if block.is_some() { None } else { Some(language.to_owned()) };
             continue;
         }
         match block.as_deref() {

@@ -7,6 +7,8 @@
 //! oom,fail(E0302)                is refused with this code
 //! oom,warn(W0601)                compiles, with this warning
 //! oom,fail(E0501),btf(no_raise)  the same against the kernel of tests/btf/no_raise.btf
+//! oom,file(job.oom)              the same; a file for the commands of the page (`transcripts`)
+//! oom,tests                      tests of a policy that stands elsewhere: the grammar reads them
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use oomc_abi::fields::{FIELDS, Field, Measure, Owner};
 use oomc_abi::kfuncs::{KFUNCS, Kfunc};
 use oomc_abi::scenario::{self, EXTRAS};
 use oomc_compiler::diag::{Code, Severity};
-use oomc_compiler::{KernelView, Source, Stage};
+use oomc_compiler::{KernelView, Parsed, Source, Stage};
 use oomc_grammar::precedence::{Fix, Level, TABLE};
 use oomc_sim::scenario::DEFAULTS;
 use oomc_tests::{files, read, root, short};
@@ -29,6 +31,7 @@ const NOT_SHOWABLE: &[&str] = &["E0102", "E0103", "E0109", "E0113", "E0117", "E0
 struct Block {
     place: String,
     text: String,
+    tests: bool,
     fail: Option<String>,
     warn: Option<String>,
     btf: Option<String>,
@@ -71,15 +74,18 @@ fn blocks(path: &Path) -> Vec<Block> {
         open = Some((line.len() - trimmed.len(), policy));
         if policy {
             let place = format!("{}:{number}", short(path));
-            let mut block = Block { place, text: String::new(), fail: None, warn: None, btf: None };
+            let mut block =
+                Block { place, text: String::new(), tests: false, fail: None, warn: None, btf: None };
             for word in words {
                 let value = |key: &str| {
                     word.strip_prefix(key)?.strip_prefix('(')?.strip_suffix(')').map(str::to_owned)
                 };
-                match (value("fail"), value("warn"), value("btf")) {
+                match (value("fail"), value("warn"), value("btf"), value("file")) {
                     (Some(code), ..) => block.fail = Some(code),
-                    (_, Some(code), _) => block.warn = Some(code),
-                    (.., Some(name)) => block.btf = Some(name),
+                    (_, Some(code), ..) => block.warn = Some(code),
+                    (_, _, Some(name), _) => block.btf = Some(name),
+                    (.., Some(_)) => {}
+                    _ if word == "tests" => block.tests = true,
                     _ => panic!("{}: `{word}` is nothing that a block of policy can say", block.place),
                 }
             }
@@ -102,7 +108,12 @@ fn problem(block: &Block) -> Option<String> {
         Ok(view) => view,
         Err(error) => return Some(error),
     };
-    let compiled = oomc_compiler::compile(&Source::new("page.oom", block.text.clone()), &view);
+    let source = Source::new("page.oom", block.text.clone());
+    if block.tests {
+        let wrong = Parsed::new(source).diagnostics();
+        return wrong.first().map(|first| format!("must be read, gave {} {first}", first.code));
+    }
+    let compiled = oomc_compiler::compile(&source, &view);
     let has = |code: &str| compiled.diagnostics.iter().any(|found| found.code.id() == code);
     let list = || {
         let found: Vec<String> =
@@ -241,6 +252,28 @@ fn parts(page: &Path) -> Vec<String> {
     headings.map(id).collect()
 }
 
+/// What the table of capabilities says of oomc is shown by a test that there is.
+#[test]
+fn every_capability_is_shown_by_a_test() {
+    let page = read(&root().join("book/src/start/editor.md"));
+    let table =
+        page.split("## Beside others").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 20, "only {} capabilities were found: the search is broken", rows.len());
+    let problems = rows.iter().filter(|row| {
+        let shown = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap_or_default();
+        let words: Vec<&str> = shown.split('`').collect();
+        let ["", file, ": ", test, ""] =
+            words.iter().map(|word| word.trim_start_matches(' ')).collect::<Vec<_>>()[..]
+        else {
+            return true;
+        };
+        let text = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+        !text.contains(&format!("#[test]\nfn {test}()"))
+    });
+    report(&problems.map(|row| format!("no such test: {row}")).collect::<Vec<_>>());
+}
+
 #[test]
 fn every_example_builds() {
     let folder = root().join("examples");
@@ -317,7 +350,7 @@ fn the_book_has_a_page_for_every_policy_of_the_library() {
         let tests: Vec<&str> = [own, policy.tests].into_iter().filter(|tests| !tests.is_empty()).collect();
         let page = format!(
             "# {name}\n\n{}\n```oom\n{}\n```\n\nTo begin with it: `oomc new NAME --from {name}`.\n\n## Its tests\n\n\
-             ```text\n{}```\n",
+             ```oom,tests\n{}```\n",
             policy.doc(),
             rules.trim(),
             tests.join("\n"),

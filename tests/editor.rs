@@ -97,6 +97,79 @@ wait("end", function() return vim.lsp.client_is_stopped(client) end)
 vim.cmd("qall!")
 "#;
 
+/// What the book tells somebody to write into `init.lua`, with a policy and its tests.
+const AS_IN_THE_BOOK: &str = r#"
+local function say(text)
+  io.stdout:write(text .. "\n")
+end
+
+local function wait(what, ready)
+  if not vim.wait(60000, ready, 10) then
+    say("no " .. what)
+    vim.cmd("cquit 1")
+  end
+end
+
+vim.cmd("edit job.oom")
+wait("diagnostics", function() return #vim.diagnostic.get(0) > 0 end)
+say(vim.bo.filetype .. ": " .. vim.diagnostic.get(0)[1].message:match("[^\n]*"))
+wait("lenses", function()
+  vim.cmd("doautocmd <nomodeline> CursorHold")
+  vim.wait(200)
+  return #vim.lsp.codelens.get(0) > 0
+end)
+say("above line " .. vim.lsp.codelens.get(0)[1].range.start.line + 1 .. ": " .. vim.lsp.codelens.get(0)[1].command.title)
+vim.api.nvim_win_set_cursor(0, { 2, 35 })
+local offered = vim.lsp.omnifunc(1, "")
+say(vim.bo.omnifunc .. " " .. type(offered))
+local keys = {}
+for _, map in ipairs(vim.api.nvim_buf_get_keymap(0, "n")) do
+  table.insert(keys, map.lhs)
+end
+table.sort(keys)
+say(table.concat(keys, " "))
+vim.api.nvim_buf_set_lines(0, 0, 1, false, { "const   floor = 4KiB" })
+vim.api.nvim_feedkeys(vim.api.nvim_replace_termcodes("<F3>", true, false, true), "x", false)
+wait("canonical form", function() return vim.api.nvim_buf_get_lines(0, 0, 1, false)[1] == "const floor = 4KiB" end)
+vim.cmd("qall!")
+"#;
+
+#[test]
+fn neovim_does_what_the_book_says_with_what_it_tells_to_write() {
+    let page = oomc_tests::read(&oomc_tests::root().join("book/src/start/editor.md"));
+    let settings = page.split("```lua\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let policy = "const floor = 4KiB\nkill largest in subtree\n\ntest \"it\" {\n  given { \"/a\" { limit 1MiB } \"/a#7\" { rss 1MiB } }\n  \
+                  on oom in \"/a\" expect kill \"/a#7\"\n}\n";
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("editor_book");
+    let files = [("init.lua", settings), ("script.lua", AS_IN_THE_BOOK), ("job.oom", policy)];
+    child::fresh_folder(&folder, &files).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_oomc")).parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(program.to_owned()).chain(std::env::split_paths(&path)));
+    let mut command = Command::new("nvim");
+    command
+        .args(["--headless", "-u", "init.lua", "-n", "-c", "luafile script.lua"])
+        .env("PATH", path.unwrap());
+    for variable in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"] {
+        command.env(variable, &folder);
+    }
+    let Output { status, stdout, stderr } = child::run(&mut command, &folder, PATIENCE)
+        .unwrap_or_else(|error| panic!("nvim (Debian package neovim): {error}"));
+    let (output, errors) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{status}: {output}{errors}");
+    let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
+    assert_eq!(
+        lines,
+        [
+            "oom: nothing uses `floor`",
+            "above line 4: \u{2713} passes",
+            "v:lua.vim.lsp.omnifunc number",
+            "<F2> <F3> <F4> K gd gr",
+        ],
+        "{errors}"
+    );
+}
+
 #[test]
 fn neovim_repairs_completes_renames_and_saves() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("editor");

@@ -142,16 +142,15 @@ fn beside_another_line(text: &str, range: &Range<usize>, truth: Seen) -> bool {
 
 #[test]
 fn the_files_are_made_from_the_grammar() {
-    let folder = root().join("grammar");
     let mut problems = Vec::new();
     for (name, text) in oomc_editors::files() {
-        let path = folder.join(name);
+        let path = root().join(name);
         if std::env::var_os("OOMC_BLESS").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, &text).unwrap();
         }
         if fs::read_to_string(&path).unwrap_or_default() != text {
-            problems.push(format!("grammar/{name} is not what the grammar gives; OOMC_BLESS=1 writes it"));
+            problems.push(format!("{name} is not what the grammar gives; OOMC_BLESS=1 writes it"));
         }
     }
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
@@ -429,4 +428,57 @@ fn vim_colours_the_words_of_the_language() {
 fn in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
+
+/// The script runs in a browser (Debian package chromium-headless-shell), as in the book.
+#[test]
+fn the_book_colours_the_words_of_the_language() {
+    if !in_path("chromium-headless-shell") {
+        eprintln!("skipped: there is no chromium-headless-shell (the Debian package of that name)");
+        return;
+    }
+    let scopes = scopes();
+    let samples = samples();
+    let page = serde_json::json!(
+        samples
+            .iter()
+            .map(|sample| {
+                let places =
+                    sample.seen.iter().map(|(range, _)| sample.text[..range.start].encode_utf16().count());
+                (&sample.text, places.collect::<Vec<_>>())
+            })
+            .collect::<Vec<_>>()
+    );
+    // A script ends at the first end tag, wherever that stands.
+    let page = page.to_string().replace('<', "\\u003c");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("book_colours");
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(root().join("book/theme/highlight.js"), folder.join("highlight.js")).unwrap();
+    let html = format!(
+        "<!DOCTYPE html><html><body><script src=\"highlight.js\"></script><script>
+        const seen = {page}.map(([text, places]) => {{
+            const all = []
+            let start = 0
+            for (const line of text.split('\\n')) {{
+                for (const [from, to, scope] of hljs.pieces(line)) all.push([start + from, start + to, scope])
+                start += line.length + 1
+            }}
+            return places.map((at) => all.find(([from, to]) => from <= at && at < to)?.[2] ?? '')
+        }})
+        document.body.textContent = JSON.stringify(seen)
+        </script></body></html>"
+    );
+    fs::write(folder.join("page.html"), html).unwrap();
+    let dom = oomc_tests::browser::dom(&folder.join("page.html")).unwrap();
+    let (start, end) = (dom.find("<body>").unwrap() + 6, dom.find("</body>").unwrap());
+    let told: Vec<Vec<String>> = serde_json::from_str(&dom[start..end]).unwrap();
+    let told: BTreeMap<&Path, &Vec<String>> =
+        samples.iter().map(|sample| sample.path.as_path()).zip(&told).collect();
+    compare("the book", true, |sample| {
+        let seen_as = |scope: &String| {
+            let known = scopes.iter().filter(|(known, _)| scope.starts_with(known));
+            known.max_by_key(|(known, _)| known.len()).map(|(_, seen)| *seen)
+        };
+        told[sample.path.as_path()].iter().map(seen_as).collect()
+    });
 }

@@ -85,11 +85,18 @@ protected:
     oom_score_adj -1000: sshd (101) in /job/web
 "#;
 
+/// The book's page of these commands shows the same.
+fn shown(told: &str) {
+    let page = oomc_tests::read(&oomc_tests::root().join("book/src/start/plan.md"));
+    assert!(page.contains(told), "book/src/start/plan.md does not show\n{told}");
+}
+
 #[test]
 fn a_recorded_machine_shows_whom_a_policy_would_kill() {
     let folder = recorded("sim");
     let (exit, told, _) = oomc(&folder, "sim a.oom --snapshot s.json --oom /job");
     assert_eq!((exit, told.as_str()), (0, FORESEEN));
+    shown(&told.replace("of a, ", "of policy, "));
     let (_, told, _) = oomc(&folder, "sim a.oom --snapshot s.json --oom /job --trace");
     assert!(
         told.ends_with("rules:\n    \"grow\": its condition was not true\n    \"kill\": made progress\n"),
@@ -185,6 +192,7 @@ when /job runs out of memory
 they decide differently at 2 of 2 places
 ";
     assert_eq!((exit, told.as_str()), (1, expected));
+    shown(&told.replace("a.oom", "before.oom").replace("b.oom", "after.oom"));
     let (exit, told, _) = oomc(&folder, "diff a.oom a.oom --snapshot s.json --cgroup /job");
     assert_eq!((exit, told.as_str()), (0, "both decide alike\n"));
     fs::write(folder.join("one.oom"), "kill largest process in subtree\n").unwrap();

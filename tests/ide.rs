@@ -262,6 +262,82 @@ fn the_outline_has_every_clause() {
     client.close();
 }
 
+/// Policies that lie in an open folder are searched as well: as they are written there, unless they are open.
+#[test]
+fn names_are_found_in_policies_that_are_not_open() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ide/folders");
+    let rule = |name: &str| format!("rule \"{name}\": kill largest in subtree\n");
+    let (a, b, hidden) = (rule("sought a"), rule("sought b"), rule("sought hidden"));
+    let files = [
+        ("one/a.oom", a.as_str()),
+        ("one/be low/b.oom", &b),
+        ("one/be low/text.txt", &b),
+        ("one/.git/hidden.oom", &hidden),
+        ("one/wrong.oom", "kill largst \u{1f4a5}"),
+        ("elsewhere/c.oom", &hidden),
+        ("two/d.oom", &rule("sought d")),
+    ];
+    oomc_tests::child::fresh_folder(&folder, &files).unwrap();
+    fs::write(folder.join("one/bytes.oom"), b"\xff\xfe").unwrap();
+    std::os::unix::fs::symlink("../elsewhere", folder.join("one/link")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere/c.oom", folder.join("one/link.oom")).unwrap();
+    let uri = |name: &str| format!("file://{}", folder.join(name).display()).replace(' ', "%20");
+    let mut client = Client::start(OOMC, &[]);
+    let folders = json!([{ "uri": uri("one"), "name": "one" }]);
+    let answer = client.ask("initialize", json!({ "capabilities": {}, "workspaceFolders": folders }));
+    assert_eq!(answer["result"]["capabilities"]["workspace"]["workspaceFolders"]["supported"], true);
+    client.tell("initialized", json!({}));
+    let found = |client: &mut Client| {
+        let found = client.ask("workspace/symbol", json!({ "query": "SOUGHT" }))["result"].clone();
+        let one = |one: &Value| {
+            let (name, at) = (one["name"].as_str().unwrap(), one["location"]["uri"].as_str().unwrap());
+            let line = &one["location"]["range"]["start"]["line"];
+            format!("{name} {}:{line}", at.strip_prefix(&uri("")).unwrap())
+        };
+        found.as_array().unwrap().iter().map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&mut client), ["sought a one/a.oom:0", "sought b one/be%20low/b.oom:0"]);
+    // As it is open, and not twice.
+    client.did_open(&uri("one/a.oom"), &format!("\n{}", rule("sought anew")));
+    client.published(&uri("one/a.oom"));
+    assert_eq!(found(&mut client), ["sought anew one/a.oom:1", "sought b one/be%20low/b.oom:0"]);
+    let event = json!({ "added": [{ "uri": uri("two"), "name": "two" }], "removed": folders });
+    client.tell("workspace/didChangeWorkspaceFolders", json!({ "event": event }));
+    assert_eq!(found(&mut client), ["sought anew one/a.oom:1", "sought d two/d.oom:0"]);
+    client.close();
+}
+
+/// Who shows a part asks for the tokens of a part, and who has them is told what has changed.
+#[test]
+fn tokens_of_a_part_and_what_has_changed_of_them() {
+    let mut client = open();
+    let text = "const floor = 1KiB\nkill largest in subtree where rss > floor\nwait\n";
+    client.did_open(URI, text);
+    let data = |told: &Value| -> Vec<u64> {
+        told["data"].as_array().unwrap().iter().map(|one| one.as_u64().unwrap()).collect()
+    };
+    let whole = client.about("textDocument/semanticTokens/full", URI, json!({}));
+    let range = json!({ "start": { "line": 1, "character": 5 }, "end": { "line": 2, "character": 0 } });
+    let part = data(&client.about("textDocument/semanticTokens/range", URI, json!({ "range": range })));
+    // The first token begins at the line and the character of `largest`, and `wait` is not there.
+    assert_eq!(part[..3], [1, 5, 7], "{part:?}");
+    assert_eq!(part.len() / 5, 7, "{part:?}");
+    client.did_change(URI, 2, &text.replace("1KiB", "10KiB"));
+    let known = json!({ "previousResultId": whole["resultId"] });
+    let change = client.about("textDocument/semanticTokens/full/delta", URI, known.clone());
+    // One token of the first line is longer.
+    assert_eq!(change["edits"].as_array().unwrap().len(), 1, "{change}");
+    let edit = &change["edits"][0];
+    assert_eq!((&edit["start"], &edit["deleteCount"], &edit["data"][2]), (&json!(15), &json!(5), &json!(5)));
+    // Nothing has changed since; and of tokens that nobody knows any more all are told.
+    let same = json!({ "previousResultId": change["resultId"] });
+    let same = client.about("textDocument/semanticTokens/full/delta", URI, same);
+    assert_eq!(same["edits"], json!([]), "{same}");
+    let all = client.about("textDocument/semanticTokens/full/delta", URI, known);
+    assert_eq!(data(&all).len(), data(&whole).len(), "{all}");
+    client.close();
+}
+
 #[test]
 fn tokens_say_what_names_stand_for() {
     let mut client = open();

@@ -18,7 +18,12 @@ const MIB: i64 = 1 << 20;
 
 /// Greets the program, as an editor that asks for lenses again when it is told to.
 fn open(options: &Value) -> Client {
-    let mut client = Client::start(OOMC, &[]);
+    open_with(&[], options)
+}
+
+/// The same, of a program that is given these flags.
+fn open_with(args: &[&str], options: &Value) -> Client {
+    let mut client = Client::start(OOMC, args);
     let capabilities = json!({ "workspace": { "codeLens": { "refreshSupport": true } } });
     let answer =
         client.ask("initialize", json!({ "capabilities": capabilities, "initializationOptions": options }));
@@ -130,6 +135,84 @@ fn rules_say_whom_they_would_kill() {
     assert_eq!(shown.len(), 2, "{shown:?}");
     assert_eq!(shown[0], "1: its condition was not true");
     assert!(shown[1].starts_with("2: ") && shown[1].contains("would kill worker (101)"), "{shown:?}");
+    client.close();
+}
+
+/// The machine of a folder's settings counts where the editor names none.
+#[test]
+fn the_machine_of_a_folder_is_the_one_of_its_settings() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lenses_settings");
+    let files = [("oomc.toml", "snapshot = \"machines/full.json\"\n"), ("machines/x", ""), ("below/x", "")];
+    oomc_tests::child::fresh_folder(&folder, &files).unwrap();
+    fs::rename(recorded("lenses_settings.json"), folder.join("machines/full.json")).unwrap();
+    let uri = format!("file://{}", folder.join("below/a.oom").display());
+    let text = "kill largest in subtree\n";
+    let shown = |options: &Value| {
+        let mut client = open(options);
+        client.did_open(&uri, text);
+        refreshed(&mut client);
+        let shown = lenses(&mut client, &uri);
+        client.close();
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        shown[0].clone()
+    };
+    let told = shown(&json!({ "oom": "/job" }));
+    assert!(told.starts_with("1: ") && told.contains("would kill worker (101)"), "{told}");
+    fs::write(folder.join("oomc.toml"), "snapshot = \"machines/gone.json\"\n").unwrap();
+    let told = shown(&Value::Null);
+    assert!(told.contains("cannot be tried: cannot read") && told.contains("machines/gone.json"), "{told}");
+    // What the editor names is stronger.
+    let machine = recorded("lenses_settings.json");
+    let told = shown(&json!({ "snapshot": machine, "oom": "/job" }));
+    assert!(told.contains("would kill worker (101)"), "{told}");
+}
+
+/// This machine is read anew each time; the test gives the server the copy of one.
+#[test]
+fn rules_say_whom_they_would_kill_on_this_machine() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lenses_machine");
+    let process = |pid: u32, comm: &str, mib: u32| {
+        [
+            (
+                format!("proc/{pid}/stat"),
+                format!("{pid} ({comm}) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {pid} 0 0\n"),
+            ),
+            (format!("proc/{pid}/comm"), format!("{comm}\n")),
+            (format!("proc/{pid}/cgroup"), "0::/job\n".to_owned()),
+            (format!("proc/{pid}/oom_score_adj"), "0\n".to_owned()),
+            (format!("proc/{pid}/status"), format!("Uid:\t0\t0\t0\t0\nRssAnon:\t{} kB\n", mib << 10)),
+        ]
+    };
+    let machine = [
+        ("proc/meminfo", "MemTotal: 1048576 kB\n"),
+        ("proc/uptime", "1000.00 0.00\n"),
+        ("cg/memory.stat", "anon 104857600\nfile 0\n"),
+        ("cg/job/memory.current", "104857600\n"),
+        ("cg/job/memory.max", "104857600\n"),
+        ("cg/job/memory.stat", "anon 104857600\nfile 0\n"),
+    ];
+    let mut files: Vec<(String, String)> =
+        machine.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    files.extend(process(100, "nginx", 30));
+    files.extend(process(101, "worker", 60));
+    let named: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    oomc_tests::child::fresh_folder(&folder, &named).unwrap();
+    let (cgroups, processes) = (folder.join("cg"), folder.join("proc"));
+    let args = ["--cgroup-root", cgroups.to_str().unwrap(), "--proc-root", processes.to_str().unwrap()];
+    let mut client = open_with(&args, &json!({ "thisMachine": true, "oom": "/job" }));
+    let text = "kill largest in subtree\n";
+    client.did_open(URI, text);
+    refreshed(&mut client);
+    let shown = lenses(&mut client, URI);
+    assert!(shown[0].contains("would kill worker (101)"), "{shown:?}");
+    // The machine has changed meanwhile.
+    for (name, text) in process(100, "nginx", 70) {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    client.did_change(URI, 2, &format!("# again\n{text}"));
+    refreshed(&mut client);
+    let shown = lenses(&mut client, URI);
+    assert!(shown[0].starts_with("2: ") && shown[0].contains("would kill nginx (100)"), "{shown:?}");
     client.close();
 }
 

@@ -196,6 +196,38 @@ fn a_link_holds_the_policy_and_the_machine() {
     assert_eq!(text(&browser, "#machine li[data-key='#103'] .name"), "other");
 }
 
+/// Drops a file on the page, as a mouse does.
+fn dropped(browser: &Driver, name: &str, text: &str) {
+    let script = "const files = new DataTransfer();
+        files.items.add(new File([arguments[1]], arguments[0]));
+        document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }))";
+    browser.run(script, &json!([name, text])).unwrap();
+    browser
+        .wait(&format!("return document.querySelector('#said').textContent === '{name} is open.'"))
+        .unwrap();
+}
+
+#[test]
+fn a_snapshot_and_a_policy_can_be_dropped_on_the_page() {
+    let Some((play, browser)) = open(&[], 1280, false) else { return };
+    let begin = play.begin().unwrap();
+    let edit = json!({ "edit": "set_process", "of": 103, "field": "memory", "value": "700MiB" });
+    let machine = play.edited(begin["machine"].as_str().unwrap(), &edit).unwrap();
+    dropped(&browser, "machine.json", &machine);
+    assert_eq!(text(&browser, "#machine li[data-key='#103'] .about"), "700MiB");
+    let policy_text = "rule \"oldest\": kill oldest process in subtree\n";
+    dropped(&browser, "oldest.oom", policy_text);
+    assert_eq!(policy(&browser), policy_text);
+    pressed(&browser, "dropped", policy_text, &machine);
+    // What is no snapshot changes nothing, and is told.
+    let script = "const files = new DataTransfer();
+        files.items.add(new File(['{}'], 'none.json'));
+        document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }))";
+    browser.run(script, &json!([])).unwrap();
+    browser.wait("return document.querySelector('#said').textContent.includes('missing field')").unwrap();
+    assert_eq!(text(&browser, "#machine li[data-key='#103'] .about"), "700MiB");
+}
+
 /// Nothing is wider than a telephone, whatever is unfolded and whatever a name is.
 #[test]
 fn it_fits_a_telephone_in_the_light_and_in_the_dark() {

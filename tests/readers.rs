@@ -1,4 +1,5 @@
-//! What is read from outside, changed at random: objects, types of a kernel, snapshots, and what is pinned.
+//! What is read from outside, changed at random: policies (the grammar, the checker, the formatter), objects, types of a
+//! kernel, snapshots, and what is pinned.
 //!
 //! A reader gives something or refuses; it does not panic, needs at most 256 MiB, and its time is linear in what it is
 //! given. What it gives is the same the next time, and a changed object is refused or foreign. In the ordinary run each
@@ -15,7 +16,8 @@ use oomc_abi::btf::write::Builder;
 use oomc_abi::btf::{Btf, Kind};
 use oomc_abi::profile::{self, Profile};
 use oomc_abi::resolve::KernelView;
-use oomc_compiler::Source;
+use oomc_compiler::diag::{Diagnostic, Severity};
+use oomc_compiler::{Parsed, Source, format};
 use oomc_object::Object;
 use oomc_runtime::{events, load, status, tidy, unlocked};
 use oomc_tests::fake::{Fake, Thing, fixture, job};
@@ -119,6 +121,75 @@ fn policies() -> Vec<Vec<u8>> {
         compiled.object
     })
     .collect()
+}
+
+/// Policies and tests as authors write them, right and wrong: the cases of these stages, and the ready policies.
+fn texts() -> Vec<Vec<u8>> {
+    let folders = ["tests/cases/parse", "tests/cases/fmt", "tests/cases/check", "stdlib/policies"];
+    let files = folders.map(|folder| oomc_tests::files(&oomc_tests::root().join(folder))).concat();
+    let is_text = |path: &PathBuf| path.extension().is_some_and(|end| end == "oom" || end == "oomt");
+    let texts = files.iter().filter(|path| is_text(path)).map(|path| fs::read(path).unwrap());
+    let texts: Vec<Vec<u8>> = texts.filter(|text| text.len() < 8 << 10).collect();
+    assert!(texts.len() > 150, "only {} texts: the search is broken", texts.len());
+    texts
+}
+
+/// The text, if it is one; changed bytes seldom are, so that what is none becomes U+FFFD half of the time.
+fn source(bytes: &[u8]) -> Option<Source> {
+    let text = match bytes.len() % 2 {
+        0 => String::from_utf8_lossy(bytes).into_owned().into_bytes(),
+        _ => bytes.to_vec(),
+    };
+    Source::from_bytes("policy.oom", &text).ok()
+}
+
+/// Every place that is told of is one of the text.
+fn places(source: &Source, told: &[Diagnostic]) {
+    for span in told.iter().flat_map(|one| &one.labels).map(|label| label.span.range()) {
+        assert!(source.text.get(span.clone()).is_some(), "{span:?} of {:?}", source.text);
+    }
+}
+
+#[test]
+fn grammar() {
+    read("grammar", &texts(), |bytes| {
+        let Some(source) = source(bytes) else { return };
+        let parsed = Parsed::new(source.clone());
+        places(&source, &parsed.diagnostics());
+        for clause in &parsed.file().clauses {
+            assert!(source.text.get(clause.span.range()).is_some(), "{:?} of {:?}", clause.span, source.text);
+        }
+        assert_eq!(parsed.print(), Parsed::new(source).print());
+    });
+}
+
+/// What the checker accepts has a meaning, and what it refuses has an error; neither is the compiler's own fault.
+#[test]
+fn checker() {
+    let view = KernelView::embedded();
+    read("checker", &texts(), |bytes| {
+        let Some(source) = source(bytes) else { return };
+        let checked = Parsed::new(source.clone()).check(&view);
+        let told = checked.diagnostics();
+        places(&source, &told);
+        let own_fault = told.iter().find(|one| one.code.id().starts_with("E09"));
+        assert!(own_fault.is_none(), "{own_fault:?} of {:?}", source.text);
+        let refused = told.iter().any(|one| one.severity == Severity::Error);
+        assert_eq!(checked.policy().is_none(), refused, "{told:?} of {:?}", source.text);
+        assert_eq!(told, Parsed::new(source).check(&view).diagnostics());
+    });
+}
+
+/// The canonical form of the canonical form is the same, and it has the same clauses.
+#[test]
+fn formatter() {
+    read("formatter", &texts(), |bytes| {
+        let Some(source) = source(bytes) else { return };
+        let once = format::format(&source.text);
+        assert_eq!(format::format(&once.text), once, "of {:?}", source.text);
+        let clauses = |text: &str| Parsed::new(Source::new("policy.oom", text)).file().clauses.len();
+        assert_eq!(clauses(&once.text), clauses(&source.text), "of {:?}", source.text);
+    });
 }
 
 /// A changed object is refused, or known to be none of ours; what is read is read alike again.

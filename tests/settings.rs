@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
@@ -137,47 +138,100 @@ fn what_is_no_file_is_passed_over() {
     assert_eq!(exit, 0, "{said}");
 }
 
-#[test]
-fn watched_tests_run_again_when_a_file_changes() {
-    let at = folder("watch", &[("a.oom", TESTED)]);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_oomc"));
-    command.current_dir(&at).args(["test", "--watch"]).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let (said, heard) = mpsc::channel();
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    thread::spawn(move || stdout.lines().map_while(Result::ok).all(|line| said.send(line).is_ok()));
-    // The line that says how a run ended; nothing behind the last one is read.
-    let run = |what: &str| {
+/// `oomc test --watch` in a folder, and what it says.
+struct Watched {
+    child: Child,
+    heard: Receiver<String>,
+}
+
+impl Watched {
+    fn start(at: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oomc"));
+        command.current_dir(at).args(["test", "--watch"]).args(args);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let (said, heard) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || stdout.lines().map_while(Result::ok).all(|line| said.send(line).is_ok()));
+        Self { child, heard }
+    }
+
+    /// The line that says how a run ended, or nothing where there was none; nothing behind the last one is read.
+    fn run(&self, what: &str) -> String {
         let mut result = String::new();
         loop {
-            let line = heard.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{what}: nothing ran"));
+            let line = self.heard.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{what}: nothing ran"));
             if line.contains("passed,") {
                 result = line;
             } else if line.starts_with("waiting for a change") {
                 return result;
             }
         }
-    };
-    assert!(run("at first").starts_with("1 passed, 0 failed"));
+    }
+
+    /// Ctrl-C ends it, and nothing else did.
+    fn end(mut self) {
+        let quiet = self.heard.recv_timeout(Duration::from_millis(1500));
+        assert!(quiet.is_err(), "something ran without a change: {quiet:?}");
+        let signalled = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(signalled.success());
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(2));
+    }
+}
+
+#[test]
+fn watched_tests_run_again_when_a_file_changes() {
+    let at = folder("watch", &[("a.oom", TESTED)]);
+    let watched = Watched::start(&at, &[]);
+    assert!(watched.run("at first").starts_with("1 passed, 0 failed"));
     // As editors do it: beside the file, and renamed.
     fs::write(at.join("a.oom.new"), TESTED.replace("largest", "smallest")).unwrap();
     fs::rename(at.join("a.oom.new"), at.join("a.oom")).unwrap();
-    assert!(run("after an edit").starts_with("0 passed, 1 failed"));
+    assert!(watched.run("after an edit").starts_with("0 passed, 1 failed"));
     fs::write(at.join("b.oom"), TESTED).unwrap();
-    assert!(run("after a new policy").starts_with("1 passed, 1 failed"));
+    assert!(watched.run("after a new policy").starts_with("1 passed, 1 failed"));
     // A policy that cannot be read ends nothing.
     fs::write(at.join("a.oom"), "kill largest\n").unwrap();
-    assert!(run("after a mistake").starts_with("1 passed, 0 failed"));
+    assert!(watched.run("after a mistake").starts_with("1 passed, 0 failed"));
     // What no test depends on starts no run: the next one is of the change behind it.
     fs::write(at.join("a.o"), "x").unwrap();
     thread::sleep(Duration::from_millis(300));
     fs::write(at.join("a.oom"), TESTED).unwrap();
-    assert!(run("after the repair").starts_with("2 passed, 0 failed"));
-    assert!(heard.recv_timeout(Duration::from_millis(500)).is_err(), "something ran without a change");
-    // What Ctrl-C sends.
-    let signalled = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(signalled.success());
-    let status = child.wait().unwrap();
-    use std::os::unix::process::ExitStatusExt as _;
-    assert_eq!(status.signal(), Some(2));
+    assert!(watched.run("after the repair").starts_with("2 passed, 0 failed"));
+    watched.end();
+}
+
+/// What is settled above the policy, and the kernel that is named there, wherever it lies.
+#[test]
+fn watched_tests_run_again_when_settings_or_the_kernel_change() {
+    let btf = oomc_tests::root().join("tests/btf");
+    let policy = "const unused = 4KiB\nraise_limit 10% up to parent.limit\nkill largest in subtree\n";
+    let tests = TESTED.split_once("\n\n").unwrap().1;
+    let at =
+        folder("watch_around", &[("in/below/a.oom", policy), ("in/below/a.oomt", tests), ("types/x", "")]);
+    let kernel = at.join("types/kernel.btf");
+    let reference = oomc_tests::root().join("compiler/abi/btf/reference.btf");
+    let write = |from: &Path| fs::write(&kernel, fs::read(from).unwrap()).unwrap();
+    write(&btf.join("no_raise.btf"));
+    let watched = Watched::start(&at.join("in/below"), &[]);
+    let first = watched.run("at first");
+    assert!(first.starts_with("0 passed, 1 failed"), "the limit is raised: {first}");
+    fs::write(at.join("oomc.toml"), "btf = \"types/kernel.btf\"\n").unwrap();
+    assert_eq!(watched.run("after settings have come above"), "", "that kernel raises no limit");
+    write(&reference);
+    let next = watched.run("after the kernel has changed");
+    assert!(next.starts_with("0 passed, 1 failed"), "{next}");
+    fs::write(at.join("oomc.toml"), "btf = \"types/kernel.btf\"\n[lints]\nall = \"deny\"\n").unwrap();
+    assert_eq!(watched.run("after settings have changed"), "", "nothing uses the constant");
+    fs::remove_file(at.join("oomc.toml")).unwrap();
+    assert!(watched.run("after they are gone").starts_with("0 passed, 1 failed"));
+    watched.end();
+
+    // The kernel of the command line.
+    let kernel_flag = kernel.to_str().unwrap();
+    let watched = Watched::start(&at.join("in/below"), &["--btf", kernel_flag]);
+    assert!(watched.run("with a kernel").starts_with("0 passed, 1 failed"));
+    write(&btf.join("no_raise.btf"));
+    assert_eq!(watched.run("with another one"), "");
+    watched.end();
 }

@@ -265,3 +265,16 @@ fn texts_are_parsed_in_one_place() {
     let found: Vec<String> = rust.filter(asks).map(|path| short(&path)).collect();
     assert_eq!(found, ["compiler/src/pipeline/parsed.rs", "tests/tidy.rs"]);
 }
+
+/// Who builds from source reads which Rust that needs.
+#[test]
+fn the_readme_names_the_least_rust() {
+    let manifest = read(&root().join("Cargo.toml"));
+    let line = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let version = line.unwrap_or_default().trim_matches('"');
+    let said = format!("Rust {version} or later");
+    assert!(
+        !version.is_empty() && read(&root().join("README.md")).contains(&said),
+        "README.md says `{said}`"
+    );
+}

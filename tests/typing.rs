@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use oomc_abi::resolve::KernelView;
+use oomc_lsp::Outside;
 use oomc_tests::language_client::Client;
 use oomc_tests::mutate::{Numbers, mutated};
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ struct Desk {
     fresh: Client,
     text: Vec<u16>,
     version: i32,
+    /// The tokens that the client has which is told only what has changed of them, and what they are called.
+    tokens: (String, Vec<Value>),
 }
 
 impl Desk {
@@ -42,7 +45,7 @@ impl Desk {
             || Client::open(env!("CARGO_BIN_EXE_oomc"), &json!({ "textDocument": { "diagnostic": {} } }));
         let (mut typed, fresh) = (open(), open());
         typed.did_open(URI, "");
-        Self { typed, fresh, text: Vec::new(), version: 1 }
+        Self { typed, fresh, text: Vec::new(), version: 1, tokens: Default::default() }
     }
 
     /// A place of the text as a position.
@@ -77,15 +80,28 @@ impl Desk {
         self.text = String::from_utf16_lossy(&self.text).encode_utf16().collect();
     }
 
-    /// What a server knows of the text.
-    fn known(client: &mut Client) -> [Value; 3] {
+    /// What a server knows of the text, but for its tokens.
+    fn known(client: &mut Client) -> [Value; 2] {
         let mut said = client.about("textDocument/diagnostic", URI, json!({}));
         said["resultId"] = Value::Null;
-        [
-            said,
-            client.about("textDocument/semanticTokens/full", URI, json!({})),
-            client.about("textDocument/documentSymbol", URI, json!({})),
-        ]
+        [said, client.about("textDocument/documentSymbol", URI, json!({}))]
+    }
+
+    /// The tokens as they are after what has changed of them.
+    fn changed_tokens(&mut self) -> &[Value] {
+        let (known, tokens) = &mut self.tokens;
+        let method = "textDocument/semanticTokens/full/delta";
+        let told = self.typed.about(method, URI, json!({ "previousResultId": known }));
+        *known = told["resultId"].as_str().unwrap().to_owned();
+        if let Some(all) = told["data"].as_array() {
+            tokens.clone_from(all);
+        }
+        for edit in told["edits"].as_array().into_iter().flatten() {
+            let (start, count) = (edit["start"].as_u64().unwrap(), edit["deleteCount"].as_u64().unwrap());
+            let come = edit["data"].as_array().cloned().unwrap_or_default();
+            tokens.splice(start as usize..(start + count) as usize, come);
+        }
+        tokens
     }
 
     /// Compares both.
@@ -93,8 +109,11 @@ impl Desk {
         let text = String::from_utf16_lossy(&self.text);
         self.fresh.did_open(URI, &text);
         let (known, expected) = (Self::known(&mut self.typed), Self::known(&mut self.fresh));
+        let tokens = self.fresh.about("textDocument/semanticTokens/full", URI, json!({}))["data"].take();
         self.fresh.tell("textDocument/didClose", json!({ "textDocument": { "uri": URI } }));
         assert_eq!(known, expected, "after {} edits, of the text {text:?}", self.version);
+        let version = self.version;
+        assert_eq!(json!(self.changed_tokens()), tokens, "after {version} edits, of the text {text:?}");
     }
 
     fn close(self) {
@@ -275,6 +294,8 @@ fn session(text: &str) -> Vec<Value> {
         "codeAction",
         "documentSymbol",
         "semanticTokens/full",
+        "semanticTokens/full/delta",
+        "semanticTokens/range",
         "foldingRange",
         "selectionRange",
         "inlayHint",
@@ -286,6 +307,7 @@ fn session(text: &str) -> Vec<Value> {
     {
         let params = json!({
             "textDocument": { "uri": URI }, "position": point, "positions": [point], "range": range, "newName": "other",
+            "previousResultId": "1",
             "context": { "includeDeclaration": true, "diagnostics": [] },
             "options": { "tabSize": 4, "insertSpaces": true },
         });
@@ -307,6 +329,13 @@ fn messages_that_are_changed_at_random_are_survived() {
     let budget = Duration::from_secs(oomc_tests::number("OOMC_LSP", SECONDS));
     let seed = oomc_tests::number("OOMC_SEED", 14);
     let view: &'static KernelView = Box::leak(Box::new(KernelView::embedded()));
+    let outside = Outside {
+        view,
+        files: &|_| None,
+        kernels: &|_| Ok(view),
+        machines: &|_| Err("nothing was recorded".to_owned()),
+        policies: &|_| Vec::new(),
+    };
     let mut numbers = Numbers::new(seed);
     let sessions: Vec<Vec<Value>> = texts().iter().map(|text| session(text)).collect();
     let (began, mut count) = (Instant::now(), 0);
@@ -327,7 +356,7 @@ fn messages_that_are_changed_at_random_are_survived() {
             bytes = mutated(&bytes.clone(), &bytes, &mut numbers);
         }
         let mut output = Vec::new();
-        let ended = oomc_lsp::run(Cursor::new(bytes), &mut output, view, &|_| None, &|_| Ok(view));
+        let ended = oomc_lsp::run(Cursor::new(bytes), &mut output, outside);
         assert!(ended.is_ok(), "session {count} of seed {seed}");
         assert!(
             output.is_empty() || output.starts_with(b"Content-Length: "),

@@ -11,18 +11,19 @@ function options() {
   const btf = settings.get('btf')
   const args = btf ? ['lsp', '--btf', btf] : ['lsp']
   const [snapshot, oom] = [settings.get('snapshot') || null, settings.get('oom') || null]
-  return { command: settings.get('path') || 'oomc', args, snapshot, oom }
+  const machine = { snapshot, oom, thisMachine: settings.get('thisMachine') === true }
+  return { command: settings.get('path') || 'oomc', args, machine }
 }
 
 async function start() {
-  const { command, args, snapshot, oom } = options()
+  const { command, args, machine } = options()
   client = new LanguageClient(
     'oomc',
     'oomc',
     { command, args },
     {
       documentSelector: [{ language: 'oom' }],
-      initializationOptions: { snapshot, oom },
+      initializationOptions: machine,
       synchronize: { configurationSection: 'oomc' },
     },
   )

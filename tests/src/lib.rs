@@ -18,6 +18,7 @@ pub mod page;
 pub mod playground;
 pub mod relocated;
 pub mod replay;
+pub mod site;
 
 use std::path::{Path, PathBuf};
 

@@ -1,14 +1,15 @@
 //! What an author's desk is made of: the parser for tree-sitter, the extension for VS Code, the book.
 //!
-//! None of them is part of the gate, which tests what they are made from.
+//! None of them is part of the gate, which tests what they are made from. A book whose mdBook was built once is looked at
+//! in the gate, too.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{build, say};
+use crate::{build, packages, say};
 
 /// The version of mdBook that makes the book.
 const MDBOOK: &str = "0.5.4";
@@ -63,11 +64,14 @@ pub(crate) fn vscode(_args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// `cargo xtask book`: builds the book; the first time mdBook itself, which takes minutes.
+/// `cargo xtask book [--unseen]`: builds the book, and looks at each of its pages in a browser; the first time mdBook
+/// itself is built, which takes minutes.
 pub(crate) fn book(args: &[String]) -> Result<(), String> {
-    let program = tools().join("bin/mdbook");
-    let version = Command::new(&program).arg("--version").output();
-    if !version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(MDBOOK)) {
+    let seen = !args.iter().any(|arg| arg == "--unseen");
+    if seen {
+        packages::need(&packages::BOOK)?;
+    }
+    if !has_mdbook() {
         say(&format!("Building mdBook {MDBOOK}, once; this takes some minutes."));
         let mut cargo = Command::new("cargo");
         cargo.args([
@@ -82,16 +86,47 @@ pub(crate) fn book(args: &[String]) -> Result<(), String> {
         cargo.args(["--version", MDBOOK, "--root"]).arg(tools());
         build::loud(&mut cargo, "cargo install mdbook")?;
     }
-    let to = tools().with_file_name("book");
-    let mut mdbook = Command::new(program);
-    mdbook.arg("build").arg(build::root().join("book")).arg("--dest-dir").arg(&to).args(args);
-    build::loud(&mut mdbook, "mdbook")?;
+    let to = built()?;
+    if seen {
+        let mut cargo = build::cargo("test");
+        cargo.args(["-p", "oomc-tests", "--test", "book"]).env(BOOK, &to);
+        build::loud(&mut cargo, "a look at the book in a browser")?;
+    }
     say(&format!("{}", to.join("index.html").display()));
     Ok(())
 }
 
+/// The variable by which the test `book` finds the built book.
+const BOOK: &str = "OOMC_BOOK";
+
+/// The same for the gate, if mdBook was built before.
+pub(crate) fn book_variable() -> Result<Option<(&'static str, PathBuf)>, String> {
+    if !has_mdbook() {
+        return Ok(None);
+    }
+    built().map(|folder| Some((BOOK, folder)))
+}
+
+fn has_mdbook() -> bool {
+    let version = Command::new(mdbook()).arg("--version").output();
+    version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(MDBOOK))
+}
+
+fn mdbook() -> PathBuf {
+    tools().join("bin/mdbook")
+}
+
+/// Builds the book; where it is.
+fn built() -> Result<PathBuf, String> {
+    let to = tools().with_file_name("book");
+    let mut command = Command::new(mdbook());
+    command.arg("build").arg(build::root().join("book")).arg("--dest-dir").arg(&to);
+    build::loud(&mut command, "mdbook")?;
+    Ok(to)
+}
+
 /// Programs that tasks have built for themselves.
-fn tools() -> std::path::PathBuf {
+fn tools() -> PathBuf {
     build::root().join("target/tools")
 }
 

@@ -3,7 +3,7 @@
 //! The same test as in the ordinary run, with other numbers. A pair that disagrees is printed, as small as it gets;
 //! what was wrong becomes a case.
 //!
-//! `cargo xtask fuzz readers`: what is read from outside, changed at random; the test `readers` of the ordinary run, for
+//! `cargo xtask fuzz readers`: what is read from outside, policies before all, changed at random; the test `readers` of the ordinary run, for
 //! longer.
 //!
 //! `cargo xtask fuzz editor`: policies are typed key by key, edited at random, and messages are changed at random; the
@@ -16,7 +16,7 @@ use crate::{build, packages, say};
 /// About an hour on two processors.
 const PAIRS: &str = "3000000";
 
-/// Of a processor for each of the four readers: half an hour on two processors.
+/// Of a processor for each of the seven readers: an hour on two processors.
 const SECONDS: &str = "900";
 
 /// Of changed messages to the language server; each step of typing is compared besides.

@@ -49,7 +49,8 @@ cargo xtask COMMAND
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]
-                  objects, types, snapshots and pins changed at random, and whoever reads them
+                  policies, objects, types, snapshots and pins changed at random, and whoever reads them: grammar,
+                  checker and formatter too
   fuzz editor [SECONDS] [SEED]
                   policies typed and edited at random, and messages changed at random, and the language server
   soak [DEATHS] [--kernel VARIANT | --stock]
@@ -60,7 +61,7 @@ cargo xtask COMMAND
                   the static program, a Debian package and an RPM package, in target/package
   tree-sitter     makes the parser in grammar/tree-sitter of its grammar; needs Node
   vscode          packs the extension of grammar/vscode to target/vscode/oom.vsix; needs Node 20 or later and npm
-  book            builds the book into target/book
+  book [--unseen] builds the book into target/book, and looks at each page in a browser
   kernel [VARIANT]
                   builds the kernel under test, or says where it is
   btf             makes the embedded BTF anew

@@ -57,6 +57,13 @@ pub(crate) const TESTS: [Package; 10] = [
     ("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
 ];
 
+/// A browser for the book.
+pub(crate) const BOOK: [Package; 3] = [
+    ("chromium", "chromium"),
+    ("chromium-driver", "chromedriver"),
+    ("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
+];
+
 /// Makes sure that these are there.
 ///
 /// # Errors

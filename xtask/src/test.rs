@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use crate::{build, kernel, packages, say, vm};
+use crate::{build, desk, kernel, packages, say, vm};
 
 /// Stops at the first stage that fails. Arguments go to the test programs.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
@@ -39,10 +39,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     stage("tests");
     let stock = vm::stock_variable();
+    let book = desk::book_variable()?;
     let tests = |what: &[&str]| {
         let mut cargo = build::cargo("test");
         cargo.args(what).args(["--no-fail-fast", "--"]).args(args).envs(build::variables(&tools));
-        cargo.envs(stock.clone());
+        cargo.envs(stock.clone()).envs(book.clone());
         cargo
     };
     build::loud(build::cargo("test").args(["--workspace", "--no-run", "--quiet"]), "the build of the tests")?;

@@ -751,7 +751,7 @@ pub(crate) struct Test {
     #[arg(long, value_name = "SEED", num_args = 0..=1, require_equals = true, default_missing_value = "random",
           value_parser = seed)]
     pub(crate) shuffle: Option<Seed>,
-    /// Run them again whenever a policy, its tests or oomc.toml change, until interrupted
+    /// Run them again whenever a policy, its tests, oomc.toml or the kernel's types change, until interrupted
     #[arg(long, conflicts_with_all = ["junit"])]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -849,6 +849,8 @@ pub(crate) struct Play {
 pub(crate) struct Lsp {
     #[command(flatten)]
     pub(crate) kernel: Kernel,
+    #[command(flatten)]
+    pub(crate) roots: Roots,
     /// Means nothing: many editors name the transport, and there is no other
     #[arg(long, hide = true)]
     pub(crate) stdio: bool,

@@ -171,6 +171,37 @@ fn below(folder: &Path, endings: &[&str], depth: usize, found: &mut BTreeSet<Pat
     Ok(())
 }
 
+/// As many entries of folders are looked at for somebody who waits.
+const ENTRIES: usize = 20_000;
+
+/// The files of an ending in a folder and below it, for somebody who cannot be told of an error: what cannot be read is left
+/// out, and so is what lies behind the first [`ENTRIES`]. Links are not followed.
+pub(crate) fn some_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![(folder.to_owned(), DEPTH)];
+    let mut seen = 0;
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            seen += 1;
+            if seen > ENTRIES {
+                break;
+            }
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            if kind.is_dir() && depth > 0 {
+                folders.push((path, depth - 1));
+            } else if kind.is_file() && path.extension().is_some_and(|extension| extension == ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 /// An error of the system without its number.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();

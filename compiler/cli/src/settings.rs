@@ -40,6 +40,14 @@ impl Found {
     }
 }
 
+/// The types of a kernel that settings name; none where they cannot be read, which a run tells.
+pub(crate) fn kernel_of(settings: &Path) -> Option<PathBuf> {
+    let bytes = files::read_at_most(settings, MAX_BYTES as u64).ok()??;
+    let source = Source::from_bytes(NAME, &bytes).ok()?;
+    let btf = Settings::read(&source).ok()?.btf?;
+    Some(settings.with_file_name(btf))
+}
+
 /// The settings of a policy; what is wrong with them is told. `deny` makes errors of warnings of which they say nothing.
 pub(crate) fn of(report: &Report, policy: &Path, deny: bool) -> Result<Result<Found, Unready>, Failure> {
     let Some(path) = find(policy) else {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use oomc_compiler::diag::Diagnostic;
 
 use crate::analysis::Analysis;
-use crate::tried::{self, Lens, Recorded};
+use crate::tried::{self, Lens, Machine};
 
 /// How long an author pauses before code is made.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -25,7 +25,7 @@ pub(crate) struct Job {
     pub(crate) state: u64,
     pub(crate) analysis: Arc<Analysis>,
     /// On which its rules are tried.
-    pub(crate) machine: Option<Arc<Recorded>>,
+    pub(crate) machine: Option<Arc<Machine>>,
 }
 
 /// What came of a job.

@@ -1,7 +1,7 @@
 //! The only file that turns the protocol's types into ours and ours into the protocol's.
 
 use core::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lsp_types::{
     CodeAction, CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CodeDescription, CodeLens,
@@ -11,17 +11,17 @@ use lsp_types::{
     FoldingRangeKind, FoldingRangeProviderCapability, HoverContents, HoverProviderCapability,
     InitializeResult, InlayHint, InlayHintLabel, InlayHintTooltip, InsertTextFormat, Location, MarkupContent,
     MarkupKind, NumberOrString, OneOf, RenameOptions, SelectionRange, SelectionRangeProviderCapability,
-    SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokens, SemanticTokensFullOptions,
-    SemanticTokensLegend, SemanticTokensOptions, SemanticTokensServerCapabilities, ServerCapabilities,
-    ServerInfo, SymbolInformation, SymbolKind, TextDocumentSyncKind, TextDocumentSyncOptions, TextEdit, Uri,
-    WorkDoneProgressOptions, WorkspaceEdit,
+    SemanticToken, SemanticTokenModifier, SemanticTokenType, SemanticTokensFullOptions, SemanticTokensLegend,
+    SemanticTokensOptions, SemanticTokensServerCapabilities, ServerCapabilities, ServerInfo,
+    SymbolInformation, SymbolKind, TextDocumentSyncKind, TextDocumentSyncOptions, TextEdit, Uri,
+    WorkDoneProgressOptions, WorkspaceEdit, WorkspaceFoldersServerCapabilities, WorkspaceServerCapabilities,
 };
 use oomc_compiler::diag::{Diagnostic, Fix, Severity};
 use serde_json::{Value, json};
 
 use crate::ide;
 use crate::ide::hints::Hint;
-use crate::ide::names::Place;
+use crate::ide::names::{Declared, Place};
 use crate::ide::semantic::LEGEND;
 use crate::lines::Lines;
 use crate::state::Client;
@@ -72,10 +72,18 @@ pub(crate) fn initialized(client: Client) -> Value {
             }),
             document_symbol_provider: Some(OneOf::Left(true)),
             workspace_symbol_provider: Some(OneOf::Left(true)),
+            workspace: Some(WorkspaceServerCapabilities {
+                workspace_folders: Some(WorkspaceFoldersServerCapabilities {
+                    supported: Some(true),
+                    change_notifications: Some(OneOf::Left(true)),
+                }),
+                file_operations: None,
+            }),
             semantic_tokens_provider: Some(SemanticTokensServerCapabilities::SemanticTokensOptions(
                 SemanticTokensOptions {
                     legend,
-                    full: Some(SemanticTokensFullOptions::Bool(true)),
+                    full: Some(SemanticTokensFullOptions::Delta { delta: Some(true) }),
+                    range: Some(true),
                     ..SemanticTokensOptions::default()
                 },
             )),
@@ -122,6 +130,19 @@ pub(crate) fn path(uri: &Uri) -> Option<PathBuf> {
     }
     let path = uri.path().as_estr().decode().into_string_lossy();
     path.starts_with('/').then(|| PathBuf::from(path.into_owned()))
+}
+
+/// A file of this machine as a URI.
+pub(crate) fn uri(path: &Path) -> Option<Uri> {
+    let mut text = "file://".to_owned();
+    for byte in path.to_str()?.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text.parse().ok()
 }
 
 /// A list of diagnostics for a document; without a version when it is closed.
@@ -290,10 +311,10 @@ pub(crate) fn completion(
         Kind::Keyword => CompletionItemKind::KEYWORD,
         Kind::Field => CompletionItemKind::FIELD,
         Kind::Member => CompletionItemKind::MODULE,
-        Kind::Constant => CompletionItemKind::CONSTANT,
-        Kind::Definition => CompletionItemKind::FUNCTION,
-        Kind::Param | Kind::Label => CompletionItemKind::PROPERTY,
-        Kind::State | Kind::Pick | Kind::Candidate => CompletionItemKind::VARIABLE,
+        Kind::Declared(Declared::Constant) => CompletionItemKind::CONSTANT,
+        Kind::Declared(Declared::Definition) => CompletionItemKind::FUNCTION,
+        Kind::Declared(Declared::Param | Declared::Label) => CompletionItemKind::PROPERTY,
+        Kind::Declared(Declared::State | Declared::Pick) | Kind::Candidate => CompletionItemKind::VARIABLE,
         Kind::Rule => CompletionItemKind::EVENT,
         Kind::Object => CompletionItemKind::REFERENCE,
         Kind::Value => CompletionItemKind::VALUE,
@@ -322,10 +343,10 @@ fn symbol_kind(kind: ide::symbols::Kind) -> SymbolKind {
     use ide::symbols::Kind;
     match kind {
         Kind::Policy => SymbolKind::MODULE,
-        Kind::Constant => SymbolKind::CONSTANT,
-        Kind::Definition | Kind::Rule => SymbolKind::FUNCTION,
-        Kind::Param | Kind::Label => SymbolKind::PROPERTY,
-        Kind::State | Kind::Pick => SymbolKind::VARIABLE,
+        Kind::Declared(Declared::Constant) => SymbolKind::CONSTANT,
+        Kind::Declared(Declared::Definition) | Kind::Rule => SymbolKind::FUNCTION,
+        Kind::Declared(Declared::Param | Declared::Label) => SymbolKind::PROPERTY,
+        Kind::Declared(Declared::State | Declared::Pick) => SymbolKind::VARIABLE,
         Kind::Protection => SymbolKind::INTERFACE,
         Kind::Block => SymbolKind::EVENT,
         Kind::Test => SymbolKind::METHOD,
@@ -375,7 +396,7 @@ pub(crate) fn workspace_symbols(
 pub(crate) fn semantic(
     tokens: &[(Range<usize>, ide::semantic::Kind, bool)],
     lines: &Lines<'_>,
-) -> SemanticTokens {
+) -> Vec<SemanticToken> {
     let (mut line, mut character) = (0, 0);
     let data = tokens.iter().map(|(range, kind, declares)| {
         let at = lines.position(range.start);
@@ -387,7 +408,7 @@ pub(crate) fn semantic(
         let token_modifiers_bitset = u32::from(*declares);
         SemanticToken { delta_line, delta_start, length, token_type, token_modifiers_bitset }
     });
-    SemanticTokens { result_id: None, data: data.collect() }
+    data.collect()
 }
 
 /// Stretches that can be folded.
@@ -442,6 +463,14 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(name(&Uri::from_str(uri).unwrap()), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_file_and_its_uri_name_each_other() {
+        for file in ["/etc/oom/batch.oom", "/a b/c%20d#.oom", "/gr\u{f6}\u{df}e/\u{1f4a5}?.oom"] {
+            let uri = uri(Path::new(file)).unwrap();
+            assert_eq!(path(&uri).unwrap(), Path::new(file), "{}", uri.as_str());
         }
     }
 }

@@ -3,9 +3,8 @@
 //!
 //! Takes messages of the language server protocol and gives messages. Names and types are found out at once, after
 //! every key; code is made behind them, on a thread of its own, and nothing waits for it. Owns the open documents; a
-//! document's URI is only its name, whatever its scheme. Knows no files, but for the policy that stands beside tests
-//! (or the tests beside a policy) and is not open: whoever starts the server brings [`Files`], and [`Kernels`] by
-//! the files of their types.
+//! document's URI is only its name, whatever its scheme. Knows no files: what lies beside a policy, in the folders that
+//! are open and on this machine is brought by whoever starts the server ([`Outside`]).
 //!
 //! ```text
 //! bytes ─ frames ─► messages ─ main_loop ─► state, requests ─► analysis ─► ide ─► plain data ─ convert ─► messages
@@ -22,6 +21,7 @@ mod state;
 mod analysis;
 mod background;
 mod documents;
+mod sent;
 mod tried;
 
 mod convert;
@@ -29,4 +29,5 @@ mod ide;
 mod lines;
 
 pub use main_loop::{End, run};
-pub use state::{Files, Kernels};
+pub use state::{Files, Kernels, Outside, Policies};
+pub use tried::Machines;

@@ -14,12 +14,11 @@ use lsp_types::notification::{
     Notification as _,
 };
 use lsp_types::request::{CodeLensRefresh, Initialize, Request as _, Shutdown, WorkspaceDiagnosticRefresh};
-use oomc_compiler::KernelView;
 use serde_json::{Value, json};
 
 use crate::background::{Background, Done};
 use crate::frames::{self, Frame};
-use crate::state::{Files, Kernels, Problem, State};
+use crate::state::{Outside, Problem, State};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +33,7 @@ pub enum End {
 ///
 /// # Errors
 /// If the output cannot be written.
-pub fn run(
-    input: impl Read + Send + 'static,
-    output: impl Write,
-    view: &'static KernelView,
-    files: Files<'_>,
-    kernels: Kernels<'_>,
-) -> io::Result<End> {
+pub fn run(input: impl Read + Send + 'static, output: impl Write, outside: Outside<'_>) -> io::Result<End> {
     let (events, queue) = channel();
     let done = events.clone();
     // Where nobody listens any more, nobody wants to know.
@@ -59,7 +52,7 @@ pub fn run(
             }
         }
     });
-    let state = State::new(view, files, kernels, background);
+    let state = State::new(outside, background);
     let mut server = Server { output, state, phase: Phase::New, lost: false, asked: 0 };
     server.serve(&queue)
 }

@@ -1,17 +1,22 @@
 //! Questions of the client and their answers: takes the parameters of a request, asks [`crate::ide`], gives the result.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use lsp_types::request::{
     CodeActionRequest, CodeLensRequest, Completion, DocumentDiagnosticRequest, DocumentHighlightRequest,
     DocumentSymbolRequest, FoldingRangeRequest, Formatting, GotoDefinition, HoverRequest, InlayHintRequest,
-    PrepareRenameRequest, References, Rename, Request, SelectionRangeRequest, SemanticTokensFullRequest,
-    WorkspaceSymbolRequest,
+    PrepareRenameRequest, References, Rename, Request, SelectionRangeRequest, SemanticTokensFullDeltaRequest,
+    SemanticTokensFullRequest, SemanticTokensRangeRequest, WorkspaceSymbolRequest,
 };
 use lsp_types::{
     CodeActionParams, CodeLensParams, CompletionParams, DocumentDiagnosticParams, DocumentFormattingParams,
     DocumentHighlightParams, DocumentSymbolParams, FoldingRangeParams, GotoDefinitionParams, Hover,
-    HoverParams, InlayHintParams, ReferenceParams, RenameParams, SelectionRangeParams, SemanticTokensParams,
+    HoverParams, InlayHintParams, ReferenceParams, RenameParams, SelectionRangeParams, SemanticToken,
+    SemanticTokensDeltaParams, SemanticTokensParams, SemanticTokensRangeParams, SymbolInformation,
     TextDocumentPositionParams, WorkspaceSymbolParams,
 };
+use oomc_compiler::{Parsed, Source};
 use serde_json::Value;
 
 use crate::analysis::{Analysis, Page, Side};
@@ -21,6 +26,12 @@ use crate::ide;
 use crate::ide::names::{Place, places, symbol};
 use crate::lines::{self, Lines};
 use crate::state::{Problem, State, pair, read, uri_of};
+
+/// As many policies that are not open are searched for names: a second of parsing at the most.
+const MOST_FILES: usize = 1000;
+
+/// As much text of them.
+const MOST_BYTES: usize = 4 << 20;
 
 /// A place in a document.
 struct At<'d> {
@@ -119,36 +130,34 @@ impl State<'_> {
             DocumentSymbolRequest::METHOD => {
                 let DocumentSymbolParams { text_document, .. } = read(params)?;
                 self.page(text_document.uri.as_str(), |_, page, lines, _| {
-                    let outline = page.map(|page| ide::symbols::outline(&page)).unwrap_or_default();
+                    let outline = page.map(|page| ide::symbols::outline(page.file, page.text));
+                    let outline = outline.unwrap_or_default();
                     Some(outline.iter().map(|one| convert::symbol(one, lines)).collect::<Vec<_>>())
                 })
             }
             WorkspaceSymbolRequest::METHOD => {
                 let WorkspaceSymbolParams { query, .. } = read(params)?;
-                let keys: Vec<String> = self.documents.keys().cloned().collect();
-                let mut found = Vec::new();
-                for key in keys {
-                    let (analysis, side) = self.analysis(&key);
-                    let (Some(page), Some(document)) = (analysis.page(side), self.documents.get(&key)) else {
-                        continue;
-                    };
-                    let lines = document.lines(self.client.encoding);
-                    convert::workspace_symbols(
-                        &document.uri,
-                        &ide::symbols::outline(&page),
-                        &lines,
-                        &query,
-                        &mut found,
-                    );
-                }
+                let mut found = self.symbols_of_open(&query);
+                found.extend(self.symbols_of_folders(&query));
                 Ok(convert::value(found))
             }
             SemanticTokensFullRequest::METHOD => {
                 let SemanticTokensParams { text_document, .. } = read(params)?;
-                self.page(text_document.uri.as_str(), |_, page, lines, _| {
-                    let tokens = page.map(|page| ide::semantic::semantic(&page)).unwrap_or_default();
-                    Some(convert::semantic(&tokens, lines))
-                })
+                let uri = text_document.uri.as_str();
+                let tokens = self.tokens(uri, None);
+                Ok(tokens.map_or(Value::Null, |tokens| self.sent.whole(uri, tokens)))
+            }
+            SemanticTokensFullDeltaRequest::METHOD => {
+                let SemanticTokensDeltaParams { text_document, previous_result_id, .. } = read(params)?;
+                let uri = text_document.uri.as_str();
+                let tokens = self.tokens(uri, None);
+                Ok(tokens.map_or(Value::Null, |tokens| self.sent.change(uri, &previous_result_id, tokens)))
+            }
+            SemanticTokensRangeRequest::METHOD => {
+                let SemanticTokensRangeParams { text_document, range, .. } = read(params)?;
+                let tokens = self.tokens(text_document.uri.as_str(), Some(range));
+                let tokens = tokens.map(|data| lsp_types::SemanticTokens { result_id: None, data });
+                Ok(convert::value(tokens))
             }
             FoldingRangeRequest::METHOD => {
                 let FoldingRangeParams { text_document, .. } = read(params)?;
@@ -183,6 +192,58 @@ impl State<'_> {
             }
             _ => Err(Problem::Unknown),
         }
+    }
+
+    /// The tokens of an open document, or of a part of it.
+    fn tokens(&mut self, key: &str, part: Option<lsp_types::Range>) -> Option<Vec<SemanticToken>> {
+        let (analysis, side) = self.documents.contains_key(key).then(|| self.analysis(key))?;
+        let lines = self.documents.get(key)?.lines(self.client.encoding);
+        let page = analysis.page(side);
+        let mut tokens = page.map(|page| ide::semantic::semantic(&page)).unwrap_or_default();
+        if let Some(part) = part.map(|part| lines.bytes(part)) {
+            tokens.retain(|(range, ..)| range.start < part.end && part.start < range.end);
+        }
+        Some(convert::semantic(&tokens, &lines))
+    }
+
+    /// Names in open documents that a client looks for.
+    fn symbols_of_open(&mut self, query: &str) -> Vec<SymbolInformation> {
+        let keys: Vec<String> = self.documents.keys().cloned().collect();
+        let mut found = Vec::new();
+        for key in keys {
+            let (analysis, side) = self.analysis(&key);
+            let (Some(page), Some(document)) = (analysis.page(side), self.documents.get(&key)) else {
+                continue;
+            };
+            let outline = ide::symbols::outline(page.file, page.text);
+            let lines = document.lines(self.client.encoding);
+            convert::workspace_symbols(&document.uri, &outline, &lines, query, &mut found);
+        }
+        found
+    }
+
+    /// Names in the policies of the folders that are open, as they lie in their files.
+    fn symbols_of_folders(&self, query: &str) -> Vec<SymbolInformation> {
+        let open: BTreeSet<PathBuf> =
+            self.documents.values().filter_map(|document| convert::path(&document.uri)).collect();
+        let files: BTreeSet<PathBuf> =
+            self.folders.iter().flat_map(|folder| (self.outside.policies)(folder)).collect();
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        for file in files.difference(&open).take(MOST_FILES) {
+            let (Some(uri), Some(text)) = (convert::uri(file), (self.outside.files)(file)) else { continue };
+            bytes += text.len();
+            if bytes > MOST_BYTES {
+                break;
+            }
+            // What is no policy has no names.
+            let Ok(source) = Source::from_bytes(convert::name(&uri), text.as_bytes()) else { continue };
+            let outline = ide::symbols::outline(Parsed::new(source).file(), &text);
+            let starts = lines::starts(&text);
+            let lines = Lines { text: &text, starts: &starts, encoding: self.client.encoding };
+            convert::workspace_symbols(&uri, &outline, &lines, query, &mut found);
+        }
+        found
     }
 
     /// Asks something of an open document: of what is known of it, if it could be read, and of its lines.
@@ -224,7 +285,7 @@ impl State<'_> {
             return Ok(Value::Null);
         };
         let byte = document.lines(self.client.encoding).offset(at.position);
-        let analysis = self.read(&policy, self.settings(&policy).1, true, None);
+        let analysis = self.read(&policy, self.around(&policy).view, true, None);
         let found = analysis.page(side).and_then(|page| symbol(&page, byte));
         let Some((_, found)) = found else { return Ok(Value::Null) };
         let found: Vec<Place> = places(&analysis, &found).into_iter().filter(wanted).collect();
@@ -253,7 +314,7 @@ impl State<'_> {
             return Ok(Value::Null);
         };
         let byte = document.lines(self.client.encoding).offset(at.position);
-        let analysis = self.read(&policy, self.settings(&policy).1, true, None);
+        let analysis = self.read(&policy, self.around(&policy).view, true, None);
         let page = analysis.page(side);
         let page = page.ok_or_else(|| Problem::Refused("the text cannot be read".to_owned()))?;
         let places = ide::rename::rename(&analysis, &page, byte, name).map_err(Problem::Refused)?;

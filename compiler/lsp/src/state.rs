@@ -5,15 +5,15 @@
 //! [`crate::requests`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lsp_types::notification::{
-    DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Notification,
+    DidChangeTextDocument, DidChangeWorkspaceFolders, DidCloseTextDocument, DidOpenTextDocument, Notification,
 };
 use lsp_types::{
-    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, PositionEncodingKind,
-    Uri,
+    DidChangeTextDocumentParams, DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams,
+    DidOpenTextDocumentParams, PositionEncodingKind, Uri, WorkspaceFolder,
 };
 use oomc_compiler::diag::{Diagnostic, codes};
 use oomc_compiler::{KernelView, Source};
@@ -25,7 +25,8 @@ use crate::background::{Background, Done, Job};
 use crate::convert;
 use crate::documents::Document;
 use crate::lines::Encoding;
-use crate::tried::{Lens, Recorded};
+use crate::sent::Sent;
+use crate::tried::{Lens, Machine, Machines};
 
 /// Why a message has no effect.
 pub(crate) enum Problem {
@@ -42,6 +43,24 @@ pub type Files<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
 /// The kernel whose types are in a file that the settings of a folder name, or why there is none.
 pub type Kernels<'a> = &'a dyn Fn(&Path) -> Result<&'static KernelView, String>;
+
+/// The policies in a folder and below it, in the order of their paths; a part of them where there are very many.
+pub type Policies<'a> = &'a dyn Fn(&Path) -> Vec<PathBuf>;
+
+/// What is not in the messages of a client.
+#[derive(Clone, Copy)]
+pub struct Outside<'a> {
+    /// For policies whose settings name none.
+    pub view: &'static KernelView,
+    /// Texts that are not open.
+    pub files: Files<'a>,
+    /// Kernels that settings name.
+    pub kernels: Kernels<'a>,
+    /// On which rules are tried.
+    pub machines: Machines,
+    /// What lies in the folders that are open.
+    pub policies: Policies<'a>,
+}
 
 /// What the client can do.
 #[derive(Clone, Copy, Default)]
@@ -73,6 +92,16 @@ struct Entry {
     lenses: Vec<Lens>,
 }
 
+/// What holds in the folder of a policy.
+pub(crate) struct Around {
+    pub(crate) settings: Settings,
+    pub(crate) view: &'static KernelView,
+    /// The file of the machine on which its rules are tried.
+    recorded: Option<PathBuf>,
+    /// Why the settings cannot be read.
+    unread: Option<Diagnostic>,
+}
+
 /// Whether there is more to say now than before.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct News {
@@ -82,16 +111,20 @@ pub(crate) struct News {
 
 /// What the server knows.
 pub(crate) struct State<'a> {
-    /// For policies whose settings name none.
-    view: &'static KernelView,
-    files: Files<'a>,
-    kernels: Kernels<'a>,
+    pub(crate) outside: Outside<'a>,
     background: Background,
-    /// On which rules are tried.
-    machine: Option<Arc<Recorded>>,
+    /// On which rules are tried: the one that the client names, which is stronger than settings.
+    machine: Option<Arc<Machine>>,
+    /// Those that settings name, by file.
+    recorded: BTreeMap<PathBuf, Arc<Machine>>,
+    /// The cgroup that runs out of memory there.
+    oom: Option<String>,
     pub(crate) client: Client,
+    /// The folders that are open.
+    pub(crate) folders: Vec<PathBuf>,
     /// By URI.
     pub(crate) documents: BTreeMap<String, Document>,
+    pub(crate) sent: Sent,
     /// URIs whose diagnostics the client does not know yet.
     changed: BTreeSet<String>,
     /// By the URI of the policy.
@@ -127,21 +160,23 @@ pub(crate) fn uri_of(policy: &str, side: Side) -> Option<String> {
     }
 }
 
+/// The folder that a URI names; none if it is not one of this machine.
+fn folder(uri: &str) -> Option<PathBuf> {
+    convert::path(&uri.parse().ok()?)
+}
+
 impl<'a> State<'a> {
-    pub(crate) fn new(
-        view: &'static KernelView,
-        files: Files<'a>,
-        kernels: Kernels<'a>,
-        background: Background,
-    ) -> Self {
+    pub(crate) fn new(outside: Outside<'a>, background: Background) -> Self {
         Self {
-            view,
-            files,
-            kernels,
+            outside,
             background,
             machine: None,
+            recorded: BTreeMap::new(),
+            oom: None,
             client: Client::default(),
+            folders: Vec::new(),
             documents: BTreeMap::new(),
+            sent: Sent::default(),
             changed: BTreeSet::new(),
             entries: BTreeMap::new(),
             before: BTreeMap::new(),
@@ -149,19 +184,30 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Reads the machine that the client names; what is wrong with it.
+    /// Takes the machine that the client names, in a file or this one; what is wrong with it.
     pub(crate) fn choose_machine(&mut self, params: &Value) -> Option<String> {
-        let chosen =
-            |key: &str| params.pointer(&format!("/initializationOptions/{key}")).and_then(Value::as_str);
-        let file = chosen("snapshot")?;
-        let Some(text) = (self.files)(Path::new(file)) else { return Some(format!("cannot read {file}")) };
-        match Recorded::read(&text, chosen("oom").map(str::to_owned)) {
-            Ok(machine) => {
-                self.machine = Some(Arc::new(machine));
-                None
-            }
-            Err(why) => Some(format!("{file}: {why}")),
+        let option = |key: &str| params.pointer(&format!("/initializationOptions/{key}"));
+        let chosen = |key: &str| option(key).and_then(Value::as_str).map(str::to_owned);
+        let this = option("thisMachine").and_then(Value::as_bool).unwrap_or(false);
+        self.oom = chosen("oom");
+        let file = chosen("snapshot").map(PathBuf::from);
+        if file.is_none() && !this {
+            return None;
         }
+        let machine = Arc::new(Machine::new(self.outside.machines, file, self.oom.clone()));
+        let wrong = machine.read().err();
+        self.machine = wrong.is_none().then_some(machine);
+        wrong
+    }
+
+    /// The machine that settings name, if the client names none.
+    fn machine_of(&mut self, recorded: Option<PathBuf>) -> Option<Arc<Machine>> {
+        let (machines, oom) = (self.outside.machines, &self.oom);
+        let of_settings = recorded.map(|file| {
+            let new = |file: &PathBuf| Arc::new(Machine::new(machines, Some(file.clone()), oom.clone()));
+            Arc::clone(self.recorded.entry(file.clone()).or_insert_with(|| new(&file)))
+        });
+        self.machine.clone().or(of_settings)
     }
 
     /// Takes what the client can do, says what the server can do.
@@ -180,6 +226,12 @@ impl<'a> State<'a> {
             snippets: is("textDocument/completion/completionItem/snippetSupport"),
             encoding: Encoding::agreed(&encodings),
         };
+        let folders = params.get("workspaceFolders").and_then(Value::as_array);
+        let uris = folders.into_iter().flatten().filter_map(|folder| folder.get("uri")?.as_str());
+        self.folders = uris.filter_map(folder).collect();
+        if self.folders.is_empty() {
+            self.folders.extend(params.get("rootUri").and_then(Value::as_str).and_then(folder));
+        }
         convert::initialized(self.client)
     }
 
@@ -209,8 +261,18 @@ impl<'a> State<'a> {
                 let DidCloseTextDocumentParams { text_document } = read(params)?;
                 let key = text_document.uri.as_str().to_owned();
                 if self.documents.remove(&key).is_some() {
+                    self.sent.forget(&key);
                     self.change(key);
                 }
+            }
+            DidChangeWorkspaceFolders::METHOD => {
+                let DidChangeWorkspaceFoldersParams { event } = read(params)?;
+                let paths = |folders: &[WorkspaceFolder]| -> Vec<PathBuf> {
+                    folders.iter().filter_map(|one| folder(one.uri.as_str())).collect()
+                };
+                let (gone, come) = (paths(&event.removed), paths(&event.added));
+                self.folders.retain(|folder| !gone.contains(folder));
+                self.folders.extend(come);
             }
             _ => return Err(Problem::Unknown),
         }
@@ -237,13 +299,13 @@ impl<'a> State<'a> {
         let entry = known.unwrap_or_else(|| {
             self.last_state += 1;
             let before = self.before.remove(policy);
-            let (settings, view, unread) = self.settings(policy);
+            let Around { settings, view, recorded, unread } = self.around(policy);
             let analysis = Arc::new(self.read(policy, view, false, before.as_deref()));
             let state = self.last_state;
             let has_meaning = analysis.checked().is_some_and(|checked| checked.policy().is_some());
             let is_open = |key: &str| self.documents.contains_key(key);
             if has_meaning && (is_open(policy) || tests_of(policy).is_some_and(|tests| is_open(&tests))) {
-                let (analysis, machine) = (Arc::clone(&analysis), self.machine.clone());
+                let (analysis, machine) = (Arc::clone(&analysis), self.machine_of(recorded));
                 self.background.want(Job { key: policy.to_owned(), state, analysis, machine });
             }
             Entry { state, analysis, settings, unread, compiled: None, lenses: Vec::new() }
@@ -251,27 +313,33 @@ impl<'a> State<'a> {
         self.entries.entry(policy.to_owned()).or_insert(entry)
     }
 
-    /// What `oomc.toml` says, in the policy's folder or the nearest one above that has it, and the kernel that it names;
-    /// what cannot be read is told, and counts as not there.
-    pub(crate) fn settings(&self, policy: &str) -> (Settings, &'static KernelView, Option<Diagnostic>) {
+    /// What `oomc.toml` says, in the policy's folder or the nearest one above that has it, and what it names; what cannot
+    /// be read is told, and counts as not there.
+    pub(crate) fn around(&self, policy: &str) -> Around {
         let path = policy.parse().ok().and_then(|uri| convert::path(&uri));
         let folders = path.iter().flat_map(|path| path.ancestors().skip(1));
         let mut files = folders.map(|folder| folder.join(NAME));
-        let Some((file, text)) = files.find_map(|file| (self.files)(&file).map(|text| (file, text))) else {
-            return (Settings::default(), self.view, None);
+        let nothing =
+            Around { settings: Settings::default(), view: self.outside.view, recorded: None, unread: None };
+        let Some((file, text)) = files.find_map(|file| (self.outside.files)(&file).map(|text| (file, text)))
+        else {
+            return nothing;
         };
         let told = |why: &str| Some(Diagnostic::new(codes::SETTINGS, format!("{}: {why}", file.display())));
         let settings = match Settings::read(&Source::new(NAME, text)) {
             Ok(settings) => settings,
             Err(problems) => {
                 let why = problems.first().map_or("", |problem| &*problem.message);
-                return (Settings::default(), self.view, told(why));
+                return Around { unread: told(why), ..nothing };
             }
         };
-        let Some(btf) = &settings.btf else { return (settings, self.view, None) };
-        match (self.kernels)(&file.with_file_name(btf)) {
-            Ok(view) => (settings, view, None),
-            Err(why) => (settings, self.view, told(&why)),
+        let recorded = settings.snapshot.as_ref().map(|snapshot| file.with_file_name(snapshot));
+        let view = settings.btf.as_ref().map(|btf| (self.outside.kernels)(&file.with_file_name(btf)));
+        let around = Around { settings, recorded, ..nothing };
+        match view {
+            None => around,
+            Some(Ok(view)) => Around { view, ..around },
+            Some(Err(why)) => Around { unread: told(&why), ..around },
         }
     }
 
@@ -314,7 +382,7 @@ impl<'a> State<'a> {
         }
         let path = convert::path(beside?)?.with_extension(extension);
         let name = path.file_name()?.to_string_lossy().into_owned();
-        Some((name, (self.files)(&path)?))
+        Some((name, (self.outside.files)(&path)?))
     }
 
     /// All that is known to be wrong with a document now, and a word for this state of knowledge.

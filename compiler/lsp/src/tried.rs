@@ -1,9 +1,12 @@
 //! What a policy's tests and rules do: tried in the background, by the bytes that a kernel would run.
 
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::slice;
+use std::sync::OnceLock;
 
 use oomc_compiler::Checked;
-use oomc_forecast::{Inputs, Settings, Suite, Trial, test_run};
+use oomc_forecast::{Forecast, Inputs, Settings, Suite, Trial, test_run};
 use oomc_sim::Kernel;
 use oomc_sim::machine::ROOT;
 use oomc_sim::scenario::Order;
@@ -20,19 +23,29 @@ pub(crate) struct Lens {
     pub(crate) text: String,
 }
 
+/// Reads the machine that `oomc snapshot` wrote to a file; without a file this one, as it is now.
+pub type Machines = &'static (dyn Fn(Option<&Path>) -> Result<Snapshot, String> + Sync);
+
 /// The machine on which rules are tried.
-#[derive(Debug)]
-pub(crate) struct Recorded {
-    snapshot: Snapshot,
+pub(crate) struct Machine {
+    machines: Machines,
+    /// None: this one, which is read anew each time.
+    file: Option<PathBuf>,
     /// The cgroup that runs out of memory there; none: what the snapshot was restricted to, or the whole machine.
     oom: Option<String>,
+    recorded: OnceLock<Result<Snapshot, String>>,
 }
 
-impl Recorded {
-    /// Reads what `oomc snapshot` wrote.
-    pub(crate) fn read(text: &str, oom: Option<String>) -> Result<Self, String> {
-        let snapshot = oomc_snapshot::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-        Ok(Self { snapshot, oom })
+impl Machine {
+    pub(crate) fn new(machines: Machines, file: Option<PathBuf>, oom: Option<String>) -> Self {
+        Self { machines, file, oom, recorded: OnceLock::new() }
+    }
+
+    /// The machine as it is known; a file is read once.
+    pub(crate) fn read(&self) -> Result<Cow<'_, Snapshot>, String> {
+        let Some(file) = &self.file else { return (self.machines)(None).map(Cow::Owned) };
+        let recorded = self.recorded.get_or_init(|| (self.machines)(Some(file)));
+        recorded.as_ref().map(Cow::Borrowed).map_err(String::clone)
     }
 }
 
@@ -40,7 +53,7 @@ impl Recorded {
 pub(crate) fn lenses(
     checked: &Checked<'static>,
     object: &[u8],
-    machine: Option<&Recorded>,
+    machine: Option<&Machine>,
     wanted: &dyn Fn() -> bool,
 ) -> Option<Vec<Lens>> {
     let kernel = oomc_forecast::kernel(checked.view());
@@ -80,22 +93,14 @@ pub(crate) fn lenses(
 }
 
 /// What each rule comes to when memory runs out on a machine.
-fn rules(checked: &Checked<'_>, kernel: &Kernel, suite: Suite<'_>, machine: &Recorded) -> Vec<Lens> {
+fn rules(checked: &Checked<'_>, kernel: &Kernel, suite: Suite<'_>, machine: &Machine) -> Vec<Lens> {
     let Some(policy) = checked.policy() else { return Vec::new() };
     let of = |rule: &oomc_compiler::hir::Rule, text: String| {
         let (line, _) = checked.source().line_column(rule.span.start);
         Lens { side: Side::Policy, line: line.saturating_sub(1), text }
     };
-    let inputs = Inputs::new(&machine.snapshot);
-    let top = Some(inputs.top.as_str()).filter(|top| *top != "/");
-    let domain = machine.oom.as_deref().or(top).map(|path| inputs.find(path)).transpose();
-    let forecast = domain.and_then(|domain| {
-        let domain = domain.filter(|at| *at != ROOT);
-        let mut trial = Trial::new(kernel, suite, inputs, domain.unwrap_or(ROOT), &Settings::default());
-        trial.ask(domain)
-    });
-    match forecast {
-        Ok((forecast, _)) => {
+    match foreseen(kernel, suite, machine) {
+        Ok(forecast) => {
             let ended = |rule: &oomc_compiler::hir::Rule| {
                 let ended = forecast.rules.iter().find(|ended| ended.rule == rule.name)?;
                 let decides = forecast.rule.as_ref() == Some(&rule.name);
@@ -107,4 +112,14 @@ fn rules(checked: &Checked<'_>, kernel: &Kernel, suite: Suite<'_>, machine: &Rec
             policy.rules.first().map(|rule| of(rule, format!("cannot be tried: {why}"))).into_iter().collect()
         }
     }
+}
+
+/// What a policy does when memory runs out on a machine.
+fn foreseen(kernel: &Kernel, suite: Suite<'_>, machine: &Machine) -> Result<Forecast, String> {
+    let inputs = Inputs::new(machine.read()?.as_ref());
+    let top = Some(inputs.top.as_str()).filter(|top| *top != "/");
+    let domain = machine.oom.as_deref().or(top).map(|path| inputs.find(path)).transpose();
+    let domain = domain.map_err(|error| error.to_string())?.filter(|at| *at != ROOT);
+    let mut trial = Trial::new(kernel, suite, inputs, domain.unwrap_or(ROOT), &Settings::default());
+    trial.ask(domain).map(|(forecast, _)| forecast).map_err(|error| error.to_string())
 }

@@ -26,7 +26,7 @@ export function show(told) {
   const whole = written !== "";
   for (const id of ["test-text", "copy-test", "save-test"]) of(id).hidden = !whole;
   of("test-says").textContent = test?.passes
-    ? "It was run just now, and passes. Put it into policy.oomt beside the policy."
+    ? "It was run just now, and passes. Put it into the file of tests beside the policy: job.oomt beside job.oom."
     : `It does not pass as it stands: ${test?.why}.`;
   of("test").dataset.passes = `${test?.passes ?? false}`;
   if (saved) URL.revokeObjectURL(saved);

@@ -7,7 +7,7 @@
 mod errors;
 pub mod uses;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use oomc_abi::fields::{self, FieldId, Owner};
 
@@ -127,7 +127,8 @@ pub(crate) enum PlaceName {
 /// The names that are visible.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
-    pub(crate) declared: HashMap<String, Declared>,
+    /// In the order of the names: of two that are as near to a mistyped one, the same is meant each time.
+    pub(crate) declared: BTreeMap<String, Declared>,
     /// Names whose declarations could not be understood: uses of them are no mistakes of their own.
     pub(crate) lost: HashSet<String>,
     /// The innermost last.

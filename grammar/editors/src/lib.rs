@@ -1,8 +1,10 @@
-//! What editors read of the language, made from its grammar: colours for TextMate and Vim, a grammar for tree-sitter.
+//! What editors read of the language, made from its grammar: colours for TextMate and Vim, a grammar for tree-sitter; and
+//! what colours policies in the book.
 //!
-//! Takes `oom.pest` and gives texts, which lie in the folders beside this one; `tests/editors.rs` holds the files to them.
+//! Takes `oom.pest` and gives texts, which lie in the folders beside this one and in the book's; `tests/editors.rs` holds the files to them.
 //! Knows nothing of what a policy means, and reads and writes no files.
 
+pub mod book;
 pub mod colour;
 mod context;
 mod rules;
@@ -10,14 +12,15 @@ pub mod textmate;
 pub mod tree_sitter;
 pub mod vim;
 
-/// Each file that is made, by its path in the folder `grammar`, with its text.
+/// Each file that is made, by its path in the repository, with its text.
 #[must_use]
 pub fn files() -> Vec<(&'static str, String)> {
     vec![
-        ("tree-sitter/grammar.js", tree_sitter::grammar()),
-        ("tree-sitter/queries/highlights.scm", tree_sitter::highlights()),
-        ("vscode/syntaxes/oom.tmLanguage.json", textmate::grammar()),
-        ("vim/syntax/oom.vim", vim::syntax()),
+        ("grammar/tree-sitter/grammar.js", tree_sitter::grammar()),
+        ("grammar/tree-sitter/queries/highlights.scm", tree_sitter::highlights()),
+        ("grammar/vscode/syntaxes/oom.tmLanguage.json", textmate::grammar()),
+        ("grammar/vim/syntax/oom.vim", vim::syntax()),
+        ("book/theme/highlight.js", book::script()),
     ]
 }
 

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use crate::colour::{self, Colour};
 use crate::context::{Before, Behind, GOES_ON, NAMING, ROWS};
 
-/// `oom.tmLanguage.json`.
-#[must_use]
-pub fn grammar() -> String {
+/// Expressions, each with the scope of what it reads or of its parts. The first one that reads something at a place holds.
+pub(crate) fn patterns() -> Vec<Value> {
     let scope = |colour: Colour| format!("{}.oom", colour.names().scope);
     let mut patterns = vec![
         json!({ "name": "comment.line.number-sign.oom", "match": "#.*$" }),
@@ -54,13 +53,19 @@ pub fn grammar() -> String {
     }
     patterns.push(json!({ "name": "keyword.operator.oom", "match": "==|!=|<=|>=|\\?\\?|\\.\\.|[-+*/<>=|]" }));
     patterns.push(json!({ "name": "variable.other.oom", "match": "\\b[A-Za-z_]\\w*" }));
+    patterns
+}
+
+/// `oom.tmLanguage.json`.
+#[must_use]
+pub fn grammar() -> String {
     let all = json!({
         "$schema": "https://raw.githubusercontent.com/martinring/tmlanguage/master/tmlanguage.json",
         "comment": "Made from oom.pest; the test `editors` writes this.",
         "name": "oom",
         "scopeName": "source.oom",
         "fileTypes": ["oom", "oomt"],
-        "patterns": patterns,
+        "patterns": patterns(),
     });
     printed(&all)
 }

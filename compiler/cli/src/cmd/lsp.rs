@@ -8,9 +8,10 @@ use std::path::Path;
 use oomc_compiler::KernelView;
 
 use crate::args::Lsp;
+use crate::cmd::snapshot::{machine, snapshot};
 use crate::cmd::{view, view_of};
 use crate::exit::{Exit, Failure, Outcome};
-use crate::files::{read, reason};
+use crate::files::{self, read, reason};
 
 pub(crate) fn run(args: &Lsp) -> Outcome {
     // The server lives as long as the process, and its threads look at the same kernel.
@@ -37,7 +38,19 @@ pub(crate) fn run(args: &Lsp) -> Outcome {
         known.borrow_mut().insert(path.to_owned(), found);
         Ok(found)
     };
-    match oomc_lsp::run(io::stdin(), io::stdout(), view, &files, &kernels) {
+    let roots = args.roots.clone();
+    let machines: oomc_lsp::Machines = Box::leak(Box::new(move |file: Option<&Path>| {
+        let read = match file {
+            // Nobody waits for what is no ordinary file.
+            Some(file) if !file.is_file() => return Err(format!("cannot read {}", file.display())),
+            Some(file) => snapshot(file),
+            None => machine(&roots, None, &mut |_| {}).map(|read| read.snapshot),
+        };
+        read.map_err(|failure| failure.message)
+    }));
+    let policies = |folder: &Path| files::some_below(folder, "oom");
+    let outside = oomc_lsp::Outside { view, files: &files, kernels: &kernels, machines, policies: &policies };
+    match oomc_lsp::run(io::stdin(), io::stdout(), outside) {
         Ok(oomc_lsp::End::Agreed) => Ok(Exit::Ok),
         Ok(oomc_lsp::End::Sudden) => Ok(Exit::Errors),
         // The editor has gone without a word.

@@ -48,23 +48,20 @@ pub(crate) fn run(report: &Report, args: &Snapshot) -> Outcome {
 
 /// The machine in a file.
 pub(crate) fn recorded(path: &Path) -> Result<Inputs, Failure> {
+    Ok(Inputs::new(&snapshot(path)?))
+}
+
+/// What a file holds that was recorded.
+pub(crate) fn snapshot(path: &Path) -> Result<oomc_snapshot::Snapshot, Failure> {
     let Some(bytes) = files::read_at_most(path, MOST)? else {
         let text = format!("{} is larger than {} GiB: this is no snapshot", files::name(path), MOST >> 30);
         return Err(Failure::refused(text));
     };
-    let snapshot = oomc_snapshot::parse(&bytes)
-        .map_err(|error| Failure::refused(format!("{}: {error}", files::name(path))))?;
-    Ok(Inputs::new(&snapshot))
+    oomc_snapshot::parse(&bytes).map_err(|error| Failure::refused(format!("{}: {error}", files::name(path))))
 }
 
 /// Reads this machine, or the copy of one.
 pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result<Reading, Failure> {
-    let mount = match &roots.cgroup_root {
-        Some(root) => root.clone(),
-        None => cgroup::mount(&System::running())?.place().to_owned(),
-    };
-    let only = only.map(|path| inputs::below(&mount, path));
-    let roots = oomc_snapshot::Roots { cgroups: mount, proc: roots.proc_root.clone() };
     let bar = match stderr().is_terminal() && !report.is_quiet() {
         true => ProgressBar::no_length(),
         false => ProgressBar::hidden(),
@@ -89,8 +86,24 @@ pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result
         }
         bar.set_position(processes as u64);
     };
-    let reading = oomc_snapshot::read(&roots, only.as_deref(), &mut tell);
+    let reading = machine(roots, only, &mut tell);
     bar.finish_and_clear();
+    reading
+}
+
+/// The same, for whoever draws nothing.
+pub(crate) fn machine(
+    roots: &Roots,
+    only: Option<&str>,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Reading, Failure> {
+    let mount = match &roots.cgroup_root {
+        Some(root) => root.clone(),
+        None => cgroup::mount(&System::running())?.place().to_owned(),
+    };
+    let only = only.map(|path| inputs::below(&mount, path));
+    let roots = oomc_snapshot::Roots { cgroups: mount, proc: roots.proc_root.clone() };
+    let reading = oomc_snapshot::read(&roots, only.as_deref(), tell);
     let counted = reading.and_then(|reading| {
         oomc_snapshot::has_memory_controller(&roots, &reading.snapshot).map(|()| reading)
     });

@@ -12,12 +12,12 @@ use oomc_abi::raw;
 use oomc_abi::resolve::{KernelView, Missing};
 use oomc_abi::watch::Average;
 use oomc_abi::{members, scenario};
-use oomc_compiler::syntax::ast::{ClauseKind, Unit};
+use oomc_compiler::syntax::ast::Unit;
 use oomc_grammar::pest::Parser as _;
 use oomc_grammar::pest::error::{ErrorVariant, InputLocation};
 use oomc_grammar::{OomParser, Rule, items, words};
 
-use super::names::{declared, rules};
+use super::names::{Declared, declared, rules};
 use super::scope::Scope;
 use super::tokens::{Within, is_letter, within};
 use super::words::meaning;
@@ -29,12 +29,7 @@ pub(crate) enum Kind {
     Keyword,
     Field,
     Member,
-    Constant,
-    Definition,
-    Param,
-    Label,
-    State,
-    Pick,
+    Declared(Declared),
     Candidate,
     Rule,
     Object,
@@ -137,7 +132,7 @@ fn members_of(page: &Page<'_>, scope: &Scope<'_>) -> Vec<Item> {
     let Some(head) = parts.next() else { return Vec::new() };
     let rest: Vec<&str> = parts.collect();
     let in_test = scope.clause.starts_with("test");
-    let pick = || named(page).any(|(name, kind)| name == head && kind == Kind::Pick);
+    let pick = || named(page).any(|(name, kind)| name == head && kind == Declared::Pick);
     let owner = match (scope.candidate(head), head) {
         (Some(candidate), _) => owner_of(candidate.unit),
         (None, "it") => scope.innermost().map_or(Owner::Cgroup, |it| owner_of(it.unit)),
@@ -212,31 +207,22 @@ fn kernel_members(view: &KernelView, container: &str, rest: &[&str]) -> Vec<Item
 }
 
 /// What authors name: the name, and what it is.
-fn named<'a>(page: &Page<'a>) -> impl Iterator<Item = (&'a str, Kind)> {
+fn named<'a>(page: &Page<'a>) -> impl Iterator<Item = (&'a str, Declared)> {
     let file = page.policy_file().unwrap_or(page.file);
-    declared(file).map(|(name, clause)| {
-        let kind = match &clause.kind {
-            ClauseKind::Define { .. } => Kind::Definition,
-            ClauseKind::Param { .. } => Kind::Param,
-            ClauseKind::Label { .. } => Kind::Label,
-            ClauseKind::State { .. } => Kind::State,
-            ClauseKind::Pick { .. } => Kind::Pick,
-            _ => Kind::Constant,
-        };
-        (name.text.as_str(), kind)
-    })
+    declared(file).map(|(name, what, _)| (name.text.as_str(), what))
 }
 
-fn declared_item(page: &Page<'_>, name: &str, kind: Kind) -> Item {
+fn declared_item(page: &Page<'_>, name: &str, what: Declared) -> Item {
     let file = page.policy_file().unwrap_or(page.file);
     let text = if page.side == Side::Policy { page.text } else { page.policy_text() };
-    let clause = declared(file).find(|(known, _)| known.text == name).map(|(_, clause)| clause.span.range());
-    Item::new(name, kind, "", clause.and_then(|range| text.get(range)).unwrap_or_default())
+    let clause =
+        declared(file).find(|(known, ..)| known.text == name).map(|(.., clause)| clause.span.range());
+    Item::new(name, Kind::Declared(what), "", clause.and_then(|range| text.get(range)).unwrap_or_default())
 }
 
 /// Labels and counters, which every cgroup has.
 fn of_cgroups(page: &Page<'_>) -> Vec<Item> {
-    let names = named(page).filter(|(_, kind)| matches!(kind, Kind::Label | Kind::State));
+    let names = named(page).filter(|(_, kind)| matches!(kind, Declared::Label | Declared::State));
     names.map(|(name, kind)| declared_item(page, name, kind)).collect()
 }
 
@@ -354,10 +340,10 @@ fn others(page: &Page<'_>, scope: &Scope<'_>) -> Vec<Item> {
     } else if expected.reads("x_.y_") {
         found.extend(values(page, scope));
     } else if scope.last(0) == "count" {
-        let states = named(page).filter(|(_, kind)| *kind == Kind::State);
+        let states = named(page).filter(|(_, kind)| *kind == Declared::State);
         found.extend(states.map(|(name, kind)| declared_item(page, name, kind)));
     } else if in_test && (scope.last(0) == "param") {
-        let params = named(page).filter(|(_, kind)| *kind == Kind::Param);
+        let params = named(page).filter(|(_, kind)| *kind == Declared::Param);
         found.extend(params.map(|(name, kind)| declared_item(page, name, kind)));
     } else if scope.last(0) == "mode" {
         found.extend(["audit", "enforce"].map(|mode| Item::new(mode, Kind::Value, "", "")));
@@ -437,7 +423,7 @@ fn is_event(scope: &Scope<'_>) -> bool {
 fn places(page: &Page<'_>, scope: &Scope<'_>) -> Vec<Item> {
     let mut found: Vec<Item> =
         ["cgroup", "attached"].map(|head| Item::new(head, Kind::Member, "cgroup", head_doc(head))).to_vec();
-    let picks = named(page).filter(|(_, kind)| *kind == Kind::Pick);
+    let picks = named(page).filter(|(_, kind)| *kind == Declared::Pick);
     found.extend(picks.map(|(name, kind)| declared_item(page, name, kind)));
     // The candidate that the selection itself introduces is none of its place.
     let own = usize::from(scope.last(0) == "in");
@@ -464,7 +450,7 @@ fn values(page: &Page<'_>, scope: &Scope<'_>) -> Vec<Item> {
         let label = format!("{}.{}", row.owner.name(), row.name);
         found.push(Item { fits: true, ..field(row, &label) });
     }
-    for (name, kind) in named(page).filter(|(_, kind)| *kind != Kind::Definition || unit.is_some()) {
+    for (name, kind) in named(page).filter(|(_, kind)| *kind != Declared::Definition || unit.is_some()) {
         found.push(declared_item(page, name, kind));
     }
     for candidate in &scope.candidates {

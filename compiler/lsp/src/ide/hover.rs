@@ -10,9 +10,8 @@ use oomc_abi::{members, resolve::KernelView};
 use oomc_compiler::hir::{Policy, complexity};
 use oomc_compiler::resolve::uses::Meaning;
 use oomc_compiler::source::Span;
-use oomc_compiler::syntax::ast::ClauseKind;
 
-use super::names::{self, Symbol};
+use super::names::{self, Declared, Symbol};
 use super::tokens::{Within, within, word};
 use super::words;
 use crate::analysis::{Analysis, Page, Side};
@@ -118,11 +117,11 @@ fn of_word(word: &str) -> Option<String> {
 fn of_symbol(analysis: &Analysis, page: &Page<'_>, symbol: &Symbol) -> Option<String> {
     match symbol {
         Symbol::Declared(span) => {
-            let (_, clause) = names::declared(page.policy_file().unwrap_or(page.file))
-                .find(|(name, _)| name.span == *span)?;
+            let (_, what, clause) = names::declared(page.policy_file().unwrap_or(page.file))
+                .find(|(name, ..)| name.span == *span)?;
             let text = if page.side == Side::Policy { page.text } else { page.policy_text() };
             let written = text.get(clause.span.range()).unwrap_or_default();
-            let mut shown = format!("```oom\n{written}\n```\n\n{}", kind(&clause.kind));
+            let mut shown = format!("```oom\n{written}\n```\n\n{}", meaning(what));
             let policy = page.checked.and_then(|checked| checked.policy());
             shown.extend(policy.and_then(|policy| value(policy, *span)).map(|value| format!("\n\n{value}")));
             Some(shown)
@@ -168,15 +167,14 @@ fn cost(page: &Page<'_>, rule: Span) -> Option<String> {
 }
 
 /// What a clause declares.
-fn kind(clause: &ClauseKind) -> &'static str {
-    match clause {
-        ClauseKind::Const { .. } => "A constant: known when the policy is built.",
-        ClauseKind::Define { .. } => "A definition: a condition with a name.",
-        ClauseKind::Param { .. } => "A param: `oomc set` changes it while the policy runs.",
-        ClauseKind::Label { .. } => "A label: `oomc label` puts it on a cgroup, and those below inherit it.",
-        ClauseKind::State { .. } => "A counter of each cgroup: `count` counts it up.",
-        ClauseKind::Pick { .. } => "A pick: a cgroup that is chosen once for each event.",
-        _ => "",
+fn meaning(declared: Declared) -> &'static str {
+    match declared {
+        Declared::Constant => "A constant: known when the policy is built.",
+        Declared::Definition => "A definition: a condition with a name.",
+        Declared::Param => "A param: `oomc set` changes it while the policy runs.",
+        Declared::Label => "A label: `oomc label` puts it on a cgroup, and those below inherit it.",
+        Declared::State => "A counter of each cgroup: `count` counts it up.",
+        Declared::Pick => "A pick: a cgroup that is chosen once for each event.",
     }
 }
 

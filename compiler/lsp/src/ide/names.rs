@@ -35,16 +35,35 @@ pub(crate) struct Rule<'a> {
     pub(crate) span: Span,
 }
 
-/// The clauses that declare a name, and the names.
-pub(crate) fn declared(file: &File) -> impl Iterator<Item = (&Name, &Clause)> {
-    file.clauses.iter().filter_map(|clause| match &clause.kind {
-        ClauseKind::Const { name, .. }
-        | ClauseKind::Define { name, .. }
-        | ClauseKind::Param { name, .. }
-        | ClauseKind::Label { name, .. }
-        | ClauseKind::State { name, .. }
-        | ClauseKind::Pick { name, .. } => Some((name, clause)),
+/// What a clause gives a name to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Declared {
+    Constant,
+    Definition,
+    Param,
+    Label,
+    State,
+    Pick,
+}
+
+/// What a clause declares, if it declares something, and the name.
+pub(crate) fn declares(clause: &ClauseKind) -> Option<(&Name, Declared)> {
+    match clause {
+        ClauseKind::Const { name, .. } => Some((name, Declared::Constant)),
+        ClauseKind::Define { name, .. } => Some((name, Declared::Definition)),
+        ClauseKind::Param { name, .. } => Some((name, Declared::Param)),
+        ClauseKind::Label { name, .. } => Some((name, Declared::Label)),
+        ClauseKind::State { name, .. } => Some((name, Declared::State)),
+        ClauseKind::Pick { name, .. } => Some((name, Declared::Pick)),
         _ => None,
+    }
+}
+
+/// The clauses that declare something.
+pub(crate) fn declared(file: &File) -> impl Iterator<Item = (&Name, Declared, &Clause)> {
+    file.clauses.iter().filter_map(|clause| {
+        let (name, what) = declares(&clause.kind)?;
+        Some((name, what, clause))
     })
 }
 
@@ -97,7 +116,7 @@ pub(crate) fn symbol(page: &Page<'_>, at: usize) -> Option<(Range<usize>, Symbol
         Meaning::Field(_) | Meaning::Member(_) => None,
     });
     let declares = (page.side == Side::Policy).then(|| declared(page.file)).into_iter().flatten();
-    let declares = declares.map(|(name, _)| (name.span.range(), Symbol::Declared(name.span)));
+    let declares = declares.map(|(name, ..)| (name.span.range(), Symbol::Declared(name.span)));
     let candidates = page.uses.iter().filter_map(|one| match one.meaning {
         Meaning::Candidate(span) => Some((span.range(), Symbol::Candidate(page.side, span))),
         _ => None,

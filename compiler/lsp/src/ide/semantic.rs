@@ -4,10 +4,9 @@ use core::ops::Range;
 use std::collections::HashMap;
 
 use oomc_compiler::resolve::uses::Meaning;
-use oomc_compiler::syntax::ast::ClauseKind;
 use oomc_grammar::words;
 
-use super::names::declared;
+use super::names::{Declared, declared};
 use super::tokens::{self, tokens};
 use crate::analysis::Page;
 
@@ -50,7 +49,7 @@ pub(crate) fn semantic(page: &Page<'_>) -> Vec<(Range<usize>, Kind, bool)> {
     let kinds: HashMap<usize, Kind> = policy
         .into_iter()
         .flat_map(declared)
-        .map(|(name, clause)| (name.span.range().start, kind_of(&clause.kind)))
+        .map(|(name, what, _)| (name.span.range().start, kind_of(what)))
         .collect();
     for one in page.uses {
         let kind = match one.meaning {
@@ -63,8 +62,8 @@ pub(crate) fn semantic(page: &Page<'_>) -> Vec<(Range<usize>, Kind, bool)> {
         };
         names.insert(one.span.range().start, (one.span.range().end, kind, false));
     }
-    for (name, clause) in declared(page.file) {
-        names.insert(name.span.range().start, (name.span.range().end, kind_of(&clause.kind), true));
+    for (name, what, _) in declared(page.file) {
+        names.insert(name.span.range().start, (name.span.range().end, kind_of(what), true));
     }
     let words = words::all();
     let (mut found, mut after_dot, mut member) = (Vec::new(), false, None);
@@ -97,12 +96,12 @@ pub(crate) fn semantic(page: &Page<'_>) -> Vec<(Range<usize>, Kind, bool)> {
     found
 }
 
-fn kind_of(clause: &ClauseKind) -> Kind {
-    match clause {
-        ClauseKind::Const { .. } => Kind::Constant,
-        ClauseKind::Param { .. } => Kind::Param,
-        ClauseKind::Label { .. } => Kind::Label,
-        ClauseKind::Define { .. } => Kind::Definition,
-        _ => Kind::Variable,
+fn kind_of(declared: Declared) -> Kind {
+    match declared {
+        Declared::Constant => Kind::Constant,
+        Declared::Param => Kind::Param,
+        Declared::Label => Kind::Label,
+        Declared::Definition => Kind::Definition,
+        Declared::State | Declared::Pick => Kind::Variable,
     }
 }

@@ -3,20 +3,15 @@
 use core::ops::Range;
 
 use oomc_compiler::source::Span;
-use oomc_compiler::syntax::ast::{ClauseKind, Text, Unit};
+use oomc_compiler::syntax::ast::{ClauseKind, File, Text, Unit};
 
-use crate::analysis::Page;
+use super::names::{Declared, declares};
 
 /// What something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Policy,
-    Constant,
-    Definition,
-    Param,
-    Label,
-    State,
-    Pick,
+    Declared(Declared),
     Protection,
     Rule,
     Block,
@@ -34,22 +29,18 @@ pub(crate) struct Symbol {
     pub(crate) inside: Vec<Symbol>,
 }
 
-/// The clauses of a document, in order.
-pub(crate) fn outline(page: &Page<'_>) -> Vec<Symbol> {
-    page.file
-        .clauses
+/// The clauses of a text, in order.
+pub(crate) fn outline(file: &File, text: &str) -> Vec<Symbol> {
+    file.clauses
         .iter()
         .filter_map(|clause| {
             let span = clause.span;
             let named = |name: &str, mark: Span, kind| Some(symbol(name, kind, span, mark));
+            if let Some((name, what)) = declares(&clause.kind) {
+                return named(&name.text, name.span, Kind::Declared(what));
+            }
             match &clause.kind {
                 ClauseKind::Policy(name) => named(&name.text, name.span, Kind::Policy),
-                ClauseKind::Const { name, .. } => named(&name.text, name.span, Kind::Constant),
-                ClauseKind::Define { name, .. } => named(&name.text, name.span, Kind::Definition),
-                ClauseKind::Param { name, .. } => named(&name.text, name.span, Kind::Param),
-                ClauseKind::Label { name, .. } => named(&name.text, name.span, Kind::Label),
-                ClauseKind::State { name, .. } => named(&name.text, name.span, Kind::State),
-                ClauseKind::Pick { name, .. } => named(&name.text, name.span, Kind::Pick),
                 ClauseKind::Never(of) => {
                     named(&format!("never kill{}", unit(of.unit)), span, Kind::Protection)
                 }
@@ -58,16 +49,16 @@ pub(crate) fn outline(page: &Page<'_>) -> Vec<Symbol> {
                     named(&format!("{word}{}", unit(of.unit)), span, Kind::Protection)
                 }
                 ClauseKind::Test(test) => named(&test.name.text, test.name.span, Kind::Test),
-                ClauseKind::Rule { name, .. } => Some(rule(page, name.as_ref(), span)),
+                ClauseKind::Rule { name, .. } => Some(rule(text, name.as_ref(), span)),
                 ClauseKind::Default(_) => named("default", span, Kind::Rule),
                 ClauseKind::Watch(watch) => {
-                    let event = one_line(page.text.get(watch.event_span.range()).unwrap_or_default());
+                    let event = one_line(text.get(watch.event_span.range()).unwrap_or_default());
                     let mut block = symbol(&format!("on {event}"), Kind::Block, span, watch.event_span);
                     block.inside =
-                        watch.rules.iter().map(|one| rule(page, one.name.as_ref(), one.span)).collect();
+                        watch.rules.iter().map(|one| rule(text, one.name.as_ref(), one.span)).collect();
                     Some(block)
                 }
-                ClauseKind::Mode(_) | ClauseKind::Budget { .. } => None,
+                _ => None,
             }
         })
         .collect()
@@ -79,10 +70,10 @@ fn symbol(name: &str, kind: Kind, span: Span, mark: Span) -> Symbol {
     Symbol { name, kind, range: span.range(), mark: mark.range(), inside: Vec::new() }
 }
 
-fn rule(page: &Page<'_>, name: Option<&Text>, span: Span) -> Symbol {
+fn rule(text: &str, name: Option<&Text>, span: Span) -> Symbol {
     match name {
         Some(name) => symbol(&name.text, Kind::Rule, span, name.span),
-        None => symbol(&one_line(page.text.get(span.range()).unwrap_or_default()), Kind::Rule, span, span),
+        None => symbol(&one_line(text.get(span.range()).unwrap_or_default()), Kind::Rule, span, span),
     }
 }
 

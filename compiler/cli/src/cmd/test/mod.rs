@@ -33,7 +33,7 @@ pub(crate) fn run(report: &Report, args: &Test) -> Outcome {
     if args.files.iter().any(|file| files::is_dash(file)) {
         return Err(Failure::new(Exit::Usage, "standard input cannot be watched").help("name a file"));
     }
-    let mut watcher = Watcher::new(&args.files)?;
+    let mut watcher = Watcher::new(args)?;
     loop {
         if let Err(failure) = once(report, args) {
             report.failure(&failure);
