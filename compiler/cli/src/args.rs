@@ -754,6 +754,9 @@ pub(crate) struct Test {
     /// Run them again whenever a policy, its tests or oomc.toml change, until interrupted
     #[arg(long, conflicts_with_all = ["junit"])]
     pub(crate) watch: bool,
+    /// Bytes in a page of the machines that the tests describe
+    #[arg(long, value_name = "BYTES", value_enum, default_value_t = PageSize::Small)]
+    pub(crate) page_size: PageSize,
     #[command(flatten)]
     pub(crate) warnings: Warnings,
     #[command(flatten)]

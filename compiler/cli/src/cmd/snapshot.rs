@@ -57,6 +57,11 @@ pub(crate) fn recorded(path: &Path) -> Result<Inputs, Failure> {
     Ok(Inputs::new(&snapshot))
 }
 
+/// Bytes in a page of this machine, or of the copy of one.
+pub(crate) fn page_size(roots: &Roots) -> i64 {
+    oomc_snapshot::page_size(&roots.proc_root)
+}
+
 /// Reads this machine, or the copy of one.
 pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result<Reading, Failure> {
     let mount = match &roots.cgroup_root {
