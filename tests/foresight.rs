@@ -148,7 +148,8 @@ fn a_machine_counts_in_pages_of_its_own_size() {
         let (_, told, _) = oomc(&folder, "sim a.oom --snapshot s.json --oom /job");
         assert_eq!(told, FORESEEN, "{bytes}");
         let rises = (300 * MIB + rises_by) >> 10;
-        let given = "given { \"/job\" { limit 300MiB usage 300MiB } \"/job#100\" { rss 1MiB } } on oom in \"/job\"";
+        let given =
+            "given { \"/job\" { limit 300MiB usage 300MiB } \"/job#100\" { rss 1MiB } } on oom in \"/job\"";
         let test = format!("test \"rises\" {{ {given}\nexpect raise_limit \"/job\" to {rises}KiB }}\n");
         put(&folder, "t.oom", &format!("raise_limit 5036KiB up to 1GiB\n{test}"));
         let (exit, told, said) = oomc(&folder, &format!("test --page-size {bytes} t.oom"));

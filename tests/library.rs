@@ -172,8 +172,9 @@ fn all_tests_pass_with_larger_pages() {
         for path in policies() {
             let both = both(&read(&path), &kernel).unwrap_or_else(|| panic!("{} is too large", short(&path)));
             for test in &tests(&path, &kernel).unwrap_or_else(|wrong| panic!("{wrong}")) {
-                let mut problem =
-                    |what: String| problems.push(format!("{}: {:?}, {bytes}: {what}", short(&path), test.name));
+                let mut problem = |what: String| {
+                    problems.push(format!("{}: {:?}, {bytes}: {what}", short(&path), test.name))
+                };
                 match play(&kernel, &both.policy, test, Order::Named) {
                     Ok(played) => {
                         for failure in &played.failures {

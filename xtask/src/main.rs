@@ -23,7 +23,10 @@ mod foresight;
 mod fuzz;
 mod soak;
 
+mod order;
 mod package;
+
+mod aarch64;
 
 mod desk;
 
@@ -58,6 +61,9 @@ cargo xtask COMMAND
                   with --stock a day of `oomc run` in cgroups that come and go, on a kernel as Debian ships it
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package
+  aarch64 [--release]
+                  the program for arm64, and what of it an emulator can try: the same objects, tests
+  order           notes which functions everyday commands run, so that they lie side by side in the program
   tree-sitter     makes the parser in grammar/tree-sitter of its grammar; needs Node
   vscode          packs the extension of grammar/vscode to target/vscode/oom.vsix; needs Node 20 or later and npm
   book            builds the book into target/book
@@ -80,6 +86,8 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(rest),
         "soak" => soak::run(rest),
         bench::ONE_RUN => bench::one_run(rest),
+        "order" => order::run(),
+        "aarch64" => aarch64::run(rest),
         "package" => package::run(rest),
         "tree-sitter" => desk::tree_sitter(rest),
         "vscode" => desk::vscode(rest),

@@ -195,7 +195,8 @@ pub fn page_size(proc: &Path) -> i64 {
     let bytes = fs::read(proc.join("self/auxv")).unwrap_or_default();
     let word = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
     let pairs = bytes.chunks_exact(16).map(|pair| pair.split_at(8));
-    let found = pairs.into_iter().find_map(|(key, value)| (word(key) == Some(AT_PAGESZ)).then(|| word(value)));
+    let found =
+        pairs.into_iter().find_map(|(key, value)| (word(key) == Some(AT_PAGESZ)).then(|| word(value)));
     let known = |size: &i64| PAGE_SIZES.contains(size);
     found.flatten().and_then(|size| i64::try_from(size).ok()).filter(known).unwrap_or(PAGE_SIZE)
 }
