@@ -55,10 +55,11 @@ cargo xtask COMMAND
                   objects, types, snapshots and pins changed at random, and whoever reads them
   fuzz editor [SECONDS] [SEED]
                   policies typed and edited at random, and messages changed at random, and the language server
-  soak [DEATHS] [--kernel VARIANT | --stock]
+  soak [DEATHS] [--kernel VARIANT | --stock] [--release]
                   a storm of OOM events in the machine while policies are changed, and 64 loaders at once; VARIANT is
                   main, debug (lockdep), kasan, or failslab, where allocations fail while policies decide and load;
-                  with --stock a day of `oomc run` in cgroups that come and go, on a kernel as Debian ships it
+                  with --stock a day of `oomc run` in cgroups that come and go, on a kernel as Debian ships it;
+                  --release takes the program that people install
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package
   aarch64 [--release]

@@ -97,6 +97,8 @@ pub(crate) fn run() -> Result<(), String> {
     let text =
         format!("{head}SECTIONS\n{{\n  .text.everyday :\n  {{\n{text}  }}\n}}\nINSERT BEFORE .text;\n");
     fs::write(build::root().join(FILE), text).map_err(|error| format!("cannot write {FILE}: {error}"))?;
+    // Cargo does not see that what the linker reads has changed.
+    build::loud(build::cargo("clean").args(["--release", "-p", "oomc", "-p", "oomc-guest"]), "cargo clean")?;
     say(&format!("{FILE}: {} names", lines.len()));
     Ok(())
 }

@@ -59,14 +59,7 @@ pub(super) fn run() -> Result<(), String> {
 
 /// What the loads by one of the two took.
 fn costs(lines: &[String], who: &str) -> Result<Vec<Cost>, String> {
-    let costs: Vec<Cost> = lines
-        .iter()
-        .filter_map(|line| {
-            let mut words = line.strip_prefix(who)?.split_whitespace();
-            let nanoseconds = words.next()?.parse().ok()?;
-            Some(Cost { nanoseconds, kibibytes: words.next()?.parse().ok()? })
-        })
-        .collect();
+    let costs: Vec<Cost> = lines.iter().filter_map(|line| line.strip_prefix(who)?.parse().ok()).collect();
     if costs.len() == LOADS as usize {
         Ok(costs)
     } else {
