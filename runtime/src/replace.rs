@@ -19,11 +19,11 @@ use crate::labels;
 use crate::load::{self, Loaded, Settings, load_with};
 use crate::object::Object;
 use crate::pins::{self, Folder, Pins};
+use crate::preflight;
 use crate::status::{self, Attached};
 use crate::struct_ops::{KernelOps, Led};
 use crate::survey::{Living, Survey, survey};
 use crate::system::System;
-use crate::preflight;
 
 /// A policy that took the place of another one.
 #[derive(Clone, Debug, PartialEq, Eq)]

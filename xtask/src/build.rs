@@ -53,7 +53,9 @@ pub(crate) fn release(packages: &[&str]) -> Result<(), String> {
 /// The optimised build of `oomc`, whose linker writes down what lies where.
 pub(crate) fn release_with_map(map: &Path) -> Result<(), String> {
     let mut cargo = optimised("rustc");
-    cargo.args(["-p", "oomc", "--bin", "oomc", "--", "-C"]).arg(format!("link-arg=-Wl,-Map={}", map.display()));
+    cargo
+        .args(["-p", "oomc", "--bin", "oomc", "--", "-C"])
+        .arg(format!("link-arg=-Wl,-Map={}", map.display()));
     loud(&mut cargo, "the optimised build")
 }
 

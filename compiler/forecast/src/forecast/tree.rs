@@ -93,7 +93,8 @@ impl Sums {
         for (at, one) in machine.cgroups.iter().enumerate().filter(|(_, one)| !one.bare) {
             for above in machine.ancestors(at) {
                 // The root has no counter of its own: its usage is what the machine holds.
-                let bytes = if above == ROOT { one.own.anon + one.own.file } else { one.own.charged * machine.page };
+                let bytes =
+                    if above == ROOT { one.own.anon + one.own.file } else { one.own.charged * machine.page };
                 *sums.usage.entry(above).or_default() += bytes;
             }
         }

@@ -438,12 +438,7 @@ fn memory(one: &DescribedProcess) -> Result<Memory, String> {
 }
 
 /// The own share of a cgroup.
-fn own_amounts(
-    one: &DescribedCgroup,
-    held: &Memory,
-    below: &Amounts,
-    page: i64,
-) -> Result<Amounts, String> {
+fn own_amounts(one: &DescribedCgroup, held: &Memory, below: &Amounts, page: i64) -> Result<Amounts, String> {
     let mut own = Amounts::default();
     // tmpfs is page cache, too, and slab is memory of the kernel: these two are known before the others.
     let is_part = |row: &&Row| matches!(row.amount, Amount::Shmem | Amount::SlabReclaimable);
