@@ -125,6 +125,52 @@ fn the_live_machine_gives_the_same_without_being_touched() {
     assert!(told.contains("    the kernel's own killer would take nginx (100) in /job/web\n"), "{told}");
 }
 
+/// What a kernel tells each program at its start of the size of a page: `AT_PAGESZ`, and the end of the list.
+fn pages(folder: &Path, bytes: u64) {
+    let words: [u64; 4] = [6, bytes, 0, 0];
+    fs::create_dir_all(folder.join("proc/self")).unwrap();
+    fs::write(folder.join("proc/self/auxv"), words.map(u64::to_le_bytes).concat()).unwrap();
+}
+
+#[test]
+fn a_machine_counts_in_pages_of_its_own_size() {
+    let roots = "--cgroup-root cg --proc-root proc";
+    for (bytes, rises_by) in [(4096, 5036 << 10), (16_384, 5024 << 10), (65_536, 4992 << 10)] {
+        let folder = folder(&format!("pages-{bytes}"));
+        pages(&folder, bytes);
+        put(&folder, "r.oom", "raise_limit 5036KiB up to 1GiB\n");
+        let raised = |args: &str| {
+            let (exit, told, said) = oomc(&folder, &format!("--format json {args}"));
+            let json: Value = serde_json::from_str(&told).unwrap();
+            assert_eq!(exit, 0, "{told}{said}");
+            json["decision"]["result"].as_u64().unwrap() - 300 * MIB
+        };
+        assert_eq!(raised(&format!("plan r.oom --cgroup /job {roots}")), rises_by, "{bytes}");
+        let (exit, _, said) = oomc(&folder, &format!("snapshot {roots} -o s.json"));
+        assert_eq!(exit, 0, "{said}");
+        assert_eq!(raised("sim r.oom --snapshot s.json --oom /job"), rises_by, "{bytes}");
+        let (exit, told, said) = oomc(&folder, "diff r.oom r.oom --snapshot s.json --oom /job");
+        assert_eq!((exit, told.as_str()), (0, "both decide alike\n"), "{said}");
+        // What stands in bytes in its files is what is told, whatever the pages.
+        let (_, told, _) = oomc(&folder, "sim a.oom --snapshot s.json --oom /job");
+        assert_eq!(told, FORESEEN, "{bytes}");
+        let rises = (300 * MIB + rises_by) >> 10;
+        let given =
+            "given { \"/job\" { limit 300MiB usage 300MiB } \"/job#100\" { rss 1MiB } } on oom in \"/job\"";
+        let test = format!("test \"rises\" {{ {given}\nexpect raise_limit \"/job\" to {rises}KiB }}\n");
+        put(&folder, "t.oom", &format!("raise_limit 5036KiB up to 1GiB\n{test}"));
+        let (exit, told, said) = oomc(&folder, &format!("test --page-size {bytes} t.oom"));
+        assert_eq!(exit, 0, "{bytes}: {told}{said}");
+    }
+    let folder = recorded("pages-odd");
+    let text = fs::read_to_string(folder.join("s.json")).unwrap();
+    assert!(!text.contains("page_size"), "usual pages need no word");
+    put(&folder, "odd.json", &text.replacen("\"memory\"", "\"page_size\": 8192, \"memory\"", 1));
+    let (exit, _, said) = oomc(&folder, "sim a.oom --snapshot odd.json --oom /job");
+    let odd = "error: odd.json: page_size: no machine has such pages: write one of [4096, 16384, 65536]\n";
+    assert_eq!((exit, said.as_str()), (4, odd));
+}
+
 #[test]
 fn one_event_after_the_other() {
     let folder = recorded("times");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use oomc_abi::consts::PAGE_SIZES;
 use oomc_abi::request::TRIGGERS;
 use oomc_abi::resolve::KernelView;
 use oomc_abi::scenario::{StepKind, Test};
@@ -160,6 +161,33 @@ fn all_tests_pass_and_the_oracle_decides_alike_in_any_order() {
     }
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
     assert!(compared >= 900, "only {compared} decisions were compared");
+}
+
+/// The same on machines with larger pages: what the policies and their tests say in bytes holds there, too.
+#[test]
+fn all_tests_pass_with_larger_pages() {
+    let mut problems = Vec::new();
+    for bytes in PAGE_SIZES.into_iter().skip(1) {
+        let kernel = Kernel::new(KernelView::embedded().with_page_size(bytes)).expect("it can be modelled");
+        for path in policies() {
+            let both = both(&read(&path), &kernel).unwrap_or_else(|| panic!("{} is too large", short(&path)));
+            for test in &tests(&path, &kernel).unwrap_or_else(|wrong| panic!("{wrong}")) {
+                let mut problem = |what: String| {
+                    problems.push(format!("{}: {:?}, {bytes}: {what}", short(&path), test.name))
+                };
+                match play(&kernel, &both.policy, test, Order::Named) {
+                    Ok(played) => {
+                        for failure in &played.failures {
+                            problem(format!("expected {}, found {}", failure.expected, failure.found));
+                        }
+                        oracle(&both, &kernel, test, &played.decisions).map_or_else(&mut problem, drop);
+                    }
+                    Err(mistake) => problem(mistake.to_string()),
+                }
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
 /// Each policy of the library acts on a kernel, too.

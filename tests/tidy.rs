@@ -30,6 +30,48 @@ fn report(problems: &[String]) {
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
 
+/// The loader's own words, compiled for another machine: without the core library, which is not there for it.
+#[test]
+fn a_32_bit_machine_is_refused_with_a_sentence() {
+    let module = read(&root().join("runtime/src/page.rs"));
+    let start = module.find("#[cfg(not(target_pointer_width").expect("the loader looks at the width");
+    let end = start + module[start..].find(");\n").expect("its end") + 2;
+    let text = format!(
+        "#![feature(no_core, rustc_attrs)]\n#![no_core]\n#[rustc_builtin_macro]\n\
+         macro_rules! compile_error {{ ($text:expr $(,)?) => {{}}; }}\n{}\n",
+        &module[start..end]
+    );
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("width");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("width.rs");
+    std::fs::write(&file, text).expect("a file");
+    let errors = |target: &str| {
+        let output = std::process::Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+            .args(["--target", target, "--crate-type", "lib", "--emit", "metadata", "-o"])
+            .args([&folder.join("width.rmeta"), &file])
+            .env("RUSTC_BOOTSTRAP", "1")
+            .output()
+            .expect("a compiler");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let errors: Vec<String> = said
+            .lines()
+            .filter(|line| line.starts_with("error: ") && !line.contains("aborting"))
+            .map(str::to_owned)
+            .collect();
+        (output.status.success(), errors)
+    };
+    for target in ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"] {
+        assert_eq!(errors(target), (true, Vec::new()), "{target}");
+    }
+    for target in ["i686-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf"] {
+        let (success, errors) = errors(target);
+        assert!(
+            !success && errors.len() == 1 && errors[0].contains("oomc runs on 64-bit machines only"),
+            "{errors:?}"
+        );
+    }
+}
+
 #[test]
 fn the_top_level_is_known() {
     let known = [

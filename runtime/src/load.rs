@@ -115,8 +115,7 @@ pub fn load_with(
     target: &Target,
     settings: &Settings<'_>,
 ) -> Result<Loaded> {
-    foreign::admit(system, object, settings.foreign)?;
-    page::check(object)?;
+    admit(system, object, settings.foreign)?;
     let declared = object.meta.declared();
     let set;
     let object = if settings.mode.is_some() || !settings.params.is_empty() {
@@ -125,9 +124,7 @@ pub fn load_with(
     } else {
         object
     };
-    let cgroup = cgroup::open(system, target)?;
-    preflight::privilege(system, false)?;
-    let ready = preflight::check(system, object)?;
+    let (cgroup, ready) = meet(system, object, target)?;
     let bpf = system.bpf();
     let pins = Pins::lock(system)?;
     let survey = survey(bpf, &pins)?;
@@ -146,6 +143,19 @@ pub fn load_with(
         return Err(error);
     }
     Ok(Loaded { labels, gone, ..parts.loaded(object, cgroup) })
+}
+
+/// Whether an object is one that may be loaded here: by whom it was made, and for which pages.
+pub(crate) fn admit(system: &System<'_>, object: &Object, foreign: bool) -> Result<()> {
+    foreign::admit(system, object, foreign)?;
+    page::check(object)
+}
+
+/// The cgroup, and the kernel's counterpart of what the object needs.
+pub(crate) fn meet(system: &System<'_>, object: &Object, target: &Target) -> Result<(Cgroup, Ready)> {
+    let cgroup = cgroup::open(system, target)?;
+    preflight::privilege(system, false)?;
+    Ok((cgroup, preflight::check(system, object)?))
 }
 
 /// Removes what killed commands have left, and what is gone from this very cgroup.
@@ -200,8 +210,7 @@ pub(crate) fn label(
 /// # Errors
 /// As [`load`].
 pub fn verify(system: &System<'_>, object: &Object) -> Result<Program> {
-    foreign::admit(system, object, false)?;
-    page::check(object)?;
+    admit(system, object, false)?;
     preflight::privilege(system, false)?;
     let ready = preflight::check(system, object)?;
     Ok(prepare(system.bpf(), object, &ready)?.program)

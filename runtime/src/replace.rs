@@ -19,11 +19,11 @@ use crate::labels;
 use crate::load::{self, Loaded, Settings, load_with};
 use crate::object::Object;
 use crate::pins::{self, Folder, Pins};
+use crate::preflight;
 use crate::status::{self, Attached};
 use crate::struct_ops::{KernelOps, Led};
 use crate::survey::{Living, Survey, survey};
 use crate::system::System;
-use crate::{foreign, page, preflight};
 
 /// A policy that took the place of another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,11 +81,8 @@ pub fn replace(
     target: &Target,
     settings: &Settings<'_>,
 ) -> Result<Replaced> {
-    foreign::admit(system, object, settings.foreign)?;
-    page::check(object)?;
-    let cgroup = cgroup::open(system, target)?;
-    preflight::privilege(system, false)?;
-    let ready = preflight::check(system, object)?;
+    load::admit(system, object, settings.foreign)?;
+    let (cgroup, ready) = load::meet(system, object, target)?;
     let bpf = system.bpf();
     let pins = Pins::lock(system)?;
     let survey = survey(bpf, &pins)?;

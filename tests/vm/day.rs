@@ -27,7 +27,7 @@ fn deaths() -> Option<u64> {
     std::env::var(DEATHS).ok().and_then(|text| text.parse().ok())
 }
 
-/// Name and text of each: one policy for all cgroups; on a long day also one for each, by the service.
+/// Name and text of each: one policy for all cgroups; on a long day also one for each of ten, by the service.
 pub(crate) fn cases() -> Vec<(String, Result<String, String>)> {
     let events = deaths().unwrap_or(SHORT);
     let day = |start: &str, cgroups: u32, anew: u64| {
@@ -40,7 +40,7 @@ pub(crate) fn cases() -> Vec<(String, Result<String, String>)> {
     let all = day(
         "#> place text /etc/oomc/policies.d/a.toml policy = \"{here}/day_of_the_service.o\"; cgroup = \"/day/*\"\n\
          #> service start --all\n",
-        4,
+        10,
         10,
     );
     let mut days = vec![("day_of_one_policy", one)];

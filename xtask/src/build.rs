@@ -22,26 +22,47 @@ pub(crate) fn root() -> PathBuf {
 
 /// A cargo command for the static target.
 pub(crate) fn cargo(command: &str) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = plain_cargo(command);
     cargo
-        .current_dir(root())
-        .arg(command)
         .args(["--target", TARGET])
         .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
     cargo
 }
 
-/// What the linker does for an optimised build, besides: like functions become one, relocations are packed, and what only a
-/// panic that finds its way back would read is left out. The path is that of the file from the top of the repository.
+/// A cargo command.
+pub(crate) fn plain_cargo(command: &str) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root()).arg(command);
+    cargo
+}
+
+/// What the linker does for an optimised build, besides: like functions become one, relocations are packed, what only a
+/// panic that finds its way back would read is left out, and what everyday commands run lies side by side. The paths are
+/// those of the files from the top of the repository.
 const SMALL: &str = "-C target-feature=+crt-static -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-z,pack-relative-relocs \
-                     -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,xtask/release.ld";
+                     -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,xtask/release.ld \
+                     -C link-arg=-Wl,-T,xtask/order.ld";
 
 /// The optimised build of these packages.
 pub(crate) fn release(packages: &[&str]) -> Result<(), String> {
-    let mut cargo = cargo("build");
-    cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", SMALL).args(["--locked", "--release"]);
+    let mut cargo = optimised("build");
     cargo.args(packages.iter().flat_map(|package| ["-p", package]));
     loud(&mut cargo, "the optimised build")
+}
+
+/// The optimised build of `oomc`, whose linker writes down what lies where.
+pub(crate) fn release_with_map(map: &Path) -> Result<(), String> {
+    let mut cargo = optimised("rustc");
+    cargo
+        .args(["-p", "oomc", "--bin", "oomc", "--", "-C"])
+        .arg(format!("link-arg=-Wl,-Map={}", map.display()));
+    loud(&mut cargo, "the optimised build")
+}
+
+fn optimised(command: &str) -> Command {
+    let mut cargo = cargo(command);
+    cargo.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", SMALL).args(["--locked", "--release"]);
+    cargo
 }
 
 /// Runs a command whose output goes to the reader.

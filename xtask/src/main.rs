@@ -23,7 +23,10 @@ mod foresight;
 mod fuzz;
 mod soak;
 
+mod order;
 mod package;
+
+mod aarch64;
 
 mod desk;
 
@@ -53,12 +56,16 @@ cargo xtask COMMAND
                   checker and formatter too
   fuzz editor [SECONDS] [SEED]
                   policies typed and edited at random, and messages changed at random, and the language server
-  soak [DEATHS] [--kernel VARIANT | --stock]
+  soak [DEATHS] [--kernel VARIANT | --stock] [--release]
                   a storm of OOM events in the machine while policies are changed, and 64 loaders at once; VARIANT is
                   main, debug (lockdep), kasan, or failslab, where allocations fail while policies decide and load;
-                  with --stock a day of `oomc run` in cgroups that come and go, on a kernel as Debian ships it
+                  with --stock a day of `oomc run` in cgroups that come and go, on a kernel as Debian ships it;
+                  --release takes the program that people install
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package
+  aarch64 [--release]
+                  the program for arm64, and what of it an emulator can try: the same objects, tests
+  order           notes which functions everyday commands run, so that they lie side by side in the program
   tree-sitter     makes the parser in grammar/tree-sitter of its grammar; needs Node
   vscode          packs the extension of grammar/vscode to target/vscode/oom.vsix; needs Node 20 or later and npm
   book [--unseen] builds the book into target/book, and looks at each page in a browser
@@ -81,6 +88,8 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(rest),
         "soak" => soak::run(rest),
         bench::ONE_RUN => bench::one_run(rest),
+        "order" => order::run(),
+        "aarch64" => aarch64::run(rest),
         "package" => package::run(rest),
         "tree-sitter" => desk::tree_sitter(rest),
         "vscode" => desk::vscode(rest),

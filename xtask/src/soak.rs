@@ -3,6 +3,8 @@
 //!
 //! The machine's log is watched all the time; what the kernel complains of there ends the storm.
 
+use oomc_vm::run::Tools;
+
 use crate::kernel::{self, Variant};
 use crate::{build, say, stock, vm};
 
@@ -12,9 +14,9 @@ const DEATHS: &str = "10000";
 /// The same of a day.
 const DAY: &str = "1000";
 
-/// `cargo xtask soak [DEATHS] [--kernel VARIANT | --stock]`
+/// `cargo xtask soak [DEATHS] [--kernel VARIANT | --stock] [--release]`
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let (mut deaths, mut variant, mut day) = (None, Variant::Main, false);
+    let (mut deaths, mut variant, mut day, mut release) = (None, Variant::Main, false, false);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         if arg == "--kernel" {
@@ -22,6 +24,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             variant = Variant::from_name(name)?;
         } else if arg == vm::ON_STOCK {
             day = true;
+        } else if arg == "--release" {
+            release = true;
         } else {
             deaths = Some(arg.as_str());
         }
@@ -31,13 +35,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         .parse::<u64>()
         .map_err(|_| format!("`{deaths}` is no number of deaths: write a whole number, such as 1000"))?;
     if day {
-        return live(deaths);
+        return live(deaths, release);
     }
     say(&format!(
         "{deaths} deaths over eight cgroups, and 64 loaders at once, on the kernel {}",
         variant.name()
     ));
-    let tools = build::tools_for(kernel::ready_as(variant)?.join("bzImage"))?;
+    let tools = optimised(build::tools_for(kernel::ready_as(variant)?.join("bzImage"))?, release)?;
     let mut cargo = build::cargo("test");
     cargo
         .args(["-p", "oomc-vm", "--test", "vm", "--", "storm"])
@@ -49,12 +53,21 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     build::loud(&mut cargo, "the storm")
 }
 
+/// With the program that people install in the place of the debug build, if that is wanted: what it holds is its memory.
+fn optimised(tools: Tools, release: bool) -> Result<Tools, String> {
+    if !release {
+        return Ok(tools);
+    }
+    build::release(&["oomc"])?;
+    Ok(Tools { oomc: build::program("release", "oomc"), ..tools })
+}
+
 /// A day on a kernel without the hook.
-fn live(deaths: &str) -> Result<(), String> {
+fn live(deaths: &str, release: bool) -> Result<(), String> {
     say(&format!(
         "{deaths} deaths in cgroups that come and go, for `oomc run` and again for `oomc run --all`"
     ));
-    let tools = build::tools()?;
+    let tools = optimised(build::tools()?, release)?;
     let mut cargo = build::cargo("test");
     cargo
         .args(["-p", "oomc-vm", "--test", "stock", "--", "day"])

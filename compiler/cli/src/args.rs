@@ -295,8 +295,8 @@ pub(crate) struct Convert {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Whose configuration it is; default: what its name and its words say
-    #[arg(long, value_name = "KILLER", value_enum)]
-    pub(crate) from: Option<Killer>,
+    #[arg(long, value_name = "KILLER", value_parser = killers())]
+    pub(crate) from: Option<oomc_convert::Format>,
     /// Where to write the policy, with its tests beside it (NAME.oomt beside NAME.oom); default: standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -305,34 +305,14 @@ pub(crate) struct Convert {
     pub(crate) tests: Option<PathBuf>,
 }
 
-/// Other OOM killers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Killer {
-    /// oomd's rulesets, in JSON
-    Oomd,
-    /// A ruleset of systemd-oomd: NAME.oomrule
-    Oomrule,
-    /// `ManagedOOM…=` of a unit or a drop-in, and oomd.conf
-    Systemd,
-    /// /etc/default/earlyoom, or the arguments alone
-    Earlyoom,
-    /// nohang.conf
-    Nohang,
-    /// KubeletConfiguration, in YAML
-    Kubelet,
-}
-
-impl From<Killer> for oomc_convert::Format {
-    fn from(killer: Killer) -> Self {
-        match killer {
-            Killer::Oomd => Self::Oomd,
-            Killer::Oomrule => Self::Oomrule,
-            Killer::Systemd => Self::Systemd,
-            Killer::Earlyoom => Self::Earlyoom,
-            Killer::Nohang => Self::Nohang,
-            Killer::Kubelet => Self::Kubelet,
-        }
-    }
+/// Other OOM killers, by their words.
+fn killers() -> impl clap::builder::TypedValueParser<Value = oomc_convert::Format> {
+    use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+    use oomc_convert::Format;
+    let words = Format::ALL.map(|format| PossibleValue::new(format.word()).help(format.about()));
+    PossibleValuesParser::new(words).try_map(|word| {
+        Format::ALL.into_iter().find(|format| format.word() == word).ok_or("there is no such killer")
+    })
 }
 
 #[derive(Debug, Group)]
@@ -754,6 +734,9 @@ pub(crate) struct Test {
     /// Run them again whenever a policy, its tests, oomc.toml or the kernel's types change, until interrupted
     #[arg(long, conflicts_with_all = ["junit"])]
     pub(crate) watch: bool,
+    /// Bytes in a page of the machines that the tests describe
+    #[arg(long, value_name = "BYTES", value_enum, default_value_t = PageSize::Small)]
+    pub(crate) page_size: PageSize,
     #[command(flatten)]
     pub(crate) warnings: Warnings,
     #[command(flatten)]

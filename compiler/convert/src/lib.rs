@@ -27,17 +27,17 @@ use draft::Draft;
 /// Whose configuration a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// oomd's rulesets.
+    /// Facebook's daemon.
     Oomd,
-    /// A ruleset of systemd-oomd.
+    /// Rulesets of systemd-oomd.
     Oomrule,
-    /// A unit or a drop-in with `ManagedOOM…=`, or `oomd.conf`.
+    /// What units say of systemd-oomd.
     Systemd,
-    /// earlyoom's arguments.
+    /// By its arguments.
     Earlyoom,
-    /// nohang's settings.
+    /// By its settings.
     Nohang,
-    /// A kubelet's eviction thresholds.
+    /// Its eviction thresholds.
     Kubelet,
 }
 
@@ -56,6 +56,19 @@ impl Format {
             Self::Earlyoom => "earlyoom",
             Self::Nohang => "nohang",
             Self::Kubelet => "kubelet",
+        }
+    }
+
+    /// Which file it is.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Oomd => "oomd's rulesets, in JSON",
+            Self::Oomrule => "A ruleset of systemd-oomd: NAME.oomrule",
+            Self::Systemd => "`ManagedOOM…=` of a unit or a drop-in, and oomd.conf",
+            Self::Earlyoom => "/etc/default/earlyoom, or the arguments alone",
+            Self::Nohang => "nohang.conf",
+            Self::Kubelet => "KubeletConfiguration, in YAML",
         }
     }
 

@@ -19,6 +19,13 @@ pub enum Error {
         /// The policy's file.
         policy: String,
     },
+    /// The policy was compiled for pages of another size than the machine's.
+    Pages {
+        /// Bytes in a page of the machine.
+        machine: i64,
+        /// Bytes in a page, for the policy.
+        policy: i64,
+    },
     /// The machine has no such cgroup.
     NoCgroup {
         /// Its path.
@@ -36,6 +43,7 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::NoCgroup { near, .. } => near.as_ref().map(|near| format!("did you mean {near}?")),
+            Self::Pages { .. } => Some("`oomc sim` compiles for the pages of the snapshot".to_owned()),
             Self::NoTrace { .. } => Some("what tests of it reach cannot be told".to_owned()),
             Self::Kernel(_) | Self::Object { .. } | Self::Refused(_) => None,
         }
@@ -49,6 +57,12 @@ impl fmt::Display for Error {
             Self::Object { policy, why } => write!(f, "{policy} cannot be simulated: {why}"),
             Self::NoTrace { policy } => {
                 write!(f, "{policy} does not fit the kernel's limits with marks in it")
+            }
+            Self::Pages { machine, policy } => {
+                write!(
+                    f,
+                    "the machine has pages of {machine} bytes, and the policy was compiled for pages of {policy}"
+                )
             }
             Self::NoCgroup { path, .. } => write!(f, "there is no cgroup {path}"),
         }

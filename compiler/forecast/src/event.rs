@@ -1,7 +1,7 @@
 //! Lets a machine, or a cgroup of it, run out of memory, and gives what a policy decides.
 
 use oomc_abi::record::Record;
-use oomc_sim::machine::{CgroupIndex, Machine, PAGE, ROOT};
+use oomc_sim::machine::{CgroupIndex, Machine, ROOT};
 use oomc_sim::scenario::{self, Decision};
 use oomc_sim::{Attached, Kernel};
 
@@ -43,14 +43,18 @@ impl Answer {
 /// Lets the event happen. The domain is filled up to its limit first: a snapshot is taken while there is still room.
 ///
 /// # Errors
-/// [`Error::Refused`].
+/// [`Error::Refused`], [`Error::Pages`].
 pub fn ask(question: &Question<'_>, attached: &mut Attached) -> Result<Answer, Error> {
+    let (page, policy) = (question.machine.page, question.kernel.view().page_size());
+    if page != policy {
+        return Err(Error::Pages { machine: page, policy });
+    }
     let domain = question.domain.unwrap_or(ROOT);
     let mut machine = question.machine.clone();
     let full = machine.run_out(domain);
     let mut filled = 0;
     if let Some(cgroup) = machine.cgroups.get_mut(domain) {
-        filled = (full.charged - cgroup.own.charged) * PAGE;
+        filled = (full.charged - cgroup.own.charged) * page;
         cgroup.own = full;
     }
     let event = machine.event(question.domain, question.attached);

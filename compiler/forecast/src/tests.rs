@@ -95,6 +95,16 @@ fn a_trial_says_who_would_die_and_goes_on_without_him() {
 }
 
 #[test]
+fn a_policy_for_other_pages_than_the_machines_is_not_asked() {
+    let mut inputs = machine();
+    inputs.machine.page = 65_536;
+    let kernel = reference();
+    let job = inputs.find("/job").expect("a path from the mount");
+    let mut trial = Trial::new(&kernel, suite(POLICY, &kernel), inputs, job, &Settings::default());
+    assert_eq!(trial.ask(Some(job)).err(), Some(Error::Pages { machine: 65_536, policy: 4096 }));
+}
+
+#[test]
 fn tests_run_with_the_policy_and_tell_what_they_reach() {
     let kernel = reference();
     let suites = [suite(POLICY, &kernel)];

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use oomc_abi::amounts::File;
+use oomc_abi::consts::PAGE_SIZES;
 use oomc_abi::model::PID_LEVELS;
 
 use crate::bounded::Head;
@@ -109,6 +110,9 @@ fn content<T>(place: impl Into<String>, text: impl Into<String>) -> Result<T, Er
 }
 
 fn check(snapshot: &Snapshot) -> Result<(), Error> {
+    if snapshot.page_size.is_some_and(|size| !PAGE_SIZES.contains(&size)) {
+        return content("page_size", format!("no machine has such pages: write one of {PAGE_SIZES:?}"));
+    }
     amount("memory", snapshot.memory)?;
     amount("swap", snapshot.swap)?;
     amount("swap_free", snapshot.swap_free)?;

@@ -22,5 +22,5 @@ mod machine;
 mod tests;
 
 pub use check::{Error, parse};
-pub use read::{Progress, ReadError, Reading, Roots, has_memory_controller, read};
+pub use read::{Progress, ReadError, Reading, Roots, has_memory_controller, page_size, read};
 pub use schema::{Cgroup, Events, OLDEST, Pressure, Process, SCHEMA, Snapshot, Statistics, Windows};

@@ -13,6 +13,12 @@ use crate::schema::{Cgroup, Pressure, Process, Snapshot, Windows};
 const SINCE_SWAP: u32 = 2;
 
 impl Snapshot {
+    /// Bytes in a page of the machine.
+    #[must_use]
+    pub fn page(&self) -> i64 {
+        self.page_size.unwrap_or(PAGE)
+    }
+
     /// The machine.
     #[must_use]
     pub fn machine(&self) -> Machine {
@@ -28,25 +34,26 @@ impl Snapshot {
             }
         }
         let cgroups = self.cgroups.iter().zip(serials);
+        let page = self.page();
         let mut machine = Machine {
-            page: PAGE,
-            memory: self.memory / PAGE,
-            swap: self.swap / PAGE,
-            swap_free: self.swap_free / PAGE,
+            page,
+            memory: self.memory / page,
+            swap: self.swap / page,
+            swap_free: self.swap_free / page,
             no_swapping: self.no_swapping,
             unknown: Unknown { swap: self.schema < SINCE_SWAP, parents: self.schema < SINCE_SWAP },
             now: self.now,
             cgroups: cgroups
-                .map(|(one, serial)| cgroup(one, one.parent.as_deref().and_then(place), serial))
+                .map(|(one, serial)| cgroup(one, one.parent.as_deref().and_then(place), serial, page))
                 .collect(),
             processes: self
                 .processes
                 .iter()
-                .map(|one| process(one, place(&one.cgroup).unwrap_or(0)))
+                .map(|one| process(one, place(&one.cgroup).unwrap_or(0), page))
                 .collect(),
         };
         // What is below is taken away from whoever stands above, from the end on.
-        let totals: Vec<Amounts> = self.cgroups.iter().map(amounts).collect();
+        let totals: Vec<Amounts> = self.cgroups.iter().map(|one| amounts(one, page)).collect();
         for (at, total) in totals.iter().enumerate().skip(1) {
             let bare = self.cgroups.get(at).is_some_and(|one| !one.controller);
             let above = machine.ancestors(at).skip(1).find(|above| !machine.cgroup(*above).bare);
@@ -61,8 +68,8 @@ impl Snapshot {
     }
 }
 
-fn cgroup(one: &Cgroup, parent: Option<usize>, serial: i64) -> machine::Cgroup {
-    let pages = |bytes: i64| bytes / PAGE;
+fn cgroup(one: &Cgroup, parent: Option<usize>, serial: i64, page: i64) -> machine::Cgroup {
+    let pages = |bytes: i64| bytes / page;
     let name = one.path.rsplit('/').next().unwrap_or_default();
     machine::Cgroup {
         name: name.to_owned(),
@@ -76,17 +83,17 @@ fn cgroup(one: &Cgroup, parent: Option<usize>, serial: i64) -> machine::Cgroup {
         low: pages(one.low.unwrap_or(0)),
         min: pages(one.min.unwrap_or(0)),
         swap_max: one.swap_max.map(pages),
-        own: amounts(one),
+        own: amounts(one, page),
         pressure: one.pressure.map(pressure),
         ..machine::Cgroup::default()
     }
 }
 
 /// With everything below.
-fn amounts(one: &Cgroup) -> Amounts {
+fn amounts(one: &Cgroup, page: i64) -> Amounts {
     let mut amounts = Amounts {
-        charged: one.current.unwrap_or(0) / PAGE,
-        swapped: one.swap.unwrap_or(0) / PAGE,
+        charged: one.current.unwrap_or(0) / page,
+        swapped: one.swap.unwrap_or(0) / page,
         ..Amounts::default()
     };
     for (row, value) in one.amounts() {
@@ -102,8 +109,8 @@ fn pressure(of: Pressure) -> [[i64; 3]; 2] {
     [windows(of.some), windows(of.full)]
 }
 
-fn process(one: &Process, cgroup: usize) -> machine::Process {
-    let pages = |bytes: i64| bytes / PAGE;
+fn process(one: &Process, cgroup: usize, page: i64) -> machine::Process {
+    let pages = |bytes: i64| bytes / page;
     machine::Process {
         cgroup,
         pid: one.pid,

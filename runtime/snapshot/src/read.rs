@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use oomc_abi::consts::{PAGE_SIZE, PAGE_SIZES};
+
 use crate::check::MOST;
 use crate::schema::{Cgroup, FileOfAmounts, Pressure, Process, SCHEMA, Snapshot, Windows};
 
@@ -173,6 +175,7 @@ pub fn read(
         schema: SCHEMA,
         top,
         kernel: release.map(|release| release.trim().to_owned()),
+        page_size: Some(page_size(&roots.proc)).filter(|size| *size != PAGE_SIZE),
         memory,
         swap,
         swap_free: swap_free.min(swap),
@@ -182,6 +185,20 @@ pub fn read(
         processes,
     };
     Ok(Reading { snapshot, remarks })
+}
+
+/// Bytes in a page of the machine whose `/proc` this is, or a copy of it: what the kernel tells each program at its start
+/// (`AT_PAGESZ` in `/proc/PID/auxv`, pairs of words). A copy that does not say is of a machine whose pages are as usual.
+#[must_use]
+pub fn page_size(proc: &Path) -> i64 {
+    const AT_PAGESZ: u64 = 6;
+    let bytes = fs::read(proc.join("self/auxv")).unwrap_or_default();
+    let word = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
+    let pairs = bytes.chunks_exact(16).map(|pair| pair.split_at(8));
+    let found =
+        pairs.into_iter().find_map(|(key, value)| (word(key) == Some(AT_PAGESZ)).then(|| word(value)));
+    let known = |size: &i64| PAGE_SIZES.contains(size);
+    found.flatten().and_then(|size| i64::try_from(size).ok()).filter(known).unwrap_or(PAGE_SIZE)
 }
 
 /// A path with one `/` before each part.

@@ -25,6 +25,9 @@ pub struct Snapshot {
     /// Release of the kernel, as `uname -r` tells it. Absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
+    /// Bytes in a page, in which the kernel counts: 4,096, 16,384 or 65,536. Absent: 4,096.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i64>,
     /// Memory of the machine, in bytes (`MemTotal`).
     pub memory: i64,
     /// Swap of the machine, in bytes (`SwapTotal`). Absent: none; in schema 1, not known.

@@ -1,9 +1,6 @@
 //! What a load takes, time and memory: `oomc load` and the reference loader, in turn, with the same object.
 
-use std::process::{Command, Stdio};
-use std::time::Instant;
-
-use nix::sys::resource::{UsageWho, getrusage};
+use std::process::Command;
 
 use crate::tree;
 
@@ -39,19 +36,7 @@ fn say(command: &mut Command) -> Result<String, String> {
     Err(format!("a loader ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
-/// Runs a program and prints nanoseconds and kibibytes: `init cost PROGRAM ARGUMENT…`.
+/// Runs a program and prints what it took: `init cost PROGRAM ARGUMENT…`.
 pub(crate) fn cost(words: &[&str]) -> Result<(), String> {
-    let (program, args) = words.split_first().ok_or("no program")?;
-    let start = Instant::now();
-    let status = Command::new(program)
-        .args(args)
-        .stdout(Stdio::null())
-        .status()
-        .map_err(|error| format!("cannot start {program}: {error}"))?;
-    let nanoseconds = start.elapsed().as_nanos();
-    if !status.success() {
-        return Err(format!("{program} ended with {status}"));
-    }
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| format!("getrusage: {error}"))?;
-    crate::run::line(&format!("{nanoseconds} {}", usage.max_rss()))
+    crate::run::line(&oomc_vm::cost::of(words)?.to_string())
 }

@@ -1,6 +1,6 @@
 //! The test machine: what a run case says ([`script`]), the archive that the kernel starts from
 //! ([`cpio`]), the machine itself ([`machine`]), what it reports ([`report`]) and one run of many
-//! cases from sources to results ([`run`]). [`dead`] tells on both sides what a program cannot reach.
+//! cases from sources to results ([`run`]). [`dead`] tells on both sides what a program cannot reach, and [`cost`] what it takes.
 //!
 //! Takes a kernel, static programs and cases; gives one report per case. The guest reads the
 //! cases with the same parser, so host and guest cannot disagree about a step. Knows nothing of
@@ -17,3 +17,5 @@ pub mod cpio;
 pub mod machine;
 
 pub mod run;
+
+pub mod cost;

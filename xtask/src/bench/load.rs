@@ -59,14 +59,7 @@ pub(super) fn run() -> Result<(), String> {
 
 /// What the loads by one of the two took.
 fn costs(lines: &[String], who: &str) -> Result<Vec<Cost>, String> {
-    let costs: Vec<Cost> = lines
-        .iter()
-        .filter_map(|line| {
-            let mut words = line.strip_prefix(who)?.split_whitespace();
-            let nanoseconds = words.next()?.parse().ok()?;
-            Some(Cost { nanoseconds, kibibytes: words.next()?.parse().ok()? })
-        })
-        .collect();
+    let costs: Vec<Cost> = lines.iter().filter_map(|line| line.strip_prefix(who)?.parse().ok()).collect();
     if costs.len() == LOADS as usize {
         Ok(costs)
     } else {
@@ -79,7 +72,7 @@ type Figure = (&'static str, fn(&Cost) -> u64, f64);
 
 fn table(own: &[Cost], other: &[Cost]) -> String {
     let mut text = format!(
-        "\nMedians of {LOADS} loads of the headline by each, in turn.\n\n{:<28}{:>12}{:>12}{:>8}{:>14}\n",
+        "\nMedians of {LOADS} loads of the headline by each, in turn.\n\n{:<28}{:>12}{:>12}{:>8}{:>16}\n",
         "", "oomc load", "libbpf 1.7", "ratio", "goal"
     );
     let figures: [Figure; 2] = [
@@ -91,7 +84,7 @@ fn table(own: &[Cost], other: &[Cost]) -> String {
         let ratio = own / other;
         let verdict = if ratio <= GOAL { "met" } else { "NOT met" };
         text.push_str(&format!(
-            "{name:<28}{own:>12.0}{other:>12.0}{ratio:>8.2}{:>14}\n",
+            "{name:<28}{own:>12.0}{other:>12.0}{ratio:>8.2}{:>16}\n",
             format!("≤ {GOAL:.1}  {verdict}")
         ));
     }

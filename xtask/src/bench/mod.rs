@@ -17,13 +17,12 @@ mod page;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::Command;
 use std::{env, fs};
 
-use nix::sys::resource::{UsageWho, getrusage};
+pub(crate) use oomc_vm::cost::Cost;
 use oomc_vm::report::Report;
-use oomc_vm::{run as machine, script};
+use oomc_vm::{cost, run as machine, script};
 
 use crate::packages::Package;
 use crate::{build, foresight, kernel, packages, say};
@@ -62,15 +61,6 @@ const GROWTH_GOAL: f64 = 1.25;
 
 /// The command line word by which this program runs another one and says what that took.
 pub(crate) const ONE_RUN: &str = "one-run";
-
-/// What one process took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cost {
-    /// From before its start to after its end.
-    pub(crate) nanoseconds: u64,
-    /// Largest resident memory.
-    kibibytes: u64,
-}
 
 /// What an object is to the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -234,27 +224,12 @@ fn growth(kind: &str, all: &[(u32, Vec<Cost>)]) -> String {
     text
 }
 
-/// Runs a program and prints nanoseconds and kibibytes.
-///
-/// In a process of its own, because the kernel tells the largest memory of all children together; and
-/// because a child's count begins with what its parent held, which is little here.
+/// Runs a program and prints what it took, in a process of its own.
 ///
 /// # Errors
 /// The program could not be started or failed.
 pub(crate) fn one_run(args: &[String]) -> Result<(), String> {
-    let (program, args) = args.split_first().ok_or("no program")?;
-    let start = Instant::now();
-    let status = Command::new(program)
-        .args(args)
-        .stdout(Stdio::null())
-        .status()
-        .map_err(|error| format!("cannot start {program}: {error}"))?;
-    let nanoseconds = start.elapsed().as_nanos();
-    if !status.success() {
-        return Err(format!("{program} {} ended with {status}", args.join(" ")));
-    }
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| format!("getrusage: {error}"))?;
-    say(&format!("{nanoseconds} {}", usage.max_rss()));
+    say(&cost::of(args)?.to_string());
     Ok(())
 }
 
@@ -266,11 +241,7 @@ pub(crate) fn one(command: &[String]) -> Result<Cost, String> {
         .output()
         .map_err(|error| format!("cannot start a run: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut numbers = text.split_whitespace().map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(nanoseconds)), Some(Ok(kibibytes))) => Ok(Cost { nanoseconds, kibibytes }),
-        _ => Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned()),
-    }
+    text.parse().map_err(|_| String::from_utf8_lossy(&output.stderr).trim_end().to_owned())
 }
 
 /// All of the kernel's types, as C.

@@ -184,8 +184,8 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<Btf, Error> {
     // Room for as many as there can be: what stays unused takes no memory.
     let room = types.len() / SMALLEST;
     let mut offsets = Vec::with_capacity(room);
-    // Offset of the name, and the number.
-    let mut named: Vec<(u32, u32)> = Vec::with_capacity(room);
+    // By their numbers.
+    let mut named: Vec<u32> = Vec::with_capacity(room);
     // A type may name a later one: the numbers are compared with the count when that is known.
     let mut largest = 0;
     let mut at = 0;
@@ -196,8 +196,7 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<Btf, Error> {
         let (ty, next) = decode(types, strings, at).map_err(shift)?;
         offsets.push(at as u32);
         if !ty.name.is_empty() {
-            let name = u32_at(types, at).ok_or(Error { offset: at, reason: Reason::Truncated })?;
-            named.push((name, offsets.len() as u32));
+            named.push(offsets.len() as u32);
         }
         largest = ty.kind.references().into_iter().fold(largest, u32::max);
         at = next;
@@ -211,18 +210,22 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<Btf, Error> {
             }
         }
     }
-    named.sort_unstable_by(|a, b| compare(strings, a.0, b.0).then(a.1.cmp(&b.1)));
-    let is_same = |a: &(u32, u32), b: &(u32, u32)| compare(strings, a.0, b.0).is_eq();
-    if named.chunk_by(is_same).any(|same| same.len() > MAX_SAME) {
+    // A type's first word is the offset of its name.
+    let name = |id: &u32| {
+        let offset = offsets.get(*id as usize - 1).map_or(0, |offset| *offset as usize);
+        u32_at(types, offset).unwrap_or(0)
+    };
+    let by_name = |a: &u32, b: &u32| compare(strings, name(a), name(b));
+    named.sort_unstable_by(|a, b| by_name(a, b).then(a.cmp(b)));
+    if named.chunk_by(|a, b| by_name(a, b).is_eq()).any(|same| same.len() > MAX_SAME) {
         return error(types_at.start, Reason::SameName);
     }
-    let names = Arc::new(named.into_iter().map(|(_, id)| id).collect());
     Ok(Btf {
         bytes: Arc::new(bytes),
         types: types_at,
         strings: strings_at,
         offsets: Arc::new(offsets),
-        names,
+        names: Arc::new(named),
     })
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn run(report: &Report, args: &Convert) -> Outcome {
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::new(Exit::Errors, format!("{name} is no UTF-8 text")))?;
     let format = match args.from {
-        Some(from) => from.into(),
+        Some(from) => from,
         None => Format::guess(&name, &text).ok_or_else(|| unknown(&name))?,
     };
     let converted = oomc_convert::convert(format, &name, &text)

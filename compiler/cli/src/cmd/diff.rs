@@ -36,7 +36,8 @@ pub(crate) fn run(report: &Report, args: &Diff) -> Outcome {
         }
     }
     let each = found.iter().map(|(file, settings)| (*file, settings));
-    let kernel = oomc_forecast::kernel(&one_kernel(each, &args.kernel)?)?;
+    let view = one_kernel(each, &args.kernel)?.with_page_size(inputs.machine.page);
+    let kernel = oomc_forecast::kernel(&view)?;
     let as_written: &[Assignment] = &[];
     let (mut sides, mut remarks) = (Vec::new(), BTreeSet::new());
     for ((file, found), set) in found.iter().zip([as_written, &args.set]) {

@@ -12,7 +12,8 @@ use crate::exit::{Exit, Outcome};
 use crate::report::Report;
 
 pub(crate) fn run(report: &Report, args: &Plan) -> Outcome {
-    ready(report, "plan", &args.file, &args.kernel, |kernel, suite| now(report, args, kernel, suite))
+    let page = snapshot::page_size(&args.roots);
+    ready(report, "plan", &args.file, (&args.kernel, page), |kernel, suite| now(report, args, kernel, suite))
 }
 
 /// What would happen on this machine.

@@ -35,18 +35,19 @@ pub(crate) fn run(report: &Report, args: &Sim) -> Outcome {
         Some(path) => inputs.find(path)?,
         None => domain.unwrap_or(ROOT),
     };
-    ready(report, "sim", &args.file, &args.kernel, |kernel, suite| {
+    let page = inputs.machine.page;
+    ready(report, "sim", &args.file, (&args.kernel, page), |kernel, suite| {
         events(report, args, kernel, suite, inputs, (attached, domain))
     })
 }
 
-/// Makes a policy ready to be simulated, for the kernel and with the lints that the settings of its folder name; what is
-/// wrong with policy or settings is the command's result.
+/// Makes a policy ready to be simulated, for the kernel and with the lints that the settings of its folder name, on a
+/// machine with pages of so many bytes; what is wrong with policy or settings is the command's result.
 pub(super) fn ready(
     report: &Report,
     command: &'static str,
     file: &Path,
-    kernel: &args::Kernel,
+    (kernel, page): (&args::Kernel, i64),
     then: impl FnOnce(&Kernel, Suite<'_>) -> Outcome,
 ) -> Outcome {
     let refused = |unready: Unready| {
@@ -57,7 +58,7 @@ pub(super) fn ready(
         Ok(found) => found,
         Err(unready) => return refused(unready),
     };
-    let kernel = oomc_forecast::kernel(&found.view(kernel)?)?;
+    let kernel = oomc_forecast::kernel(&found.view(kernel)?.with_page_size(page))?;
     match policy::suite(report, file, &kernel, &found.settings, false)? {
         Ok(suite) => then(&kernel, suite),
         Err(unready) => refused(unready),

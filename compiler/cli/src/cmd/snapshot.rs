@@ -60,6 +60,11 @@ pub(crate) fn snapshot(path: &Path) -> Result<oomc_snapshot::Snapshot, Failure> 
     oomc_snapshot::parse(&bytes).map_err(|error| Failure::refused(format!("{}: {error}", files::name(path))))
 }
 
+/// Bytes in a page of this machine, or of the copy of one.
+pub(crate) fn page_size(roots: &Roots) -> i64 {
+    oomc_snapshot::page_size(&roots.proc_root)
+}
+
 /// Reads this machine, or the copy of one.
 pub(crate) fn live(report: &Report, roots: &Roots, only: Option<&str>) -> Result<Reading, Failure> {
     let bar = match stderr().is_terminal() && !report.is_quiet() {

@@ -4,7 +4,7 @@ use oomc_abi::amount::short;
 use oomc_abi::fields::{Owner, Unit};
 use oomc_abi::record::{Action, End, Record};
 use oomc_sim::Policy;
-use oomc_sim::machine::{CgroupIndex, Machine, PAGE, ROOT};
+use oomc_sim::machine::{CgroupIndex, Machine, ROOT};
 use oomc_sim::scenario::{Decision, KernelsOwn};
 
 use super::deaths::{Deaths, footprint};
@@ -83,7 +83,7 @@ pub(crate) fn of(
     }
     forecast.dies = deaths.processes.iter().map(|at| Entity::process(before, *at)).collect();
     forecast.frees = forecast.frees.max(deaths.frees);
-    let shared: i64 = deaths.processes.iter().map(|at| before.process(*at).shmem).max().unwrap_or(0) * PAGE;
+    let shared = deaths.processes.iter().map(|at| before.process(*at).shmem).max().unwrap_or(0) * before.page;
     if shared > 0 {
         forecast.remarks.push(format!(
             "up to {} of what comes free is shared memory: it stays as long as a file of tmpfs or anybody else holds it",
@@ -104,7 +104,7 @@ fn swap_left(machine: &Machine, domain: CgroupIndex) -> i64 {
         Some((most - machine.sum(at, |own| own.swapped)).max(0))
     };
     let least = machine.ancestors(domain).filter_map(own).min();
-    least.map_or(machine.swap_free, |least| least.min(machine.swap_free)) * PAGE
+    least.map_or(machine.swap_free, |least| least.min(machine.swap_free)) * machine.page
 }
 
 /// The record with who dies and what comes free as they would be: the policy knows whom it chose, and the kernel takes
@@ -196,8 +196,8 @@ fn tie(
     let (sizes, born, what) = match unit {
         Owner::Process => {
             let (a, b) = (decision.process(before.id)?, decision.process(one.id)?);
-            let (a, b) = (machine.process(a), machine.process(b));
-            ((footprint(a), footprint(b)), (a.start, b.start), "footprint")
+            let start = |at| machine.process(at).start;
+            ((footprint(machine, a), footprint(machine, b)), (start(a), start(b)), "footprint")
         }
         _ => {
             let (a, b) = (decision.cgroup(before.id)?, decision.cgroup(one.id)?);

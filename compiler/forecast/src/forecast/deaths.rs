@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use oomc_abi::fields::Owner;
 use oomc_abi::record::Action;
-use oomc_sim::machine::{Life, Machine, PAGE, Process, ProcessIndex};
+use oomc_sim::machine::{Life, Machine, Process, ProcessIndex};
 use oomc_sim::scenario::Decision;
 
 use super::tree::living;
@@ -69,7 +69,7 @@ impl Deaths {
 }
 
 fn usage(machine: &Machine, at: usize) -> i64 {
-    machine.sum(at, |own| own.charged) * PAGE
+    machine.sum(at, |own| own.charged) * machine.page
 }
 
 /// What comes free with some processes: each address space once, and none that somebody else still has.
@@ -81,10 +81,11 @@ fn frees(machine: &Machine, dying: &[ProcessIndex]) -> i64 {
         .collect();
     let mut spaces: BTreeSet<ProcessIndex> = dying.iter().map(|at| owner(*at)).collect();
     spaces.retain(|space| !kept.contains(space));
-    spaces.into_iter().map(|space| footprint(machine.process(space))).sum()
+    spaces.into_iter().map(|space| footprint(machine, space)).sum()
 }
 
 /// Resident, swapped out, and page tables.
-pub(crate) fn footprint(one: &Process) -> i64 {
-    (one.anon + one.file + one.shmem + one.swap) * PAGE + one.pgtables
+pub(crate) fn footprint(machine: &Machine, at: ProcessIndex) -> i64 {
+    let one = machine.process(at);
+    (one.anon + one.file + one.shmem + one.swap) * machine.page + one.pgtables
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oomc_sim::machine::{CgroupIndex, Life, Machine, PAGE, ProcessIndex, ROOT};
+use oomc_sim::machine::{CgroupIndex, Life, Machine, ProcessIndex, ROOT};
 
 use super::deaths::footprint;
 use super::{Forecast, Kind, Marked, Node};
@@ -24,8 +24,8 @@ pub(super) fn tree(machine: &Machine, domain: CgroupIndex, forecast: &Forecast) 
             name: names.last().map_or_else(|| "/".to_owned(), |name| (*name).to_owned()),
             depth: depth(names) - top,
             usage: sums.usage.get(at).copied().unwrap_or(0),
-            own_limit: machine.cgroup(*at).max.map(|max| max * PAGE),
-            limit: machine.limit(*at) * PAGE,
+            own_limit: machine.cgroup(*at).max.map(|max| max * machine.page),
+            limit: machine.limit(*at) * machine.page,
             processes: sums.processes.get(at).copied().unwrap_or(0),
             candidate: marks.cgroups.get(path.as_str()).map(|(place, _)| *place),
             class: marks.cgroups.get(path.as_str()).map(|(_, class)| *class),
@@ -53,7 +53,7 @@ pub(super) fn tree(machine: &Machine, domain: CgroupIndex, forecast: &Forecast) 
             node.marked.push(Marked {
                 pid: process.pid,
                 name: process.comm.clone(),
-                footprint: footprint(process),
+                footprint: footprint(machine, one),
                 candidate: candidate.map(|(place, _)| place),
                 class: candidate.map(|(_, class)| class),
                 victim,
@@ -93,7 +93,8 @@ impl Sums {
         for (at, one) in machine.cgroups.iter().enumerate().filter(|(_, one)| !one.bare) {
             for above in machine.ancestors(at) {
                 // The root has no counter of its own: its usage is what the machine holds.
-                let bytes = if above == ROOT { one.own.anon + one.own.file } else { one.own.charged * PAGE };
+                let bytes =
+                    if above == ROOT { one.own.anon + one.own.file } else { one.own.charged * machine.page };
                 *sums.usage.entry(above).or_default() += bytes;
             }
         }

@@ -10,7 +10,7 @@ use oomc_abi::amount::short;
 use oomc_abi::amounts::{self, Amount, Row};
 use oomc_abi::fields::Measure;
 
-use crate::machine::{Amounts, Cgroup, CgroupIndex, Life, Machine, PAGE, Process, ROOT, Unknown};
+use crate::machine::{Amounts, Cgroup, CgroupIndex, Life, Machine, Process, ROOT, Unknown};
 
 /// Nanoseconds.
 const SECOND: i64 = 1_000_000_000;
@@ -118,6 +118,8 @@ pub(super) struct DescribedProcess {
 /// Everything that a test has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Described {
+    /// Bytes in a page.
+    pub(super) page: i64,
     pub(super) now: i64,
     pub(super) memory: i64,
     /// Bytes of swap; none: not said.
@@ -129,10 +131,11 @@ pub(super) struct Described {
 }
 
 impl Described {
-    pub(super) fn new() -> Self {
+    /// A machine with pages of so many bytes.
+    pub(super) fn new(page: i64) -> Self {
         let root = Cgroup { id: 1, serial: 1, pressure: Some(<_>::default()), ..Cgroup::default() };
         let root = DescribedCgroup { cgroup: root, ..DescribedCgroup::default() };
-        Self { now: BEGIN, memory: MEMORY, swap: None, cgroups: vec![root], processes: Vec::new() }
+        Self { page, now: BEGIN, memory: MEMORY, swap: None, cgroups: vec![root], processes: Vec::new() }
     }
 
     /// The place of a cgroup, which is made with all above it if it is new.
@@ -264,11 +267,12 @@ impl Described {
     pub(super) fn machine(&self, full: Option<CgroupIndex>) -> Result<Machine, (u32, String)> {
         self.lineage()?;
         let (swap, swap_free) = self.swap()?;
+        let page = self.page;
         let mut machine = Machine {
-            page: PAGE,
-            memory: self.memory / PAGE,
-            swap: swap / PAGE,
-            swap_free: swap_free / PAGE,
+            page,
+            memory: self.memory / page,
+            swap: swap / page,
+            swap_free: swap_free / page,
             no_swapping: false,
             unknown: Unknown::default(),
             now: self.now,
@@ -280,7 +284,7 @@ impl Described {
             let mut process = one.process.clone();
             process.shares_with = self.owner(one)?;
             let memory = memory(one).map_err(|text| (one.line, text))?;
-            let pages = |bytes: i64| bytes / PAGE;
+            let pages = |bytes: i64| bytes / page;
             (process.anon, process.file) = (pages(memory.anon), pages(memory.file));
             (process.shmem, process.swap) = (pages(memory.shmem), pages(memory.swap));
             process.pgtables = memory.pgtables;
@@ -290,7 +294,7 @@ impl Described {
             machine.processes.push(process);
             let home = machine.home(machine.processes.len() - 1);
             if let Some(held) = held.get_mut(home).filter(|_| counts) {
-                held.add(&memory);
+                held.add(&memory, page);
             }
         }
         // From below: the own share of each is what the cgroups below it do not have.
@@ -298,7 +302,7 @@ impl Described {
         for at in (0..self.cgroups.len()).rev() {
             let (Some(one), Some(held)) = (self.cgroups.get(at), held.get(at)) else { continue };
             let sums = below.get(at).copied().unwrap_or_default();
-            let mut own = own_amounts(one, held, &sums)
+            let mut own = own_amounts(one, held, &sums, page)
                 .map_err(|text| (one.line, format!("`{}`: {text}", machine.path(at))))?;
             if full == Some(at) && !one.totals.contains_key("usage") {
                 let memory = (at == ROOT).then_some((machine.memory * machine.page, machine.page));
@@ -317,12 +321,16 @@ impl Described {
 
     /// Bytes of the machine's swap: all, and free.
     fn swap(&self) -> Result<(i64, i64), (u32, String)> {
-        let out = |one: &DescribedProcess| if one.shares_with.is_none() { whole(one.swap) } else { 0 };
+        // Whole pages.
+        let out = |one: &DescribedProcess| match one.shares_with {
+            None => one.swap / self.page * self.page,
+            Some(_) => 0,
+        };
         let out: i64 = self.processes.iter().map(out).sum();
         let given = self.cgroups.iter().filter_map(|one| one.totals.get("swap").copied()).max();
         let out = out.max(given.unwrap_or(0));
         let limits = self.cgroups.iter().filter_map(|one| one.cgroup.swap_max).max();
-        let swap = self.swap.unwrap_or_else(|| out.max(limits.unwrap_or(0) * PAGE));
+        let swap = self.swap.unwrap_or_else(|| out.max(limits.unwrap_or(0) * self.page));
         if swap < out {
             let line = self.cgroups.first().map_or(0, |root| root.line);
             let (has, out) = (short(Measure::Bytes, swap), short(Measure::Bytes, out));
@@ -377,7 +385,9 @@ struct Memory {
 }
 
 impl Memory {
-    fn add(&mut self, other: &Self) {
+    /// In whole pages.
+    fn add(&mut self, other: &Self, page: i64) {
+        let whole = |bytes: i64| bytes / page * page;
         let Self { anon, file, shmem, swap, pgtables } = other;
         self.anon += whole(*anon);
         self.file += whole(*file);
@@ -399,11 +409,6 @@ impl Memory {
             ("working_set", anon + file + shmem + pgtables),
         ]
     }
-}
-
-/// Whole pages.
-fn whole(bytes: i64) -> i64 {
-    bytes / PAGE * PAGE
 }
 
 fn memory(one: &DescribedProcess) -> Result<Memory, String> {
@@ -433,7 +438,7 @@ fn memory(one: &DescribedProcess) -> Result<Memory, String> {
 }
 
 /// The own share of a cgroup.
-fn own_amounts(one: &DescribedCgroup, held: &Memory, below: &Amounts) -> Result<Amounts, String> {
+fn own_amounts(one: &DescribedCgroup, held: &Memory, below: &Amounts, page: i64) -> Result<Amounts, String> {
     let mut own = Amounts::default();
     // tmpfs is page cache, too, and slab is memory of the kernel: these two are known before the others.
     let is_part = |row: &&Row| matches!(row.amount, Amount::Shmem | Amount::SlabReclaimable);
@@ -449,13 +454,13 @@ fn own_amounts(one: &DescribedCgroup, held: &Memory, below: &Amounts) -> Result<
         };
         *own.get_mut(row.amount) = share(one, field.name, field.unit, below.get(row.amount), least)?;
     }
-    own.swapped = share(one, "swap", Measure::Bytes, below.swapped * PAGE, held.swap)? / PAGE;
+    own.swapped = share(one, "swap", Measure::Bytes, below.swapped * page, held.swap)? / page;
     own.charged = match one.totals.get("usage") {
-        None => (own.anon + own.file + own.kernel) / PAGE,
-        Some(_) => share(one, "usage", Measure::Bytes, below.charged * PAGE, 0)? / PAGE,
+        None => (own.anon + own.file + own.kernel) / page,
+        Some(_) => share(one, "usage", Measure::Bytes, below.charged * page, 0)? / page,
     };
     if let Some(working_set) = one.totals.get("working_set") {
-        let usage = (below.charged + own.charged) * PAGE;
+        let usage = (below.charged + own.charged) * page;
         if *working_set > usage {
             return Err("`working_set` is larger than `usage`".to_owned());
         }

@@ -4,7 +4,7 @@ use oomc_abi::fields::{self, Owner, Recipe, Scale};
 use oomc_abi::scenario::{self, Given, Named, Property, Value};
 
 use super::described::{Described, DescribedCgroup, DescribedProcess, total};
-use crate::machine::{CONSTRAINTS, CgroupIndex, Counter, Event, Life, PAGE, ROOT};
+use crate::machine::{CONSTRAINTS, CgroupIndex, Counter, Event, Life, ROOT};
 
 /// Removed cgroups that one property can ask for.
 const MOST_REMOVED: i64 = 1000;
@@ -38,12 +38,12 @@ pub(super) fn given(described: &mut Described, given: &Given, line: u32) -> Resu
             }
         }
         Some(pid) => {
-            let now = described.now;
+            let clock_and_page = (described.now, described.page);
             let one = described.process(at, pid);
             (one.line, one.process.cgroup) = (line, at);
             let mut exited = false;
             for property in &given.properties {
-                process(one, property, now, &mut exited)?;
+                process(one, property, clock_and_page, &mut exited)?;
             }
             if exited {
                 described.remove(|one| one.process.pid == i64::from(pid));
@@ -104,7 +104,7 @@ fn cgroup(
     said: &mut Said,
 ) -> Result<(), String> {
     let Property { name, value } = property;
-    let now = described.now;
+    let (now, page) = (described.now, described.page);
     let name = match name {
         Named::Field(name) if name == "nr_dying_descendants" => {
             let count = amount(name, number(value))?;
@@ -150,11 +150,11 @@ fn cgroup(
     }
     let cgroup = &mut one.cgroup;
     match name {
-        "limit" | "own_limit" => cgroup.max = Some(amount(name, number)? / PAGE),
-        "high" => cgroup.high = Some(amount(name, number)? / PAGE),
-        "low" => cgroup.low = amount(name, number)? / PAGE,
-        "min" => cgroup.min = amount(name, number)? / PAGE,
-        "swap_limit" => cgroup.swap_max = Some(amount(name, number)? / PAGE),
+        "limit" | "own_limit" => cgroup.max = Some(amount(name, number)? / page),
+        "high" => cgroup.high = Some(amount(name, number)? / page),
+        "low" => cgroup.low = amount(name, number)? / page,
+        "min" => cgroup.min = amount(name, number)? / page,
+        "swap_limit" => cgroup.swap_max = Some(amount(name, number)? / page),
         "oom_group" => cgroup.group = number != 0,
         "id" => cgroup.id = amount(name, number)?,
         "age_rank" => cgroup.serial = amount(name, number)?,
@@ -164,7 +164,7 @@ fn cgroup(
         }
         "no_memory_controller" => cgroup.bare = number != 0,
         other => {
-            let (path, value) = member(Owner::Cgroup, other, number)
+            let (path, value) = member(Owner::Cgroup, other, number, page)
                 .ok_or_else(|| format!("a test cannot give `{other}` of a cgroup"))?;
             replace(&mut cgroup.members, path, value);
         }
@@ -173,10 +173,10 @@ fn cgroup(
 }
 
 /// The path and value of the member that a field is read from as it stands.
-pub(super) fn member(owner: Owner, name: &str, number: i64) -> Option<(&'static str, i64)> {
+pub(super) fn member(owner: Owner, name: &str, number: i64, page: i64) -> Option<(&'static str, i64)> {
     match fields::find(owner, name)?.row().recipe {
         Recipe::Member { path, scale: Scale::One } => Some((path, number)),
-        Recipe::Member { path, scale: Scale::Pages } => Some((path, number / PAGE)),
+        Recipe::Member { path, scale: Scale::Pages } => Some((path, number / page)),
         _ => None,
     }
 }
@@ -217,7 +217,7 @@ fn replace<T>(list: &mut Vec<(String, T)>, name: &str, value: T) {
 fn process(
     one: &mut DescribedProcess,
     property: &Property,
-    now: i64,
+    (now, page): (i64, i64),
     exited: &mut bool,
 ) -> Result<(), String> {
     let Property { name, value } = property;
@@ -269,7 +269,7 @@ fn process(
         "ns_pid" => process.ns_pids = vec![number],
         "shares_memory_with" => one.shares_with = Some(process_number(name, value)?),
         other => {
-            let (path, value) = member(Owner::Process, other, number)
+            let (path, value) = member(Owner::Process, other, number, page)
                 .ok_or_else(|| format!("a test cannot give `{other}` of a process"))?;
             replace(&mut process.members, path, value);
         }
@@ -290,7 +290,7 @@ pub(super) fn event(event: &mut Event, described: &Described, properties: &[Prop
                 return Err("`order` is from 0 to 10; -1 is an administrator who asks by SysRq".to_owned());
             }
             "order" => event.order = number,
-            "total" => event.total = amount(name, number)? / PAGE,
+            "total" => event.total = amount(name, number)? / described.page,
             "constraint" => {
                 let found = CONSTRAINTS.iter().position(|known| *known == text(value));
                 event.constraint =
@@ -310,12 +310,13 @@ pub(super) fn event(event: &mut Event, described: &Described, properties: &[Prop
 /// Whether a property of this name has an arm here.
 #[cfg(test)]
 pub(super) fn is_known(owner: Owner, name: &str, value: Value) -> bool {
-    let mut described = Described::new();
+    use oomc_abi::consts::PAGE_SIZE;
+    let mut described = Described::new(PAGE_SIZE);
     let at = described.cgroup("/job");
     let property = Property { name: Named::Field(name.to_owned()), value };
     let outcome = match owner {
         Owner::Cgroup => cgroup(&mut described, at, &property, &mut Said::default()),
-        Owner::Process => process(described.process(at, 1), &property, 0, &mut false),
+        Owner::Process => process(described.process(at, 1), &property, (0, PAGE_SIZE), &mut false),
         // What the machine has follows from its cgroups.
         Owner::Machine => return false,
         Owner::Event => {

@@ -170,7 +170,7 @@ pub fn play(kernel: &Types, policy: &Policy, test: &Test, order: Order) -> Resul
     let mut player = Player {
         kernel,
         policy,
-        described: Described::new(),
+        described: Described::new(kernel.view().page_size()),
         params: BTreeMap::new(),
         place: None,
         attached: None,

@@ -25,9 +25,9 @@ fn whatever_the_tables_offer_can_be_given() {
 /// A new row needs no arm.
 #[test]
 fn a_field_that_is_one_member_can_be_given_without_more() {
-    assert_eq!(given::member(Owner::Process, "nr_threads", 3), Some(("signal->nr_threads", 3)));
-    assert_eq!(given::member(Owner::Cgroup, "high", 8 * PAGE), Some(("memory.high", 8)));
-    assert_eq!(given::member(Owner::Process, "rss", 1), None);
+    assert_eq!(given::member(Owner::Process, "nr_threads", 3, PAGE), Some(("signal->nr_threads", 3)));
+    assert_eq!(given::member(Owner::Cgroup, "high", 8 * PAGE, PAGE), Some(("memory.high", 8)));
+    assert_eq!(given::member(Owner::Process, "rss", 1, PAGE), None);
 }
 
 /// What is said of a cgroup or a process, in numbers.
@@ -45,7 +45,7 @@ const MIB: i64 = 1 << 20;
 
 #[test]
 fn amounts_are_sums_and_each_cgroup_has_what_is_left() {
-    let mut described = Described::new();
+    let mut described = Described::new(PAGE);
     say(&mut described, "/job", &[("limit", 100 * MIB), ("anon", 50 * MIB)]).expect("fine");
     say(&mut described, "/job/a#1", &[("rss", 20 * MIB), ("file", 5 * MIB)]).expect("fine");
     say(&mut described, "/job#2", &[("anon", 10 * MIB), ("pgtables", MIB)]).expect("fine");
@@ -68,12 +68,12 @@ fn amounts_are_sums_and_each_cgroup_has_what_is_left() {
 
 #[test]
 fn less_than_what_is_in_it_is_a_contradiction() {
-    let mut described = Described::new();
+    let mut described = Described::new(PAGE);
     say(&mut described, "/job#1", &[("rss", 20 * MIB)]).expect("fine");
     say(&mut described, "/job", &[("anon", 10 * MIB)]).expect("fine");
     let (line, text) = described.machine(None).expect_err("ten is less than twenty");
     assert_eq!((line, text.as_str()), (7, "`/job`: `anon` is 10MiB, but what is in it has 20MiB"));
-    let mut described = Described::new();
+    let mut described = Described::new(PAGE);
     say(&mut described, "/job#1", &[("footprint", 20 * MIB), ("swap", 21 * MIB)]).expect("fine");
     let (_, text) = described.machine(None).expect_err("a part of the whole");
     assert_eq!(text, "a part of its memory is larger than the whole");
@@ -85,7 +85,7 @@ fn less_than_what_is_in_it_is_a_contradiction() {
 
 #[test]
 fn who_is_gone_leaves_room() {
-    let mut described = Described::new();
+    let mut described = Described::new(PAGE);
     say(&mut described, "/job", &[("usage", 90 * MIB)]).expect("fine");
     say(&mut described, "/job#1", &[("rss", 40 * MIB)]).expect("fine");
     say(&mut described, "/job#1", &[("exited", 1)]).expect("fine");

@@ -10,7 +10,7 @@ use oomc_abi::record::{Action, Message};
 use oomc_abi::scenario::Expected;
 
 use super::play::{Decision, rule_of};
-use crate::machine::{CgroupIndex, Life, PAGE};
+use crate::machine::{CgroupIndex, Life};
 
 /// An expectation that did not come true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Seen<'_> {
             return Some((self.decision.path_of(record.domain), record.result));
         }
         let rose = (0..before.cgroups.len()).find(|at| before.cgroup(*at).max != after.cgroup(*at).max)?;
-        Some((before.path(rose), after.cgroup(rose).max? * PAGE))
+        Some((before.path(rose), after.cgroup(rose).max? * after.page))
     }
 
     fn message(&self, message: &Message) -> String {

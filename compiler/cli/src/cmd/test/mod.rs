@@ -58,7 +58,8 @@ fn once(report: &Report, args: &Test) -> Outcome {
     };
     let policies = policies(&args.files)?.into_iter().map(settings).collect::<Result<Vec<Of>, Failure>>()?;
     let found = policies.iter().filter_map(|(path, found)| Some((path.as_path(), found.as_ref().ok()?)));
-    let kernel = oomc_forecast::kernel(&settings::one_kernel(found, &args.kernel)?)?;
+    let view = settings::one_kernel(found, &args.kernel)?.with_page_size(args.page_size.bytes());
+    let kernel = oomc_forecast::kernel(&view)?;
     let (mut exit, mut diagnostics, mut suites, mut broken) = (Exit::Ok, Vec::new(), Vec::new(), Vec::new());
     for (path, found) in policies {
         let suite = match found {
