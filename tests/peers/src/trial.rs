@@ -25,8 +25,8 @@ const BOUND: Duration = Duration::from_secs(150);
 const AFTERMATH: Duration = Duration::from_secs(3);
 /// How long the machine may take to be calm again.
 const CALM: Duration = Duration::from_secs(60);
-/// The disk for swap, and the file that is read again and again.
-const SWAP: &str = "/dev/nvme2n1";
+/// The file for swap, and the one that is read again and again.
+const SWAP: &str = "/peers/swap";
 const FILE: &str = "/peers/large";
 
 /// The two that matter.

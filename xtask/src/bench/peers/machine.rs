@@ -1,6 +1,5 @@
-//! One boot of Debian with its own kernel, under software emulation. The disks stay as they are.
+//! One boot of Debian with its own kernel, under software emulation. Its disk stays as it is.
 
-use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,14 +11,14 @@ use oomc_peers::report::Message;
 
 use crate::build;
 
-/// Its memory, and its disk for swap.
+/// Its memory.
 const MEMORY: &str = "1024M";
-const SWAP: u64 = 192 << 20;
 /// How long it may be silent: a trial beside a thousand cgroups under emulation takes minutes.
 const PATIENCE: Duration = Duration::from_secs(900);
-/// The kernel's command line. Pressure is off by default in no kernel of Debian's, and said for those who build their own.
+/// The kernel's command line. Nobody logs in: without udev there is no unit of
+/// the console's device, and whoever waits for it waits for ninety seconds.
 const WORDS: &str = "console=ttyS0 loglevel=3 panic=-1 psi=1 root=/dev/nvme0n1 rootfstype=ext4 rw quiet \
-                     systemd.show_status=0";
+                     systemd.show_status=0 systemd.mask=getty.target systemd.mask=serial-getty@ttyS0.service";
 
 /// Ends the emulator with the value.
 struct Emulator(Child);
@@ -35,25 +34,17 @@ impl Drop for Emulator {
 /// Boots, and hands out what the machine tells, until its last word.
 pub(super) fn run(
     kernel: &Path,
-    root: &Path,
-    files: &Path,
+    disk: &Path,
     on: &mut dyn FnMut(Message) -> Result<(), String>,
 ) -> Result<(), String> {
     let folder = build::scratch("peers");
-    let swap = folder.join("swap.img");
-    File::create(&swap)
-        .and_then(|file| file.set_len(SWAP))
-        .map_err(|error| format!("cannot write {}: {error}", swap.display()))?;
     let console = folder.join("console.log");
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-accel", "tcg,thread=multi", "-smp", "2,sockets=2", "-m", MEMORY]);
     command.arg("-kernel").arg(kernel).args(["-append", WORDS]);
-    for (name, disk) in [("root", root), ("files", files), ("swap", &swap)] {
-        command
-            .arg("-drive")
-            .arg(format!("file={},format=raw,if=none,id={name},snapshot=on", disk.display()));
-        command.args(["-device", &format!("nvme,serial={name},drive={name}")]);
-    }
+    // The only one: several are found in any order, and have other names in each boot.
+    command.arg("-drive").arg(format!("file={},format=raw,if=none,id=disk,snapshot=on", disk.display()));
+    command.args(["-device", "nvme,serial=disk,drive=disk"]);
     command.args(["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot", "-serial"]);
     command.arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
     let child = command

@@ -1,11 +1,11 @@
 //! `cargo xtask bench peers`: oomc beside the OOM killers that Debian has, each as its own service with the same wish, in a
 //! machine with Debian's kernel and systemd.
 //!
-//! Makes the machine's disks ([`disks`]), boots it with a plan of trials ([`machine`]), keeps each trial as it comes
+//! Makes the machine's disk ([`disk`]), boots it with a plan of trials ([`machine`]), keeps each trial as it comes
 //! ([`log`]), and tells what was seen ([`table`]) beside what was to be reached ([`goals`]). What happens in the machine is
 //! the program of `tests/peers`.
 
-mod disks;
+mod disk;
 
 mod machine;
 
@@ -22,7 +22,7 @@ use super::page;
 use crate::packages::{self, Package};
 use crate::{build, say, stock};
 
-/// To make the root of Debian packages, and disks of folders.
+/// To make the root of Debian packages, and a disk of a folder.
 const PACKAGES: [Package; 2] = [("mmdebstrap", "mmdebstrap"), ("e2fsprogs", "/sbin/mke2fs")];
 
 /// Rounds, unless an argument says otherwise: about a quarter of an hour each on two cores. The long form has 20.
@@ -92,14 +92,14 @@ fn try_all(asked: &Asked) -> Result<(), String> {
     build::release(&["oomc"])?;
     build::loud(build::cargo("build").args(["-p", "oomc-peers"]), "the build of the program of the trials")?;
     let kernel = stock::image()?;
-    let root = disks::root()?;
+    let debian = disk::debian()?;
     log::begin()?;
     for at in 1..=asked.trials {
         let mut plan = round(&asked.killers, &asked.workloads, true);
         say(&format!("Round {at} of {}: {} trials …", asked.trials, plan.len()));
         while !plan.is_empty() {
             let before = plan.len();
-            boot(&kernel, &root, &mut plan)?;
+            boot(&kernel, &debian, &mut plan)?;
             if plan.len() == before {
                 return Err("the machine ended without a trial".to_owned());
             }
@@ -109,10 +109,10 @@ fn try_all(asked: &Asked) -> Result<(), String> {
 }
 
 /// One boot. Takes from the plan what was tried; the trial in which the machine ended counts as failed.
-fn boot(kernel: &std::path::Path, root: &std::path::Path, plan: &mut Vec<Cell>) -> Result<(), String> {
-    let files = disks::files(plan)?;
+fn boot(kernel: &std::path::Path, debian: &std::path::Path, plan: &mut Vec<Cell>) -> Result<(), String> {
+    let disk = disk::make(debian, plan)?;
     let mut current = None;
-    let ended = machine::run(kernel, root, &files, &mut |message| {
+    let ended = machine::run(kernel, &disk, &mut |message| {
         match &message {
             Message::Begun(cell) => current = Some(*cell),
             Message::Ended(cell, _) | Message::Failed(cell, _) => {
