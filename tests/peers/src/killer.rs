@@ -14,7 +14,7 @@ const CONFIGURATIONS: &str = "/peers/configurations";
 /// What a killer may do before its first trial: averages want some looks.
 const SETTLE: Duration = Duration::from_secs(5);
 /// How long it is watched while nothing happens.
-const WATCHED: Duration = Duration::from_secs(15);
+const WATCHED: Duration = Duration::from_secs(10);
 /// Lines of its journal that are kept.
 const LINES: &str = "12";
 
@@ -31,7 +31,8 @@ pub(crate) fn configure(killer: Killer, scope: Scope) -> Result<(), String> {
         let folder = format!("{CONFIGURATIONS}/{folder}");
         if Path::new(&folder).is_dir() {
             let from = format!("{folder}/.");
-            run(Command::new("cp").args(["-r", "--no-preserve=ownership", &from, "/"]))?;
+            let how = ["-r", "--remove-destination", "--no-preserve=ownership"];
+            run(Command::new("cp").args(how).args([&from, "/"]))?;
         }
     }
     systemctl(&["daemon-reload"])
@@ -41,7 +42,7 @@ pub(crate) fn configure(killer: Killer, scope: Scope) -> Result<(), String> {
 pub(crate) fn start(killer: Killer) -> Result<Option<Running>, String> {
     let Some(unit) = killer.unit() else { return Ok(None) };
     systemctl(&["reset-failed"])?;
-    systemctl(&["start", unit])?;
+    systemctl(&["start", unit]).map_err(|why| format!("{why}\n{}", said(unit).join("\n")))?;
     thread::sleep(SETTLE);
     systemctl(&["is-active", "--quiet", unit])
         .map_err(|_| format!("{unit} is not active:\n{}", said(unit).join("\n")))?;

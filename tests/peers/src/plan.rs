@@ -139,23 +139,33 @@ impl Workload {
     }
 }
 
-/// The trials of one round: each killer with each workload that it can watch, and one beside many cgroups.
+/// The trials of one round: each workload with each killer that can watch it, and beside many cgroups at the end. Who is
+/// compared is tried one after the other, so that a round that is broken off has whole comparisons.
 #[must_use]
 pub fn round(killers: &[Killer], workloads: &[Workload], costs: bool) -> Vec<Cell> {
     let mut cells = Vec::new();
-    for &killer in killers {
+    for &workload in workloads {
         for scope in Scope::ALL {
-            let possible = workloads.iter().filter(|workload| killer.watches(scope, **workload));
-            cells.extend(possible.map(|&workload| Cell {
+            let able = killers.iter().filter(|killer| killer.watches(scope, workload));
+            cells.extend(able.map(|&killer| Cell {
                 killer,
                 scope,
                 workload,
                 cgroups: FEW,
                 idle: costs && measured(killer, scope, workload),
             }));
-            if costs && measured(killer, scope, COSTLY) && workloads.contains(&COSTLY) {
-                cells.push(Cell { killer, scope, workload: COSTLY, cgroups: MANY, idle: true });
-            }
+        }
+    }
+    if costs && workloads.contains(&COSTLY) {
+        for scope in Scope::ALL {
+            let able = killers.iter().filter(|killer| measured(**killer, scope, COSTLY));
+            cells.extend(able.map(|&killer| Cell {
+                killer,
+                scope,
+                workload: COSTLY,
+                cgroups: MANY,
+                idle: true,
+            }));
         }
     }
     cells

@@ -19,10 +19,10 @@ const LIMIT: u64 = 320 * MEBIBYTE;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long after the event a trial goes on at most, and how long it takes in all.
-const AFTER_EVENT: Duration = Duration::from_secs(40);
+const AFTER_EVENT: Duration = Duration::from_secs(30);
 const BOUND: Duration = Duration::from_secs(150);
 /// How long it goes on when somebody has died: whether somebody else does, too.
-const AFTERMATH: Duration = Duration::from_secs(3);
+const AFTERMATH: Duration = Duration::from_secs(2);
 /// How long the machine may take to be calm again.
 const CALM: Duration = Duration::from_secs(60);
 /// The file for swap, and the one that is read again and again.

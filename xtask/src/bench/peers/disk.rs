@@ -73,6 +73,10 @@ pub(super) fn make(debian: &Path, plan: &[Cell]) -> Result<PathBuf, String> {
     copy(&configurations, &own.join("configurations"))?;
     let oomc = own.join("configurations/oomc/usr");
     program(&build::program("release", "oomc"), &oomc.join("bin/oomc"))?;
+    let policies = own.join("configurations/oomc/etc/oomc/policies.d");
+    let mut compile = Command::new(build::program("release", "oomc"));
+    compile.arg("build").arg(policies.join("peers.oom")).arg("-o").arg(policies.join("peers.o"));
+    quiet(&mut compile, "oomc build")?;
     let unit = build::root().join("runtime/systemd/oomc.service");
     file(&unit, &oomc.join("lib/systemd/system/oomc.service"))?;
     program(&build::program("debug", "oomc-peers"), &own.join("bin/oomc-peers"))?;
