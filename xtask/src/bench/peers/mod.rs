@@ -25,8 +25,8 @@ use crate::{build, say, stock};
 /// To make the root of Debian packages, and a disk of a folder.
 const PACKAGES: [Package; 2] = [("mmdebstrap", "mmdebstrap"), ("e2fsprogs", "/sbin/mke2fs")];
 
-/// Rounds, unless an argument says otherwise: about a quarter of an hour each on two cores. The long form has 20.
-const TRIALS: u32 = 3;
+/// Rounds, unless an argument says otherwise: about half an hour each on two cores. The long form has 20.
+const TRIALS: u32 = 2;
 
 /// What the command line asks for.
 struct Asked {
