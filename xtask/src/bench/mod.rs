@@ -14,6 +14,7 @@ mod forests;
 mod goals;
 mod load;
 mod page;
+mod peers;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -80,6 +81,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     if args.first().is_some_and(|word| word == "load") {
         return load::run();
+    }
+    if let Some(("peers", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
+        return peers::run(rest);
     }
     if let Some(("code", rest)) = args.split_first().map(|(word, rest)| (word.as_str(), rest)) {
         return code::run(rest);

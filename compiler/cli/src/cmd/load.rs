@@ -124,17 +124,18 @@ pub(crate) fn object_of_file(
     system: &System<'_>,
     policy: &Path,
 ) -> Result<Vec<u8>, Failure> {
-    compiled(report, system, policy, trusted_policy(policy)?)
+    compiled(report, system, policy, trusted_policy(policy)?, None)
 }
 
-/// The object of a standing policy whose bytes were read.
+/// The object of a standing policy whose bytes were read; `otherwise` as in [`object_of`].
 pub(crate) fn compiled(
     report: &Report,
     system: &System<'_>,
     policy: &Path,
     bytes: Vec<u8>,
+    otherwise: Option<KernelView>,
 ) -> Result<Vec<u8>, Failure> {
-    object_of(report, system, policy, bytes, None)?
+    object_of(report, system, policy, bytes, otherwise)?
         .map_err(|unready| Failure::new(unready.exit, format!("{} is not compiled", policy.display())))
 }
 

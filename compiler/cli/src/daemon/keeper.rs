@@ -10,6 +10,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use oomc_compiler::KernelView;
 use oomc_compiler::hir::Pattern;
 use oomc_runtime::events::{Followed, Seen};
 use oomc_runtime::watch::Watch;
@@ -270,7 +271,9 @@ fn object(
     if let Some((_, object)) = cache.get(policy).filter(|(known, _)| *known == bytes) {
         return Ok(object.clone());
     }
-    let object = compiled(report, system, policy, bytes.clone())?;
+    // Where the kernel asks no policy, the object is asked from here: it fits whatever it is compiled for.
+    let otherwise = Some(KernelView::embedded());
+    let object = compiled(report, system, policy, bytes.clone(), otherwise)?;
     cache.insert(policy.to_owned(), (bytes, object.clone()));
     Ok(object)
 }
