@@ -8,6 +8,8 @@ use super::table::{Costs, Counted, costs, count, shown};
 /// Of the trials of a workload in which any peer exceeds [`ANY_PEER`], in percent.
 const RIGHT: usize = 95;
 const ANY_PEER: usize = 50;
+/// Fewer trials say that it works, and no more.
+const ENOUGH: usize = 20;
 /// CPU of a decision beside many cgroups: at most this part of the best peer's.
 const PART: u64 = 10;
 
@@ -55,7 +57,10 @@ fn victims(messages: &[Message], scope: Scope, workload: Workload) -> String {
     let wanted = if share > ANY_PEER { share.max(RIGHT) } else { share };
     let what = format!("right victim, {}, {} (best peer: {name}, {share} %)", workload.name(), scope.name());
     let own = percent(&ours);
-    let verdict = verdict(own.map(|own| own >= wanted));
+    let verdict = match ours.trials {
+        1..ENOUGH => "too few trials",
+        _ => verdict(own.map(|own| own >= wanted)),
+    };
     let own = own.map_or_else(|| "-".to_owned(), |own| format!("{own} %"));
     format!("| {what} | {wanted} % | {own} | {verdict} |\n")
 }
@@ -104,5 +109,7 @@ mod tests {
         assert!(goal(19, 20).contains("| 100 % | 95 % | NOT met |"));
         assert!(goal(8, 8).contains("| 40 % | 40 % | met |"));
         assert!(table(&trials(Killer::Nohang, 1, 1)).contains("| - | not measured |"));
+        let few = [trials(Killer::Oomc, 19, 19), trials(Killer::Nohang, 19, 19)].concat();
+        assert!(table(&few).contains("| 100 % | 100 % | too few trials |"));
     }
 }
