@@ -440,7 +440,7 @@ impl KernelView {
     }
 
     fn enter(&self, ty: TypeId, name: &str, so_far: &str) -> Result<Found, Missing> {
-        let (id, _) = self.local.resolve(ty).ok_or_else(|| self.closed(ty, so_far))?;
+        let id = self.local.unalias(ty).ok_or_else(|| self.closed(ty, so_far))?;
         if let Some(found) = find_member(&self.local, id, name) {
             return Ok(found);
         }
@@ -547,19 +547,16 @@ pub fn find_member(btf: &Btf, id: TypeId, name: &str) -> Option<Found> {
 
 /// Each type is looked into once, however often it stands in others: what was not in it will not be.
 fn search(btf: &Btf, id: TypeId, name: &str, seen: &mut HashSet<TypeId>) -> Option<Found> {
-    let (id, ty) = btf.resolve(id)?;
+    let id = btf.unalias(id)?;
     if seen.len() >= MAX_NESTED || !seen.insert(id) {
         return None;
     }
-    let (Kind::Struct { members, .. } | Kind::Union { members, .. }) = ty.kind else { return None };
-    for (at, member) in (0_u32..).zip(&members) {
+    for (at, member) in btf.members_called(id, name) {
         if member.name == name {
             let (bit_offset, bits) = (member.bit_offset, member.bits);
             return Some(Found { bit_offset, bits, ty: member.ty, positions: vec![at] });
         }
-        if member.name.is_empty()
-            && let Some(mut found) = search(btf, member.ty, name, seen)
-        {
+        if let Some(mut found) = search(btf, member.ty, name, seen) {
             found.bit_offset = found.bit_offset.checked_add(member.bit_offset)?;
             found.positions.insert(0, at);
             return Some(found);

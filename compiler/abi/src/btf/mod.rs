@@ -223,11 +223,38 @@ impl Btf {
     /// A type's name, without decoding the rest.
     #[must_use]
     pub fn name(&self, id: TypeId) -> &str {
-        id.checked_sub(1)
-            .and_then(|at| self.offsets.get(at as usize))
-            .and_then(|offset| parse::u32_at(self.types(), *offset as usize))
-            .and_then(|at| self.string(at))
-            .unwrap_or("")
+        self.head(id).and_then(|(_, head)| self.string(head.name())).unwrap_or("")
+    }
+
+    /// What a type begins with, without decoding the rest.
+    fn head(&self, id: TypeId) -> Option<(usize, parse::Head)> {
+        let offset = *self.offsets.get(id.checked_sub(1)? as usize)? as usize;
+        Some((offset, parse::Head::at(self.types(), offset)?))
+    }
+
+    /// Whether it is a structure or union with members; what is only declared is none.
+    #[must_use]
+    pub fn is_composite(&self, id: TypeId) -> bool {
+        self.head(id).is_some_and(|(_, head)| head.is_composite())
+    }
+
+    /// The members of a structure or union that have this name or none, by their positions, without decoding the others.
+    /// The largest structures have hundreds.
+    pub fn members_called<'a>(
+        &'a self,
+        id: TypeId,
+        name: &'a str,
+    ) -> impl Iterator<Item = (u32, Member<'a>)> + 'a {
+        let strings = self.strings();
+        let all = self.head(id).into_iter().flat_map(move |(offset, head)| {
+            (0..head.members())
+                .filter_map(move |at| Some((at, parse::member(self.types(), offset, head, at)?)))
+        });
+        all.filter_map(move |(at, (named, member))| {
+            let name = if parse::is_string(strings, named, name) { name } else { "" };
+            (!name.is_empty() || parse::is_string(strings, named, ""))
+                .then_some((at, Member { name, ..member }))
+        })
     }
 
     /// A string by its offset.
@@ -245,7 +272,7 @@ impl Btf {
     /// The structure or union of this tag.
     #[must_use]
     pub fn composite(&self, tag: &str) -> Option<TypeId> {
-        self.find(tag, |kind| matches!(kind, Kind::Struct { .. } | Kind::Union { .. }))
+        self.by_name(tag).find(|id| self.is_composite(*id))
     }
 
     /// The enum of this tag.
@@ -267,12 +294,21 @@ impl Btf {
 
     /// Follows typedefs and qualifiers. None: no such type, or they never end.
     #[must_use]
-    pub fn resolve(&self, mut id: TypeId) -> Option<(TypeId, Type<'_>)> {
+    pub fn resolve(&self, id: TypeId) -> Option<(TypeId, Type<'_>)> {
+        let id = self.unalias(id)?;
+        Some((id, self.get(id)?))
+    }
+
+    /// As [`resolve`](Self::resolve), without decoding the type.
+    #[must_use]
+    pub fn unalias(&self, mut id: TypeId) -> Option<TypeId> {
         for _ in 0..DEPTH_MAX {
-            let ty = self.get(id)?;
-            match ty.kind.alias() {
+            if id == 0 {
+                return Some(id);
+            }
+            match self.head(id)?.1.alias() {
                 Some(next) => id = next,
-                None => return Some((id, ty)),
+                None => return Some(id),
             }
         }
         None
@@ -283,11 +319,12 @@ impl Btf {
     pub fn size_of(&self, mut id: TypeId) -> Option<u32> {
         let mut count = 1_u32;
         for _ in 0..DEPTH_MAX {
-            let (_, ty) = self.resolve(id)?;
-            let size = match ty.kind {
+            let known = self.unalias(id)?;
+            if let Some(size) = self.head(known).and_then(|(_, head)| head.composite_size()) {
+                return count.checked_mul(size);
+            }
+            let size = match self.get(known)?.kind {
                 Kind::Int { size, .. }
-                | Kind::Struct { size, .. }
-                | Kind::Union { size, .. }
                 | Kind::Enum { size, .. }
                 | Kind::Float { size }
                 | Kind::DataSec { size, .. } => size,

@@ -229,6 +229,84 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<Btf, Error> {
     })
 }
 
+/// The words that each type begins with (`struct btf_type`).
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    name: u32,
+    info: u32,
+    /// Its size or the type that it leads to, by its kind.
+    size: u32,
+}
+
+impl Head {
+    /// The beginning of the type at an offset of the type section.
+    pub(super) fn at(types: &[u8], at: usize) -> Option<Self> {
+        Some(Self { name: u32_at(types, at)?, info: u32_at(types, at + 4)?, size: u32_at(types, at + 8)? })
+    }
+
+    pub(super) fn name(self) -> u32 {
+        self.name
+    }
+
+    fn kind(self) -> u32 {
+        (self.info >> 24) & 0x1f
+    }
+
+    fn flag(self) -> bool {
+        self.info >> 31 == 1
+    }
+
+    fn len(self) -> u32 {
+        self.info & 0xffff
+    }
+
+    /// The type that this one only qualifies or renames, if it is such a one.
+    pub(super) fn alias(self) -> Option<u32> {
+        let is_alias = matches!(
+            self.kind(),
+            kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG
+        );
+        is_alias.then_some(self.size)
+    }
+
+    pub(super) fn is_composite(self) -> bool {
+        matches!(self.kind(), kind::STRUCT | kind::UNION)
+    }
+
+    /// Bytes of a structure or union; none of anything else.
+    pub(super) fn composite_size(self) -> Option<u32> {
+        self.is_composite().then_some(self.size)
+    }
+
+    /// How many members a structure or union has; anything else has none.
+    pub(super) fn members(self) -> u32 {
+        if self.is_composite() { self.len() } else { 0 }
+    }
+}
+
+/// Bytes of the words that each type begins with, and of a member behind them.
+const HEAD: usize = 12;
+const MEMBER: usize = 12;
+
+/// A member of the structure or union at an offset of the type section, and the offset of its name.
+pub(super) fn member(types: &[u8], start: usize, head: Head, at: u32) -> Option<(u32, Member<'static>)> {
+    let at = start + HEAD + at as usize * MEMBER;
+    let place = u32_at(types, at + 8)?;
+    let (bit_offset, bits) = placed(place, head.flag());
+    Some((u32_at(types, at)?, Member { name: "", ty: u32_at(types, at + 4)?, bit_offset, bits }))
+}
+
+/// Bit of a member, and the width of a bit-field; `flag` says that both stand in the word.
+fn placed(place: u32, flag: bool) -> (u32, u8) {
+    if flag { (place & 0xff_ffff, (place >> 24) as u8) } else { (place, 0) }
+}
+
+/// Whether the string at an offset is this one.
+pub(super) fn is_string(strings: &[u8], at: u32, text: &str) -> bool {
+    let rest = strings.get(at as usize..).unwrap_or_default();
+    rest.strip_prefix(text.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+}
+
 /// Decodes the type at an offset of the type section; also gives the offset behind it.
 pub(super) fn decode<'a>(types: &[u8], strings: &'a [u8], start: usize) -> Result<(Type<'a>, usize), Error> {
     let mut at = start;
@@ -238,11 +316,9 @@ pub(super) fn decode<'a>(types: &[u8], strings: &'a [u8], start: usize) -> Resul
         Ok::<u32, Error>(value)
     };
     let text = |at: u32| string_at(strings, at).ok_or(Error { offset: start, reason: Reason::String(at) });
-    let name = text(word()?)?;
-    let info = word()?;
-    let size = word()?;
-    let (len, flag) = (info & 0xffff, info >> 31 == 1);
-    let kind = match (info >> 24) & 0x1f {
+    let head = Head { name: word()?, info: word()?, size: word()? };
+    let (name, size, len, flag) = (text(head.name)?, head.size, head.len(), head.flag());
+    let kind = match head.kind() {
         kind::INT => {
             let data = word()?;
             Kind::Int {
@@ -258,8 +334,7 @@ pub(super) fn decode<'a>(types: &[u8], strings: &'a [u8], start: usize) -> Resul
             let mut members = Vec::new();
             for _ in 0..len {
                 let (name, ty, place) = (text(word()?)?, word()?, word()?);
-                let (bit_offset, bits) =
-                    if flag { (place & 0xff_ffff, (place >> 24) as u8) } else { (place, 0) };
+                let (bit_offset, bits) = placed(place, flag);
                 members.push(Member { name, ty, bit_offset, bits });
             }
             if composite == kind::STRUCT {

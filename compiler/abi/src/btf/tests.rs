@@ -259,3 +259,29 @@ fn a_reduced_btf_keeps_what_is_near_and_declares_what_is_far() {
     assert!(one.composite("near").is_some() && declared(&one, "far"));
     assert!(reduced(2).composite("far").is_some());
 }
+
+/// What is read of a type without decoding it is what decoding gives.
+#[test]
+fn a_part_of_a_type_is_that_of_the_whole() {
+    let btf = Btf::parse(KernelView::embedded_btf()).expect("types");
+    let mut looked_at = 0;
+    for id in btf.ids() {
+        let whole = btf.get(id).expect("a type");
+        assert_eq!(btf.name(id), whole.name);
+        let next = whole.kind.alias();
+        assert_eq!(btf.unalias(id), next.map_or(Some(id), |next| btf.unalias(next)), "{id}");
+        let (Kind::Struct { size, members } | Kind::Union { size, members }) = whole.kind else {
+            assert!(!btf.is_composite(id) && btf.members_called(id, "x").next().is_none(), "{id}");
+            continue;
+        };
+        assert!(btf.is_composite(id) && btf.size_of(id) == Some(size), "{id}");
+        for name in members.iter().map(|member| member.name).chain(["no_such_member"]) {
+            let all = (0..).zip(members.iter().copied());
+            let wanted: Vec<_> =
+                all.filter(|(_, member)| member.name.is_empty() || member.name == name).collect();
+            assert_eq!(btf.members_called(id, name).collect::<Vec<_>>(), wanted, "{id} {name}");
+            looked_at += wanted.len();
+        }
+    }
+    assert!(looked_at > 1_000, "{looked_at}");
+}
