@@ -43,9 +43,9 @@ fn compare(path: &Path, text: &str, problems: &mut Vec<String>) {
 }
 
 /// The configurations with which `cargo xtask bench peers` compares, below `tests/bench/peers`; what is made of them lies in
-/// `tests/convert/peers`. That of oomd is left out: a test that
-/// `oomc convert` writes for it (`memory_above` of an inner cgroup) gives that cgroup less memory than what is in it.
-const PEERS: [&str; 4] = [
+/// `tests/convert/peers`.
+const PEERS: [&str; 5] = [
+    "oomd/etc/oomd/oomd.json",
     "earlyoom/etc/default/earlyoom",
     "nohang/etc/nohang/nohang.conf",
     "systemd-oomd/etc/systemd/oomd.conf.d/peers.conf",

@@ -266,10 +266,7 @@ fn add_up(places: &[String]) -> Result<String, String> {
         let events = one["counters"]["invocations"].as_u64().ok_or("no counter of events")?;
         let kept = json(&["events", "--cgroup", place, "--format", "json"])?;
         let kept = kept["events"].as_array().ok_or("no events")?;
-        // Behind its own come those of the version before.
-        let last = one["last_decision"]["number"].as_u64().unwrap_or(0);
-        let own = usize::try_from(last.min(KEPT)).unwrap_or(0);
-        let kept: Vec<&Value> = kept.iter().take(own).collect();
+        let kept = own(kept, one["last_decision"]["number"].as_u64().unwrap_or(0));
         let number = |record: &Value, key: &str| record["record"][key].as_u64().unwrap_or(0);
         let counted: u64 = kept.iter().map(|record| number(record, "count")).sum();
         let gone = kept.first().map_or(0, |first| number(first, "number") - 1);
@@ -281,6 +278,13 @@ fn add_up(places: &[String]) -> Result<String, String> {
         asked += events;
     }
     Ok(format!("{asked} events of the policies that are attached at the end"))
+}
+
+/// The records of the version that is attached, by the number of its last one: all are told in the order of their time, so
+/// those of the version before come first.
+fn own(kept: &[Value], last: u64) -> &[Value] {
+    let own = usize::try_from(last.min(KEPT)).unwrap_or(0);
+    kept.get(kept.len().saturating_sub(own)..).unwrap_or_default()
 }
 
 /// Many loaders at once: one attaches its policy, the others say that there is one.
@@ -299,4 +303,21 @@ pub(crate) fn crowd(object: &str, path: &str, count: u32) -> Result<String, Stri
         return Err(format!("{count} loaders ended so: {codes:?}"));
     }
     Ok(format!("one of {count} loaders has attached its policy, {} ms", start.elapsed().as_millis()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A version before that decided more often than records are kept, and one that did so 45 times.
+    #[test]
+    fn records_of_the_version_before_are_not_its_own() {
+        let numbers = (18..=81).chain(1..=45);
+        let kept: Vec<Value> =
+            numbers.map(|number| serde_json::json!({ "record": { "number": number } })).collect();
+        let first = |last| own(&kept, last).first().map(|one| one["record"]["number"].as_u64());
+        assert_eq!((own(&kept, 45).len(), first(45)), (45, Some(Some(1))));
+        assert_eq!(own(&kept, 0).len(), 0);
+        assert_eq!(own(&kept[64..], KEPT + 9).len(), 45);
+    }
 }

@@ -224,6 +224,9 @@ fn pressure(args: &Args, rising: bool) -> Result<Detector, String> {
     Ok(Detector::Watched { event, lasting, shown: shown("some"), condition, given })
 }
 
+/// More than all that a test puts into a cgroup.
+const INSIDE: u64 = 3 << 30;
+
 /// `threshold` of all memory, `threshold_anon` of anonymous memory; a bare number is megabytes.
 fn memory_above(args: &Args) -> Result<Detector, String> {
     let (key, field) =
@@ -232,7 +235,9 @@ fn memory_above(args: &Args) -> Result<Detector, String> {
     let lasting = number(args, "duration").ok_or("has no duration")?.saturating_mul(1000);
     let paths = cgroups(args)?;
     let condition = any(&paths, &format!("c.{field} > {above}"));
-    let given = given(&paths, &format!("{field} {}", quantity::bytes(bytes + (1 << 30))));
+    // Whoever is chosen may lie in such a cgroup.
+    let more = (bytes + (1 << 30)).max(INSIDE);
+    let given = given(&paths, &format!("{field} {}", quantity::bytes(more)));
     Ok(Detector::Condition { condition, lasting, given })
 }
 
