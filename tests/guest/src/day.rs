@@ -95,14 +95,21 @@ pub(crate) fn run(service: &mut Service, day: &Day<'_>) -> Result<String, String
         }
         warm
     })?;
+    let (deaths, made) = (seen.deaths.into_inner(), seen.made.into_inner());
+    let kernel = kernels(day.path)?;
+    // The socket of the journal takes a few entries at a time: what was decided last comes when those before were read.
+    let patient = Instant::now();
+    while told.killed + kernel < deaths && patient.elapsed() < PATIENCE {
+        thread::sleep(Duration::from_millis(50));
+        told.read(&service.said()?);
+    }
+    let late = patient.elapsed().as_millis();
     thread::sleep(QUIET);
     told.read(&service.said()?);
     let end = Held::of(service, day.path)?;
-    let (deaths, made) = (seen.deaths.into_inner(), seen.made.into_inner());
-    let kernel = kernels(day.path)?;
     let text = format!(
-        "{deaths} deaths in {made} cgroups, {} records that tell {} of them, {kernel} by the kernel's own killer; {warm} \
-         soon after the beginning, {end} at the end; {} s",
+        "{deaths} deaths in {made} cgroups, {} records that tell {} of them after {late} ms, {kernel} by the kernel's own \
+         killer; {warm} soon after the beginning, {end} at the end; {} s",
         told.records,
         told.killed,
         start.elapsed().as_secs()
