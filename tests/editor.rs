@@ -150,14 +150,7 @@ fn neovim_does_what_the_book_says_with_what_it_tells_to_write() {
     command
         .args(["--headless", "-u", "init.lua", "-n", "-c", "luafile script.lua"])
         .env("PATH", path.unwrap());
-    for variable in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"] {
-        command.env(variable, &folder);
-    }
-    let Output { status, stdout, stderr } = child::run(&mut command, &folder, PATIENCE)
-        .unwrap_or_else(|error| panic!("nvim (Debian package neovim): {error}"));
-    let (output, errors) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{status}: {output}{errors}");
-    let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
+    let (lines, errors) = told(&mut command, &folder);
     assert_eq!(
         lines,
         [
@@ -168,6 +161,19 @@ fn neovim_does_what_the_book_says_with_what_it_tells_to_write() {
         ],
         "{errors}"
     );
+}
+
+/// What Neovim prints, line by line, and its errors.
+fn told(command: &mut Command, folder: &Path) -> (Vec<String>, String) {
+    // It writes its log and state below these.
+    for variable in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"] {
+        command.env(variable, folder);
+    }
+    let Output { status, stdout, stderr } = child::run(command, folder, PATIENCE)
+        .unwrap_or_else(|error| panic!("nvim (Debian package neovim): {error}"));
+    let (output, errors) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr).into_owned());
+    assert!(status.success(), "{status}: {output}{errors}");
+    (output.lines().map(|line| line.trim_end().to_owned()).collect(), errors)
 }
 
 #[test]
@@ -184,16 +190,8 @@ fn neovim_repairs_completes_renames_and_saves() {
     fs::write(folder.join("script.lua"), SCRIPT).unwrap();
     let mut command = Command::new("nvim");
     command.args(["--headless", "-u", "NONE", "-n", "-c", "luafile script.lua"]);
-    // Neovim writes its log and state below these.
-    for variable in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"] {
-        command.env(variable, &folder);
-    }
     command.env("OOMC", env!("CARGO_BIN_EXE_oomc"));
-    let Output { status, stdout, stderr } = child::run(&mut command, &folder, PATIENCE)
-        .unwrap_or_else(|error| panic!("nvim (Debian package neovim): {error}"));
-    let (output, errors) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{status}: {output}{errors}");
-    let lines: Vec<&str> = output.lines().map(str::trim_end).collect();
+    let (lines, errors) = told(&mut command, &folder);
     assert_eq!(
         lines,
         [

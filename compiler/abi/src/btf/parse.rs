@@ -81,7 +81,7 @@ pub(super) const MAGIC: u16 = 0xeb9f;
 pub(super) const VERSION: u8 = 1;
 /// Bytes of the header (`struct btf_header`).
 pub(super) const HEADER: u32 = 24;
-/// Bytes of a type that has a name, a kind and one number.
+/// Bytes of the words that each type begins with; the smallest has no more.
 const SMALLEST: usize = 12;
 /// `BTF_MAX_TYPE`.
 const TYPES_MAX: usize = 0x000f_ffff;
@@ -284,13 +284,12 @@ impl Head {
     }
 }
 
-/// Bytes of the words that each type begins with, and of a member behind them.
-const HEAD: usize = 12;
+/// Bytes of a member behind them.
 const MEMBER: usize = 12;
 
 /// A member of the structure or union at an offset of the type section, and the offset of its name.
 pub(super) fn member(types: &[u8], start: usize, head: Head, at: u32) -> Option<(u32, Member<'static>)> {
-    let at = start + HEAD + at as usize * MEMBER;
+    let at = start + SMALLEST + at as usize * MEMBER;
     let place = u32_at(types, at + 8)?;
     let (bit_offset, bits) = placed(place, head.flag());
     Some((u32_at(types, at)?, Member { name: "", ty: u32_at(types, at + 4)?, bit_offset, bits }))
