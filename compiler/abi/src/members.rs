@@ -221,3 +221,6 @@ pub const VARIABLES: &[(&str, u32)] = &[
 
 /// Words of an array of counters that may be read: more than there are of any.
 pub const VARIABLE_WORDS: u32 = 64;
+
+/// Bytes of a table with one for each enumerator.
+pub const TABLE_BYTES: u32 = VARIABLE_WORDS * 8;

@@ -227,18 +227,19 @@ pub struct PidNumber {
 }
 
 impl PidNumbers {
-    /// Where each lies in a kernel whose elements are so large; none if it lacks them.
+    /// Where each lies in a kernel whose elements are so large; none if it lacks them, or some lie further away than
+    /// BTF can say.
     #[must_use]
     pub fn rows(&self, view: &KernelView, element: u32) -> Vec<PidNumber> {
         let array = view.lookup(Class::Pid.tag(), self.path);
         let number = view.lookup(self.element, self.number);
         let (Ok(array), Ok(number)) = (array, number) else { return Vec::new() };
-        let row = |(level, times): (usize, u32)| PidNumber {
-            level,
-            offset: array.offset + times * element + number.offset,
-            size: number.size,
+        let row = |(level, times): (usize, u32)| {
+            let start = array.offset.checked_add(element.checked_mul(times)?)?;
+            Some(PidNumber { level, offset: start.checked_add(number.offset)?, size: number.size })
         };
-        (0..PID_LEVELS).zip(0..).map(row).collect()
+        let rows: Option<Vec<PidNumber>> = (0..PID_LEVELS).zip(0..).map(row).collect();
+        rows.unwrap_or_default()
     }
 }
 
@@ -450,5 +451,6 @@ mod tests {
             offsets.iter().zip(offsets.iter().skip(1)).all(|(one, next)| next - one == 16),
             "{offsets:?}"
         );
+        assert_eq!(PID_NUMBERS.rows(&KernelView::embedded(), u32::MAX), []);
     }
 }

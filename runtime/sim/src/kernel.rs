@@ -11,6 +11,9 @@ use oomc_abi::profile::{Profile, Unclear};
 use oomc_abi::resolve::{KernelView, Missing};
 use oomc_abi::target::{Counters, Statistic, unit_of};
 
+/// The largest structure that is modelled; those of kernels have some thousand bytes.
+const MOST_BYTES: u32 = 1 << 20;
+
 /// A member that is filled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Filled {
@@ -57,8 +60,8 @@ impl From<Missing> for Lacking {
     }
 }
 
-/// The counters that are read by members: a table gives each its place, one after the other. A kernel that lacks the
-/// arrays has none.
+/// The counters that are read by members: a table gives each its place, one after the other. A kernel has none of those
+/// for which it lacks an array, or whose enumerator lies behind the end of the array or of the model's table.
 fn counters(view: &KernelView, filled: &mut Vec<Filled>, tables: &mut Vec<(&'static str, u32, u8)>) {
     let mut places = std::collections::HashMap::new();
     for (enumeration, name, amount) in enumerators() {
@@ -74,15 +77,18 @@ fn counters(view: &KernelView, filled: &mut Vec<Filled>, tables: &mut Vec<(&'sta
         let (array, class, place) = match what.by_members() {
             Counters::Array(array) => (array, Class::Memcg, index),
             Counters::Table { table, array } => {
+                if index >= members::TABLE_BYTES {
+                    continue;
+                }
                 let next = places.entry(table).or_insert(0_u8);
                 tables.push((table, index, *next));
                 *next += 1;
                 (array, Class::Statistics, u32::from(*next - 1))
             }
         };
-        let Ok(array) = view.lookup(array.container, array.path) else { continue };
+        let Ok(counter) = view.lookup(array.container, &format!("{}[{place}]", array.path)) else { continue };
         let holds = amount.map_or(Holds::Nothing, |amount| Holds::Counted(amount, unit_of(name)));
-        filled.push(Filled { class, offset: array.offset + place * 8, size: 8, holds });
+        filled.push(Filled { class, offset: counter.offset, size: 8, holds });
     }
 }
 
@@ -117,7 +123,7 @@ impl Kernel {
         };
         let numbers = PID_NUMBERS.rows(&view, size_of(PID_NUMBERS.element));
         // The array has no length in the structure: what it holds lies behind it.
-        let behind = numbers.last().map(|last| last.offset + size_of(PID_NUMBERS.element));
+        let behind = numbers.last().map(|last| last.offset.saturating_add(size_of(PID_NUMBERS.element)));
         let size = |class: &Class| match class {
             Class::Pid => size_of(class.tag()).max(behind.unwrap_or(0)),
             class => size_of(class.tag()),
@@ -135,11 +141,22 @@ impl Kernel {
         };
         let mut tables = Vec::new();
         counters(&view, &mut filled, &mut tables);
+        let sizes: Vec<u32> = Class::ALL.iter().map(size).collect();
+        for (class, size) in Class::ALL.iter().zip(&sizes) {
+            if *size > MOST_BYTES {
+                return Err(Lacking(format!("its {} has {size} bytes", class.tag())));
+            }
+            let inside = |row: &&Filled| row.offset.checked_add(row.size).is_some_and(|end| end <= *size);
+            if let Some(row) = filled.iter().filter(|row| row.class == *class).find(|row| !inside(row)) {
+                let (tag, offset) = (class.tag(), row.offset);
+                return Err(Lacking(format!("a member at {offset} of its {tag} lies behind the end")));
+            }
+        }
         let statistics = enumerators().filter_map(|(enumeration, name, amount)| {
             view.enumerator(enumeration, name).map(|value| (enumeration, value as u64, amount))
         });
         Ok(Self {
-            sizes: Class::ALL.iter().map(size).collect(),
+            sizes,
             orders: [order(&members::WALK_PRE)?, order(&members::WALK_POST)?, order(&members::WALK_UP)?],
             statistics: statistics.collect(),
             tables,

@@ -134,7 +134,7 @@ impl Layout {
         }
         for table in [members::STATS_INDEX, members::EVENTS_INDEX] {
             if let Some(offset) = offset_of_variable(table) {
-                let none = [NO_ENTRY as u8; members::VARIABLE_WORDS as usize * 8];
+                let none = [NO_ENTRY as u8; members::TABLE_BYTES as usize];
                 memory.fill(RegionId::VARIABLES, 0, offset, &none);
                 for (_, at, entry) in kernel.tables.iter().filter(|(of, ..)| *of == table) {
                     memory.fill(RegionId::VARIABLES, 0, offset + at, &[*entry]);
