@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use oomc_abi::amounts::enumerators;
 use oomc_abi::btf::write::Builder;
 use oomc_abi::btf::{Btf, Kind};
 use oomc_abi::profile::{self, Profile};
@@ -20,6 +21,8 @@ use oomc_compiler::diag::{Diagnostic, Severity};
 use oomc_compiler::{Parsed, Source, format};
 use oomc_object::Object;
 use oomc_runtime::{events, load, status, tidy, unlocked};
+use oomc_sim::machine::Machine;
+use oomc_sim::{Attached, Kernel, Policy, Simulation};
 use oomc_tests::fake::{Fake, Thing, fixture, job};
 use oomc_tests::mutate::{Numbers, mutated};
 
@@ -215,14 +218,17 @@ fn types(btf: &Btf) {
     let _ = (Profile::of(btf), profile::query_type_id(btf));
 }
 
-/// The same types, written anew.
-fn written(btf: &Btf) -> Option<Vec<u8>> {
+/// The same types, written anew, the numbers of their enumerators changed.
+fn written(btf: &Btf, changed: impl Fn(&str, i64) -> i64) -> Option<Vec<u8>> {
     let mut out = Builder::new();
     for _ in btf.ids() {
         out.reserve();
     }
     for id in btf.ids() {
-        let ty = btf.get(id)?;
+        let mut ty = btf.get(id)?;
+        if let Kind::Enum { values, .. } = &mut ty.kind {
+            values.iter_mut().for_each(|one| one.value = changed(one.name, one.value));
+        }
         // The bits that the writer leaves out are those that nothing reads.
         if matches!(ty.kind, Kind::Void) {
             return None;
@@ -232,13 +238,53 @@ fn written(btf: &Btf) -> Option<Vec<u8>> {
     out.fault().is_none().then(|| out.finish())
 }
 
+/// A policy that reads members, counters and names, in a machine of a kernel.
+fn decides(kernel: &Kernel, object: &Object, machine: &Machine) {
+    let Ok(policy) = Policy::new(kernel, object) else { return };
+    let Ok(asked) = policy.asked(kernel) else { return };
+    for policy in [Some(policy), asked].into_iter().flatten() {
+        let Ok(mut simulation) = Simulation::new(kernel, machine.clone()) else { return };
+        let event = machine.event(Some(0), 0);
+        let _ = simulation.ask(&mut Attached::new(&policy, machine, 0), &event);
+    }
+}
+
+fn machine() -> Machine {
+    let report = oomc_tests::root().join("tests/cases/reports/01-oomd-desktop.json");
+    oomc_snapshot::parse(&fs::read(report).unwrap()).unwrap().machine()
+}
+
+/// The kernel's counters are told apart by numbers: elements of arrays and of tables, of which each has an end.
+#[test]
+fn a_counter_behind_the_end_is_none() {
+    let (btf, machine) = (fixture("next.btf"), machine());
+    let object = Object::parse(&compiled("kill cgroup in subtree by anon, slab_reclaimable")).unwrap();
+    for number in [0, 63, 64, 511, 512, i64::from(i32::MAX)] {
+        let counts =
+            |name: &str| name.starts_with("NR_") || enumerators().any(|(_, counter, _)| counter == name);
+        let types =
+            written(&Btf::parse(&btf).unwrap(), |name, value| if counts(name) { number } else { value });
+        let types = types.unwrap();
+        let kernel = Kernel::new(KernelView::from_btf(&types).unwrap()).unwrap();
+        decides(&kernel, &object, &machine);
+    }
+}
+
 #[test]
 fn types_of_a_kernel() {
     let seeds = ["next.btf", "no_hook.btf", "no_raise.btf"].map(fixture).to_vec();
+    let policy = Source::new(
+        "policy.oom",
+        "if cgroup.anon > 90% and cgroup.events.oom > 0 then raise_limit 10%\n\
+         else kill process in subtree where comm != \"init\" and uid != 0 and task.signal.nr_threads >= 1 and task.sched_reset_on_fork == 0 \
+         by cgroup.file, rss",
+    );
+    let object = Object::parse(&compiled(&policy.text)).unwrap();
+    let machine = machine();
     read("types", &seeds, |bytes| {
         let Ok(btf) = Btf::parse(bytes) else { return };
         types(&btf);
-        if let Some(again) = written(&btf) {
+        if let Some(again) = written(&btf, |_, value| value) {
             let again = Btf::parse(&again).expect("what was read can be written");
             assert!(
                 btf.ids().all(|id| btf.get(id) == again.get(id)),
@@ -247,7 +293,13 @@ fn types_of_a_kernel() {
         }
         let Ok(view) = KernelView::from_btf(bytes) else { return };
         let _ = (view.lookup("task_struct", "signal"), view.members("mem_cgroup"), view.has_hook());
-        let _ = oomc_sim::Kernel::new(view);
+        let own = oomc_compiler::compile(&policy, &view).object;
+        if let Ok(kernel) = Kernel::new(view) {
+            decides(&kernel, &object, &machine);
+            if let Some(own) = own {
+                decides(&kernel, &Object::parse(&own).unwrap(), &machine);
+            }
+        }
     });
 }
 

@@ -547,7 +547,7 @@ fn unfit(holds: Holds) -> u64 {
     unreachable!("{holds:?} is held by another class")
 }
 
-/// Words of the kernel's variables: the variable, the place in it, and how many pages.
+/// Words of the kernel's variables: the variable, the place in it, and how many pages; those that may be read.
 fn variables(kernel: &Kernel, machine: &Machine) -> Vec<(&'static str, u32, i64)> {
     let sum = |amount: fn(&Amounts) -> i64| machine.sum(ROOT, amount) / machine.page;
     let (file, shmem, inactive) = (sum(|own| own.file), sum(|own| own.shmem), sum(|own| own.inactive_file));
@@ -565,7 +565,8 @@ fn variables(kernel: &Kernel, machine: &Machine) -> Vec<(&'static str, u32, i64)
     ];
     let counters = counters.into_iter().filter_map(|(variable, enumeration, enumerator, pages)| {
         let index = kernel.view().enumerator(enumeration, enumerator)?;
-        Some((variable, u32::try_from(index).ok()?, pages))
+        let index = u32::try_from(index).ok().filter(|index| *index < members::VARIABLE_WORDS)?;
+        Some((variable, index, pages))
     });
     alone.into_iter().chain(counters).collect()
 }

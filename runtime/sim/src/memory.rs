@@ -103,7 +103,7 @@ impl Region {
         let mut kept = vec![UNFILLED; size as usize];
         let mut record = 0;
         for (offset, bytes) in members {
-            for byte in offset..offset + bytes {
+            for byte in offset..offset.saturating_add(bytes) {
                 if let Some(place) = kept.get_mut(byte as usize).filter(|place| **place == UNFILLED) {
                     *place = record;
                     record += 1;
