@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use oomc_tests::browser::{self, Window};
 use oomc_tests::{page, read, root};
+use oomc_vm::shown;
 use serde_json::Value;
 
 const WIDE: Window = Window { width: 1200, height: 1800, dark: false };
@@ -39,6 +40,19 @@ fn the_page_and_the_drawing_say_what_the_forecast_says() {
     let forecast: Value = serde_json::from_str(&read(&kept("json"))).unwrap();
     assert_eq!(page::compare(&browser::dom(&kept("html")).unwrap(), &forecast), [""; 0]);
     assert_eq!(page::compare_drawing(&browser::dom(&kept("svg")).unwrap(), &forecast), [""; 0]);
+}
+
+/// The book's page draws it in letters.
+#[test]
+fn the_page_of_the_book_says_what_the_drawing_says() {
+    let page = read(&root().join("book/src/start/picture.md"));
+    let drawing = read(&kept("svg"));
+    let block = shown::blocks(&page).into_iter().find(|block| block.info == ["text"]).unwrap();
+    let sign = |letter: char| !letter.is_alphanumeric() && !"()%/".contains(letter);
+    let words = block.lines.iter().flat_map(|line| line.split(sign)).filter(|word| !word.is_empty());
+    let missing: Vec<&str> = words.filter(|word| !drawing.contains(word)).collect();
+    assert_eq!(missing, [""; 0]);
+    assert_eq!(block.lines.len(), 7);
 }
 
 /// 96MiB, 41MiB and 198MiB, where 200 pixels are 200MiB.

@@ -9,9 +9,11 @@
 //!
 //! `…` in an output stands for anything in a line; times and addresses are other ones each time. A command that goes on
 //! until Ctrl-C gets it once all has come that the page shows. A block that shows the output of a `$ oomc` command is
-//! played, or its page is named in [`ELSEWHERE`] with the reason.
+//! played, or its page is named in [`ELSEWHERE`] with the reason. What root's commands print, and what else stands in a
+//! block of text, is compared in a machine: a case in `tests/cases` names it by `expect shown`.
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,6 +21,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use oomc_tests::{child, files, read, root};
+use oomc_vm::shown::{Block, all_shown, blocks, part};
 
 /// More than a slow machine under load needs, less than a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,58 +37,31 @@ const GIVEN: [(&str, &str, &str); 3] = [
 const MACHINE: [&str; 3] = ["run", "load", "plan"];
 
 /// Pages whose outputs another test compares.
-const ELSEWHERE: [(&str, &str); 2] = [
+const ELSEWHERE: [(&str, &str); 6] = [
     ("start/plan.md", "`foresight` has the machine that it is about"),
+    ("start/commands.md", "`commands` makes it of the program's own help"),
+    ("start/picture.md", "`picture` compares it with the drawing"),
+    ("internals/performance.md", "`cargo xtask bench` writes it"),
+    ("internals/plan.md", "`docs` has the plan"),
     ("language/tests.md", "`testing` has the policy whose test fails"),
 ];
 
-/// A fenced block: the words behind its fence, and its lines.
-struct Block {
-    line: usize,
-    info: Vec<String>,
-    lines: Vec<String>,
+/// The first words of lines that are commands without a prompt.
+const PROGRAMS: [&str; 4] = ["oomc", "cargo", "systemctl", "podman"];
+
+/// The file that a block is.
+fn file(block: &Block) -> Option<&str> {
+    block.info.iter().find_map(|word| word.strip_prefix("file(")?.strip_suffix(')'))
 }
 
-impl Block {
-    /// The file that it is.
-    fn file(&self) -> Option<&str> {
-        self.info.iter().find_map(|word| word.strip_prefix("file(")?.strip_suffix(')'))
-    }
-
-    fn is_played(&self) -> bool {
-        self.info.iter().any(|word| word == "play")
-    }
-
-    /// Each command for whoever has no rights, with the output that is shown.
-    fn commands(&self) -> Vec<(&str, Vec<&str>)> {
-        let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
-        for line in &self.lines {
-            match (line.strip_prefix("$ "), found.last_mut()) {
-                (Some(command), _) => found.push((command, Vec::new())),
-                (None, Some((_, output))) => output.push(line),
-                (None, None) => {}
-            }
-        }
-        found
-    }
+fn is_played(block: &Block) -> bool {
+    block.info.iter().any(|word| word == "play")
 }
 
-fn blocks(text: &str) -> Vec<Block> {
-    let mut found: Vec<Block> = Vec::new();
-    let mut open = false;
-    for (line, text) in (1..).zip(text.lines()) {
-        match (text.strip_prefix("```"), open, found.last_mut()) {
-            (Some(info), false, _) => {
-                let info = info.split(',').map(|word| word.trim().to_owned()).collect();
-                found.push(Block { line, info, lines: Vec::new() });
-                open = true;
-            }
-            (Some(_), true, _) => open = false,
-            (None, true, Some(block)) => block.lines.push(text.to_owned()),
-            (None, ..) => {}
-        }
-    }
-    found
+/// Each command for whoever has no rights, with the output that is shown.
+fn commands(block: &Block) -> Vec<(&str, Vec<&str>)> {
+    let parts = block.parts().into_iter();
+    parts.filter_map(|part| Some((part.command?.strip_prefix("$ ")?, part.output))).collect()
 }
 
 /// Without what is another thing each time.
@@ -98,31 +74,12 @@ fn timeless(line: &str) -> String {
     until(&line, "http://127.0.0.1:", |letter| letter != ' ')
 }
 
-/// Whether a line is the one that is shown.
-fn is_shown(line: &str, shown: &str) -> bool {
-    let (line, shown) = (timeless(line), timeless(shown));
-    let mut parts = shown.split('…');
-    let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        let last = parts.peek().is_none();
-        let at = if last {
-            rest.len().checked_sub(part.len()).filter(|_| rest.ends_with(part))
-        } else {
-            rest.find(part)
-        };
-        let Some(found) = at else { return false };
-        rest = rest.get(found + part.len()..).unwrap_or_default();
-    }
-    true
-}
-
 /// Whether an output is the one that is shown.
-fn all_shown(told: &str, shown: &[&str]) -> bool {
-    told.lines().count() == shown.len() && told.lines().zip(shown).all(|(line, shown)| is_shown(line, shown))
+fn is_told(told: &str, shown: &[&str]) -> bool {
+    let timeless = |line: &str| timeless(line);
+    let told: Vec<String> = told.lines().map(timeless).collect();
+    let shown: Vec<String> = shown.iter().copied().map(timeless).collect();
+    all_shown(&told, &shown)
 }
 
 /// Runs a command until it ends, or has printed what is shown. What it prints, and whether it went well.
@@ -145,7 +102,7 @@ fn run(folder: &Path, command: &str, shown: &[&str]) -> (String, bool) {
         if let Some(status) = ended {
             return (told, status.success());
         }
-        let is_all = !shown.is_empty() && all_shown(&told, shown);
+        let is_all = !shown.is_empty() && is_told(&told, shown);
         if is_all || began.elapsed() > PATIENCE {
             Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
             child.wait().unwrap();
@@ -176,17 +133,17 @@ fn pages_show_what_the_program_prints() {
             fs::copy(root().join(from), folder.join(base(path))).unwrap();
         }
         for block in &blocks {
-            if let Some(file) = block.file() {
+            if let Some(file) = file(block) {
                 fs::write(folder.join(file), block.lines.join("\n") + "\n").unwrap();
             }
-            for (command, shown) in block.commands() {
+            for (command, shown) in commands(block) {
                 let shown: Vec<String> = shown.iter().map(|line| here(line)).collect();
                 let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
                 let command = here(command);
                 let place = format!("{name}:{}: `{command}`", block.line);
                 let is_ours = command.starts_with("oomc ");
                 let asks_kernel = MACHINE.iter().any(|word| command.split(' ').nth(1) == Some(word));
-                if !block.is_played() {
+                if !is_played(block) {
                     if is_ours && !shown.is_empty() && !ELSEWHERE.iter().any(|(page, _)| *page == name) {
                         problems.push(format!("{place}: an output is shown, and the block is not `play`"));
                     }
@@ -199,7 +156,7 @@ fn pages_show_what_the_program_prints() {
                     let (told, went_well) = run(&folder, &command, &shown);
                     if shown.is_empty() && !went_well {
                         problems.push(format!("{place} fails:\n{told}"));
-                    } else if !shown.is_empty() && !all_shown(&told, &shown) {
+                    } else if !shown.is_empty() && !is_told(&told, &shown) {
                         problems.push(format!("{place} prints:\n{told}"));
                     }
                 }
@@ -210,11 +167,54 @@ fn pages_show_what_the_program_prints() {
     assert!(count > 10, "only {count} commands were played: the search is broken");
 }
 
+/// What the cases of the machine compare: the page, and the line of the part.
+fn compared(problems: &mut Vec<String>) -> BTreeSet<(String, usize)> {
+    let mut found = BTreeSet::new();
+    for folder in ["run", "stock"] {
+        let cases = files(&root().join("tests/cases").join(folder)).into_iter();
+        for path in cases.filter(|path| path.extension().is_some_and(|end| end == "oom")) {
+            let case = oomc_vm::script::parse(&path.display().to_string(), &read(&path)).unwrap();
+            for (page, beginning) in case.shown() {
+                match part(&blocks(&read(&root().join("book/src").join(page))), beginning) {
+                    Ok(part) => found.extend([(page.to_owned(), part.line)]),
+                    Err(problem) => problems.push(format!("{}: {page}: {problem}", path.display())),
+                }
+            }
+        }
+    }
+    found
+}
+
 #[test]
-fn an_output_is_compared_line_by_line() {
-    assert!(is_shown("3 passed, 0 failed, in 0.05 s", "3 passed, 0 failed, in 0.02 s"));
-    assert!(!is_shown("2 passed, 0 failed, in 0.05 s", "3 passed, 0 failed, in 0.05 s"));
-    assert!(is_shown("http://127.0.0.1:1/ab12/", "http://127.0.0.1:40123/9f1c…/"));
-    assert!(is_shown("a b c", "a … c") && !is_shown("a b d", "a … c") && !is_shown("a b", "a"));
-    assert!(all_shown("a\nb\n", &["a", "b"]) && !all_shown("a\n", &["a", "b"]));
+fn what_a_machine_prints_is_compared_in_one() {
+    let book = root().join("book/src");
+    let mut problems = Vec::new();
+    let compared = compared(&mut problems);
+    let pages = files(&book).into_iter().filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let pages = pages.map(|page| page.strip_prefix(&book).unwrap().display().to_string());
+    let others = |page: &String| ELSEWHERE.iter().any(|(other, _)| other == page);
+    for page in pages.chain(["../../README.md".to_owned()]).filter(|page| !others(page)) {
+        let blocks = blocks(&read(&book.join(&page)));
+        for part in blocks.iter().filter(|block| block.info[0] == "text").flat_map(Block::parts) {
+            let is_program = |line: &&str| PROGRAMS.iter().any(|word| line.split(' ').next() == Some(word));
+            let goes_on = |lines: &[&str]| lines[0].ends_with('\\') || is_program(&lines[1]);
+            let is_all = |lines: &[&str]| is_program(&lines[0]) && lines.windows(2).all(goes_on);
+            let is_told = match part.command {
+                Some(command) => command.starts_with("# ") && !part.output.is_empty(),
+                None => !is_all(&part.output) && !part.output[0].starts_with("{{#include"),
+            };
+            if is_told && !compared.contains(&(page.clone(), part.line)) {
+                problems.push(format!("{page}:{}: no case compares this: {:?}", part.line, part.output));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+    assert!(compared.len() > 10, "only {} parts are compared", compared.len());
+}
+
+#[test]
+fn times_and_addresses_are_other_ones_each_time() {
+    assert!(is_told("3 passed, 0 failed, in 0.05 s", &["3 passed, 0 failed, in 0.02 s"]));
+    assert!(!is_told("2 passed, 0 failed, in 0.05 s", &["3 passed, 0 failed, in 0.05 s"]));
+    assert!(is_told("http://127.0.0.1:1/ab12/", &["http://127.0.0.1:40123/9f1c…/"]));
 }

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
             forest::run(place, [cgroups, processes, threads, groups])
         }
         ["task"] => task::run(),
+        ["lock", path, millis] => places::lock(path, millis),
         ["eat", folder] => storm::eat(folder),
         ["libbpf", "attach", object, cgroup] => libbpf::attach(object, cgroup),
         ["libbpf", "once", object, cgroup] => libbpf::once(object, cgroup),

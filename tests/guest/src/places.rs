@@ -4,11 +4,15 @@
 //! Knows nothing of oomc.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::prctl::set_name;
 use oomc_vm::script::Place;
 
 use crate::tree;
@@ -42,8 +46,25 @@ pub(crate) fn act(place: &Place) -> Result<(), String> {
             let data = fs::symlink_metadata(path).map_err(says)?;
             if data.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.map_err(says)
         }
+        Place::Lock(path, millis) => {
+            let mut other = Command::new("/init");
+            other.args(["lock", path, &millis.to_string()]).stdin(Stdio::null()).stdout(Stdio::piped());
+            let mut locked = other.spawn().map_err(says)?.stdout.take().ok_or("no pipe")?;
+            locked.read_exact(&mut [0]).map_err(says)
+        }
         Place::First(cgroup, path) => first(cgroup, path),
     }
+}
+
+/// Has the lock on a directory as another oomc would have it.
+pub(crate) fn lock(path: &str, millis: &str) -> Result<(), String> {
+    let says = |error: io::Error| error.to_string();
+    set_name(c"oomc").map_err(|error| error.to_string())?;
+    let dir = fs::File::open(path).map_err(says)?;
+    dir.lock().map_err(says)?;
+    io::stdout().write_all(b".").and_then(|()| io::stdout().flush()).map_err(says)?;
+    thread::sleep(Duration::from_millis(millis.parse().map_err(|_| format!("`{millis}` is no time"))?));
+    Ok(())
 }
 
 /// Mounts a cgroup, and then the whole tree anew: it comes behind in the list of mounts.

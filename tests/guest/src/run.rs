@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use oomc_vm::report::Progress;
 use oomc_vm::script::{self, Action, Expect, Memory, Shape};
+use oomc_vm::shown;
 
 use crate::count::Counter;
 use crate::day::{self, Day};
@@ -288,13 +289,14 @@ impl Stage {
     }
 
     fn service(&mut self, what: &script::Service) -> Result<(), String> {
-        if let script::Service::Start(args) = what {
-            self.service = Some(Service::start(args)?);
+        if let script::Service::Start(args) | script::Service::Open(args) = what {
+            let by_systemd = matches!(what, script::Service::Start(_));
+            self.service = Some(Service::start(args, by_systemd)?);
             return Ok(());
         }
         let service = self.service.as_mut().ok_or("no service was started")?;
         match what {
-            script::Service::Start(_) => Ok(()),
+            script::Service::Start(_) | script::Service::Open(_) => Ok(()),
             script::Service::Said => {
                 self.output = service.said()?;
                 self.output.lines().try_for_each(|line| tell(&Progress::Step(format!("           | {line}"))))
@@ -456,6 +458,26 @@ impl Stage {
                     return Err(format!("the output was:\n{}", self.output));
                 }
                 Ok(())
+            }
+            Expect::Shown { page, beginning, log } => {
+                let text = fs::read_to_string(script::file_of_page(page))
+                    .map_err(|error| format!("cannot read the page {page}: {error}"))?;
+                let blocks = shown::blocks(&text);
+                let part = shown::part(&blocks, beginning)?;
+                self.lines.extend(self.log.drain());
+                // Before each line of the log stands its time.
+                let text = |line: &String| line.trim_start().split_once(' ').map(|(_, text)| text.to_owned());
+                let (output, is_shown) = if *log {
+                    let output = self.lines.iter().filter_map(text).collect::<Vec<_>>().join("\n");
+                    let is_shown = shown::is_logged(&output, &part);
+                    (output, is_shown)
+                } else {
+                    (self.output.clone(), shown::is_like(&self.output, &part))
+                };
+                if is_shown {
+                    return Ok(());
+                }
+                Err(format!("line {} of {page} shows something else than:\n{output}", part.line))
             }
             Expect::Pins(count) => {
                 let found = pins();

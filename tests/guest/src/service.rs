@@ -29,6 +29,7 @@ const WATCHDOG: &str = "2000000";
 
 pub(crate) struct Service {
     child: Child,
+    by_systemd: bool,
     journal: UnixDatagram,
     notify: UnixDatagram,
     /// What it has told systemd while it was waited for.
@@ -37,26 +38,27 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn start(args: &[String]) -> Result<Self, String> {
+    /// Starts it as systemd does, or as somebody at a terminal.
+    pub(crate) fn start(args: &[String], by_systemd: bool) -> Result<Self, String> {
         let cannot = |error: io::Error| format!("cannot start the service: {error}");
         let journal = socket(JOURNAL).map_err(cannot)?;
         let notify = socket(NOTIFY).map_err(cannot)?;
         let errors = File::create(ERRORS).map_err(cannot)?;
         let data = errors.metadata().map_err(cannot)?;
-        let child = Command::new("/bin/oomc")
-            .arg("run")
-            .args(args)
-            .env("NOTIFY_SOCKET", NOTIFY)
-            .env("WATCHDOG_USEC", WATCHDOG)
-            .env("JOURNAL_STREAM", format!("{}:{}", data.dev(), data.ino()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(errors)
-            .spawn()
-            .map_err(cannot)?;
+        let mut oomc = Command::new("/bin/oomc");
+        oomc.arg("run").args(args).stdin(Stdio::null());
+        if by_systemd {
+            oomc.env("NOTIFY_SOCKET", NOTIFY)
+                .env("WATCHDOG_USEC", WATCHDOG)
+                .env("JOURNAL_STREAM", format!("{}:{}", data.dev(), data.ino()))
+                .stdout(Stdio::null());
+        } else {
+            oomc.stdout(errors.try_clone().map_err(cannot)?);
+        }
+        let child = oomc.stderr(errors).spawn().map_err(cannot)?;
         // What the first process of the machine has is nothing that a service is started with.
         fs::write(format!("/proc/{}/oom_score_adj", child.id()), "0").map_err(cannot)?;
-        Ok(Self { child, journal, notify, heard: String::new(), hold: None })
+        Ok(Self { child, by_systemd, journal, notify, heard: String::new(), hold: None })
     }
 
     /// What it has sent since the last time, and what it has complained.
@@ -82,7 +84,9 @@ impl Service {
             }
         }
         all.push_str(&fs::read_to_string(ERRORS).unwrap_or_default());
-        all.push_str(&self.state());
+        if self.by_systemd {
+            all.push_str(&self.state());
+        }
         Ok(all)
     }
 

@@ -1,4 +1,4 @@
-//! The test machine: what a run case says ([`script`]), the archive that the kernel starts from
+//! The test machine: what a run case says ([`script`]), what a page shows ([`shown`]), the archive that the kernel starts from
 //! ([`cpio`]), the machine itself ([`machine`]), what it reports ([`report`]) and one run of many
 //! cases from sources to results ([`run`]). [`dead`] tells on both sides what a program cannot reach, and [`cost`] what it takes.
 //!
@@ -7,6 +7,8 @@
 //! the compiler: it starts the `oomc` program like a user would.
 
 pub mod script;
+
+pub mod shown;
 
 pub mod report;
 

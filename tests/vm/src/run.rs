@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::cpio::Archive;
 use crate::machine::{Config, Event, Hardware, Machine};
 use crate::report::{Message, Report};
-use crate::script::Case;
+use crate::script::{self, Case};
 
 /// The programs that a run needs.
 pub struct Tools {
@@ -224,6 +224,10 @@ fn pack(
             if path.exists() {
                 archive.file(&format!("{folder}/{object}"), &read(&path)?);
             }
+        }
+        for page in case.pages() {
+            let content = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../book/src").join(page))?;
+            archive.file(&format!("{folder}/{}", script::file_of_page(page)), &content);
         }
         for (name, content) in files.iter().chain(&case.files) {
             archive.file(&format!("{folder}/{name}"), content);

@@ -4,7 +4,7 @@
 //! script; the file as a whole is the policy, for which both are comments. `tests/cases/run/README.md`
 //! describes each step for somebody who writes a case; [`Action`] is the same list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub enum Place {
     Mode(String, u32),
     /// `clear PLACE`: removes it, with everything below if it is a directory.
     Clear(String),
+    /// `lock PLACE for DURATION`: another oomc has the lock on a directory; in milliseconds.
+    Lock(String, u64),
     /// `first CGROUP at PLACE`: mounts a cgroup there, before cgroup2 itself is mounted.
     First(String, String),
 }
@@ -61,6 +63,8 @@ pub enum Place {
 pub enum Service {
     /// `service start ARG…`: `oomc run ARG…` in the background.
     Start(Vec<String>),
+    /// `service open ARG…`: the same as somebody starts it at a terminal; what it prints is what it has said.
+    Open(Vec<String>),
     /// `service said`: what it wrote to the journal and told systemd since the last time is the output.
     Said,
     /// Wait until it has told systemd that it is ready.
@@ -376,6 +380,16 @@ pub enum Expect {
         /// It is not there.
         absent: bool,
     },
+    /// `expect shown PAGE BEGINNING`, `expect shown log PAGE BEGINNING`: the last `oomc`, or the kernel's log, has what
+    /// the part of the book's page shows whose first line begins so, numbers aside.
+    Shown {
+        /// Below `book/src`.
+        page: String,
+        /// Of the part.
+        beginning: String,
+        /// Of the kernel's log.
+        log: bool,
+    },
     /// `expect pins N`: folders below `/sys/fs/bpf/oomc`.
     Pins(usize),
     /// `expect links N`: OOM policies attached anywhere, whoever loaded them.
@@ -425,6 +439,28 @@ impl Op {
             Op::Ge => left >= right,
         }
     }
+}
+
+impl Case {
+    /// Pages of the book that it is compared with, each once.
+    pub fn pages(&self) -> BTreeSet<&str> {
+        self.shown().map(|(page, _)| page).collect()
+    }
+
+    /// Each part of a page that it is compared with: the page, and how the part begins.
+    pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::Expect(Expect::Shown { page, beginning, .. }) => {
+                Some((page.as_str(), beginning.as_str()))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// Where a page lies in the machine, in the folder of the case.
+pub fn file_of_page(page: &str) -> String {
+    page.replace('/', "-")
 }
 
 /// Reads a case.
@@ -505,6 +541,12 @@ impl Words<'_> {
         bytes(&word).ok_or_else(|| format!("`{word}` is no size such as `40MiB`"))
     }
 
+    /// In milliseconds.
+    fn duration(&mut self) -> Result<u64, String> {
+        let word = self.next("a duration")?;
+        millis(&word).ok_or_else(|| format!("`{word}` is no duration such as `500ms`"))
+    }
+
     fn number<T: std::str::FromStr>(&mut self) -> Result<T, String> {
         let word = self.next("a number")?;
         word.parse().map_err(|_| format!("`{word}` is no number that fits here"))
@@ -555,6 +597,7 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
         "followed" => Action::Followed,
         "service" => Action::Service(match words.next("start, said, reload, stop or kill")?.as_str() {
             "start" => Service::Start(words.rest.by_ref().collect()),
+            "open" => Service::Open(words.rest.by_ref().collect()),
             "said" => Service::Said,
             "ready" => Service::Ready,
             "reload" => Service::Reload,
@@ -676,10 +719,7 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
         }
         "swap" => Action::Swap(words.bytes()?),
         "hide" => Action::Hide(words.next("a name")?),
-        "wait" => {
-            let word = words.next("a duration")?;
-            Action::Wait(millis(&word).ok_or_else(|| format!("`{word}` is no duration such as `500ms`"))?)
-        }
+        "wait" => Action::Wait(words.duration()?),
         "decisions" => Action::Decisions,
         "show" => Action::Show(words.rest.by_ref().collect()),
         "measure" => Action::Measure(words.next("a file")?),
@@ -717,6 +757,10 @@ fn place(words: &mut Words<'_>) -> Result<Place, String> {
             Place::Mode(place, u32::from_str_radix(&mode, 8).map_err(|_| format!("`{mode}` is no mode"))?)
         }
         "clear" => Place::Clear(place),
+        "lock" => {
+            words.keyword("for")?;
+            Place::Lock(place, words.duration()?)
+        }
         "first" => {
             words.keyword("at")?;
             Place::First(place, words.next("a place")?)
@@ -816,6 +860,12 @@ fn expect(words: &mut Words<'_>) -> Result<Expect, String> {
     Ok(match first.as_str() {
         "log" => Expect::Log { text: words.next("a text")?, count: None },
         "output" => Expect::Output { text: words.next("a text")?, absent: false },
+        "shown" => {
+            let word = words.next("a page")?;
+            let log = word == "log";
+            let page = if log { words.next("a page")? } else { word };
+            Expect::Shown { page, beginning: words.next("how the part begins")?, log }
+        }
         "pins" => Expect::Pins(words.number()?),
         "links" => Expect::Links(words.number()?),
         "whole" => Expect::Whole(words.next("a cgroup")?),

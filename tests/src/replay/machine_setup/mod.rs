@@ -525,6 +525,7 @@ impl<'k> MachineSetup<'k> {
             // For the machine.
             Expect::Log { .. }
             | Expect::Output { .. }
+            | Expect::Shown { .. }
             | Expect::Pins(_)
             | Expect::Links(_)
             | Expect::Place(_)
