@@ -48,7 +48,7 @@ fn the_page_of_the_book_says_what_the_drawing_says() {
     let page = read(&root().join("book/src/start/picture.md"));
     let drawing = read(&kept("svg"));
     let block = shown::blocks(&page).into_iter().find(|block| block.info == ["text"]).unwrap();
-    let sign = |letter: char| !letter.is_alphanumeric() && !"()%/".contains(letter);
+    let sign = |letter: char| !letter.is_ascii_alphanumeric() && !"()%/".contains(letter);
     let words = block.lines.iter().flat_map(|line| line.split(sign)).filter(|word| !word.is_empty());
     let missing: Vec<&str> = words.filter(|word| !drawing.contains(word)).collect();
     assert_eq!(missing, [""; 0]);
