@@ -101,6 +101,42 @@ fn a_dash_is_standard_input_and_output() {
     assert!(exit != 0 && !said.contains("cannot read"), "{said}");
 }
 
+/// Somebody who may nothing is told so first, and nothing is begun.
+#[test]
+fn whoever_lacks_privilege_is_told_so() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::process::CommandExt as _;
+    // Where everybody may start a program.
+    let folder = std::env::temp_dir().join(format!("oomc-cli-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.join("oomc");
+    fs::copy(env!("CARGO_BIN_EXE_oomc"), &program).unwrap();
+    fs::write(folder.join("good.oom"), GOOD).unwrap();
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    for args in [
+        "status",
+        "events",
+        "why",
+        "metrics",
+        "tidy",
+        "unload --all",
+        "run --all",
+        "run good.oom --cgroup /job",
+    ] {
+        let mut command = Command::new(&program);
+        command.args(args.split(' ')).current_dir(&folder).stdin(Stdio::null());
+        if is_root {
+            command.uid(65_534).gid(65_534);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{args}: {said}");
+        assert!(said.contains("this needs root (CAP_SYS_ADMIN)"), "{args}: {said}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
 /// In a folder where everybody may make files, somebody has put links where a file is to be written.
 #[test]
 fn nothing_is_written_through_a_link_of_somebody_else() {

@@ -1,6 +1,6 @@
-//! `cargo xtask boot`: oomc's package on a machine with systemd, over two boots, on the kernel under test.
+//! `cargo xtask boot`: oomc's package, and then its image, on a machine with systemd, on the kernel under test.
 //!
-//! Makes a disk of Debian, the package and what lies in `tests/boot`; boots it once for each file of steps there, and tells
+//! Makes a disk of Debian, the package, what the image is made of, and what lies in `tests/boot`; boots it once for each file of steps there, and tells
 //! each step as it is made. What is a failure is decided by the steps; here it only counts that each boot came to its end.
 
 use std::fs::{self, File};
@@ -16,21 +16,21 @@ use crate::kernel::{self, Variant};
 use crate::{build, debian, package, packages, say};
 
 /// What is installed besides what every Debian has.
-const PACKAGES: &str = "systemd,systemd-sysv";
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,podman,crun";
 /// What lies on the disk besides Debian.
 const FILES: &str = "tests/boot";
 /// The steps of each boot, in their order.
-const BOOTS: [&str; 2] = ["1.sh", "2.sh"];
+const BOOTS: [&str; 3] = ["1.sh", "2.sh", "3.sh"];
 /// What tells that all steps of a boot were made.
 const END: &str = "END";
 /// The disk's size, and the machine's memory.
-const SIZE: &str = "900M";
+const SIZE: &str = "1400M";
 const MEMORY: &str = "1024M";
 /// How long the machine may be silent: it is emulated, and one step waits for the watchdog.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The kernel's command line. Nobody logs in: without udev there is no unit of the console's device, and whoever waits for
 /// it waits for ninety seconds.
-const WORDS: &str = "console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 psi=1 root=/dev/vda rootfstype=ext4 rw quiet \
+const WORDS: &str = "console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 psi=1 no_timer_check root=/dev/vda rootfstype=ext4 rw quiet \
                      systemd.show_status=0 systemd.mask=getty.target systemd.mask=serial-getty@ttyS0.service";
 
 /// `cargo xtask boot [--release]`
@@ -72,7 +72,7 @@ fn packaged(folder: &Path, release: bool) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("no Debian package was made in {}", to.display()))
 }
 
-/// Debian, what lies in [`FILES`], and the package, on a disk.
+/// Debian, what lies in [`FILES`], the package and what the image is made of, on a disk.
 fn disk(folder: &Path, package: &Path) -> Result<PathBuf, String> {
     let debian = debian::folder("boot", PACKAGES)?;
     let tree = folder.join("tree");
@@ -87,8 +87,18 @@ fn disk(folder: &Path, package: &Path) -> Result<PathBuf, String> {
         debian::quiet(&mut copy, "cp")?;
     }
     let steps = tree.join("steps");
-    fs::copy(package, steps.join("oomc.deb")).map_err(|error| cannot("copy", package, &error))?;
-    // The first boot makes its steps, and says that the next one is another.
+    let image = steps.join("image");
+    fs::create_dir_all(&image).map_err(|error| cannot("create", &image, &error))?;
+    let program = package.with_file_name("oomc");
+    let recipe = build::root().join("packaging/container/Containerfile");
+    for (from, to) in [
+        (package, steps.join("oomc.deb")),
+        (&program, image.join("oomc")),
+        (&recipe, image.join("Containerfile")),
+    ] {
+        fs::copy(from, &to).map_err(|error| cannot("copy", from, &error))?;
+    }
+    // Each boot counts itself.
     let run = format!(
         "cd /steps\n. ./words.sh\nboot=$(($(cat boot) + 1))\necho $boot > boot\n. ./$boot.sh\necho {END}\n\
          sync\nsystemctl reboot\n"
@@ -97,7 +107,15 @@ fn disk(folder: &Path, package: &Path) -> Result<PathBuf, String> {
         let path = steps.join(name);
         fs::write(&path, text).map_err(|error| cannot("write", &path, &error))?;
     }
-    let wants = tree.join("etc/systemd/system/multi-user.target.wants");
+    // What Debian's packages start by themselves is not what is looked at.
+    let units = tree.join("etc/systemd/system");
+    for target in ["multi-user", "default", "timers", "sockets"] {
+        let wants = units.join(format!("{target}.target.wants"));
+        if wants.exists() {
+            fs::remove_dir_all(&wants).map_err(|error| cannot("remove", &wants, &error))?;
+        }
+    }
+    let wants = units.join("multi-user.target.wants");
     fs::create_dir_all(&wants).map_err(|error| cannot("create", &wants, &error))?;
     for unit in ["steps.service", "web.service"] {
         let link = wants.join(unit);

@@ -1,13 +1,6 @@
 # The machine has booted with both units enabled.
 
-warned() { dmesg | grep -E 'WARNING:|BUG:|Oops|refcount|lockup|hung task'; }
 attached() { says "$2@" oomc status --cgroup "/system.slice/$1.service"; }
-# Lets a process in the service grow until it is killed; the largest one stays.
-kill_in() {
-    keeper=$(systemctl show --value -p MainPID "$1.service")
-    systemctl reload "$1.service"
-    [ "$(cat "/proc/$keeper/comm")" = keeper ] || return 1
-}
 
 step "oomc-policies.service has done its work" is oomc-policies.service Result success
 step "and counts as active" is oomc-policies.service ActiveState active

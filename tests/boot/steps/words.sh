@@ -54,3 +54,13 @@ entries() {
 not() {
     ! "$@"
 }
+
+# Lets a process in the service grow until it is killed; the largest one stays.
+kill_in() {
+    keeper=$(systemctl show --value -p MainPID "$1.service")
+    systemctl reload "$1.service"
+    [ "$(cat "/proc/$keeper/comm")" = keeper ] || return 1
+}
+
+# What the kernel complains of.
+warned() { dmesg | grep -E 'WARNING:|BUG:|Oops|refcount|lockup|hung task'; }

@@ -60,12 +60,12 @@ fn all(report: &Report, args: &Run) -> Outcome {
     let folder = &args.what.policies;
     let waits = waiting(report);
     let system = System::running().telling(&waits);
+    preflight::privilege(&system, true)?;
     told::folder(Path::new(FOLDER))?;
     let _alone = alone(&Path::new(FOLDER).join(LOCK))?;
     let mut told = Told::read(Path::new(FOLDER).join(TOLD));
     let service = Service::new()?;
     let journal = Journal::new(report)?;
-    // Without privilege this ends, and nothing was begun.
     let mut follow = events::follow(system.clone(), None, false)?;
     let mut keeper = Keeper::new(report, &system, folder, &journal)?;
     let mut engines = Engines::new(report, &system, &journal, one::headroom(args)?);
