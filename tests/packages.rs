@@ -103,7 +103,7 @@ fn units_are_sound(root: &Path) {
         fs::write(unit, "[Unit]\nDescription=stands in\nDefaultDependencies=no\n").unwrap();
     }
     fs::create_dir_all(root.join("bin")).unwrap();
-    fs::copy(root.join("usr/bin/oomc"), root.join("bin/kill")).unwrap();
+    fs::copy(root.join("usr/bin/oomc"), root.join("bin/sh")).unwrap();
     for name in ["oomc.service", "oomc-policies.service"] {
         let unit = format!("/usr/lib/systemd/system/{name}");
         let place = format!("--root={}", root.display());

@@ -1,7 +1,9 @@
-//! `cargo xtask boot`: oomc's package, and then its image, on a machine with systemd, on the kernel under test.
+//! `cargo xtask boot`: oomc's package, and then its image, on a machine with systemd, on the kernel under test; with
+//! `--stock` on one as Debian ships it.
 //!
-//! Makes a disk of Debian, the package, what the image is made of, and what lies in `tests/boot`; boots it once for each file of steps there, and tells
-//! each step as it is made. What is a failure is decided by the steps; here it only counts that each boot came to its end.
+//! Makes a disk of Debian, the package, what the image is made of, and what lies in `tests/boot`; boots it once for each file
+//! of steps there, and tells each step as it is made. What is a failure is decided by the steps; here it only counts that
+//! each boot came to its end.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -13,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::kernel::{self, Variant};
-use crate::{build, debian, package, packages, say};
+use crate::{build, debian, package, packages, say, stock, vm};
 
 /// What is installed besides what every Debian has.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,podman,crun";
@@ -30,22 +32,32 @@ const MEMORY: &str = "1024M";
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The kernel's command line. Nobody logs in: without udev there is no unit of the console's device, and whoever waits for
 /// it waits for ninety seconds.
-const WORDS: &str = "console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 psi=1 no_timer_check root=/dev/vda rootfstype=ext4 rw quiet \
+const WORDS: &str = "console=ttyS0 loglevel=3 log_buf_len=4M panic=-1 psi=1 no_timer_check rootfstype=ext4 rw quiet \
                      systemd.show_status=0 systemd.mask=getty.target systemd.mask=serial-getty@ttyS0.service";
 
-/// `cargo xtask boot [--release]`
+/// `cargo xtask boot [--stock] [--release]`
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let release = match args {
-        [] => false,
-        [word] if word == "--release" => true,
-        _ => return Err("`cargo xtask boot` takes `--release` or nothing".to_owned()),
-    };
+    let (mut on_stock, mut release) = (false, false);
+    for arg in args {
+        match arg.as_str() {
+            vm::ON_STOCK => on_stock = true,
+            "--release" => release = true,
+            other => return Err(format!("boot takes `{}` and `--release`, not `{other}`", vm::ON_STOCK)),
+        }
+    }
     packages::need(&packages::BUILD)?;
     packages::need(&packages::MACHINE)?;
     packages::need(&debian::TOOLS)?;
-    let kernel = kernel::ready_as(Variant::Systemd)?.join("bzImage");
+    let kernel = match on_stock {
+        true => Kernel { image: stock::image()?, device: "nvme,serial=disk", root: "/dev/nvme0n1" },
+        false => Kernel {
+            image: kernel::ready_as(Variant::Systemd)?.join("bzImage"),
+            device: "virtio-blk-pci",
+            root: "/dev/vda",
+        },
+    };
     let folder = build::scratch("boot");
-    let disk = disk(&folder, &packaged(&folder, release)?)?;
+    let disk = disk(&folder, &packaged(&folder, release)?, on_stock)?;
     let (mut made, mut failed) = (0, 0);
     for boot in BOOTS {
         say(&format!("Booting for {FILES}/steps/{boot} …"));
@@ -57,6 +69,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     say(&format!("{made} steps went well, {failed} did not"));
     if failed == 0 { Ok(()) } else { Err(format!("{failed} steps failed")) }
+}
+
+/// What is booted, and how it finds its disk without modules.
+struct Kernel {
+    image: PathBuf,
+    device: &'static str,
+    root: &'static str,
 }
 
 /// The Debian package.
@@ -73,7 +92,7 @@ fn packaged(folder: &Path, release: bool) -> Result<PathBuf, String> {
 }
 
 /// Debian, what lies in [`FILES`], the package and what the image is made of, on a disk.
-fn disk(folder: &Path, package: &Path) -> Result<PathBuf, String> {
+fn disk(folder: &Path, package: &Path, on_stock: bool) -> Result<PathBuf, String> {
     let debian = debian::folder("boot", PACKAGES)?;
     let tree = folder.join("tree");
     if tree.exists() {
@@ -98,9 +117,10 @@ fn disk(folder: &Path, package: &Path) -> Result<PathBuf, String> {
     ] {
         fs::copy(from, &to).map_err(|error| cannot("copy", from, &error))?;
     }
+    let hook = if on_stock { "no" } else { "yes" };
     // Each boot counts itself.
     let run = format!(
-        "cd /steps\n. ./words.sh\nboot=$(($(cat boot) + 1))\necho $boot > boot\n. ./$boot.sh\necho {END}\n\
+        "cd /steps\nHOOK={hook}\n. ./words.sh\nboot=$(($(cat boot) + 1))\necho $boot > boot\n. ./$boot.sh\necho {END}\n\
          sync\nsystemctl reboot\n"
     );
     for (name, text) in [("run", run.as_str()), ("boot", "0\n")] {
@@ -142,7 +162,7 @@ impl Drop for Emulator {
 /// One boot: hands out each line of its steps, and waits until the machine has ended by itself.
 fn steps(
     folder: &Path,
-    kernel: &Path,
+    kernel: &Kernel,
     disk: &Path,
     boot: &str,
     on: &mut dyn FnMut(&str),
@@ -150,8 +170,9 @@ fn steps(
     let console = folder.join(format!("{boot}.console"));
     let mut command = Command::new("qemu-system-x86_64");
     command.args(["-accel", "tcg,thread=multi", "-smp", "2,sockets=2", "-m", MEMORY]);
-    command.arg("-kernel").arg(kernel).args(["-append", WORDS]);
-    command.arg("-drive").arg(format!("file={},format=raw,if=virtio", disk.display()));
+    command.arg("-kernel").arg(&kernel.image).arg("-append").arg(format!("{WORDS} root={}", kernel.root));
+    command.arg("-drive").arg(format!("file={},format=raw,if=none,id=disk", disk.display()));
+    command.arg("-device").arg(format!("{},drive=disk", kernel.device));
     command.args(["-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot", "-serial"]);
     command.arg(format!("file:{}", console.display())).args(["-serial", "stdio"]);
     let child = command

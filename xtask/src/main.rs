@@ -70,9 +70,9 @@ cargo xtask COMMAND
                   --release takes the program that people install
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package
-  boot [--release]
+  boot [--stock] [--release]
                   the Debian package on a machine with systemd: units at boot, cgroups made anew, the journal, restarts,
-                  upgrade and removal; then the image in a container
+                  upgrade and removal; then the image in a container; with --stock on a kernel as Debian ships it
   aarch64 [--release]
                   the program for arm64, and what of it an emulator can try: the same objects, tests
   order           notes which functions everyday commands run, so that they lie side by side in the program

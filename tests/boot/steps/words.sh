@@ -14,6 +14,10 @@ step() {
     fi
 }
 
+# Where the kernel asks policies itself, or oomc's service does.
+hook() { [ "$HOOK" = no ] || step "$@"; }
+stock() { [ "$HOOK" = yes ] || step "$@"; }
+
 # within SECONDS COMMAND…: gives it again each second until it succeeds; shows what it said last.
 within() {
     left=$1
@@ -61,6 +65,9 @@ kill_in() {
     systemctl reload "$1.service"
     [ "$(cat "/proc/$keeper/comm")" = keeper ] || return 1
 }
+
+# That the kernel has asked a policy.
+asked() { dmesg | grep -F "oom bpf handler: $1@"; }
 
 # What the kernel complains of.
 warned() { dmesg | grep -E 'WARNING:|BUG:|Oops|refcount|lockup|hung task'; }
