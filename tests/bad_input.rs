@@ -265,6 +265,13 @@ fn small_files_that_stand_for_much_need_little_memory() {
         assert_eq!(exit, 4, "{name}: {text}");
         assert!(text.contains(words), "{name}: {text}");
     }
+    // Larger than any machine, on a disk that has room for it or not.
+    fs::File::create(folder.join("huge.json")).unwrap().set_len(1 << 40).unwrap();
+    for args in [&["sim", "--snapshot", "huge.json", "good.oom"][..], &["check", "huge.json"]] {
+        let (exit, text) = oomc_in_little_memory(&folder, args);
+        assert_eq!(exit, 4, "{args:?}: {text}");
+        assert!(text.contains("huge.json is larger than "), "{args:?}: {text}");
+    }
     // As large as a kernel's own, and nothing that a policy needs.
     fs::write(folder.join("types.btf"), bulky::many_types(400_000)).unwrap();
     let (exit, text) = oomc_in_little_memory(&folder, &["check", "--btf", "types.btf", "good.oom"]);

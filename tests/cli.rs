@@ -101,6 +101,72 @@ fn a_dash_is_standard_input_and_output() {
     assert!(exit != 0 && !said.contains("cannot read"), "{said}");
 }
 
+/// Somebody who may nothing is told so first, and nothing is begun.
+#[test]
+fn whoever_lacks_privilege_is_told_so() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::os::unix::process::CommandExt as _;
+    // Where everybody may start a program.
+    let folder = std::env::temp_dir().join(format!("oomc-cli-{}", std::process::id()));
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = folder.join("oomc");
+    fs::copy(env!("CARGO_BIN_EXE_oomc"), &program).unwrap();
+    fs::write(folder.join("good.oom"), GOOD).unwrap();
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    for args in [
+        "status",
+        "events",
+        "why",
+        "metrics",
+        "tidy",
+        "unload --all",
+        "run --all",
+        "run good.oom --cgroup /job",
+    ] {
+        let mut command = Command::new(&program);
+        command.args(args.split(' ')).current_dir(&folder).stdin(Stdio::null());
+        if is_root {
+            command.uid(65_534).gid(65_534);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{args}: {said}");
+        assert!(said.contains("this needs root (CAP_SYS_ADMIN)"), "{args}: {said}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// In a folder where everybody may make files, somebody has put links where a file is to be written.
+#[test]
+fn nothing_is_written_through_a_link_of_somebody_else() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
+    let folder = folder("links", &[("good.oom", GOOD), ("precious", "letters")]);
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("skipped: only root can give a link to somebody else");
+        return;
+    }
+    let shared = folder.join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    let output = shared.join("good.o");
+    symlink(folder.join("precious"), &output).unwrap();
+    lchown(&output, Some(1000), Some(1000)).unwrap();
+    // A kernel that protects links says so earlier (fs.protected_symlinks): then the link is replaced.
+    let (exit, _, stderr) = oomc(&folder, &["build", "good.oom", "-o", "shared/good.o"], "");
+    assert!(exit == 0 || stderr.contains("it is a link of user 1000"), "{stderr}");
+    assert_eq!(fs::read_to_string(folder.join("precious")).unwrap(), "letters");
+    // A link of one's own is followed as ever, and a file that is replaced keeps who may read it.
+    fs::write(folder.join("real.o"), "").unwrap();
+    fs::set_permissions(folder.join("real.o"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("real.o", folder.join("own.o")).unwrap();
+    let (exit, _, stderr) = oomc(&folder, &["build", "good.oom", "-o", "own.o"], "");
+    assert_eq!(exit, 0, "{stderr}");
+    assert!(fs::symlink_metadata(folder.join("own.o")).unwrap().is_symlink());
+    let real = fs::metadata(folder.join("real.o")).unwrap();
+    assert!(real.len() > 1000 && real.mode() & 0o777 == 0o640, "{real:?}");
+}
+
 #[test]
 fn standard_input_is_read_once_and_standard_output_holds_one_thing() {
     let folder = folder("once", &[("a.oom", GOOD), ("s.json", SNAPSHOT)]);

@@ -2,7 +2,7 @@
 //! elsewhere.
 //!
 //! The packages are made of the debug build, which other tests have built already. Whether a package manager's scripts do
-//! what they should on a running machine is not seen here: in an empty folder there is no systemd to tell.
+//! what they should on a running machine is seen by `cargo xtask boot`: in an empty folder there is no systemd to tell.
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
 
 use std::fs;
@@ -103,7 +103,7 @@ fn units_are_sound(root: &Path) {
         fs::write(unit, "[Unit]\nDescription=stands in\nDefaultDependencies=no\n").unwrap();
     }
     fs::create_dir_all(root.join("bin")).unwrap();
-    fs::copy(root.join("usr/bin/oomc"), root.join("bin/kill")).unwrap();
+    fs::copy(root.join("usr/bin/oomc"), root.join("bin/sh")).unwrap();
     for name in ["oomc.service", "oomc-policies.service"] {
         let unit = format!("/usr/lib/systemd/system/{name}");
         let place = format!("--root={}", root.display());
@@ -126,14 +126,35 @@ fn packages_install_into_empty_folders_and_their_programs_run_there() {
     debian(&made);
     rpm(&made);
     the_example_is_sound(&made);
-    // The recipe copies what lies beside the packages.
-    let recipe = read(&root().join("packaging/container/Containerfile"));
-    let copies = recipe.lines().filter_map(|line| line.strip_prefix("COPY ")?.split(' ').next());
-    let copies: Vec<&str> = copies.collect();
-    assert_eq!(copies, ["oomc"]);
-    for name in copies {
-        assert!(made.join(name).is_file(), "{name} is beside the packages");
-    }
+    image(&made);
+}
+
+/// The image that the recipe makes of what lies beside the packages: the program and nothing else, which runs in it.
+fn image(made: &Path) {
+    let recipe = root().join("packaging/container/Containerfile");
+    let (store, state) = (empty(&made.join("images")), empty(&made.join("images-state")));
+    let policies = empty(&made.join("images-policies"));
+    fs::write(policies.join("job.oom"), POLICY).unwrap();
+    // As slow and as plain as it can be: no layers, and no runtime but chroot(2).
+    let tool = ["buildah", "--root", text(&store), "--runroot", text(&state), "--storage-driver", "vfs"];
+    let buildah = |args: &[&str]| as_root(&[&tool, args].concat());
+    buildah(&["build", "--isolation", "chroot", "--tag", "oomc", "--file", text(&recipe), text(made)]);
+    let about: Value =
+        serde_json::from_str(&buildah(&["inspect", "--type", "image", "oomc"])).expect("a document");
+    assert_eq!(about["OCIv1"]["config"]["Entrypoint"], serde_json::json!(["/usr/bin/oomc"]));
+    assert_eq!(about["OCIv1"]["config"]["Cmd"], serde_json::json!(["run", "--all"]));
+    let container = buildah(&["from", "--pull-never", "oomc"]);
+    let tree = buildah(&["mount", container.trim()]);
+    let files = as_root(&["find", tree.trim(), "-type", "f", "-printf", "%P %m\n"]);
+    assert_eq!(files, "usr/bin/oomc 755\n");
+    let folder = format!("{}:/policies:ro", policies.display());
+    let run = |args: &[&str]| {
+        let isolated = ["run", "--isolation", "chroot", "--volume", &folder, container.trim(), "--"];
+        buildah(&[&isolated, ["/usr/bin/oomc"].as_slice(), args].concat())
+    };
+    assert!(run(&["--version"]).starts_with("oomc "));
+    assert!(run(&["test", "/policies/job.oom"]).contains("1 passed"));
+    buildah(&["rm", container.trim()]);
 }
 
 fn debian(made: &Path) {

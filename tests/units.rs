@@ -60,3 +60,13 @@ fn the_service_may_write_to_cgroups() {
     let has = |line: &str| text.lines().any(|one| one == line);
     assert!(!has("ProtectControlGroups=yes") && has("ReadWritePaths=/sys/fs/bpf /sys/fs/cgroup"));
 }
+
+/// What keeps policies attached does not stay away because it failed a few times.
+#[test]
+fn the_service_is_started_again_however_often_it_fails() {
+    let text = read(&root().join("runtime/systemd/oomc.service"));
+    let (unit, service) = text.split_once("[Service]").unwrap_or_default();
+    assert!(unit.lines().any(|line| line == "StartLimitIntervalSec=0"));
+    assert!(service.lines().any(|line| line == "Restart=on-failure"));
+    assert!(service.lines().any(|line| line.starts_with("RestartSec=")), "and not at once");
+}

@@ -125,11 +125,11 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// Refuses a process that the kernel would refuse, in words.
+/// Refuses a process that the kernel would refuse, in words. With `ids` also one that may not find objects by their ids.
 ///
 /// # Errors
 /// [`Error::Privilege`].
-pub(crate) fn privilege(system: &System<'_>, ids: bool) -> Result<()> {
+pub fn privilege(system: &System<'_>, ids: bool) -> Result<()> {
     let path = &system.paths.process_status;
     let status = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
     let held = status

@@ -37,10 +37,13 @@ pub(crate) enum Variant {
     Kasan,
     /// Allocations fail on demand.
     Failslab,
+    /// What systemd wants of a kernel, and what it confines services with.
+    Systemd,
 }
 
 impl Variant {
-    const ALL: [Variant; 4] = [Variant::Main, Variant::Debug, Variant::Kasan, Variant::Failslab];
+    const ALL: [Variant; 5] =
+        [Variant::Main, Variant::Debug, Variant::Kasan, Variant::Failslab, Variant::Systemd];
 
     /// The name that a user writes, and that its configuration has.
     pub(crate) fn name(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Variant {
             Variant::Debug => "debug",
             Variant::Kasan => "kasan",
             Variant::Failslab => "failslab",
+            Variant::Systemd => "systemd",
         }
     }
 

@@ -26,6 +26,10 @@ mod soak;
 mod order;
 mod package;
 
+mod debian;
+
+mod boot;
+
 mod aarch64;
 
 mod desk;
@@ -66,6 +70,9 @@ cargo xtask COMMAND
                   --release takes the program that people install
   package [--debug] [--to FOLDER]
                   the static program, a Debian package and an RPM package, in target/package
+  boot [--stock] [--release]
+                  the Debian package on a machine with systemd: units at boot, cgroups made anew, the journal, restarts,
+                  upgrade and removal; then the image in a container; with --stock on a kernel as Debian ships it
   aarch64 [--release]
                   the program for arm64, and what of it an emulator can try: the same objects, tests
   order           notes which functions everyday commands run, so that they lie side by side in the program
@@ -92,6 +99,7 @@ fn main() -> ExitCode {
         "soak" => soak::run(rest),
         bench::ONE_RUN => bench::one_run(rest),
         "order" => order::run(),
+        "boot" => boot::run(rest),
         "aarch64" => aarch64::run(rest),
         "package" => package::run(rest),
         "tree-sitter" => desk::tree_sitter(rest),

@@ -42,10 +42,11 @@ pub(crate) const KERNEL: [Package; 11] = [
 
 /// To compare encodings and objects with LLVM's; an editor for the language server; a terminal for what is drawn there;
 /// the reader of schemas for results of tests;
-/// browsers for pictures and for the playground, which write in the fonts that there are; what reads units; git, which runs
-/// a hook.
-pub(crate) const TESTS: [Package; 10] = [
+/// browsers for pictures and for the playground, which write in the fonts that there are; what reads units; what makes
+/// images of containers; git, which runs a hook.
+pub(crate) const TESTS: [Package; 11] = [
     ("git", "git"),
+    ("buildah", "buildah"),
     ("systemd", "systemd-analyze"),
     ("llvm-19", "llvm-mc-19"),
     ("neovim", "nvim"),

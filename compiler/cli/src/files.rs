@@ -45,12 +45,16 @@ pub(crate) fn read_at_most(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Fa
     let read = match is_dash(path) {
         true => {
             once()?;
-            io::stdin().lock().take(most + 1).read_to_end(&mut bytes)
+            io::stdin().lock().take(most + 1).read_to_end(&mut bytes).map(|size| size as u64)
         }
-        false => File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)),
+        false => File::open(path).and_then(|file| match file.metadata()?.len() {
+            // Before it is held, where the file says so.
+            size if size > most => Ok(size),
+            _ => file.take(most + 1).read_to_end(&mut bytes).map(|size| size as u64),
+        }),
     };
-    read.map_err(|error| cannot_read(path, &error))?;
-    Ok((bytes.len() as u64 <= most).then_some(bytes))
+    let size = read.map_err(|error| cannot_read(path, &error))?;
+    Ok((size <= most).then_some(bytes))
 }
 
 /// Standard input is empty after the first time: a second file of that name would be another one.
@@ -100,7 +104,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// Writes an ordinary file.
 fn replace(path: &Path, before: Option<&fs::Metadata>, bytes: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, chown};
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = if before.is_some() { opened(path)? } else { path.to_owned() };
     let Some(name) = path.file_name() else {
         return Err(io::Error::other("it is no file name"));
     };
@@ -112,14 +116,28 @@ fn replace(path: &Path, before: Option<&fs::Metadata>, bytes: &[u8]) -> io::Resu
         let _ = chown(&beside, Some(before.uid()), Some(before.gid()));
         fs::set_permissions(&beside, before.permissions())
     };
-    let result = fs::write(&beside, bytes)
-        .and_then(|()| before.map_or(Ok(()), keep))
-        .and_then(|()| fs::rename(&beside, &path));
+    let write = || File::options().write(true).create_new(true).open(&beside)?.write_all(bytes);
+    let result = write().and_then(|()| before.map_or(Ok(()), keep)).and_then(|()| fs::rename(&beside, &path));
     if result.is_err() {
         // Only if it was made at all.
         let _ = fs::remove_file(&beside);
     }
     result
+}
+
+/// Where a file is that can be written. A link that somebody else has put there is not followed, for root before all: who may
+/// make files in a folder, /tmp for example, would say what is written over.
+fn opened(path: &Path) -> io::Result<PathBuf> {
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::MetadataExt as _;
+    let link = fs::symlink_metadata(path)?;
+    let asks = fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or(0);
+    if link.is_symlink() && link.uid() != asks && link.uid() != 0 {
+        return Err(io::Error::other(format!("it is a link of user {}", link.uid())));
+    }
+    // The kernel says where that leads.
+    let file = File::options().write(true).open(path)?;
+    fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).or_else(|_| fs::canonicalize(path))
 }
 
 /// Bytes that are no text are not for a terminal.

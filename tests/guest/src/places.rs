@@ -89,4 +89,6 @@ pub(crate) fn restore() {
     while umount2(EARLY, MntFlags::MNT_DETACH).is_ok() {}
     // As bpffs is when nobody says otherwise.
     let _ = fs::set_permissions("/sys/fs/bpf", fs::Permissions::from_mode(0o1777));
+    // As many as the kernel gives a small machine.
+    let _ = fs::write("/proc/sys/fs/inotify/max_user_watches", "8192");
 }

@@ -16,8 +16,8 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::files;
 use crate::report::Report;
 
-/// The largest file that is read: a machine with millions of processes.
-const MOST: u64 = 2 << 30;
+/// The largest file that is read: half a million processes.
+const MOST: u64 = 256 << 20;
 
 /// A bar that is gone before anybody has seen it is not drawn.
 const SOON: Duration = Duration::from_millis(300);
@@ -54,7 +54,7 @@ pub(crate) fn recorded(path: &Path) -> Result<Inputs, Failure> {
 /// What a file holds that was recorded.
 pub(crate) fn snapshot(path: &Path) -> Result<oomc_snapshot::Snapshot, Failure> {
     let Some(bytes) = files::read_at_most(path, MOST)? else {
-        let text = format!("{} is larger than {} GiB: this is no snapshot", files::name(path), MOST >> 30);
+        let text = format!("{} is larger than {} MiB: this is no snapshot", files::name(path), MOST >> 20);
         return Err(Failure::refused(text));
     };
     oomc_snapshot::parse(&bytes).map_err(|error| Failure::refused(format!("{}: {error}", files::name(path))))

@@ -49,6 +49,8 @@ pub(super) struct Keeper<'a> {
     again: bool,
     /// What the last pass left undone; said once.
     failures: Vec<String>,
+    /// Why not everything is watched, if it is not: then it is looked at from time to time alone.
+    blind: Option<String>,
 }
 
 impl<'a> Keeper<'a> {
@@ -70,6 +72,7 @@ impl<'a> Keeper<'a> {
             kept: BTreeMap::new(),
             again: true,
             failures: Vec::new(),
+            blind: None,
         })
     }
 
@@ -112,7 +115,9 @@ impl<'a> Keeper<'a> {
         if self.watch.happened()? || look {
             let files = self.read();
             self.again |= files != self.files;
-            self.again |= self.watch_all(&files.all)? || self.name(&files.all) != self.named;
+            let (changed, blind) = self.watch_all(&files.all)?;
+            self.again |= changed || self.name(&files.all) != self.named;
+            self.again |= blind.is_some() != self.blind.is_some();
         }
         Ok(self.again)
     }
@@ -129,13 +134,14 @@ impl<'a> Keeper<'a> {
     pub(super) fn pass(&mut self, hands: &mut dyn Hands) -> Result<(), Failure> {
         // Before the pass: what changes or appears while it is made is seen at the next look.
         self.files = self.read();
-        self.watch_all(&self.files.all)?;
+        self.blind = self.watch_all(&self.files.all)?.1;
         self.named = self.name(&self.files.all);
         self.again = false;
         let (report, system, cache) = (self.report, self.system, &mut self.compiled);
         let done = pass(system, &self.folder, hands, &mut |policy| object(report, system, cache, policy))?;
         let mut failures: Vec<(String, String)> =
             done.unreadable.iter().map(|failure| ("/".to_owned(), failure.message.clone())).collect();
+        failures.extend(self.blind.iter().map(|why| ("/".to_owned(), why.clone())));
         let whole = done.unreadable.is_empty();
         let (mut named, mut failed) = (BTreeMap::new(), BTreeSet::new());
         for (file, one) in done.done {
@@ -219,32 +225,40 @@ impl<'a> Keeper<'a> {
         named
     }
 
-    /// Watches where files are, and where their cgroups can appear. Says whether a policy has other bytes than those that
-    /// were compiled.
-    fn watch_all(&self, files: &[Standing]) -> Result<bool, Failure> {
-        self.watch.directory(&self.folder)?;
+    /// Watches where files are, and where their cgroups can appear, as far as the kernel has watches left: whoever may make
+    /// cgroups may use them up. Says whether a policy has other bytes than those that were compiled, and why not everything is
+    /// watched.
+    fn watch_all(&self, files: &[Standing]) -> Result<(bool, Option<String>), Failure> {
+        let mut blind = None;
+        let mut watch = |place: &Path| {
+            if let Err(error) = self.watch.directory(place) {
+                let text = "so changes are seen by looks alone; fs.inotify.max_user_watches is the limit";
+                blind.get_or_insert_with(|| format!("{error}: {text}"));
+            }
+        };
+        watch(&self.folder);
         let mount = cgroup::mount(self.system)?;
         let mut changed = false;
         for one in files {
             if let Some(folder) = one.policy.parent() {
-                self.watch.directory(folder)?;
+                watch(folder);
             }
             changed |= trusted_policy(&one.policy)
                 .is_ok_and(|bytes| self.compiled.get(&one.policy).is_some_and(|(known, _)| *known != bytes));
             let (fixed, deep) = fixed(&one.cgroup);
             let mut place = mount.place().to_owned();
-            self.watch.directory(&place)?;
+            watch(&place);
             for name in fixed.split('/').filter(|name| !name.is_empty()) {
                 place.push(name);
-                self.watch.directory(&place)?;
+                watch(&place);
             }
             if deep && place.is_dir() {
                 let mut places = Vec::new();
                 cgroup::walk(&place, "", &mut |place, _| places.push(place.to_owned()));
-                places.iter().try_for_each(|place| self.watch.directory(place))?;
+                places.iter().for_each(|place| watch(place));
             }
         }
-        Ok(changed)
+        Ok((changed, blind))
     }
 }
 

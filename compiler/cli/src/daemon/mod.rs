@@ -18,7 +18,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use oomc_runtime::events::{self, Seen};
+use oomc_runtime::events::{self, Follow, Seen};
 use oomc_runtime::outcome::Pending;
 use oomc_runtime::stay::stay;
 use oomc_runtime::{System, preflight, watch};
@@ -60,12 +60,12 @@ fn all(report: &Report, args: &Run) -> Outcome {
     let folder = &args.what.policies;
     let waits = waiting(report);
     let system = System::running().telling(&waits);
+    preflight::privilege(&system, true)?;
     told::folder(Path::new(FOLDER))?;
     let _alone = alone(&Path::new(FOLDER).join(LOCK))?;
     let mut told = Told::read(Path::new(FOLDER).join(TOLD));
     let service = Service::new()?;
     let journal = Journal::new(report)?;
-    // Without privilege this ends, and nothing was begun.
     let mut follow = events::follow(system.clone(), None, false)?;
     let mut keeper = Keeper::new(report, &system, folder, &journal)?;
     let mut engines = Engines::new(report, &system, &journal, one::headroom(args)?);
@@ -78,21 +78,10 @@ fn all(report: &Report, args: &Run) -> Outcome {
     }
     service.ready(&keeper.state());
     let (mut looked, mut pending) = (Instant::now(), Pending::default());
+    let mut trouble = Trouble::default();
     loop {
-        for (of, seen) in follow.look(true)? {
-            keeper.seen(&of, &seen);
-            if told.is_new(&of, &seen) {
-                journal.seen(&system, &of, &seen);
-                if let Seen::Decision(record) = &seen {
-                    pending.begin(&system, &of, record);
-                }
-            }
-        }
-        told.keep()?;
-        for (of, record, outcome) in pending.due(&system) {
-            follow.keep(&of, &outcome)?;
-            journal.outcome(&of, record.number, "a second later", &outcome);
-        }
+        let told_all = tell_all(&system, &journal, &mut follow, &mut keeper, &mut told, &mut pending);
+        let well = trouble.of(&journal, Work::Telling, told_all.and_then(|()| told.keep()));
         pending.refresh(&system, follow.policies());
         if !engines.look().is_empty() {
             keeper.again();
@@ -105,10 +94,12 @@ fn all(report: &Report, args: &Run) -> Outcome {
             .into_iter()
             .flatten()
             .fold(pause, Duration::min);
-        let mut of = follow.descriptors();
+        let mut of = if well { follow.descriptors() } else { Vec::new() };
         of.extend([keeper.descriptor(), service.descriptor()]);
         of.extend(engines.descriptors());
         let urgent: Vec<_> = engines.urgent().collect();
+        // What could not be done now is waiting still, and would end each wait at once.
+        let pause = if well { pause } else { pause.min(LOOK_OFTEN) };
         let heard = watch::wait_also(&of, &urgent, pause)?;
         engines.hear(&heard);
         service.alive();
@@ -124,14 +115,17 @@ fn all(report: &Report, args: &Run) -> Outcome {
         if !hook && looked.elapsed() >= LOOK && keeper.kept().any(|cgroup| !engines.has(cgroup)) {
             keeper.again();
         }
-        if keeper.due(looked.elapsed() >= LOOK)? {
+        let due = keeper.due(looked.elapsed() >= LOOK);
+        if let Ok(true) = due {
             std::thread::sleep(SETTLE);
             keeper.pass_or_tell(hands(hook, &mut attach, &mut engines));
-            for removed in oomc_runtime::tidy_but(&system, KEEP_GONE)?.gone {
-                journal.removed(&removed);
-            }
+            let tidied = oomc_runtime::tidy_but(&system, KEEP_GONE).map(|tidied| {
+                tidied.gone.iter().for_each(|removed| journal.removed(removed));
+            });
+            trouble.of(&journal, Work::Tidying, tidied.map_err(Failure::from));
             service.ready(&keeper.state());
         }
+        trouble.of(&journal, Work::Looking, due.map(drop));
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
         }
@@ -144,6 +138,59 @@ fn all(report: &Report, args: &Run) -> Outcome {
         journal.note("ends; nobody asks these policies until it is started again");
     }
     Ok(Exit::Ok)
+}
+
+/// Writes what policies have decided since the last time, and what became of decisions.
+fn tell_all<'s>(
+    system: &System<'s>,
+    journal: &Journal<'_>,
+    follow: &mut Follow<'s>,
+    keeper: &mut Keeper<'_>,
+    told: &mut Told,
+    pending: &mut Pending,
+) -> Result<(), Failure> {
+    for (of, seen) in follow.look(true)? {
+        keeper.seen(&of, &seen);
+        if told.is_new(&of, &seen) {
+            journal.seen(system, &of, &seen);
+            if let Seen::Decision(record) = &seen {
+                pending.begin(system, &of, record);
+            }
+        }
+    }
+    let mut kept = Ok(());
+    for (of, record, outcome) in pending.due(system) {
+        kept = kept.and(follow.keep(&of, &outcome));
+        journal.outcome(&of, record.number, "a second later", &outcome);
+    }
+    Ok(kept?)
+}
+
+/// What the service does in each round.
+#[derive(Clone, Copy, PartialEq)]
+enum Work {
+    Telling,
+    Looking,
+    Tidying,
+}
+
+/// What does not work just now. It is told once and tried again: what keeps policies does not end because a machine is short of
+/// memory, of watches or of space.
+#[derive(Default)]
+struct Trouble(Vec<(Work, String)>);
+
+impl Trouble {
+    /// Whether it worked.
+    fn of(&mut self, journal: &Journal<'_>, work: Work, result: Result<(), Failure>) -> bool {
+        let message = result.err().map(|failure| failure.message);
+        let known = self.0.iter().position(|(of, _)| *of == work).map(|at| self.0.swap_remove(at).1);
+        let Some(message) = message else { return true };
+        if known.as_ref() != Some(&message) {
+            journal.failed("/", &message);
+        }
+        self.0.push((work, message));
+        false
+    }
 }
 
 /// Whoever brings policies to cgroups on this kernel.

@@ -47,6 +47,7 @@ pub(super) fn run(report: &Report, args: &Run, file: &Path) -> Outcome {
     let service = Service::new()?;
     let journal = Journal::new(report)?;
     let headroom = headroom(args)?;
+    preflight::privilege(&system, true)?;
     told::folder(Path::new(FOLDER))?;
     let hook = preflight::kernel(&system).is_ok();
     let rules = if hook { Rules::Blocks } else { Rules::All };

@@ -48,7 +48,7 @@ impl Told {
 
     /// Writes it down, if there is anything new.
     pub(super) fn keep(&mut self) -> Result<(), Failure> {
-        if !std::mem::take(&mut self.changed) {
+        if !self.changed {
             return Ok(());
         }
         // Ids grow: the first ones are those of loads that are gone.
@@ -59,7 +59,9 @@ impl Told {
         let beside = self.place.with_extension("new");
         fs::write(&beside, lines)
             .and_then(|()| fs::rename(&beside, &self.place))
-            .map_err(|error| Failure::refused(format!("cannot write {}: {error}", self.place.display())))
+            .map_err(|error| Failure::refused(format!("cannot write {}: {error}", self.place.display())))?;
+        self.changed = false;
+        Ok(())
     }
 }
 

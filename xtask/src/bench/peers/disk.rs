@@ -7,16 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use oomc_peers::plan::Cell;
-use sha2::{Digest as _, Sha256};
 
-use crate::{build, kernel, say};
+use crate::build;
+use crate::debian::{self, quiet};
 
-/// The release whose packages are compared.
-const RELEASE: &str = "bookworm";
 /// What is installed besides what every Debian has: systemd as the first process, the killers, and setfattr.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,attr,systemd-oomd,oomd,earlyoom,nohang";
-/// Where the archives of this machine stand; the first that is there.
-const SOURCES: [&str; 2] = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
 /// The disk's size.
 const SIZE: &str = "1100M";
 /// The file that is read again and again: more than what is left of memory there.
@@ -31,25 +27,7 @@ const UNIT: &str = "etc/systemd/system/peers.service";
 
 /// A folder with Debian, from the cache. It stays as it is.
 pub(super) fn debian() -> Result<PathBuf, String> {
-    let cache = kernel::cache_base()?.join("oomc/peers");
-    let folder = cache.join(key());
-    if folder.exists() {
-        return Ok(folder);
-    }
-    say("Installing Debian with the OOM killers into a folder …");
-    create(&cache)?;
-    let part = cache.join("part");
-    remove(&part)?;
-    let mut install = Command::new("mmdebstrap");
-    install.args(["--quiet", "--mode=root", "--variant=essential"]);
-    install.arg("--aptopt=APT::Install-Recommends \"false\"");
-    let left_out = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*"];
-    install.args(left_out.map(|path| format!("--dpkgopt=path-exclude={path}")));
-    let sources = SOURCES.iter().find(|file| Path::new(file).exists());
-    install.arg(format!("--include={PACKAGES}")).arg(RELEASE).arg(&part).args(sources);
-    quiet(&mut install, "mmdebstrap (which has to be root)")?;
-    fs::rename(&part, &folder).map_err(|error| format!("cannot move {}: {error}", part.display()))?;
-    Ok(folder)
+    debian::folder("peers", PACKAGES)
 }
 
 /// The disk of a boot: Debian, the programs, the configurations, the plan.
@@ -86,17 +64,9 @@ pub(super) fn make(debian: &Path, plan: &[Cell]) -> Result<PathBuf, String> {
     write(&own.join("large"), &vec![1; LARGE])?;
     write(&own.join("swap"), &vec![0; SWAP])?;
     let image = folder.join("disk.img");
-    let mut command = Command::new("/sbin/mke2fs");
-    command.args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d"]).arg(&tree).arg(&image).arg(SIZE);
-    quiet(&mut command, "mke2fs")?;
+    debian::image(&tree, &image, SIZE)?;
     remove(&tree)?;
     Ok(image)
-}
-
-/// What Debian is made of, as a name.
-fn key() -> String {
-    let hash = Sha256::digest(format!("{RELEASE} {PACKAGES}"));
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The files below a folder, in order.
@@ -148,12 +118,4 @@ fn remove(folder: &Path) -> Result<(), String> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     fs::write(path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-fn quiet(command: &mut Command, name: &str) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("cannot start {name}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{name} failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
 }

@@ -19,11 +19,7 @@ use oomc_peers::plan::{Cell, Killer, Workload, round};
 use oomc_peers::report::Message;
 
 use super::page;
-use crate::packages::{self, Package};
-use crate::{build, say, stock};
-
-/// To make the root of Debian packages, and a disk of a folder.
-const PACKAGES: [Package; 2] = [("mmdebstrap", "mmdebstrap"), ("e2fsprogs", "/sbin/mke2fs")];
+use crate::{build, debian, packages, say, stock};
 
 /// Rounds, unless an argument says otherwise: about half an hour each on two cores. The long form has 20.
 const TRIALS: u32 = 2;
@@ -87,7 +83,7 @@ fn named<T: Copy>(all: &[T], name: fn(T) -> &'static str, word: &str) -> Result<
 fn try_all(asked: &Asked) -> Result<(), String> {
     packages::need(&packages::BUILD)?;
     packages::need(&packages::MACHINE)?;
-    packages::need(&PACKAGES)?;
+    packages::need(&debian::TOOLS)?;
     say("Building oomc, optimised, and the program of the trials …");
     build::release(&["oomc"])?;
     build::loud(build::cargo("build").args(["-p", "oomc-peers"]), "the build of the program of the trials")?;
