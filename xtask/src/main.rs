@@ -49,9 +49,9 @@ cargo xtask COMMAND
   bench load      `oomc load` beside libbpf, in a machine whose clock counts instructions
   bench editor [KEYS] [--book]
                   keys and hovers until the language server answers, in long policies
-  bench peers [--trials N] [--only KILLER] [--workload WORKLOAD] [--tell] [--book]
+  bench peers [--trials N] [--only KILLER] [--workload WORKLOAD] [--more | --tell] [--book]
                   `oomc run` beside oomd, systemd-oomd, earlyoom and nohang, in a machine with Debian's kernel and systemd;
-                  `--tell` makes the table of the trials of the last run
+                  `--more` adds to the trials of the last run, `--tell` only makes their table
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]
