@@ -36,6 +36,8 @@ use told::Told;
 
 /// Between two looks at what is attached, if nothing happens: somebody may have unloaded a policy by hand.
 const LOOK: Duration = Duration::from_secs(2);
+/// Between two looks at files and cgroups of which nothing was heard: what is written through another mount nobody hears.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// The same while somebody else reads the decisions that a policy sends.
 const LOOK_OFTEN: Duration = Duration::from_millis(200);
 /// After something happened to cgroups or files, so long is waited for more of it.
@@ -77,9 +79,11 @@ fn all(report: &Report, args: &Run) -> Outcome {
         stay().iter().for_each(|failed| journal.failed("/", failed));
     }
     service.ready(&keeper.state());
-    let (mut looked, mut pending) = (Instant::now(), Pending::default());
+    let (mut looked, mut read, mut pending) = (Instant::now(), Instant::now(), Pending::default());
     loop {
-        for (of, seen) in follow.look(true)? {
+        // Nothing is attached where the kernel asks no policy.
+        let attached = if hook { follow.look(true)? } else { Vec::new() };
+        for (of, seen) in attached {
             keeper.seen(&of, &seen);
             if told.is_new(&of, &seen) {
                 journal.seen(&system, &of, &seen);
@@ -93,7 +97,9 @@ fn all(report: &Report, args: &Run) -> Outcome {
             follow.keep(&of, &outcome)?;
             journal.outcome(&of, record.number, "a second later", &outcome);
         }
-        pending.refresh(&system, follow.policies());
+        if hook {
+            pending.refresh(&system, follow.policies());
+        }
         if !engines.look().is_empty() {
             keeper.again();
         }
@@ -124,7 +130,11 @@ fn all(report: &Report, args: &Run) -> Outcome {
         if !hook && looked.elapsed() >= LOOK && keeper.kept().any(|cgroup| !engines.has(cgroup)) {
             keeper.again();
         }
-        if keeper.due(looked.elapsed() >= LOOK)? {
+        let look = read.elapsed() >= LOOK_AGAIN;
+        if look {
+            read = Instant::now();
+        }
+        if keeper.due(look)? {
             std::thread::sleep(SETTLE);
             keeper.pass_or_tell(hands(hook, &mut attach, &mut engines));
             for removed in oomc_runtime::tidy_but(&system, KEEP_GONE)?.gone {
