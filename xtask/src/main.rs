@@ -39,9 +39,10 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   test            everything: format, lints, unit tests, cases, and the cases in the machine
-  vm [--stock] [FILTER]
+  vm [--stock] [--random N] [FILTER]
                   the cases in the machine; arguments go to the test program. With --stock those for kernels without
-                  the hook, on a kernel as Debian ships it
+                  the hook, on a kernel as Debian ships it; with --random so many random policies for its verifier
+                  (`vm --stock --random 500 random` is the long form of what the gate does with 40)
   demo            compiles an example and shows it acting in the machine
   bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
   bench code [NAME…] [--n N,N…] [--crowded] [--book]
