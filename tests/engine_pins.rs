@@ -154,6 +154,10 @@ fn an_engine_with_nothing_to_do_asks_nobody_and_writes_nothing() {
         assert_eq!(engine.look().unwrap(), []);
     }
     assert_eq!(fake.count.get(), before);
+    // A moment is what it may take until somebody sees it.
+    fs::rename(fake.root.join("cgroup/job"), fake.root.join("cgroup/other")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert!(engine.look().unwrap_err().to_string().contains("it was removed"));
     engine.abandon().unwrap();
 }
 

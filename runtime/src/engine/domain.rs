@@ -3,6 +3,7 @@
 //! Reads its files and changes none.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,11 @@ impl Domain {
         own.machine = machine;
         own.killed_otherwise();
         own
+    }
+
+    /// Whether it is there, and not another one by its name.
+    pub(super) fn is_there(&self) -> bool {
+        fs::metadata(&self.place).is_ok_and(|data| data.ino() == self.id)
     }
 
     /// How near its limit is; it is reached when the usage is in the headroom. A cgroup that is going away has no usage.

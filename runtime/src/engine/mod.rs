@@ -63,8 +63,8 @@ const LOOK: Duration = Duration::from_secs(10);
 const ROUNDS: usize = 3;
 /// Files of a cgroup that say which cgroups have limits.
 const LIMITS: [&str; 2] = ["memory.max", "cgroup.subtree_control"];
-/// Between two looks for kills of the kernel's where nothing happens.
-const KILLS: Duration = Duration::from_secs(1);
+/// Between two looks for kills of the kernel's, and whether the cgroup is there, where nothing happens.
+const CALM: Duration = Duration::from_secs(1);
 /// After a decision that did nothing, or a kill of the kernel's, a domain is left alone for so long.
 const REST: Duration = Duration::from_secs(1);
 /// While something is waited for.
@@ -125,6 +125,8 @@ pub struct Engine<'s> {
     /// Cgroups below the attached one whose directories are watched.
     known: HashSet<u64>,
     looked: Instant,
+    /// When the attached cgroup was seen last.
+    there: Instant,
     had_limit: Option<bool>,
 }
 
@@ -209,6 +211,7 @@ impl<'s> Engine<'s> {
             watch,
             known: HashSet::new(),
             looked: Instant::now(),
+            there: Instant::now(),
             had_limit: None,
         };
         Ok(engine)
@@ -278,6 +281,13 @@ impl<'s> Engine<'s> {
 
     fn look_around(&mut self, happened: &mut Vec<Happened>) -> Result<()> {
         let changes = self.watch.changes(&LIMITS)?;
+        if self.there.elapsed() >= CALM {
+            // Nobody hears that a directory is removed which is held open.
+            self.there = Instant::now();
+            if !self.own.is_there() {
+                return Err(self.gone());
+            }
+        }
         if changes.tree || self.had_limit.is_none() || self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.find_domains(happened)?;
@@ -291,7 +301,7 @@ impl<'s> Engine<'s> {
             let reach = if self.own.machine { limit } else { domain.reach(&self.headroom) };
             let waits = domain.id == self.own.id && self.blocks.expects_memory();
             let about = reach == Reach::There;
-            if about || changes.any || domain.flight.is_some() || domain.kills_unseen_for(KILLS) {
+            if about || changes.any || domain.flight.is_some() || domain.kills_unseen_for(CALM) {
                 look_at(&mut self.asker, domain, about && !waits, happened)?;
             }
         }
@@ -336,15 +346,18 @@ impl<'s> Engine<'s> {
         }
     }
 
+    fn gone(&self) -> Error {
+        Error::Cgroup { path: self.attached.path.clone(), reason: "it was removed".to_owned() }
+    }
+
     /// The cgroups that can be about to run out. The machine is one.
     fn tree(&mut self) -> Result<Vec<Domain>> {
         if self.own.machine {
             return Ok(vec![Domain::attached(&self.attached, true)]);
         }
-        let gone = || Error::Cgroup { path: self.attached.path.clone(), reason: "it was removed".to_owned() };
         let mut rounds = 0;
         loop {
-            let Tree { domains, places } = domain::find(&self.attached).ok_or_else(gone)?;
+            let Tree { domains, places } = domain::find(&self.attached).ok_or_else(|| self.gone())?;
             rounds += 1;
             let new: Vec<_> = places.iter().filter(|(id, _)| !self.known.contains(id)).collect();
             for (_, place) in &new {
