@@ -11,7 +11,8 @@ use oomc_compiler::KernelView;
 use oomc_compiler::Source;
 use oomc_runtime::engine::{DEFAULT_HEADROOM, Engine, Rules, Start};
 use oomc_runtime::{
-    AskedBy, Assignment, Error, Mode, Object, Settings, config, events, load, status, tidy, unload, unlocked,
+    AskedBy, Assignment, Error, Kind, Mode, Object, Settings, config, events, load, status, tidy, unload,
+    unlocked,
 };
 use oomc_tests::fake::{Fake, job};
 
@@ -119,6 +120,45 @@ fn what_a_killed_engine_left_is_told_and_tidied_and_makes_room() {
     assert_eq!(fake.folders(), 0);
     start(&fake, &run, Rules::All).unwrap().abandon().unwrap();
     assert_eq!((tidy(&fake.system()).unwrap().gone.len(), fake.folders()), (1, 0));
+}
+
+#[test]
+fn a_kernel_without_the_iterators_is_told_what_it_lacks_and_which_one_has_it() {
+    let (fake, run) = fake("engine_old");
+    // Linux 6.1 has none of them: they came with 6.7.
+    let mut types = KernelView::embedded_btf().to_vec();
+    let name = b"\0bpf_iter_css_new\0";
+    let at = types.windows(name.len()).position(|word| word == name).unwrap();
+    types[at + 1] = b'X';
+    fake.becomes(&types);
+    let error = start(&fake, &run, Rules::All).map(drop).unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing, "{error}");
+    for word in ["no function `bpf_iter_css_new`", "Linux 6.12 and later", "boot a newer kernel"] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert_eq!(fake.folders(), 0);
+}
+
+#[test]
+fn an_engine_with_nothing_to_do_asks_nobody_and_writes_nothing() {
+    let (fake, run) = fake("engine_calm");
+    let text = "on usage > 90% { kill cgroup in subtree where growth(anon, 2s) > 4MiB by growth(anon, 2s) }\n\
+                on limit { kill cgroup in subtree by rate(pgscan) }\n";
+    let object = oomc_compiler::compile(&Source::new("policy.oom", text), &KernelView::embedded()).object;
+    let object = Object::parse(&object.unwrap()).unwrap();
+    let start = Start { rules: Rules::All, headroom: DEFAULT_HEADROOM, folder: &run };
+    let mut engine = Engine::start(fake.system(), &object, &job(), &Settings::default(), &start).unwrap();
+    engine.look().unwrap();
+    let before = fake.count.get();
+    for _ in 0..1000 {
+        assert_eq!(engine.look().unwrap(), []);
+    }
+    assert_eq!(fake.count.get(), before);
+    // A moment is what it may take until somebody sees it.
+    fs::rename(fake.root.join("cgroup/job"), fake.root.join("cgroup/other")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert!(engine.look().unwrap_err().to_string().contains("it was removed"));
+    engine.abandon().unwrap();
 }
 
 #[test]

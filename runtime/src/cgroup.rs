@@ -5,9 +5,9 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use oomc_abi::shown::text_of_bytes;
@@ -273,17 +273,24 @@ const DEPTH: usize = 32;
 /// Walks a directory of cgroups and everything below, with their paths, of which the first one is given. One that is removed
 /// meanwhile is none; one whose name is no text is left out with what is below.
 pub fn walk(place: &Path, path: &str, visit: &mut dyn FnMut(&Path, &str)) {
-    walk_to(place, path, DEPTH, visit);
+    walk_to(place, path, 0, DEPTH, &mut |place, path, _| visit(place, path));
 }
 
-fn walk_to(place: &Path, path: &str, depth: usize, visit: &mut dyn FnMut(&Path, &str)) {
-    visit(place, path);
+/// As [`walk`], with the ids of the cgroups; that of the first one is given. A directory tells the ids of those in it, so
+/// that nobody has to ask for each.
+pub(crate) fn walk_with_ids(place: &Path, path: &str, id: u64, visit: &mut dyn FnMut(&Path, &str, u64)) {
+    walk_to(place, path, id, DEPTH, visit);
+}
+
+fn walk_to(place: &Path, path: &str, id: u64, depth: usize, visit: &mut dyn FnMut(&Path, &str, u64)) {
+    visit(place, path, id);
     let Some(depth) = depth.checked_sub(1) else { return };
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
     // A link leads out of the tree; cgroupfs has none.
     for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
         if let Some(name) = entry.file_name().to_str() {
-            walk_to(&entry.path(), &format!("{}/{name}", path.trim_end_matches('/')), depth, visit);
+            let path = format!("{}/{name}", path.trim_end_matches('/'));
+            walk_to(&entry.path(), &path, entry.ino(), depth, visit);
         }
     }
 }
@@ -300,9 +307,11 @@ pub fn count_up(place: &Path) -> io::Result<()> {
     fs::read(seen.unwrap_or_else(|| statistics(place))).map(drop)
 }
 
-/// A number in a file of a cgroup; none: it is gone, or says `max`.
+/// A number in a file of a cgroup; none: it is gone, or says `max`. One read gives all of so short a file.
 pub(crate) fn number(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.trim().parse().ok()
+    let mut text = [0; 32];
+    let count = File::open(file).ok()?.read(&mut text).ok()?;
+    std::str::from_utf8(text.get(..count)?).ok()?.trim().parse().ok()
 }
 
 /// `oom_kill` of a cgroup and everything below: what the kernel's killer, or a policy that it asked, has killed.

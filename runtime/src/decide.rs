@@ -99,6 +99,7 @@ impl Decider {
         let mut missing = Vec::new();
         let found = preflight::functions(&object, btf, symbols, &mut missing)?;
         if !missing.is_empty() {
+            missing.push(too_old());
             return Err(Error::Kernel(missing));
         }
         let bpf = system.bpf();
@@ -230,6 +231,14 @@ impl Decider {
     #[must_use]
     pub fn absent(&self) -> &[String] {
         &self.absent
+    }
+}
+
+/// Behind what a kernel lacks.
+fn too_old() -> Missing {
+    Missing {
+        what: "policies are asked on Linux 6.12 and later".to_owned(),
+        help: "boot a newer kernel; which one runs, `uname -r` says",
     }
 }
 

@@ -10,13 +10,22 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 
 /// Bytes for events that are read at once; one with the longest name needs 272.
 const EVENTS: usize = 4096;
+
+/// What has happened since somebody asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Anything at all.
+    pub any: bool,
+    /// A directory came or went, one of the files that are named was written, or nobody knows, because events were lost.
+    pub tree: bool,
+}
 
 /// Directories that are watched.
 #[derive(Debug)]
@@ -71,13 +80,30 @@ impl Watch {
     /// # Errors
     /// When the kernel refuses to say.
     pub fn happened(&self) -> Result<bool> {
+        self.changes(&[]).map(|changes| changes.any)
+    }
+
+    /// What happened since the last time; `files` are names of files in the directories that are watched.
+    ///
+    /// # Errors
+    /// When the kernel refuses to say.
+    pub fn changes(&self, files: &[&str]) -> Result<Changes> {
+        let whole = ReadFlags::IGNORED | ReadFlags::QUEUE_OVERFLOW | ReadFlags::UNMOUNT;
         let mut space = [MaybeUninit::uninit(); EVENTS];
         let mut events = inotify::Reader::new(&self.inotify, &mut space);
-        let mut any = false;
+        let mut changes = Changes::default();
         loop {
             match events.next() {
-                Ok(_) => any = true,
-                Err(Errno::WOULDBLOCK) => return Ok(any),
+                Ok(event) => {
+                    changes.any = true;
+                    let what = event.events();
+                    // That attributes of a directory have changed is no change of the tree.
+                    let moved = what.contains(ReadFlags::ISDIR) && !what.contains(ReadFlags::ATTRIB);
+                    let name = event.file_name().and_then(|name| name.to_str().ok());
+                    let named = name.is_some_and(|name| files.contains(&name));
+                    changes.tree |= moved || named || what.intersects(whole);
+                }
+                Err(Errno::WOULDBLOCK) => return Ok(changes),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(failed("read", "inotify", error)),
             }
@@ -118,5 +144,35 @@ pub fn wait_also(of: &[BorrowedFd<'_>], urgent: &[BorrowedFd<'_>], at_most: Dura
         Ok(_) => Ok(all.iter().skip(of.len()).map(|fd| fd.revents().contains(PollFlags::PRI)).collect()),
         Err(Errno::INTR) => Ok(Vec::new()),
         Err(error) => Err(failed("ppoll", "what is waited for", error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_changes_the_tree_is_told_from_what_is_written_in_it() {
+        let place = std::env::temp_dir().join(format!("oomc-watch-{}", std::process::id()));
+        fs::create_dir_all(&place).expect("a folder");
+        let watch = Watch::new().expect("inotify");
+        watch.directory(&place).expect("a watch");
+        let of = |any, tree| Changes { any, tree };
+        let after = |change: &dyn Fn() -> io::Result<()>| {
+            change().expect("a change");
+            watch.changes(&["memory.max"]).expect("an answer")
+        };
+        assert_eq!(after(&|| Ok(())), of(false, false));
+        assert_eq!(after(&|| fs::write(place.join("memory.high"), "1")), of(true, false));
+        assert_eq!(after(&|| fs::write(place.join("memory.max"), "1")), of(true, true));
+        assert_eq!(after(&|| fs::create_dir(place.join("web"))), of(true, true));
+        assert_eq!(
+            after(&|| fs::write(place.join("web/memory.max"), "1")),
+            of(false, false),
+            "nobody watches it"
+        );
+        assert_eq!(after(&|| fs::remove_dir_all(place.join("web"))), of(true, true));
+        assert_eq!(after(&|| fs::remove_dir_all(&place)), of(true, true), "it is gone itself");
     }
 }

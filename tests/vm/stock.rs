@@ -241,6 +241,10 @@ fn judge_random(board: &Board, names: &[String]) -> Result<(), Failed> {
         worst.1,
         worst.0
     );
+    let wanted = number("OOMC_RANDOM", COUNT);
+    if seen < wanted {
+        wrong.push(format!("only {seen} of {wanted} policies were looked at"));
+    }
     if wrong.is_empty() { Ok(()) } else { Err(Failed::from(wrong.join("\n"))) }
 }
 

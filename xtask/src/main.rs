@@ -43,9 +43,10 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   test            everything: format, lints, unit tests, cases, and the cases in the machine
-  vm [--stock] [FILTER]
+  vm [--stock] [--random N] [FILTER]
                   the cases in the machine; arguments go to the test program. With --stock those for kernels without
-                  the hook, on a kernel as Debian ships it
+                  the hook, on a kernel as Debian ships it; with --random so many random policies for its verifier
+                  (`vm --stock --random 500 random` is the long form of what the gate does with 40)
   demo            compiles an example and shows it acting in the machine
   bench [RUNS]    oomc beside clang: time, memory, instructions, verifier's work; long policies; decisions per second
   bench code [NAME…] [--n N,N…] [--crowded] [--book]
@@ -53,9 +54,9 @@ cargo xtask COMMAND
   bench load      `oomc load` beside libbpf, in a machine whose clock counts instructions
   bench editor [KEYS] [--book]
                   keys and hovers until the language server answers, in long policies
-  bench peers [--trials N] [--only KILLER] [--workload WORKLOAD] [--tell] [--book]
+  bench peers [--trials N] [--only KILLER] [--workload WORKLOAD] [--more | --tell] [--book]
                   `oomc run` beside oomd, systemd-oomd, earlyoom and nohang, in a machine with Debian's kernel and systemd;
-                  `--tell` makes the table of the trials of the last run
+                  `--more` adds to the trials of the last run, `--tell` only makes their table
   fuzz [PAIRS] [SEED]
                   random policies on random machines: the bytes against the oracle
   fuzz readers [SECONDS] [SEED]

@@ -97,7 +97,8 @@ impl Flight {
     pub(super) fn pause(&self, soon: Duration) -> Duration {
         match self.grace {
             Some(grace) => grace.saturating_duration_since(Instant::now()).clamp(soon, 20 * soon),
-            None => soon,
+            // The longer it takes, the less it matters: a process with much memory is not looked at two hundred times a second.
+            None => self.begun.map_or(soon, |begun| (begun.elapsed() / 8).clamp(soon, 20 * soon)),
         }
     }
 }

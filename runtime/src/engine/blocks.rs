@@ -9,15 +9,19 @@ use oomc_abi::watch::{Block, Budget, Event, Purse};
 
 use super::act::Flight;
 use super::decision::{About, Asker};
-use super::domain::Domain;
+use super::domain::{Domain, Reach};
 use super::sample::Sampler;
-use super::watched::{Subject, Watched};
+use super::watched::{self, Subject, Watched};
 use super::{Happened, PATIENCE, Rules};
 use crate::error::{Error, Result};
 use crate::preflight::Missing;
 
-/// Between two looks at files of which nobody says that they have changed. The kernel averages pressure every two seconds.
-const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks at what is sampled while an event of the policy is near.
+const LOOK: Duration = Duration::from_nanos(watched::LOOK.cast_unsigned());
+/// The same while none is: a look reads a file of each cgroup, or of each process.
+const CALM: Duration = Duration::from_secs(5);
+/// What is sampled is not older when a block is asked: who has grown since would not be seen.
+const FRESH: Duration = Duration::from_millis(100);
 
 /// All of them.
 #[derive(Debug)]
@@ -101,9 +105,9 @@ impl Blocks {
         let now = self.now();
         let wait =
             |due: i64| Duration::from_nanos(u64::try_from(due.saturating_sub(now)).unwrap_or_default());
-        let dues = self.watched.iter().filter_map(|watched| watched.clock.due_at(&watched.block)).map(wait);
+        let dues = self.watched.iter().map(|watched| wait(watched.next_look()));
         let flights = self.flights.iter().map(|(_, flight)| flight.pause(soon));
-        // One that was asked and did nothing is due all the time: it is asked again at the next look.
+        // What somebody else looks at, the limit or a trigger of the kernel's, is there at each look.
         dues.filter(|wait| !wait.is_zero()).chain(flights).chain([LOOK]).min()
     }
 
@@ -112,7 +116,7 @@ impl Blocks {
         &mut self,
         asker: &mut Asker<'_>,
         own: &mut Domain,
-        at_limit: bool,
+        limit: Reach,
         happened: &mut Vec<Happened>,
     ) -> Result<bool> {
         self.land(own, happened);
@@ -120,15 +124,16 @@ impl Blocks {
             return Ok(false);
         }
         let now = self.now();
-        if !self.sampler.is_empty() && self.sampled.is_none_or(|sampled| sampled.elapsed() >= LOOK) {
-            self.sampled = Some(Instant::now());
-            self.sampler.look(&asker.system, &asker.decider, &self.place, now)?;
-        }
         let subject = Subject { place: &self.place, machine: self.machine };
         let due: Vec<usize> = (0..)
             .zip(&mut self.watched)
-            .filter_map(|(at, watched)| watched.look(subject, now, at_limit).then_some(at))
+            .filter_map(|(at, watched)| watched.look(subject, now, limit).then_some(at))
             .collect();
+        let rhythm = sampling(due.is_empty(), self.watched.iter().any(Watched::is_near));
+        if !self.sampler.is_empty() && self.sampled.is_none_or(|sampled| sampled.elapsed() >= rhythm) {
+            self.sampled = Some(Instant::now());
+            self.sampler.look(&asker.system, &asker.decider, own, now)?;
+        }
         for at in due {
             if self.ask(at, asker, own, happened)? {
                 return Ok(true);
@@ -158,6 +163,9 @@ impl Blocks {
         own.killed_otherwise();
         let Some(ended) = asker.decide(own, &about, happened)? else { return Ok(false) };
         watched.clock.asked(&watched.block, now, ended.progress, ended.kills > 0);
+        if !ended.progress {
+            watched.was_asked_in_vain(now);
+        }
         (0..ended.kills).for_each(|_| self.purse.spend(now));
         if !ended.flight.is_empty() {
             self.flights.push((block, ended.flight.of(asker.told)));
@@ -178,5 +186,34 @@ impl Blocks {
     /// Nanoseconds since the engine began.
     fn now(&self) -> i64 {
         i64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(i64::MAX)
+    }
+}
+
+/// After which time what is sampled is looked at again.
+fn sampling(nobody_is_due: bool, near: bool) -> Duration {
+    match (nobody_is_due, near) {
+        (false, _) => FRESH,
+        (true, true) => LOOK,
+        (true, false) => CALM,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sampled_is_looked_at_seldom_while_nothing_is_near() {
+        // Looks in a minute, of an engine that wakes a hundred times a second.
+        let looks = |due: bool, near: bool| {
+            let (mut last, mut count) = (None, 0);
+            for at in (0..60_000).step_by(10).map(Duration::from_millis) {
+                if last.is_none_or(|last| at - last >= sampling(!due, near)) {
+                    (last, count) = (Some(at), count + 1);
+                }
+            }
+            count
+        };
+        assert_eq!((looks(false, false), looks(false, true), looks(true, true)), (12, 60, 600));
     }
 }

@@ -23,6 +23,7 @@ mod sample;
 mod shortage;
 mod watched;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ use crate::system::System;
 use crate::watch::Watch;
 use blocks::Blocks;
 use decision::{About, Asker};
-use domain::Domain;
+use domain::{Domain, Reach, Tree};
 pub use headroom::DEFAULT as DEFAULT_HEADROOM;
 use headroom::Headroom;
 use shortage::Shortage;
@@ -55,8 +56,15 @@ use watched::Subject;
 
 /// How long a victim's memory is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks for cgroups with limits, if nothing happens.
-const LOOK: Duration = Duration::from_secs(2);
+/// Between two looks for cgroups with limits, if nothing is heard of them: what is written through another mount of the
+/// cgroups nobody hears.
+const LOOK: Duration = Duration::from_secs(10);
+/// How often it is looked for cgroups that appeared meanwhile.
+const ROUNDS: usize = 3;
+/// Files of a cgroup that say which cgroups have limits.
+const LIMITS: [&str; 2] = ["memory.max", "cgroup.subtree_control"];
+/// Between two looks for kills of the kernel's, and whether the cgroup is there, where nothing happens.
+const CALM: Duration = Duration::from_secs(1);
 /// After a decision that did nothing, or a kill of the kernel's, a domain is left alone for so long.
 const REST: Duration = Duration::from_secs(1);
 /// While something is waited for.
@@ -114,7 +122,11 @@ pub struct Engine<'s> {
     /// With `--system`.
     shortage: Option<Shortage>,
     watch: Watch,
+    /// Cgroups below the attached one whose directories are watched.
+    known: HashSet<u64>,
     looked: Instant,
+    /// When the attached cgroup was seen last.
+    there: Instant,
     had_limit: Option<bool>,
 }
 
@@ -183,7 +195,6 @@ impl<'s> Engine<'s> {
         let subject = Subject { place: &attached.place, machine };
         let blocks = Blocks::new(decider.declared(), subject, start.rules)?;
         let (watch, by) = (Watch::new()?, start.rules.asked_by());
-        watch.directory(&attached.place)?;
         // Last: what fails leaves nothing.
         let (shown, gone) = engine_pins::publish(&system, object, &decider, &attached, by)?;
         let engine = Self {
@@ -198,7 +209,9 @@ impl<'s> Engine<'s> {
             blocks,
             shortage: machine.then(Shortage::default),
             watch,
+            known: HashSet::new(),
             looked: Instant::now(),
+            there: Instant::now(),
             had_limit: None,
         };
         Ok(engine)
@@ -267,24 +280,30 @@ impl<'s> Engine<'s> {
     }
 
     fn look_around(&mut self, happened: &mut Vec<Happened>) -> Result<()> {
-        let something = self.watch.happened()?;
-        if something || self.had_limit.is_none() || self.looked.elapsed() >= LOOK {
+        let changes = self.watch.changes(&LIMITS)?;
+        if self.there.elapsed() >= CALM {
+            // Nobody hears that a directory is removed which is held open.
+            self.there = Instant::now();
+            if !self.own.is_there() {
+                return Err(self.gone());
+            }
+        }
+        if changes.tree || self.had_limit.is_none() || self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.find_domains(happened)?;
         }
-        let at_limit = self.at_limit();
-        let progress = self.blocks.look(&mut self.asker, &mut self.own, at_limit, happened)?;
+        let limit = self.limit_reach();
+        let progress = self.blocks.look(&mut self.asker, &mut self.own, limit, happened)?;
         if progress || !self.blocks.has_bare_rules() {
             return Ok(());
         }
         for domain in &mut self.domains {
-            let about = if self.own.machine { at_limit } else { domain.is_from(&self.headroom) };
+            let reach = if self.own.machine { limit } else { domain.reach(&self.headroom) };
             let waits = domain.id == self.own.id && self.blocks.expects_memory();
-            look_at(&mut self.asker, domain, about && !waits, happened)?;
-        }
-        // A rise is seen in the files.
-        if happened.iter().any(|happened| matches!(happened, Happened::Decision(_))) {
-            self.find_domains(happened)?;
+            let about = reach == Reach::There;
+            if about || changes.any || domain.flight.is_some() || domain.kills_unseen_for(CALM) {
+                look_at(&mut self.asker, domain, about && !waits, happened)?;
+            }
         }
         Ok(())
     }
@@ -319,22 +338,44 @@ impl<'s> Engine<'s> {
         self.blocks.has_bare_rules() || self.blocks.watch_limit()
     }
 
-    /// Whether the attached cgroup, or the machine, is about to run out.
-    fn at_limit(&mut self) -> bool {
+    /// How near the attached cgroup, or the machine, is to running out.
+    fn limit_reach(&mut self) -> Reach {
         match &mut self.shortage {
             Some(shortage) => shortage.look(),
-            None => self.own.is_from(&self.headroom),
+            None => self.own.reach(&self.headroom),
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::Cgroup { path: self.attached.path.clone(), reason: "it was removed".to_owned() }
+    }
+
+    /// The cgroups that can be about to run out. The machine is one.
+    fn tree(&mut self) -> Result<Vec<Domain>> {
+        if self.own.machine {
+            return Ok(vec![Domain::attached(&self.attached, true)]);
+        }
+        let mut rounds = 0;
+        loop {
+            let Tree { domains, places } = domain::find(&self.attached).ok_or_else(|| self.gone())?;
+            rounds += 1;
+            let new: Vec<_> = places.iter().filter(|(id, _)| !self.known.contains(id)).collect();
+            for (_, place) in &new {
+                self.watch.directory(place)?;
+            }
+            let all_known = new.is_empty();
+            self.known = places.into_iter().map(|(id, _)| id).collect();
+            // What appeared in a directory before it was watched is seen in another round; where cgroups come all the time,
+            // at the next look.
+            if all_known || rounds == ROUNDS {
+                return Ok(domains);
+            }
         }
     }
 
     /// Finds the cgroups with limits, and gives each its headroom.
     fn find_domains(&mut self, happened: &mut Vec<Happened>) -> Result<()> {
-        let gone = || Error::Cgroup { path: self.attached.path.clone(), reason: "it was removed".to_owned() };
-        let mut found = domain::find(&self.attached).ok_or_else(gone)?;
-        if self.own.machine {
-            // The machine is the only domain.
-            found = vec![Domain::attached(&self.attached, true)];
-        }
+        let mut found = self.tree()?;
         let own = found.iter().find(|domain| domain.id == self.own.id);
         self.own.limit = own.and_then(|domain| domain.limit);
         if !self.needs_limits() {
@@ -354,9 +395,6 @@ impl<'s> Engine<'s> {
                 happened.push(Happened::Failed(error.to_string()));
             }
         }
-        for place in domain::places(&self.attached) {
-            self.watch.directory(&place)?;
-        }
         for new in found {
             self.know(new, happened)?;
         }
@@ -375,7 +413,6 @@ impl<'s> Engine<'s> {
             }
             None => {
                 self.watch.file(&new.place.join("memory.events"))?;
-                self.watch.file(&new.place.join("memory.max"))?;
                 self.domains.push(new);
                 let Some(last) = self.domains.last_mut() else { return Ok(()) };
                 last

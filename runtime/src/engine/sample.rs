@@ -4,15 +4,16 @@
 //! Reads only the files that a policy asks for. What was looked at once has no course yet, and stands nowhere.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::Path;
 
-use oomc_abi::amounts::{File, ROWS};
+use oomc_abi::amounts::{self, ROWS};
 use oomc_abi::fields::Owner;
 use oomc_abi::watch::{Course, History, Sample};
 
-use crate::cgroup::walk;
+use super::domain::Domain;
+use crate::cgroup::walk_with_ids;
 use crate::decide::Decider;
 use crate::error::Result;
 use crate::system::System;
@@ -23,12 +24,20 @@ type Key = (u64, u64);
 /// What was seen.
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
-    samples: Vec<Sample>,
+    /// Those of one file together.
+    samples: Vec<(Source, Sample)>,
     looks: HashMap<Key, History>,
-    written: HashSet<Key>,
+    /// What stands in the map.
+    written: HashMap<Key, i64>,
+    /// A file that was read.
+    text: Vec<u8>,
 }
 
+/// Most that one read gives: the kernel writes such a file into a page at first.
+const PAGE: usize = 4096;
+
 /// Where a sample is read.
+#[derive(Debug)]
 enum Source {
     /// A file of a cgroup, and keys in it whose values are added up.
     Keys(&'static str, &'static [&'static str]),
@@ -41,30 +50,33 @@ enum Source {
 impl Sampler {
     /// The first of the samples that this engine cannot take, as an error.
     pub(super) fn new(samples: &[Sample]) -> std::result::Result<Self, String> {
-        match samples.iter().find(|sample| source(sample).is_none()) {
-            Some(sample) => Err(format!("no file tells the {} of a {}", sample.field, sample.owner.name())),
-            None => Ok(Self { samples: samples.to_vec(), ..Self::default() }),
-        }
+        let told = |sample: &Sample| {
+            let none = || format!("no file tells the {} of a {}", sample.field, sample.owner.name());
+            source(sample).ok_or_else(none).map(|source| (source, sample.clone()))
+        };
+        let mut samples = samples.iter().map(told).collect::<std::result::Result<Vec<_>, String>>()?;
+        samples.sort_by_key(|(source, _)| source.file());
+        Ok(Self { samples, ..Self::default() })
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }
 
-    /// One look at everything below a cgroup, at a time in nanoseconds.
+    /// One look at a cgroup and everything below it, at a time in nanoseconds.
     pub(super) fn look(
         &mut self,
         system: &System<'_>,
         decider: &Decider,
-        place: &Path,
+        own: &Domain,
         now: i64,
     ) -> Result<()> {
         let mut seen = HashSet::new();
-        let has = |owner| self.samples.iter().any(|sample| sample.owner == owner);
+        let has = |owner| self.samples.iter().any(|(_, sample)| sample.owner == owner);
         let (cgroups, processes) = (has(Owner::Cgroup), has(Owner::Process));
-        walk(place, "", &mut |place, _| {
-            if cgroups && let Ok(data) = fs::metadata(place) {
-                self.look_at(Owner::Cgroup, data.ino(), place, now, &mut seen);
+        walk_with_ids(&own.place, "", own.id, &mut |place, _, id| {
+            if cgroups {
+                self.look_at(Owner::Cgroup, id, place, now, &mut seen);
             }
             let procs = if processes { fs::read_to_string(place.join("cgroup.procs")) } else { return };
             for pid in procs.unwrap_or_default().lines().filter_map(|line| line.parse().ok()) {
@@ -73,17 +85,22 @@ impl Sampler {
             }
         });
         self.looks.retain(|key, _| seen.contains(key));
-        self.write(system, decider)
+        self.write(&mut |key, value| decider.sample(system, key, value))
     }
 
     fn look_at(&mut self, owner: Owner, id: u64, place: &Path, now: i64, seen: &mut HashSet<Key>) {
-        let mut texts: HashMap<&str, String> = HashMap::new();
-        for sample in self.samples.iter().filter(|sample| sample.owner == owner) {
-            let Some(source) = source(sample) else { continue };
+        // One after the other: samples of one file stand together, and it is read once.
+        let mut read = None;
+        for (source, sample) in self.samples.iter().filter(|(_, sample)| sample.owner == owner) {
             let file = source.file();
-            let text =
-                texts.entry(file).or_insert_with(|| fs::read_to_string(place.join(file)).unwrap_or_default());
-            let Some(value) = source.value(text) else { continue };
+            if read.replace(file) != Some(file) {
+                self.text.clear();
+                // One that is gone has no values.
+                let _ = File::open(place.join(file)).and_then(|file| whole(&file, &mut self.text));
+            }
+            let Some(value) = std::str::from_utf8(&self.text).ok().and_then(|text| source.value(text)) else {
+                continue;
+            };
             let looks = self.looks.entry((id, sample.number)).or_default();
             looks.look(now, value);
             looks.forget_before(match sample.course {
@@ -94,21 +111,35 @@ impl Sampler {
         }
     }
 
-    fn write(&mut self, system: &System<'_>, decider: &Decider) -> Result<()> {
+    /// Writes what differs from what stands there.
+    fn write(&mut self, write: &mut dyn FnMut(&[u8], Option<i64>) -> Result<()>) -> Result<()> {
         let bytes = |(id, number): Key| [id.to_ne_bytes(), number.to_ne_bytes()].concat();
-        let mut written = HashSet::new();
+        let mut written = HashMap::new();
         for (key, looks) in &self.looks {
-            let course =
-                self.samples.iter().find(|sample| sample.number == key.1).map(|sample| sample.course);
-            let Some(value) = course.and_then(|course| looks.value(course)) else { continue };
-            decider.sample(system, &bytes(*key), Some(value))?;
-            written.insert(*key);
+            let course = self.samples.iter().find(|(_, sample)| sample.number == key.1);
+            let Some(value) = course.and_then(|(_, sample)| looks.value(sample.course)) else { continue };
+            if self.written.get(key) != Some(&value) {
+                write(&bytes(*key), Some(value))?;
+            }
+            written.insert(*key, value);
         }
-        for gone in self.written.difference(&written) {
-            decider.sample(system, &bytes(*gone), None)?;
+        for gone in self.written.keys().filter(|key| !written.contains_key(key)) {
+            write(&bytes(*gone), None)?;
         }
         self.written = written;
         Ok(())
+    }
+}
+
+/// Reads a file to its end, into what has room from the last one: a file of the kernel's has no size that one could ask for.
+fn whole(mut file: &File, text: &mut Vec<u8>) -> io::Result<()> {
+    text.reserve(PAGE);
+    let mut space = [0; PAGE];
+    loop {
+        match file.read(&mut space)? {
+            0 => return Ok(()),
+            count => text.extend_from_slice(space.get(..count).unwrap_or_default()),
+        }
     }
 }
 
@@ -159,8 +190,8 @@ fn source(sample: &Sample) -> Option<Source> {
     }
     let row = ROWS.iter().find(|row| row.field.is_some_and(|known| known.name == field))?;
     let file = match row.file {
-        File::Statistics => "memory.stat",
-        File::Events => "memory.events",
+        amounts::File::Statistics => "memory.stat",
+        amounts::File::Events => "memory.events",
     };
     Some(Source::Keys(file, row.keys))
 }
@@ -192,6 +223,38 @@ mod tests {
         fs::remove_dir_all(&place).expect("removes");
         assert_eq!(sampler.looks[&(7, 0)].value(Course::Growth(3 * SECOND)), Some(81 - 36));
         assert_eq!(sampler.looks[&(7, 1)].value(Course::Rate), Some(5));
+    }
+
+    #[test]
+    fn what_stands_in_the_map_is_not_written_again() {
+        let mut sampler =
+            Sampler::new(&[sample(Owner::Cgroup, "usage", Course::Growth(SECOND))]).expect("told");
+        let mut write = |looks: &[(i64, i64)]| {
+            sampler.looks.clear();
+            if !looks.is_empty() {
+                let history = sampler.looks.entry((7, 0)).or_default();
+                looks.iter().for_each(|(at, value)| history.look(at * SECOND, *value));
+            }
+            let mut written = Vec::new();
+            sampler.write(&mut |_, value| Ok(written.push(value))).expect("writes");
+            written
+        };
+        assert_eq!(write(&[(0, 5)]), [], "one look is no course");
+        assert_eq!(write(&[(0, 5), (1, 9)]), [Some(4)]);
+        assert_eq!(write(&[(1, 9), (2, 13)]), [], "it grows as before");
+        assert_eq!(write(&[(2, 13), (3, 13)]), [Some(0)]);
+        assert_eq!(write(&[]), [None], "it is gone");
+        assert_eq!(write(&[]), []);
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_end() {
+        let place = std::env::temp_dir().join(format!("oomc-whole-{}", std::process::id()));
+        fs::write(&place, "x".repeat(2 * PAGE + 1)).expect("writes");
+        let mut text = Vec::new();
+        whole(&File::open(&place).expect("a file"), &mut text).expect("reads");
+        fs::remove_file(&place).expect("removes");
+        assert_eq!(text.len(), 2 * PAGE + 1);
     }
 
     #[test]

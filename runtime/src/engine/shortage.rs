@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use super::domain::Reach;
 use super::watched::meminfo;
 
 /// The reserve: a twentieth of the memory, and of the swap.
@@ -25,24 +26,33 @@ pub(super) struct Shortage {
 }
 
 impl Shortage {
-    /// A look: whether the reserve is reached.
-    pub(super) fn look(&mut self) -> bool {
+    /// A look: how near the reserve is.
+    pub(super) fn look(&mut self) -> Reach {
         let names = ["MemTotal:", "MemAvailable:", "SwapTotal:", "SwapFree:"];
         let Some(seen) = meminfo(names) else {
             self.pause = SHORTEST;
-            return false;
+            return Reach::Near;
         };
         let above = above_reserve(seen);
-        let nanos = i128::from(above.max(0)) * 1_000_000_000 / i128::from(FASTEST);
-        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        self.pause = Duration::from_nanos(nanos).clamp(SHORTEST, LONGEST);
-        above <= 0
+        self.pause = until_used(above).clamp(SHORTEST, LONGEST);
+        let [total, _, swap_total, _] = seen;
+        match above {
+            ..=0 => Reach::There,
+            above if above <= (total + swap_total) / 2 => Reach::Near,
+            _ => Reach::Far,
+        }
     }
 
     /// Until the next look.
     pub(super) fn pause(&self) -> Duration {
         self.pause
     }
+}
+
+/// How long the fastest growth takes for so many bytes.
+pub(super) fn until_used(bytes: i64) -> Duration {
+    let nanos = i128::from(bytes.max(0)) * 1_000_000_000 / i128::from(FASTEST);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// How much can be used before the reserve is reached; of memory and swap together, since one is used up after the other.

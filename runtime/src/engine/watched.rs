@@ -9,10 +9,21 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use oomc_abi::watch::{Block, Clock, Event};
+use oomc_abi::watch::{Amount, Block, Clock, Event};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::domain::Reach;
+use super::shortage::until_used;
 use crate::cgroup::number;
+
+/// Nanoseconds between two looks at files of which nobody says that they have changed. The kernel averages pressure every two
+/// seconds.
+pub(super) const LOOK: i64 = 1_000_000_000;
+/// The same at the shortest, where memory is used up fast.
+const SHORTEST: i64 = 100_000_000;
+/// After a block was asked in vain, it is left alone for so long: a cgroup above its `memory.high` wakes the engine a thousand
+/// times a second.
+const AGAIN: i64 = 100_000_000;
 
 /// A kernel that is late with a trigger is late by a tenth of its window at most (`psi_trigger_poll()` and its worker look that often,
 /// `kernel/sched/psi.c`, 6.12).
@@ -28,6 +39,12 @@ pub(super) struct Watched {
     fires: bool,
     /// When the kernel's trigger fired last.
     fired: Option<i64>,
+    /// What was seen at the last look.
+    reach: Reach,
+    /// When that was.
+    looked: i64,
+    /// When it is looked at next, if nothing is due before.
+    next: i64,
 }
 
 /// Whose memory is watched.
@@ -47,7 +64,8 @@ impl Watched {
             Event::Pressure { .. } => fs::metadata(subject.pressure()).map(|_| None)?,
             _ => None,
         };
-        Ok(Self { block, clock: Clock::default(), trigger, fires: false, fired: None })
+        let (clock, reach) = (Clock::default(), Reach::Far);
+        Ok(Self { block, clock, trigger, fires: false, fired: None, reach, looked: -1, next: 0 })
     }
 
     /// Has something urgent to say when the trigger fires.
@@ -60,17 +78,39 @@ impl Watched {
         self.fires = true;
     }
 
-    /// A look: whether the block is due. `at_limit` says whether the cgroup is about to run out.
-    pub(super) fn look(&mut self, subject: Subject<'_>, now: i64, at_limit: bool) -> bool {
-        let holds = self.holds(subject, now, at_limit);
-        self.clock.look(&self.block, now, holds)
+    /// A look: whether the block is due. `limit` says how near the cgroup is to running out.
+    pub(super) fn look(&mut self, subject: Subject<'_>, now: i64, limit: Reach) -> bool {
+        if now < self.next_look() {
+            return false;
+        }
+        let (reach, pause) = self.reach(subject, now, limit);
+        (self.reach, self.looked, self.next) = (reach, now, now.saturating_add(pause));
+        self.clock.look(&self.block, now, reach == Reach::There)
     }
 
-    fn holds(&mut self, subject: Subject<'_>, now: i64, at_limit: bool) -> bool {
+    /// When it is looked at next: who looks before then reads nothing.
+    pub(super) fn next_look(&self) -> i64 {
+        let due = self.clock.due_at(&self.block).filter(|due| *due > self.looked);
+        due.map_or(self.next, |due| due.min(self.next))
+    }
+
+    /// Whether its event is near, as far as that was seen.
+    pub(super) fn is_near(&self) -> bool {
+        self.reach > Reach::Far
+    }
+
+    /// The block was asked, and made no progress.
+    pub(super) fn was_asked_in_vain(&mut self, now: i64) {
+        self.next = self.next.max(now.saturating_add(AGAIN));
+    }
+
+    /// How near the event is, and for how long nobody has to look again. What somebody else looks at is there at each look.
+    fn reach(&mut self, subject: Subject<'_>, now: i64, limit: Reach) -> (Reach, i64) {
         match self.block.event {
             Event::Pressure { full, average, above } => {
                 let text = fs::read_to_string(subject.pressure()).unwrap_or_default();
-                pressure(&text, full, average.word()).is_some_and(|value| value > above)
+                let value = pressure(&text, full, average.word()).unwrap_or_default();
+                (reach(value > above, value > above / 2), LOOK)
             }
             Event::Stall { per, .. } => {
                 let heard = std::mem::take(&mut self.fires);
@@ -79,13 +119,36 @@ impl Watched {
                 }
                 // It fires once in a window at most: where it has to last, it is there until the next one is over.
                 let lasts = if self.block.lasting == 0 { 0 } else { per + per / LATE };
-                self.fired.is_some_and(|fired| now.saturating_sub(fired) <= lasts)
+                let fires = self.fired.is_some_and(|fired| now.saturating_sub(fired) <= lasts);
+                // Nobody knows how near it is.
+                (reach(fires, true), 0)
             }
-            Event::Usage(amount) => subject.usage().is_some_and(|[used, limit]| amount.is_below(used, limit)),
-            Event::Swap(amount) => subject.swap().is_some_and(|[used, limit]| amount.is_below(used, limit)),
-            Event::Limit => at_limit,
+            Event::Usage(amount) => amount_reach(amount, subject.usage(), subject.machine),
+            Event::Swap(amount) => amount_reach(amount, subject.swap(), false),
+            Event::Limit => (limit, 0),
         }
     }
+}
+
+fn reach(there: bool, near: bool) -> Reach {
+    match (there, near) {
+        (true, _) => Reach::There,
+        (false, true) => Reach::Near,
+        (false, false) => Reach::Far,
+    }
+}
+
+/// Bytes in use, and what a share is of. The machine has no limit at which the kernel could wake anybody: so it is looked at
+/// before the fastest growth has used up what is left.
+fn amount_reach(amount: Amount, seen: Option<[i64; 2]>, fast: bool) -> (Reach, i64) {
+    let Some([used, limit]) = seen else { return (Reach::Far, LOOK) };
+    let most = match amount {
+        Amount::Bytes(most) => most,
+        Amount::Share(share) => limit / 1_000_000 * share,
+    };
+    let until = i64::try_from(until_used(most.saturating_sub(used)).as_nanos()).unwrap_or(i64::MAX);
+    let pause = if fast { until.clamp(SHORTEST, LOOK) } else { LOOK };
+    (reach(amount.is_below(used, limit), used > most / 2), pause)
 }
 
 impl Subject<'_> {
@@ -156,6 +219,55 @@ fn fires(trigger: &File) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MEBIBYTE: i64 = 1 << 20;
+
+    #[test]
+    fn what_is_far_away_is_looked_at_seldom() {
+        let of = |used: i64, fast| {
+            let [used, limit] = [used, 1000].map(|mebibytes| mebibytes * MEBIBYTE);
+            amount_reach(Amount::Share(900_000), Some([used, limit]), fast)
+        };
+        assert_eq!(of(100, false), (Reach::Far, LOOK));
+        assert_eq!(of(800, false), (Reach::Near, LOOK));
+        assert_eq!(of(901, false), (Reach::There, LOOK));
+        assert_eq!(of(800, true), (Reach::Near, SHORTEST));
+        assert_eq!(amount_reach(Amount::Bytes(1 << 40), Some([0, 0]), true), (Reach::Far, LOOK));
+        assert_eq!(amount_reach(Amount::Bytes(1), None, true), (Reach::Far, LOOK));
+    }
+
+    fn limit_block(lasting: i64) -> Watched {
+        let block = Block { number: 1, event: Event::Limit, lasting, cooldown: None, rules: 0..1 };
+        Watched::new(block, nowhere()).expect("it has no trigger")
+    }
+
+    fn nowhere() -> Subject<'static> {
+        Subject { place: Path::new("/nowhere"), machine: false }
+    }
+
+    #[test]
+    fn a_block_that_was_asked_in_vain_is_not_asked_at_each_of_a_thousand_wake_ups() {
+        let mut watched = limit_block(0);
+        let mut asked = 0;
+        for at in 0..1000 {
+            let now = at * 1_000_000;
+            if watched.look(nowhere(), now, Reach::There) {
+                asked += 1;
+                watched.was_asked_in_vain(now);
+            }
+        }
+        assert_eq!(asked, 10, "in a second");
+        assert!(!watched.look(nowhere(), LOOK, Reach::Far));
+        assert!(watched.look(nowhere(), LOOK + 1, Reach::There), "it was over meanwhile");
+    }
+
+    #[test]
+    fn a_block_is_looked_at_when_it_may_be_due() {
+        let mut watched = limit_block(3 * LOOK);
+        assert!(!watched.look(nowhere(), 5, Reach::There));
+        assert_eq!(watched.clock.due_at(&watched.block), Some(3 * LOOK + 5));
+        assert!(watched.look(nowhere(), 3 * LOOK + 5, Reach::There));
+    }
 
     #[test]
     fn averages_are_read_as_the_kernel_writes_them() {

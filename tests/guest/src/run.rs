@@ -305,6 +305,7 @@ impl Stage {
             script::Service::Hold => service.hold(),
             script::Service::Held => service.held(),
             script::Service::Go => service.go(),
+            script::Service::Calm(reads) => service.calm(*reads),
             script::Service::Reload => service.signal(Signal::SIGHUP),
             script::Service::Kill => {
                 service.signal(Signal::SIGKILL)?;

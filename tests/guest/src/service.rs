@@ -23,6 +23,8 @@ const ERRORS: &str = "/run/service.err";
 const ENTRY: usize = 256 << 10;
 /// How long the service may take until it is ready: a kernel that is emulated on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it is watched while nothing happens.
+const CALM: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_millis(50);
 /// Microseconds that the watchdog waits.
 const WATCHDOG: &str = "2000000";
@@ -109,6 +111,25 @@ impl Service {
             }
         }
         Err(format!("the service is not ready after {} s:\n{}", PATIENCE.as_secs(), self.said()?))
+    }
+
+    /// Watches it while nothing happens: whether it reads at most so often.
+    pub(crate) fn calm(&self, most: u64) -> Result<(), String> {
+        let reads = || -> Option<u64> {
+            let io = self.file("io")?;
+            io.lines().find_map(|line| line.strip_prefix("syscr: "))?.parse().ok()
+        };
+        let none = "the service has ended, or its reads are not counted";
+        let before = reads().ok_or(none)?;
+        thread::sleep(CALM);
+        let count = reads().ok_or(none)?.saturating_sub(before);
+        if count <= most {
+            return Ok(());
+        }
+        Err(format!(
+            "the service has read {count} times in {} s, and not {most} times at most",
+            CALM.as_secs()
+        ))
     }
 
     /// Its resident memory in KiB; none: it has ended.

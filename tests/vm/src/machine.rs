@@ -118,6 +118,19 @@ pub struct Machine {
     console: PathBuf,
 }
 
+/// The emulator, without a word of what it shall run. It ends when the thread ends that starts it, also where that is killed:
+/// nobody has to look for a machine that was left running.
+#[must_use]
+pub fn emulator() -> Command {
+    ending_with_its_parent("qemu-system-x86_64")
+}
+
+fn ending_with_its_parent(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", program]);
+    command
+}
+
 /// What came from the machine.
 pub enum Event {
     /// A line of the guest.
@@ -144,7 +157,7 @@ impl Machine {
             .map_err(|error| format!("cannot write {}: {error}", swap.display()))?;
         let console = folder.join("console.log");
 
-        let mut child = Command::new("qemu-system-x86_64")
+        let mut child = emulator()
             .args(config.hardware.words(&swap))
             .arg("-kernel")
             .arg(&config.kernel)
@@ -206,4 +219,17 @@ fn tail(path: &Path, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     let start = all.len().saturating_sub(lines);
     all.get(start..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    #[test]
+    fn what_is_started_ends_with_the_thread_that_started_it() {
+        let start = || ending_with_its_parent("sleep").arg("60").spawn();
+        let mut child = thread::spawn(start).join().expect("the thread").expect("a program");
+        assert_eq!(child.wait().expect("its end").signal(), Some(9));
+    }
 }

@@ -81,6 +81,8 @@ pub enum Service {
     Held,
     /// `service go`: it goes on, and is stopped no more.
     Go,
+    /// `service calm READS`: in ten seconds from now on it reads at most so often.
+    Calm(u64),
 }
 
 /// What a step does.
@@ -606,6 +608,7 @@ fn action(case: &str, step: &str) -> Result<Action, String> {
             "hold" => Service::Hold,
             "held" => Service::Held,
             "go" => Service::Go,
+            "calm" => Service::Calm(words.number()?),
             other => {
                 return Err(format!(
                     "a service can start, reload, stop, go, be killed, held or have said, not {other}"

@@ -106,13 +106,16 @@ impl<'a> Engines<'a> {
     }
 }
 
-impl Hands for Engines<'_> {
-    fn asked_by(&self) -> AskedBy {
-        AskedBy::Engine
-    }
-
-    fn bring(&mut self, object: &Object, cgroup: &str, settings: &Settings<'_>) -> Result<(), Failure> {
-        let start = Start { rules: Rules::All, headroom: self.headroom, folder: Path::new(FOLDER) };
+impl Engines<'_> {
+    /// Starts one, which asks these rules.
+    pub(super) fn start(
+        &mut self,
+        object: &Object,
+        cgroup: &str,
+        settings: &Settings<'_>,
+        rules: Rules,
+    ) -> Result<(), Failure> {
+        let start = Start { rules, headroom: self.headroom, folder: Path::new(FOLDER) };
         let engine =
             meanwhile(|| Engine::start(self.system.clone(), object, &target(cgroup), settings, &start));
         // What cannot be done was told when the service began.
@@ -124,11 +127,25 @@ impl Hands for Engines<'_> {
         Ok(())
     }
 
-    fn exchange(&mut self, object: &Object, cgroup: &str, settings: &Settings<'_>) -> Result<(), Failure> {
-        // What the verifier refuses leaves the policy that is there.
+    /// Whether the kernel takes the program that is asked: what the verifier refuses leaves the policy that is there.
+    pub(super) fn try_out(&self, object: &Object, settings: &Settings<'_>) -> Result<(), Failure> {
         let accepted = meanwhile(|| Decider::load(self.system, object, settings).map(drop));
         let _ = stay();
-        accepted?;
+        Ok(accepted?)
+    }
+}
+
+impl Hands for Engines<'_> {
+    fn asked_by(&self) -> AskedBy {
+        AskedBy::Engine
+    }
+
+    fn bring(&mut self, object: &Object, cgroup: &str, settings: &Settings<'_>) -> Result<(), Failure> {
+        self.start(object, cgroup, settings, Rules::All)
+    }
+
+    fn exchange(&mut self, object: &Object, cgroup: &str, settings: &Settings<'_>) -> Result<(), Failure> {
+        self.try_out(object, settings)?;
         self.take_away(cgroup)?;
         self.bring(object, cgroup, settings)
     }

@@ -4,9 +4,11 @@
 //! The service attaches them when their cgroups appear, again when a service manager made a cgroup anew, and writes each decision to
 //! the journal, over reloads. [`keeper`] knows what is to be attached and when to look; [`journal`] writes;
 //! [`service`] is what systemd hears and says. When it ends, policies stay attached: a restart leaves no gap.
-//! On a kernel that asks no policy itself, the service asks each from here ([`engines`]); when it ends, nobody asks them.
+//! On a kernel that asks no policy itself, the service asks each from here ([`engines`]); when it ends, nobody asks them. On one
+//! that does, it asks their `on` blocks ([`both`]).
 
 mod aside;
+mod both;
 mod engines;
 mod journal;
 mod keeper;
@@ -28,6 +30,7 @@ use crate::cmd::waiting;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::report::Report;
 use crate::standing::{Hands, Hook};
+use both::Both;
 use engines::Engines;
 use journal::Journal;
 use keeper::Keeper;
@@ -36,6 +39,8 @@ use told::Told;
 
 /// Between two looks at what is attached, if nothing happens: somebody may have unloaded a policy by hand.
 const LOOK: Duration = Duration::from_secs(2);
+/// Between two looks at files and cgroups of which nothing was heard: what is written through another mount nobody hears.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// The same while somebody else reads the decisions that a policy sends.
 const LOOK_OFTEN: Duration = Duration::from_millis(200);
 /// After something happened to cgroups or files, so long is waited for more of it.
@@ -70,19 +75,22 @@ fn all(report: &Report, args: &Run) -> Outcome {
     let mut keeper = Keeper::new(report, &system, folder, &journal)?;
     let mut engines = Engines::new(report, &system, &journal, one::headroom(args)?);
     let hook = preflight::kernel(&system).is_ok();
-    let mut attach = Hook(&system);
-    keeper.pass(hands(hook, &mut attach, &mut engines))?;
+    pass(hook, &system, &mut engines, &mut |hands| keeper.pass(hands))?;
     if !hook {
         journal.note("policies are asked before the limit, by oomc run: this kernel asks none itself");
         stay().iter().for_each(|failed| journal.failed("/", failed));
     }
     service.ready(&keeper.state());
-    let (mut looked, mut pending) = (Instant::now(), Pending::default());
+    let (mut looked, mut read, mut pending) = (Instant::now(), Instant::now(), Pending::default());
     let mut trouble = Trouble::default();
     loop {
-        let told_all = tell_all(&system, &journal, &mut follow, &mut keeper, &mut told, &mut pending);
+        // Nothing is attached where the kernel asks no policy.
+        let mut told_all = Ok(());
+        if hook {
+            told_all = tell_all(&system, &journal, &mut follow, &mut keeper, &mut told, &mut pending);
+            pending.refresh(&system, follow.policies());
+        }
         let well = trouble.of(&journal, Work::Telling, told_all.and_then(|()| told.keep()));
-        pending.refresh(&system, follow.policies());
         if !engines.look().is_empty() {
             keeper.again();
         }
@@ -115,10 +123,14 @@ fn all(report: &Report, args: &Run) -> Outcome {
         if !hook && looked.elapsed() >= LOOK && keeper.kept().any(|cgroup| !engines.has(cgroup)) {
             keeper.again();
         }
-        let due = keeper.due(looked.elapsed() >= LOOK);
+        let look = read.elapsed() >= LOOK_AGAIN;
+        if look {
+            read = Instant::now();
+        }
+        let due = keeper.due(look);
         if let Ok(true) = due {
             std::thread::sleep(SETTLE);
-            keeper.pass_or_tell(hands(hook, &mut attach, &mut engines));
+            pass(hook, &system, &mut engines, &mut |hands| keeper.pass_or_tell(hands));
             let tidied = oomc_runtime::tidy_but(&system, KEEP_GONE).map(|tidied| {
                 tidied.gone.iter().for_each(|removed| journal.removed(removed));
             });
@@ -131,12 +143,11 @@ fn all(report: &Report, args: &Run) -> Outcome {
         }
     }
     service.stopping();
-    if hook {
-        journal.note("ends; what is attached stays attached");
-    } else {
-        engines.stop()?;
-        journal.note("ends; nobody asks these policies until it is started again");
-    }
+    engines.stop()?;
+    journal.note(match hook {
+        true => "ends; what is attached stays attached",
+        false => "ends; nobody asks these policies until it is started again",
+    });
     Ok(Exit::Ok)
 }
 
@@ -193,9 +204,14 @@ impl Trouble {
     }
 }
 
-/// Whoever brings policies to cgroups on this kernel.
-fn hands<'h>(hook: bool, attach: &'h mut Hook<'_>, engines: &'h mut Engines<'_>) -> &'h mut dyn Hands {
-    if hook { attach } else { engines }
+/// Makes a pass with whoever brings policies to cgroups on this kernel.
+fn pass<'a, T>(
+    hook: bool,
+    system: &'a System<'a>,
+    engines: &mut Engines<'a>,
+    make: &mut dyn FnMut(&mut dyn Hands) -> T,
+) -> T {
+    if hook { make(&mut Both { hook: Hook(system), engines }) } else { make(engines) }
 }
 
 /// Refuses a second one. The lock goes with the process.

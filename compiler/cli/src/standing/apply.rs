@@ -101,7 +101,9 @@ fn at(
     let now = attached.iter().find(|now| now.cgroup == cgroup && now.asked_by == hands.asked_by());
     let outcome = match now {
         Some(now) if now.meta.get("hash") == object.meta.get("hash") => {
-            settle(system, one, now, &target(cgroup))?
+            let outcome = settle(system, one, now, &target(cgroup))?;
+            hands.keep(object, cgroup, &settings(one))?;
+            outcome
         }
         Some(_) => {
             // What would be refused leaves the old policy where it is.

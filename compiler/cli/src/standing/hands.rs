@@ -12,6 +12,10 @@ pub(crate) trait Hands {
     fn bring(&mut self, object: &Object, cgroup: &str, settings: &Settings<'_>) -> Result<(), Failure>;
     /// Another one in its place. What is refused leaves the one that is there.
     fn exchange(&mut self, object: &Object, cgroup: &str, settings: &Settings<'_>) -> Result<(), Failure>;
+    /// It is there already, unchanged: what belongs to it besides is made so.
+    fn keep(&mut self, _object: &Object, _cgroup: &str, _settings: &Settings<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
     /// Away from a cgroup. False: the cgroup is gone, or has none any more.
     fn take_away(&mut self, cgroup: &str) -> Result<bool, Failure>;
 }

@@ -60,9 +60,9 @@ pub(super) fn make(debian: &Path, plan: &[Cell]) -> Result<PathBuf, String> {
     program(&build::program("debug", "oomc-peers"), &own.join("bin/oomc-peers"))?;
     let plan = serde_json::to_string(plan).map_err(|error| error.to_string())?;
     write(&own.join("plan.json"), plan.as_bytes())?;
-    // A hole would be read without the disk, and is no place for swap.
+    // A hole would be read without the disk, and is no place for swap; mke2fs makes one of what is all zeros.
     write(&own.join("large"), &vec![1; LARGE])?;
-    write(&own.join("swap"), &vec![0; SWAP])?;
+    write(&own.join("swap"), &vec![1; SWAP])?;
     let image = folder.join("disk.img");
     debian::image(&tree, &image, SIZE)?;
     remove(&tree)?;

@@ -12,12 +12,13 @@ fn place() -> PathBuf {
     build::root().join("target/bench/peers.jsonl")
 }
 
-/// Begins anew.
-pub(super) fn begin() -> Result<(), String> {
+/// Begins anew, or goes on with what there is.
+pub(super) fn begin(more: bool) -> Result<(), String> {
     let place = place();
     let cannot = |error| format!("cannot write {}: {error}", place.display());
     place.parent().map_or(Ok(()), fs::create_dir_all).map_err(cannot)?;
-    File::create(&place).map(|_| ()).map_err(cannot)
+    let file = File::options().create(true).append(true).open(&place).map_err(cannot)?;
+    if more { Ok(()) } else { file.set_len(0).map_err(cannot) }
 }
 
 /// Adds a line.

@@ -2,12 +2,13 @@
 
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use oomc_peers::report::Message;
+use oomc_vm::machine::emulator;
 
 use crate::build;
 
@@ -39,7 +40,7 @@ pub(super) fn run(
 ) -> Result<(), String> {
     let folder = build::scratch("peers");
     let console = folder.join("console.log");
-    let mut command = Command::new("qemu-system-x86_64");
+    let mut command = emulator();
     command.args(["-accel", "tcg,thread=multi", "-smp", "2,sockets=2", "-m", MEMORY]);
     command.arg("-kernel").arg(kernel).args(["-append", WORDS]);
     // The only one: several are found in any order, and have other names in each boot.

@@ -30,11 +30,13 @@ struct Asked {
     killers: Vec<Killer>,
     workloads: Vec<Workload>,
     book: bool,
+    /// What was tried before is kept.
+    more: bool,
     /// Only the table of what was tried before.
     tell: bool,
 }
 
-/// `cargo xtask bench peers [--trials N] [--only KILLER] [--workload WORKLOAD] [--tell] [--book]`
+/// `cargo xtask bench peers [--trials N] [--only KILLER] [--workload WORKLOAD] [--more | --tell] [--book]`
 pub(super) fn run(args: &[String]) -> Result<(), String> {
     let asked = read(args)?;
     if !asked.tell {
@@ -51,6 +53,7 @@ fn read(args: &[String]) -> Result<Asked, String> {
         killers: Killer::ALL.to_vec(),
         workloads: Workload::ALL.to_vec(),
         book: false,
+        more: false,
         tell: false,
     };
     let mut args = args.iter().map(String::as_str);
@@ -58,6 +61,7 @@ fn read(args: &[String]) -> Result<Asked, String> {
         let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
         match arg {
             "--book" => asked.book = true,
+            "--more" => asked.more = true,
             "--tell" => asked.tell = true,
             "--trials" => {
                 let text = value()?;
@@ -89,7 +93,7 @@ fn try_all(asked: &Asked) -> Result<(), String> {
     build::loud(build::cargo("build").args(["-p", "oomc-peers"]), "the build of the program of the trials")?;
     let kernel = stock::image()?;
     let debian = disk::debian()?;
-    log::begin()?;
+    log::begin(asked.more)?;
     for at in 1..=asked.trials {
         let mut plan = round(&asked.killers, &asked.workloads, true);
         say(&format!("Round {at} of {}: {} trials …", asked.trials, plan.len()));
