@@ -2,11 +2,12 @@
 //! of its second argument is the same cgroup. Which kernel it is, types say alone.
 #![expect(clippy::unwrap_used, reason = "a test whose files cannot be written has failed")]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use oomc_abi::btf::Btf;
+use oomc_abi::kfuncs;
 use oomc_abi::profile::{Profile, Unclear, query_type_id};
 use oomc_abi::reference;
 use oomc_abi::resolve::KernelView;
@@ -15,7 +16,11 @@ use oomc_runtime::error::Kind;
 use oomc_runtime::{
     Error, Led, Object, Settings, Target, lead, load, replace, rollback, status, tidy, unload,
 };
+use oomc_sim::Kernel;
+use oomc_tests::agree::{agree, both_of};
 use oomc_tests::fake::{EPERM, Fake, Thing, fixture, is_whole, job, object};
+use oomc_tests::generate::{self, Scene};
+use proptest::strategy::{Strategy as _, ValueTree as _};
 
 fn next() -> Fake {
     // Each test has a folder of its own.
@@ -241,11 +246,56 @@ fn whatever_fails_and_whenever_it_dies_a_replacement_leaves_one_of_the_two() {
     assert_eq!((fake.attached(), fake.folders()), (0, 0));
 }
 
+/// The kernels with the hook whose types are at hand.
+fn kernels() -> Vec<(String, KernelView)> {
+    let whole = reference::generic(&Btf::parse(KernelView::embedded_btf()).unwrap()).unwrap();
+    let of = |bytes: &[u8]| KernelView::from_btf(bytes).unwrap();
+    let mut kernels = vec![("reference".to_owned(), KernelView::embedded()), ("next".to_owned(), of(&whole))];
+    for file in fs::read_dir(oomc_tests::root().join("tests/btf")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".btf") && name != "no_hook.btf" {
+            let view = of(&fixture(&name));
+            kernels.push((name, view));
+        }
+    }
+    kernels
+}
+
+/// An object runs on each kernel, whichever of them it was compiled for. Where that lacks a function that the policy can
+/// do without, it can be loaded; the oracle knows no such kernel.
+#[test]
+fn what_is_compiled_for_one_kernel_runs_on_all() {
+    let kernels = kernels();
+    assert!(kernels.len() >= 4, "next.btf and no_raise.btf are among them");
+    let mut runner = generate::runner(7);
+    let scenes: Vec<Scene> =
+        (0..20).map(|_| generate::scene().new_tree(&mut runner).unwrap().current()).collect();
+    for folder in fs::read_dir(oomc_tests::root().join("examples")).unwrap() {
+        let text = fs::read_to_string(folder.unwrap().path().join("policy.oom")).unwrap();
+        let fits = |kernel: &KernelView| {
+            oomc_compiler::check(&Source::new("policy.oom", &text), kernel).into_policy().is_some()
+        };
+        for (built, compiled_for) in kernels.iter().filter(|(_, kernel)| fits(kernel)) {
+            for (run, view) in kernels.iter().filter(|(_, kernel)| fits(kernel)) {
+                let kernel = Kernel::new(view.clone()).unwrap();
+                let both = both_of(&text, compiled_for, &kernel).unwrap();
+                if text.contains("raise_limit") && view.kfunc(kfuncs::MEM_CGROUP_RAISE_MAX).is_none() {
+                    continue;
+                }
+                for scene in &scenes {
+                    agree(&both, &kernel, scene)
+                        .unwrap_or_else(|what| panic!("compiled for {built}, on {run}:\n{text}\n{what}"));
+                }
+            }
+        }
+    }
+}
+
 /// Whatever is asked for, the same bytes decide alike in both kernels: the attached cgroup is that of the second argument.
 #[test]
 fn one_object_knows_where_it_is_attached_in_both_kernels() {
     use oomc_sim::machine::{Cgroup, Event, Machine, PAGE, Process};
-    use oomc_sim::{Attached, Kernel, Policy, Simulation};
+    use oomc_sim::{Attached, Policy, Simulation};
     // Pressure, paths and victims in flight are read of members that the two kernels declare in different ways.
     let text = "if cgroup.pressure.full.avg60 > 20% then kill largest process in subtree where home.path == \"a*\"\n";
     let compiled = oomc_compiler::compile(&Source::new("policy.oom", text), &KernelView::embedded());

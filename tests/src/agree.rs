@@ -12,6 +12,7 @@ use oomc_abi::fields::{self, Measure, Owner, Recipe};
 use oomc_abi::members;
 use oomc_abi::record::{Action, Candidate, MAX_CANDIDATES, MAX_KEYS, Message, NAME_BYTES, Record};
 use oomc_abi::request::{Question, TRIGGERS, Trigger};
+use oomc_abi::resolve::KernelView;
 use oomc_abi::target::{Unit, unit_of};
 use oomc_compiler::diag::codes;
 use oomc_compiler::hir;
@@ -43,8 +44,17 @@ pub struct Both {
 /// If it cannot be compiled, or its object cannot be read.
 #[must_use]
 pub fn both(text: &str, kernel: &Kernel) -> Option<Both> {
+    both_of(text, kernel.view(), kernel)
+}
+
+/// The same, compiled for one kernel and asked on another.
+///
+/// # Panics
+/// As [`both`].
+#[must_use]
+pub fn both_of(text: &str, compiled_for: &KernelView, kernel: &Kernel) -> Option<Both> {
     let source = oomc_compiler::Source::new("random.oom", text);
-    let checked = oomc_compiler::check(&source, kernel.view());
+    let checked = oomc_compiler::check(&source, compiled_for);
     let compiled = checked.compile();
     let Some(object) = compiled.object else {
         let mut codes = compiled.diagnostics.iter().map(|diagnostic| diagnostic.code);

@@ -48,8 +48,6 @@ members! {
     OC_ORDER = "oom_control", "order";
     /// What the event's domain may use, in pages (`include/linux/oom.h`, 6.12).
     OC_TOTAL = "oom_control", "totalpages";
-    /// The cgroup of a link, by its id (v3 of the series).
-    LINK_CGROUP_ID = "bpf_struct_ops_link", "cgroup->kn->id";
     /// The id of a cgroup: the inode number of its directory (`include/linux/kernfs.h`, 6.12).
     CGROUP_ID = "cgroup", "kn->id";
     /// A cgroup's node in cgroupfs (`include/linux/cgroup-defs.h`, 6.12).

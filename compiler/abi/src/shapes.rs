@@ -1,4 +1,5 @@
-//! THE table of members that kernels declare in two ways, and the local types by which an object asks for each.
+//! THE table of members that kernels declare in two ways or only some of them have, and the local types by which an object
+//! asks for each.
 //!
 //! Generated code asks which way this kernel has (`FIELD_EXISTS`) and reads that; the other branch is dead there. The local
 //! types are flavors (`struct mm_struct___word` is a variant of `struct mm_struct`, libbpf), made here and not taken
@@ -6,7 +7,7 @@
 
 use crate::btf::write::Builder;
 use crate::btf::{Btf, Kind, Member as BtfMember, TypeId, essential_name};
-use crate::members::Member;
+use crate::members::{self, Member};
 use crate::relo;
 use crate::resolve::split;
 
@@ -35,6 +36,10 @@ pub const AVERAGES: Shapes = [
 /// All rows.
 pub const ALL: &[Shapes] = &[MM_FLAGS, NODE_PARENT, AVERAGES];
 
+/// The cgroup that a link belongs to: only where policies are attached by such links
+/// ([`Profile::CgroupFlag`](crate::profile::Profile::CgroupFlag)).
+pub const LINK_CGROUP: Member = Member { container: "bpf_struct_ops_link___cgroup", path: "cgroup" };
+
 /// Windows of an average: 10, 60 and 300 seconds.
 pub(crate) const WINDOWS: u32 = 3;
 /// States with averages (`NR_PSI_STATES - 1`, `include/linux/psi_types.h`, 6.12); some kernels have one more.
@@ -57,10 +62,11 @@ pub(crate) fn declare(out: &mut Builder) {
     let flags = composite(out, "", "__mm_flags", words, 8);
     composite(out, "mm_struct___words", "flags", flags, 8);
 
-    for (tag, member) in [("kernfs_node___parent", "parent"), ("kernfs_node___hidden", "__parent")] {
-        let node = out.add("kernfs_node", &Kind::Fwd { union: false });
-        let to_node = out.add("", &Kind::Ptr(node));
-        composite(out, tag, member, to_node, 8);
+    let [visible, hidden] = NODE_PARENT;
+    for (member, to) in [(visible, "kernfs_node"), (hidden, "kernfs_node"), (LINK_CGROUP, members::CGROUP)] {
+        let target = out.add(to, &Kind::Fwd { union: false });
+        let pointer = out.add("", &Kind::Ptr(target));
+        composite(out, member.container, member.path, pointer, 8);
     }
 
     let size = 8 * STATES * WINDOWS;

@@ -11,7 +11,7 @@ use oomc_abi::fields::{self, FieldId, MachineTerm, MmTerm, Owner, Recipe, Scale,
 use oomc_abi::members::{self, Member};
 use oomc_abi::record::at;
 use oomc_abi::target::Statistic;
-use oomc_abi::{helpers, hooks, request};
+use oomc_abi::{helpers, hooks, request, shapes};
 
 use super::state::Storage;
 use super::{Read, raw, text};
@@ -363,18 +363,17 @@ impl Read<'_> {
         }
         let link = self.link;
         let (direct, by_link, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        let id = self.b.block_param(join, Type::I64);
+        let cgroup = self.b.block_param(join, Type::Ptr);
         let generic = self.b.enumerator(members::ATTACH_TYPES, hooks::OOM.generic_attach);
         let generic = self.b.value(InstData::EnumExists(generic), Type::I64);
         self.b.branch(Cond::Ne, generic, imm(0), direct, by_link);
         self.b.switch_to(direct);
-        let own = self.read(link, members::CGROUP_ID);
-        self.b.jump(join, &[own]);
+        self.b.jump(join, &[link]);
         self.b.switch_to(by_link);
-        let own = self.read(link, members::LINK_CGROUP_ID);
-        self.b.jump(join, &[own]);
+        let of_link = self.pointer(link, shapes::LINK_CGROUP);
+        self.b.jump(join, &[of_link]);
         self.b.switch_to(join);
-        id
+        self.read(cgroup, members::CGROUP_ID)
     }
 
     /// A number at the end of a member's path through pointers.
