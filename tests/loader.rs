@@ -297,6 +297,26 @@ fn odd(left: &[oomc_runtime::Left]) -> Vec<(String, &str)> {
     left.iter().filter(|one| !one.ours).map(|one| (name(one), one.why.as_str())).collect()
 }
 
+/// The directory of a cgroup goes first, and the kernel takes its policy away a moment later.
+#[test]
+fn a_policy_whose_cgroup_was_removed_just_now_is_shown_by_its_path() {
+    let fake = Fake::new("gone_just_now");
+    let next = Target::Cgroup("/next".to_owned());
+    let loaded = load(&fake.fresh(), &object(), &next).unwrap();
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    fs::remove_dir_all(fake.root.join("cgroup/next")).unwrap();
+    let seen = status(&fake.fresh(), Some(&next)).unwrap();
+    let found: Vec<(&str, u64)> =
+        seen.attached.iter().map(|one| (one.cgroup.as_str(), one.cgroup_id)).collect();
+    assert_eq!((found, seen.gone.len()), (vec![("/next", loaded.cgroup_id)], 0));
+    let (kept, left) = events::decisions(&fake.fresh(), Some(&next)).unwrap();
+    assert_eq!((kept.len(), left.len()), (1, 0));
+    assert_eq!(kept.first().map(|one| one.cgroup.as_str()), Some("/next"));
+    let elsewhere = Target::Cgroup("/elsewhere".to_owned());
+    assert!(matches!(status(&fake.fresh(), Some(&elsewhere)), Err(Error::Cgroup { .. })));
+    assert!(matches!(events::decisions(&fake.fresh(), Some(&elsewhere)), Err(Error::Cgroup { .. })));
+}
+
 #[test]
 fn what_oomc_did_not_make_is_reported_and_left_alone() {
     let fake = Fake::new("odd");

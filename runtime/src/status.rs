@@ -22,7 +22,7 @@ use crate::object::{Meta, text_of};
 use crate::pins::{self, Folder, FolderKind, Left, Pins};
 use crate::preflight;
 use crate::struct_ops::KernelOps;
-use crate::survey::{Only, Survey, odd, relevant, survey, wants, wants_gone};
+use crate::survey::{Only, Survey, odd, relevant, survey, wants, wants_gone, wants_living};
 use crate::sys::{IdKind, Reply, Syscall};
 use crate::system::System;
 
@@ -137,15 +137,17 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
     let (_pins, mut survey) = looked_at(system)?;
     let living: Vec<u64> = survey.living.iter().map(|living| living.folder.id).collect();
     let ours: Vec<u32> = survey.living.iter().map(|living| living.link_id).collect();
-    let present = survey.present().filter(|living| wants(only.as_ref(), living.folder.id));
-    let present: Vec<Folder> = present.map(|living| living.folder.clone()).collect();
+    let present: Vec<Folder> = survey.present().map(|living| living.folder.clone()).collect();
     let mut status = Status { left: relevant(&mut survey, only.as_ref()), ..Status::default() };
-    for folder in &present {
+    // One that has no directory any more is found by the path that it had.
+    let missing = only.as_ref().is_some_and(|only| only.id.is_none());
+    for folder in present.iter().filter(|folder| missing || wants(only.as_ref(), folder.id)) {
         match attached(bpf, folder) {
-            Ok(one) => {
+            Ok(one) if wants_living(only.as_ref(), folder.id, &one) => {
                 status.left.extend(unread(folder, &one));
                 status.attached.push(one);
             }
+            Ok(_) => {}
             Err(error) => status.left.push(odd(folder, &error)),
         }
     }
@@ -171,7 +173,9 @@ pub fn status(system: &System<'_>, only: Option<&Target>) -> Result<Status> {
     name_cgroups(system, &mut status);
     status.attached.sort_by(|a, b| a.cgroup.cmp(&b.cgroup));
     match only {
-        Some(Only { missing: Some(missing), .. }) if status.gone.is_empty() => Err(missing),
+        Some(Only { missing: Some(missing), .. }) if status.gone.is_empty() && status.attached.is_empty() => {
+            Err(missing)
+        }
         _ => Ok(status),
     }
 }
@@ -204,7 +208,7 @@ pub(crate) fn with_each<T>(
     let gone = survey.gone.into_iter().chain(survey.abandoned).map(|folder| (folder, false));
     for (folder, living) in present.chain(gone.filter(|_| with_gone)) {
         match attached(bpf, &folder) {
-            Ok(one) if living && wants(only.as_ref(), folder.id) => status.attached.push(one),
+            Ok(one) if living && wants_living(only.as_ref(), folder.id, &one) => status.attached.push(one),
             Ok(one) if !living && wants_gone(only.as_ref(), &one) => {
                 status.gone.push(Gone { was: one, cgroup_exists: false, before: false });
             }

@@ -185,6 +185,12 @@ pub(crate) fn wants(only: Option<&Only>, id: u64) -> bool {
     only.is_none_or(|only| only.id == Some(id))
 }
 
+/// A policy that is attached is meant by its cgroup; by the path that this had where it was removed a moment ago, and the kernel
+/// has not taken the policy away yet.
+pub(crate) fn wants_living(only: Option<&Only>, id: u64, one: &Attached) -> bool {
+    wants(only, id) || only.is_some_and(|only| only.id.is_none() && only.path == one.cgroup)
+}
+
 /// A detached policy is meant by the path that its cgroup had.
 pub(crate) fn wants_gone(only: Option<&Only>, gone: &Attached) -> bool {
     only.is_none_or(|only| only.id == Some(gone.cgroup_id) || only.path == gone.cgroup)
