@@ -159,7 +159,7 @@ mod tests {
         let watch = Watch::new().expect("inotify");
         watch.directory(&place).expect("a watch");
         let of = |any, tree| Changes { any, tree };
-        let mut after = |change: &dyn Fn() -> io::Result<()>| {
+        let after = |change: &dyn Fn() -> io::Result<()>| {
             change().expect("a change");
             watch.changes(&["memory.max"]).expect("an answer")
         };

@@ -85,7 +85,7 @@ impl Sampler {
             }
         });
         self.looks.retain(|key, _| seen.contains(key));
-        self.write(&mut |key, value| decider.sample(system, key, value))
+        self.write(|key, value| decider.sample(system, key, value))
     }
 
     fn look_at(&mut self, owner: Owner, id: u64, place: &Path, now: i64, seen: &mut HashSet<Key>) {
@@ -112,7 +112,7 @@ impl Sampler {
     }
 
     /// Writes what differs from what stands there.
-    fn write(&mut self, write: &mut dyn FnMut(&[u8], Option<i64>) -> Result<()>) -> Result<()> {
+    fn write(&mut self, mut write: impl FnMut(&[u8], Option<i64>) -> Result<()>) -> Result<()> {
         let bytes = |(id, number): Key| [id.to_ne_bytes(), number.to_ne_bytes()].concat();
         let mut written = HashMap::new();
         for (key, looks) in &self.looks {
@@ -236,7 +236,13 @@ mod tests {
                 looks.iter().for_each(|(at, value)| history.look(at * SECOND, *value));
             }
             let mut written = Vec::new();
-            sampler.write(&mut |_, value| Ok(written.push(value))).expect("writes");
+            let mut note = |value| written.push(value);
+            sampler
+                .write(|_, value| {
+                    note(value);
+                    Ok(())
+                })
+                .expect("writes");
             written
         };
         assert_eq!(write(&[(0, 5)]), [], "one look is no course");
