@@ -172,7 +172,8 @@ pub(super) fn costs(messages: &[Message], killer: Killer, scope: Scope, cgroups:
         resident.push(before.resident);
         idle.push(before.cpu * 1000 / before.span.max(1));
         if judge(killer, seen).right {
-            decision.extend(seen.cpu.map(|cpu| cpu.saturating_sub(in_span(&before, seen.span))));
+            // One that took less than it takes idle says nothing of the decision.
+            decision.extend(seen.cpu.and_then(|cpu| cpu.checked_sub(in_span(&before, seen.span))));
         }
     }
     Costs {
@@ -240,8 +241,13 @@ mod tests {
             idle,
             ..Seen::default()
         };
-        let messages = [Message::Ended(cell(Killer::Oomd, MANY), Box::new(seen))];
-        let costs = costs(&messages, Killer::Oomd, Scope::Cgroup, MANY);
-        assert_eq!((costs.resident, costs.idle, costs.decision), (Some(4096), Some(5000), Some(2000)));
+        let told = |seen: Seen| {
+            let messages = [Message::Ended(cell(Killer::Oomd, MANY), Box::new(seen))];
+            let costs = costs(&messages, Killer::Oomd, Scope::Cgroup, MANY);
+            (costs.resident, costs.idle, costs.decision)
+        };
+        let busy = Seen { cpu: Some(9_999), ..seen.clone() };
+        assert_eq!(told(seen), (Some(4096), Some(5000), Some(2000)));
+        assert_eq!(told(busy), (Some(4096), Some(5000), None), "less than idle");
     }
 }
