@@ -115,8 +115,6 @@ impl Oracle<'_> {
             }
         }
         self.decision.action = Action::Wait;
-        let hurried = victims.iter().filter(|at| kernel::can_be_hurried(&self.machine, **at));
-        self.decision.in_any_order |= hurried.count() > 1;
         Ok(true)
     }
 

@@ -76,7 +76,7 @@ impl Act<'_> {
     /// How many are kept.
     pub(super) fn count_kept(&mut self, keeps: &Keeps) -> Value {
         match keeps {
-            Keeps::Best(kept) => self.count_of(kept),
+            Keeps::Best(kept) => self.get(kept.count),
             Keeps::Descent(descent) => self.count_of_descent(descent),
         }
     }
@@ -84,7 +84,7 @@ impl Act<'_> {
     /// An entry by its place, and where in it the candidate's id is.
     pub(super) fn entry_kept(&mut self, keeps: &Keeps, place: Value) -> (Value, i32) {
         match keeps {
-            Keeps::Best(kept) => (self.entry(kept, place), kept.id),
+            Keeps::Best(kept) => (self.entry(kept, place), kept.numbers() * 8),
             Keeps::Descent(descent) => self.entry_of_descent(descent, place),
         }
     }

@@ -230,7 +230,7 @@ impl Act<'_> {
             Keeps::Descent(descent) => self.remember_tried(descent, number),
             Keeps::Best(kept) => {
                 if kept.order.unit == Unit::Process {
-                    let start = self.load(Size::B8, entry, kept.start);
+                    let start = self.load(Size::B8, entry, id + 8);
                     self.put(taking.start, start);
                 }
                 if let Some(size) = self.footprint_of_entry(&kept.order, entry) {

@@ -5,21 +5,20 @@
 //! come those that make the order total.
 //!
 //! What is kept lies in the scratch value: entries that never move, and one number whose digits, four bits each, say
-//! which entry is the first, the second, and so on. There are always as many entries as there can be; those that
-//! nobody has entered yet are below every candidate. So a new candidate takes the last entry, and costs that and a
-//! shift of digits. The leading numbers of the last entry are kept apart as the floor: most candidates are below it,
-//! and cost one comparison.
+//! which entry is the first, the second, and so on. So a new candidate costs one entry and a shift of digits. The
+//! leading numbers of the last entry are kept apart as the floor: most candidates are below it, and cost one
+//! comparison.
 
 use oomc_abi::consts::TASK_COMM_LEN;
-use oomc_abi::fields::{FieldId, Recipe};
+use oomc_abi::fields::FieldId;
 use oomc_abi::record::{MAX_CANDIDATES, NAME_BYTES, NAME_WORDS};
 use oomc_abi::{helpers, members};
 
 use super::Act;
 use super::outline::Part;
 use crate::hir::{BinderId, Direction, ExprId, ExprKind, Key, Selection, Subject, Unit};
-use crate::ir::{Args, BinOp, Block, BlockCall, Cond, InstData, Operand, Size, Type, Value};
-use crate::lower::emit::{Cell, imm};
+use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
+use crate::lower::emit::{Cell, Walks, imm};
 use crate::lower::read::Item;
 use crate::plan::{Rank, Ranking, cost};
 
@@ -28,9 +27,6 @@ const FEW: usize = 2;
 
 /// Bits of a digit of the order.
 const DIGIT: i32 = 4;
-
-/// The entries in the order in which they lie, by their digits.
-const DIGITS: u64 = 0xfedc_ba98_7654_3210;
 
 /// What a digit is masked with: there are as many entries as it can name.
 pub(super) fn digit_mask(capacity: u32) -> i32 {
@@ -45,7 +41,7 @@ pub(super) struct Order {
     ranks: Vec<Rank>,
     keys: Vec<Key>,
     /// Numbers that lead: the class, and the first key.
-    pub(super) lead: usize,
+    lead: usize,
     /// Keys that are compared with the last one that is kept before all else.
     floor: usize,
     /// The numbers of the present candidate.
@@ -71,21 +67,17 @@ impl Default for Order {
 pub(super) struct Kept {
     pub(super) order: Order,
     pub(super) capacity: u32,
-    /// Entries: numbers, of a cgroup its id, name; each begins at a multiple of a power of two.
+    /// Entries: numbers, id, start time or nothing, name; each begins at a multiple of a power of two.
     entries: Cell,
     shift: i32,
-    /// Their order, by their digits, the best one first.
+    /// Which entries there are, by their digits, the best one first.
     digits: Cell,
-    /// How many candidates have entered one, those included that had to leave it.
-    entered: Cell,
-    /// The first numbers of the last entry.
+    /// How many.
+    pub(super) count: Cell,
+    /// The first numbers of the last entry, once there is no room.
     floor: Vec<Cell>,
     /// 1: the first entry is the last one that was tried in vain, and who comes must rank below it.
     pub(super) tried: Cell,
-    /// Where in an entry the candidate's process or cgroup id lies, a process's start time, and the name.
-    pub(super) id: i32,
-    pub(super) start: i32,
-    pub(super) name: i32,
 }
 
 /// What the place of a candidate is found by.
@@ -94,19 +86,26 @@ pub(super) struct Searched {
     candidate: Vec<Cell>,
     entries: Cell,
     digits: Cell,
+    count: Cell,
     capacity: u32,
 }
 
 impl Kept {
-    /// Words of an entry before those that are no numbers.
-    fn numbers(&self) -> i32 {
+    /// Words of an entry before its id.
+    pub(super) fn numbers(&self) -> i32 {
         self.order.candidate.len() as i32
     }
 
     /// What the place of a candidate is found by: rankings that agree in it can share the function.
     fn searched_by(&self) -> Searched {
         let candidate = self.order.candidate.clone();
-        Searched { candidate, entries: self.entries, digits: self.digits, capacity: self.capacity }
+        Searched {
+            candidate,
+            entries: self.entries,
+            digits: self.digits,
+            count: self.count,
+            capacity: self.capacity,
+        }
     }
 
     fn digit_mask(&self) -> i32 {
@@ -141,85 +140,51 @@ impl Act<'_> {
 
     /// The cells of a ranking; it is empty before [`Self::empty`].
     pub(super) fn kept(&mut self, ranking: &Ranking, order: Order) -> Kept {
-        let (name_words, names) = match ranking.unit {
-            Unit::Process => (TASK_COMM_LEN as i32 / 8, [Rank::Pid, Rank::Start]),
-            Unit::Cgroup => (NAME_WORDS as i32, [Rank::UnreclaimableOfEquals; 2]),
+        let name = match ranking.unit {
+            Unit::Process => TASK_COMM_LEN as u32 / 8,
+            Unit::Cgroup => NAME_WORDS,
         };
-        // Most candidates are compared by what they are called, too.
-        let mut words = order.candidate.len() as i32;
-        let [id, start] = names.map(|name| {
-            let known = self.place_of(&order, |rank| *rank == name);
-            8 * known.unwrap_or_else(|| {
-                words += 1;
-                words - 1
-            })
-        });
-        let entry = (8 * (words + name_words) as u32).next_power_of_two();
+        let entry = (8 * (order.candidate.len() as u32 + 2 + name)).next_power_of_two();
         let room = ranking.capacity.next_power_of_two();
         Kept {
             entries: self.area(entry * room),
             shift: entry.trailing_zeros() as i32,
             digits: self.cell(),
-            entered: self.cell(),
+            count: self.cell(),
             floor: (0..self.numbers_of(&order, order.floor)).map(|_| self.cell()).collect(),
             tried: self.cell(),
             capacity: ranking.capacity,
             order,
-            id,
-            start,
-            name: 8 * words,
         }
     }
 
     /// Nobody is kept. Whoever comes is above the floor.
     pub(super) fn empty(&mut self, kept: &Kept) {
-        let digits = self.int((DIGITS & (u64::MAX >> (64 - 4 * kept.capacity))).cast_signed());
-        self.put(kept.digits, digits);
-        self.put_imm(kept.entered, 0);
-        self.put_imm(kept.tried, 0);
-        self.empty_entries(kept);
+        for cell in [kept.digits, kept.count, kept.tried] {
+            self.put_imm(cell, 0);
+        }
+        self.lower_floor(kept);
     }
 
-    /// Of an entry that nobody has entered, the first number is below that of every candidate ([`Self::is_two`]).
-    fn empty_entries(&mut self, kept: &Kept) {
-        let (lowest, start) = (self.int(i64::MIN), self.area_addr(kept.entries));
-        for entry in 0..kept.capacity as i32 {
-            self.store_at(start, entry << kept.shift, lowest);
-        }
+    fn lower_floor(&mut self, kept: &Kept) {
         for cell in &kept.floor {
+            let lowest = self.int(i64::MIN);
             self.put(*cell, lowest);
         }
     }
 
     /// All that are kept were tried in vain: the last one becomes the only one, above all that come.
     pub(super) fn begin_below(&mut self, kept: &Kept) {
-        let digits = self.get(kept.digits);
-        let last = self.last_of(digits, kept.capacity);
-        let entry = self.entry_of_digit(kept, last);
-        let first = self.load(Size::B8, entry, 0);
-        let others = self.bin_imm(BinOp::Shl, digits, DIGIT);
-        let digits = self.bin(BinOp::Or, others, last);
-        self.put(kept.digits, digits);
-        self.put_imm(kept.entered, 1);
+        let last = self.last_digit(kept);
+        self.put(kept.digits, last);
+        self.put_imm(kept.count, 1);
         self.put_imm(kept.tried, 1);
-        self.empty_entries(kept);
-        self.store_at(entry, 0, first);
+        self.lower_floor(kept);
     }
 
-    /// How many are kept.
-    pub(super) fn count_of(&mut self, kept: &Kept) -> Value {
-        let (full, join) = (self.b.create_block(), self.b.create_block());
-        let count = self.b.block_param(join, Type::I64);
-        let entered = self.get(kept.entered);
-        let most = imm(i64::from(kept.capacity));
-        let then = BlockCall { block: full, args: Args::default() };
-        let otherwise = BlockCall { block: join, args: [entered].as_slice().into() };
-        self.b.effect(InstData::Branch { cond: Cond::Uge, a: entered, b: most, then, otherwise });
-        self.b.switch_to(full);
-        let all = self.int(i64::from(kept.capacity));
-        self.b.jump(join, &[all]);
-        self.b.switch_to(join);
-        count
+    fn last_digit(&mut self, kept: &Kept) -> Value {
+        let digits = self.get(kept.digits);
+        self.last_of(digits, kept.capacity)
     }
 
     /// The last digit of a word of digits that is full.
@@ -282,10 +247,11 @@ impl Act<'_> {
         self.b.switch_to(above);
     }
 
-    /// Computes the leading numbers of a candidate, which is bound.
-    pub(super) fn lead_numbers(&mut self, order: &Order, object: Value) {
+    /// Computes the leading numbers of a candidate, which is bound, and gives them.
+    pub(super) fn lead_numbers(&mut self, order: &Order, object: Value) -> Vec<Value> {
         let numbers = self.numbers(order, object, 0..order.lead);
         self.put_numbers(order, 0, &numbers);
+        numbers
     }
 
     /// Computes the numbers of a candidate that [`Self::lead`] has not computed.
@@ -320,36 +286,37 @@ impl Act<'_> {
         let tried = self.get(kept.tried);
         self.leave_if(Cond::Ult, place, Operand::Value(tried), skip);
         self.leave_if(Cond::Uge, place, imm(i64::from(kept.capacity)), skip);
-        self.bump(kept.entered);
-        let entry = self.take_last(kept, place);
+        let entry = self.make_room(kept, place);
         for (at, number) in (0..).zip(self.candidate_numbers(&kept.order)) {
             self.store_at(entry, at * 8, number);
         }
-        self.keep_names(kept, entry, object);
+        let id = kept.numbers() * 8;
+        let (number, start) = match kept.order.unit {
+            Unit::Process => {
+                (self.field(object, members::TASK_PID), Some(self.field(object, members::TASK_START)))
+            }
+            Unit::Cgroup => (self.read(object, members::MEMCG_ID), None),
+        };
+        self.store_at(entry, id, number);
+        if let Some(start) = start {
+            self.store_at(entry, id + 8, start);
+        }
+        self.keep_name(kept, entry, object);
         self.raise_floor(kept);
     }
 
-    /// Keeps what a candidate is called, as far as the numbers do not say it. Of a cgroup, where its name is: most of
-    /// those that are kept go again.
-    fn keep_names(&mut self, kept: &Kept, entry: Value, object: Value) {
-        let is_number = |at: i32| at < kept.numbers() * 8;
-        if !is_number(kept.id) {
-            let id = self.victim_id(kept.order.unit, object);
-            self.store_at(entry, kept.id, id);
-        }
+    /// Keeps the name of a process. Of a cgroup, where its name is: most of those that are kept go again.
+    fn keep_name(&mut self, kept: &Kept, entry: Value, object: Value) {
+        let at = kept.numbers() * 8 + 16;
         match kept.order.unit {
             Unit::Process => {
-                if !is_number(kept.start) {
-                    let start = self.field(object, members::TASK_START);
-                    self.store_at(entry, kept.start, start);
-                }
-                let name = self.int(i64::from(kept.name));
+                let name = self.int(i64::from(at));
                 let name = self.b.value(InstData::PtrAdd(entry, name), Type::Ptr);
                 self.copy_comm(name, object);
             }
             Unit::Cgroup => {
                 let name = self.name_of_cgroup(object);
-                self.store_at(entry, kept.name, name);
+                self.store_at(entry, at, name);
             }
         }
     }
@@ -360,107 +327,86 @@ impl Act<'_> {
         if kept.order.unit == Unit::Process {
             return;
         }
-        self.each_told(kept, |s, _, entry| {
-            let from = s.load(Size::B8, entry, kept.name);
-            let (at, size) = (s.int(i64::from(kept.name)), s.int(NAME_BYTES as i64));
+        self.each_told(kept, |s, entry| {
+            let at = kept.numbers() * 8 + 16;
+            let from = s.load(Size::B8, entry, at);
+            let (at, size) = (s.int(i64::from(at)), s.int(NAME_BYTES as i64));
             let to = s.b.value(InstData::PtrAdd(entry, at), Type::Ptr);
             s.helper(helpers::PROBE_READ_KERNEL_STR, &[to, size, from]);
         });
     }
 
-    /// The best of those that a ranking keeps, as many as a record tells, each with its place; none if the record has
-    /// told some before.
-    pub(super) fn each_told(&mut self, kept: &Kept, body: impl FnOnce(&mut Self, Value, Value)) {
+    /// The best of those that a ranking keeps, as many as a record tells; none if it has told some before.
+    pub(super) fn each_told(&mut self, kept: &Kept, body: impl FnOnce(&mut Self, Value)) {
         let done = self.b.create_block();
         let tried = self.get(kept.tried);
         self.leave_if(Cond::Ne, tried, imm(0), done);
-        let digits = self.get(kept.digits);
-        self.in_order(digits, MAX_CANDIDATES as u32, done, |s, at, digit| {
-            let entered = s.get(kept.entered);
-            s.leave_if(Cond::Uge, at, Operand::Value(entered), done);
-            let entry = s.entry_of_digit(kept, digit);
-            body(s, at, entry);
+        self.walk_numbers(MAX_CANDIDATES as i32, |s, walk| {
+            let at = s.number(walk.item);
+            let count = s.get(kept.count);
+            s.leave_if(Cond::Uge, at, Operand::Value(count), walk.done);
+            let entry = s.entry(kept, at);
+            body(s, entry);
+            s.b.jump(walk.next, &[]);
         });
+        self.b.jump(done, &[]);
         self.b.switch_to(done);
-    }
-
-    /// So many digits in their order, each with its place; its bits are the lowest of the number that the body gets. Goes
-    /// to `done` behind the last one.
-    fn in_order(
-        &mut self,
-        digits: Value,
-        most: u32,
-        done: Block,
-        body: impl FnOnce(&mut Self, Value, Value),
-    ) {
-        let head = self.b.create_block();
-        let (at, rest) = (self.b.block_param(head, Type::I64), self.b.block_param(head, Type::I64));
-        let first = self.int(0);
-        self.b.jump(head, &[first, digits]);
-        self.b.switch_to(head);
-        // The bound that the verifier sees.
-        self.leave_if(Cond::Uge, at, imm(i64::from(most)), done);
-        body(self, at, rest);
-        let (next, rest) = (self.bin_imm(BinOp::Add, at, 1), self.bin_imm(BinOp::Ushr, rest, DIGIT));
-        self.b.jump(head, &[next, rest]);
     }
 
     /// How many of those that are kept rank above the present candidate, whose numbers are computed.
     fn find_place(&mut self, kept: &Kept) -> Value {
-        let digits = self.get(kept.digits);
-        self.place_among(&kept.order, kept.capacity, None, digits, |s, digit| s.entry_of_digit(kept, digit))
+        let count = self.get(kept.count);
+        self.place_among(&kept.order, kept.capacity, count, |s, at| s.entry(kept, at))
     }
 
-    /// How many of the entries with these digits rank above the present candidate; of so many, if not all of them are in
-    /// use. From the best one on, because whoever is above the floor is often above all.
+    /// How many of so many entries, which lie in their order and begin with their numbers, rank above the present
+    /// candidate. From the best one on, because whoever is above the floor is often above all.
     pub(super) fn place_among(
         &mut self,
         order: &Order,
         capacity: u32,
-        count: Option<Value>,
-        digits: Value,
+        count: Value,
         entry: impl FnOnce(&mut Self, Value) -> Value,
     ) -> Value {
-        let (end, found) = (self.b.create_block(), self.b.create_block());
-        let place = self.b.block_param(found, Type::I64);
-        self.in_order(digits, capacity, end, |s, at, digit| {
-            let (above, below) = (s.b.create_block(), s.b.create_block());
-            if let Some(count) = count {
-                s.leave_if(Cond::Uge, at, Operand::Value(count), above);
-            }
-            let entry = entry(s, digit);
-            s.compare(order, order.len(), entry, above, below);
-            s.b.jump(below, &[]);
-            s.b.switch_to(above);
-            s.b.jump(found, &[at]);
-            s.b.switch_to(below);
-        });
-        self.b.switch_to(end);
-        let all = self.int(i64::from(capacity));
-        self.b.jump(found, &[all]);
+        let (head, found) = (self.b.create_block(), self.b.create_block());
+        let at = self.b.block_param(head, Type::I64);
+        let numbers = self.candidate_numbers(order);
+        let zero = self.int(0);
+        self.b.jump(head, &[zero]);
+        self.b.switch_to(head);
+        self.leave_if(Cond::Uge, at, Operand::Value(count), found);
+        // The bound that the verifier sees.
+        self.leave_if(Cond::Uge, at, imm(i64::from(capacity)), found);
+        let entry = entry(self, at);
+        let below = self.b.create_block();
+        self.compare(order, &numbers, entry, found, below);
+        self.b.jump(below, &[]);
+        self.b.switch_to(below);
+        let next = self.bin_imm(BinOp::Add, at, 1);
+        self.b.jump(head, &[next]);
         self.b.switch_to(found);
-        place
+        at
     }
 
-    /// Leaves to `above` or `below` if so many numbers of the present candidate differ from those that an entry begins with.
+    /// Leaves to `above` or `below` if some numbers of the present candidate differ from those that an entry begins with.
     pub(super) fn compare(
         &mut self,
         order: &Order,
-        numbers: usize,
+        numbers: &[Value],
         entry: Value,
         above: Block,
         below: Block,
     ) {
         let deferred = order.ranks.iter().position(|rank| *rank == Rank::UnreclaimableOfEquals);
         let deferred = deferred.map(|ranks| self.numbers_of(order, ranks) as i32);
-        for (index, number) in (0..).zip(order.candidate.iter().take(numbers)) {
-            let (number, other) = (self.get(*number), self.load(Size::B8, entry, index * 8));
+        for (index, number) in (0..).zip(numbers) {
+            let other = self.load(Size::B8, entry, index * 8);
             if deferred == Some(index) {
-                self.compare_equals(number, other, above, below);
+                self.compare_equals(*number, other, above, below);
                 continue;
             }
-            self.leave_if(Cond::Sgt, number, Operand::Value(other), above);
-            self.leave_if(Cond::Slt, number, Operand::Value(other), below);
+            self.leave_if(Cond::Sgt, *number, Operand::Value(other), above);
+            self.leave_if(Cond::Slt, *number, Operand::Value(other), below);
         }
     }
 
@@ -479,62 +425,59 @@ impl Act<'_> {
         self.b.value(InstData::PtrAdd(start, offset), Type::Ptr)
     }
 
-    /// Moves the digit of the last entry to a place, those from there on one further down, and gives the entry.
-    fn take_last(&mut self, kept: &Kept, place: Value) -> Value {
+    /// Moves the digits from a place on one further down, and gives the entry that is free then: a new one, or that
+    /// of the last.
+    fn make_room(&mut self, kept: &Kept, place: Value) -> Value {
+        let (room, full, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let digit = self.b.block_param(join, Type::I64);
+        let count = self.get(kept.count);
+        self.b.branch(Cond::Uge, count, imm(i64::from(kept.capacity)), full, room);
+        self.b.switch_to(room);
+        self.bump(kept.count);
+        self.b.jump(join, &[count]);
+        self.b.switch_to(full);
+        let last = self.last_digit(kept);
+        self.b.jump(join, &[last]);
+        self.b.switch_to(join);
         let digits = self.get(kept.digits);
-        let last = self.last_of(digits, kept.capacity);
-        let digits = self.with_digit(digits, place, last);
+        let digits = self.with_digit(digits, place, digit);
         self.put(kept.digits, digits);
-        self.entry_of_digit(kept, last)
+        self.entry_of_digit(kept, digit)
     }
 
     /// A word of digits with one more at a place; those from there on move one further down.
     pub(super) fn with_digit(&mut self, digits: Value, place: Value, digit: Value) -> Value {
         let bits = self.bin_imm(BinOp::Shl, place, 2);
         let one = self.int(1);
-        let one = self.bin(BinOp::Shl, one, bits);
-        let above = self.bin_imm(BinOp::Sub, one, 1);
+        let above = self.bin(BinOp::Shl, one, bits);
+        let above = self.bin_imm(BinOp::Sub, above, 1);
         let above = self.bin(BinOp::And, digits, above);
         let below = self.bin(BinOp::Xor, digits, above);
         let below = self.bin_imm(BinOp::Shl, below, DIGIT);
-        let own = self.bin(BinOp::Mul, digit, one);
+        let own = self.bin(BinOp::Shl, digit, bits);
         let digits = self.bin(BinOp::Or, above, own);
         self.bin(BinOp::Or, digits, below)
     }
 
-    /// The last entry is what a candidate is compared with first.
+    /// Once there is no room, the last entry is what a candidate is compared with first.
     fn raise_floor(&mut self, kept: &Kept) {
-        let digits = self.get(kept.digits);
-        let last = self.last_of(digits, kept.capacity);
+        let (full, join) = (self.b.create_block(), self.b.create_block());
+        let count = self.get(kept.count);
+        self.b.branch(Cond::Uge, count, imm(i64::from(kept.capacity)), full, join);
+        self.b.switch_to(full);
+        let last = self.last_digit(kept);
         let entry = self.entry_of_digit(kept, last);
         for (at, cell) in (0..).zip(&kept.floor) {
             let number = self.load(Size::B8, entry, at * 8);
             self.put(*cell, number);
         }
+        self.b.jump(join, &[]);
+        self.b.switch_to(join);
     }
 
-    /// Whether a key is two numbers: one says whether the other is there. So is a first key that could be any number: the
-    /// first number of a candidate is never the lowest.
+    /// Whether a key is two numbers: one says whether the other is there.
     fn is_two(&self, order: &Order, rank: &Rank) -> bool {
-        let first = order.ranks.first() == Some(rank) && matches!(rank, Rank::Key(_));
-        let any = first && !self.is_narrow(order, rank);
-        (any || self.may_miss(order, rank)) && !self.is_amount(order, rank)
-    }
-
-    /// Whether the value is a member of the candidate that has fewer bits than a number.
-    fn is_narrow(&self, order: &Order, rank: &Rank) -> bool {
-        let Rank::Key(index) = rank else { return false };
-        let key = order.keys.get(*index).and_then(|key| self.policy.exprs.get(key.expr));
-        let Some(ExprKind::Field(Subject::Candidate(_), field)) = key.map(|key| &key.kind) else {
-            return false;
-        };
-        let Recipe::Member { path, .. } = field.row().recipe else { return false };
-        let container = match order.unit {
-            Unit::Process => members::TASK,
-            Unit::Cgroup => members::MEMCG,
-        };
-        let steps = self.view.path_steps(container, path);
-        steps.is_ok_and(|steps| steps.last().is_some_and(|step| step.member.size < 8))
+        self.may_miss(order, rank) && !self.is_amount(order, rank)
     }
 
     fn may_miss(&self, order: &Order, rank: &Rank) -> bool {
@@ -573,9 +516,6 @@ impl Act<'_> {
             }
             match (self.may_miss(order, rank), self.is_amount(order, rank)) {
                 (false, _) => {
-                    if self.is_two(order, rank) {
-                        numbers.push(self.int(1));
-                    }
                     // Such a value never goes there: the block is not placed, and the IR's check would see a jump.
                     let nowhere = self.b.create_block();
                     numbers.push(self.rank_value(order, rank, object, nowhere));
@@ -594,8 +534,8 @@ impl Act<'_> {
         let found = self.rank_value(order, rank, object, missing);
         self.b.jump(join, &[found]);
         self.b.switch_to(missing);
-        let last = last_amount(self.is_ascending(order, rank));
-        let last = self.int(last);
+        let ascending = self.is_ascending(order, rank);
+        let last = self.int(if ascending { i64::MIN } else { -1 });
         self.b.jump(join, &[last]);
         self.b.switch_to(join);
         result
@@ -680,16 +620,21 @@ impl Act<'_> {
         keys
     }
 
-    /// Whether an amount is missing, and the amount; 0 if it is. What stands for one that is missing has a bit that no
-    /// amount has; a branch would double the verifier's states with each candidate.
+    /// Whether an amount is missing, and the amount; 0 if it is.
     fn missing_amount(&mut self, number: Value, ascending: bool) -> (Option<Value>, Value) {
-        let (amount, bit) = match ascending {
-            true => (self.bin_imm(BinOp::Xor, number, -1), 62),
-            false => (number, 63),
-        };
-        let missing = self.bin_imm(BinOp::Ushr, amount, bit);
-        let all_or_none = self.bin_imm(BinOp::Sub, missing, 1);
-        (Some(missing), self.bin(BinOp::And, amount, all_or_none))
+        let (gone, there, join) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (missing, amount) = (self.b.block_param(join, Type::I64), self.b.block_param(join, Type::I64));
+        let last = self.int(if ascending { i64::MIN } else { -1 });
+        self.b.branch(Cond::Eq, number, Operand::Value(last), gone, there);
+        self.b.switch_to(gone);
+        let (one, zero) = (self.int(1), self.int(0));
+        self.b.jump(join, &[one, zero]);
+        self.b.switch_to(there);
+        let zero = self.int(0);
+        let value = if ascending { self.bin_imm(BinOp::Xor, number, -1) } else { number };
+        self.b.jump(join, &[zero, value]);
+        self.b.switch_to(join);
+        (Some(missing), amount)
     }
 
     /// The class in an entry, if the ranking has classes.
@@ -709,19 +654,22 @@ impl Act<'_> {
     }
 
     fn place_of_footprint(&self, order: &Order) -> Option<i32> {
-        self.place_of(order, |rank| match rank {
-            Rank::Footprint => true,
-            Rank::Key(index) => order.keys.get(*index).is_some_and(|key| {
-                key.direction == Direction::Desc && self.is_field(key.expr, order.binder, self.ties.footprint)
-            }),
-            _ => false,
-        })
-    }
-
-    /// The place among the numbers at which a key begins.
-    fn place_of(&self, order: &Order, wanted: impl Fn(&Rank) -> bool) -> Option<i32> {
-        let at = order.ranks.iter().position(wanted)?;
-        Some(self.numbers_of(order, at) as i32)
+        let mut at = 0;
+        for rank in &order.ranks {
+            let own = match rank {
+                Rank::Footprint => true,
+                Rank::Key(index) => order.keys.get(*index).is_some_and(|key| {
+                    key.direction == Direction::Desc
+                        && self.is_field(key.expr, order.binder, self.ties.footprint)
+                }),
+                _ => false,
+            };
+            if own {
+                return Some(at);
+            }
+            at += 1 + i32::from(self.is_two(order, rank));
+        }
+        None
     }
 
     fn is_field(&self, expr: ExprId, binder: BinderId, wanted: FieldId) -> bool {
@@ -748,11 +696,6 @@ impl Act<'_> {
         let node = self.pointer(cgroup, members::CGROUP_NODE);
         self.pointer(node, members::NODE_NAME)
     }
-}
-
-/// What stands for an amount that is missing: behind all amounts.
-fn last_amount(ascending: bool) -> i64 {
-    if ascending { i64::MIN + 1 } else { -1 }
 }
 
 fn may_miss(field: FieldId) -> bool {

@@ -16,7 +16,7 @@ use super::Act;
 use super::keeps::Keeps;
 use super::rank::{Kept, Order};
 use crate::hir::{Anchor, ExprId, ExprKind, Message, Ty, Unit};
-use crate::ir::{Args, BinOp, Block, BlockCall, Cond, InstData, Operand, Size, Type, Value};
+use crate::ir::{BinOp, Block, Cond, InstData, Operand, Size, Type, Value};
 use crate::lower::emit::{Cell, imm};
 
 /// What is remembered of the decision before.
@@ -78,23 +78,27 @@ impl Act<'_> {
 
     /// Tells the best of those that a ranking keeps, unless some were told before.
     pub(super) fn note_candidates(&mut self, kept: &Kept) {
-        self.each_told(kept, |s, at, entry| {
-            let id = s.load(Size::B8, entry, kept.id);
-            let slot = s.note_candidate(&kept.order, at, entry, id);
+        self.each_told(kept, |s, entry| {
+            let id = kept.numbers() * 8;
+            let number = s.load(Size::B8, entry, id);
+            let slot = s.note_candidate(&kept.order, entry, number);
             let words = match kept.order.unit {
                 Unit::Process => TASK_COMM_LEN as i32 / 8,
                 Unit::Cgroup => NAME_WORDS as i32,
             };
             for word in 0..words {
-                let part = s.load(Size::B8, entry, kept.name + word * 8);
+                let part = s.load(Size::B8, entry, id + 16 + word * 8);
                 s.store_at(slot, (candidate::NAME as i32 + word) * 8, part);
             }
             s.note_one_more(at::CANDIDATES);
         });
     }
 
-    /// Writes the candidate with this place among those that are told, all but its name; gives where it stands.
-    fn note_candidate(&mut self, order: &Order, index: Value, numbers: Value, id: Value) -> Value {
+    /// Writes a candidate behind those that were told, all but its name; gives the place. There is room.
+    fn note_candidate(&mut self, order: &Order, numbers: Value, id: Value) -> Value {
+        // An index comes from memory, and is masked at once.
+        let index = self.noted(at::CANDIDATES);
+        let index = self.bin_imm(BinOp::And, index, (MAX_CANDIDATES.next_power_of_two() - 1) as i32);
         let offset = self.bin_imm(BinOp::Mul, index, candidate::WORDS as i32 * 8);
         let start = self.record(at::FIRST_CANDIDATE);
         let slot = self.b.value(InstData::PtrAdd(start, offset), Type::Ptr);
@@ -127,10 +131,7 @@ impl Act<'_> {
         self.b.switch_to(room);
         let numbers = self.candidate_start(order);
         let id = self.victim_id(order.unit, object);
-        // An index comes from memory, and is masked at once.
-        let index = self.noted(at::CANDIDATES);
-        let index = self.bin_imm(BinOp::And, index, (MAX_CANDIDATES.next_power_of_two() - 1) as i32);
-        let slot = self.note_candidate(order, index, numbers, id);
+        let slot = self.note_candidate(order, numbers, id);
         let name = self.int(i64::from(candidate::NAME) * 8);
         let name = self.b.value(InstData::PtrAdd(slot, name), Type::Ptr);
         self.copy_name(name, order.unit, object);
@@ -139,7 +140,7 @@ impl Act<'_> {
         self.b.switch_to(full);
     }
 
-    pub(super) fn victim_id(&mut self, unit: Unit, object: Value) -> Value {
+    fn victim_id(&mut self, unit: Unit, object: Value) -> Value {
         match unit {
             Unit::Process => self.field(object, members::TASK_PID),
             Unit::Cgroup => self.read(object, members::MEMCG_ID),
@@ -235,11 +236,11 @@ impl Act<'_> {
 
     /// Begins a record: nothing was done yet.
     pub(super) fn begin_record(&mut self) {
-        // The words before are written below, or at the end.
-        let ends = self.policy.rules.len().min(MAX_RULES).div_ceil(8) as u32;
-        for word in (at::ACTION..at::ENDS + ends).filter(|word| *word != at::RULE) {
-            self.note_imm(word, 0);
-        }
+        // A helper that cannot read zeroes its destination: one call clears what has to be 0.
+        let ends = self.policy.rules.len().min(MAX_RULES).next_multiple_of(8);
+        let size = self.int(i64::from(at::ENDS - at::FLAGS) * 8 + ends as i64);
+        let (to, nowhere) = (self.record(at::FLAGS), self.null());
+        self.helper(helpers::PROBE_READ_KERNEL, &[to, size, nowhere]);
         self.note_imm(at::RULE, -1);
         self.note_trigger();
         let domain = self.anchor_id(Anchor::Cgroup);
@@ -282,21 +283,20 @@ impl Act<'_> {
     /// Whether words of the record are those of the decision before. The domain's id is not 0, so the first decision
     /// differs from none.
     fn compare_words(&mut self, first: u32, last: Cell, equal: Block, differs: Block) {
-        let head = self.b.create_block();
+        let (head, same) = (self.b.create_block(), self.b.create_block());
         let at = self.b.block_param(head, Type::I64);
         let zero = self.int(0);
         self.b.jump(head, &[zero]);
         self.b.switch_to(head);
-        // Both lie in the scratch value.
-        let start = self.record(0);
-        let start = self.b.value(InstData::PtrAdd(start, at), Type::Ptr);
-        let [now, before] = [first * 8, last.0].map(|word| self.load(Size::B8, start, word as i32));
-        self.leave_if(Cond::Ne, now, Operand::Value(before), differs);
+        self.leave_if(Cond::Uge, at, imm(i64::from(SAME_WORDS) * 8), equal);
+        let [now, before] = [self.record(first), self.area_addr(last)].map(|start| {
+            let word = self.b.value(InstData::PtrAdd(start, at), Type::Ptr);
+            self.load(Size::B8, word, 0)
+        });
+        self.b.branch(Cond::Ne, now, Operand::Value(before), differs, same);
+        self.b.switch_to(same);
         let next = self.bin_imm(BinOp::Add, at, 8);
-        let then = BlockCall { block: head, args: [next].as_slice().into() };
-        let otherwise = BlockCall { block: equal, args: Args::default() };
-        let end = imm(i64::from(SAME_WORDS) * 8);
-        self.b.effect(InstData::Branch { cond: Cond::Ult, a: next, b: end, then, otherwise });
+        self.b.jump(head, &[next]);
     }
 
     /// Publishes the record with what the policy answers.

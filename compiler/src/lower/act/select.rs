@@ -96,20 +96,14 @@ impl Act<'_> {
         lines
     }
 
-    /// Visits the whole domain; children before parents, which costs more, where it matters which cgroups are leaves.
+    /// Visits the whole domain, children before parents.
     fn walk_domain(&mut self, lines: &[Line<'_>]) {
         let parent_of_last = self.cell();
-        let order = match lines.iter().any(|line| line.member.is_some()) {
-            true => Order::Post,
-            false => Order::Pre,
-        };
-        if order == Order::Post {
-            self.put_imm(parent_of_last, 0);
-        }
+        self.put_imm(parent_of_last, 0);
         let look = self.cell();
         let domain = self.domain;
         let css = self.css_of(domain);
-        self.walk_css(css, order, &[], |s, walk| {
+        self.walk_css(css, Order::Post, &[], |s, walk| {
             s.note_members(lines, walk.item, parent_of_last);
             lines.iter().filter_map(Line::descent).for_each(|descent| s.note_level(descent, walk.item));
             let (empty, visit) = (s.b.create_block(), s.b.create_block());
@@ -407,6 +401,8 @@ impl Act<'_> {
         let signal = self.pointer(task, members::TASK_SIGNAL);
         let flags = self.field(signal, members::SIGNAL_FLAGS);
         self.leave_if(Cond::Test, flags, imm(SIGNAL_GROUP_EXIT), dying);
+        let victim = self.pointer(signal, members::SIGNAL_OOM_MM);
+        self.leave_if(Cond::Ne, victim, imm(0), dying);
         let flags = self.field(task, members::TASK_FLAGS);
         self.b.branch(Cond::Test, flags, imm(PF_EXITING), exiting, living);
         self.b.switch_to(dying);
@@ -414,9 +410,6 @@ impl Act<'_> {
         self.b.jump(skip, &[]);
         self.b.switch_to(exiting);
         self.put_imm(look, 1);
-        // Whom an OOM killer has chosen exits as a whole, or was about to exit.
-        let victim = self.pointer(signal, members::SIGNAL_OOM_MM);
-        self.leave_if(Cond::Ne, victim, imm(0), skip);
         let live = self.field(signal, members::SIGNAL_LIVE);
         self.b.branch(Cond::Eq, live, imm(0), skip, living);
         self.b.switch_to(living);

@@ -201,7 +201,7 @@ impl Act<'_> {
         let order = &descent.order;
         let (level_fits, compare, rest) =
             (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        self.lead_numbers(order, memcg);
+        let lead = self.lead_numbers(order, memcg);
         let level = self.get(descent.level);
         self.b.branch(Cond::Ult, level, imm(i64::from(MAX_LEVELS)), level_fits, rest);
         self.b.switch_to(level_fits);
@@ -213,7 +213,7 @@ impl Act<'_> {
         let level = self.get(descent.level);
         self.leave_if(Cond::Uge, level, imm(i64::from(MAX_LEVELS)), rest);
         let last = self.row_entry(descent, level, last);
-        self.compare(order, order.lead, last, rest, skip);
+        self.compare(order, &lead, last, rest, skip);
         self.b.jump(rest, &[]);
         self.b.switch_to(rest);
         self.rest(order, true, memcg);
@@ -236,11 +236,8 @@ impl Act<'_> {
         self.b.switch_to(fits);
         let slot = self.count_slot(descent, level);
         let count = self.load(Size::B8, slot, 0);
-        let slot = self.digits_slot(descent, level);
-        let digits = self.load(Size::B8, slot, 0);
-        let at = self.place_among(&descent.order, descent.capacity, Some(count), digits, |s, digit| {
-            s.entry_by_digit(descent, level, digit)
-        });
+        let at = self
+            .place_among(&descent.order, descent.capacity, count, |s, at| s.row_entry(descent, level, at));
         self.b.jump(found, &[at]);
         self.b.switch_to(found);
         place
