@@ -455,7 +455,7 @@ fn the_book_colours_the_words_of_the_language() {
     fs::create_dir_all(&folder).unwrap();
     fs::copy(root().join("book/theme/highlight.js"), folder.join("highlight.js")).unwrap();
     let html = format!(
-        "<!DOCTYPE html><html><body><script src=\"highlight.js\"></script><script>
+        "<!DOCTYPE html><html><meta charset=\"utf-8\"><body><script src=\"highlight.js\"></script><script>
         const seen = {page}.map(([text, places]) => {{
             const all = []
             let start = 0

@@ -66,7 +66,10 @@ fn same_as_sim(browser: &Driver, name: &str, policy: &str, machine: &str) -> i64
         told(name, policy, machine, &["sim", "policy.oom", "--snapshot", "s.json", "--oom", "/job"]);
     let forecast = &simulated["forecast"];
     let drawn = browser.run("return document.querySelector('#decision').innerHTML", &json!([])).unwrap();
-    let drawn = format!("<!DOCTYPE html><html><body><main>{}</main></body></html>", drawn.as_str().unwrap());
+    let drawn = format!(
+        "<!DOCTYPE html><html><meta charset=\"utf-8\"><body><main>{}</main></body></html>",
+        drawn.as_str().unwrap()
+    );
     assert_eq!(page::compare(&drawn, forecast), [""; 0], "{name}");
     let victim = &forecast["victim"];
     let who = format!("{} ({})", victim["name"].as_str().unwrap(), victim["id"]);

@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const QUIET: Duration = Duration::from_secs(15);
 /// Soon after the beginning: when so many of a hundred events are over.
 const WARM: u64 = 25;
+/// So often it is looked what an engine holds, and so long between two looks.
+const LOOKS: u32 = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 /// More memory than this is growth.
 const SLACK: u64 = 512;
 
@@ -199,7 +202,21 @@ fn kernels(path: &str) -> Result<u64, String> {
 }
 
 impl Held {
+    /// The least of some looks: while the engine reads a file, or holds a victim, it has a descriptor more.
     fn of(service: &Service, path: &str) -> Result<Self, String> {
+        let mut held = Self::now(service, path)?;
+        for _ in 1..LOOKS {
+            thread::sleep(BETWEEN_LOOKS);
+            let Self { memory, descriptors, maps, files } = Self::now(service, path)?;
+            held.memory = held.memory.min(memory);
+            held.descriptors = held.descriptors.min(descriptors);
+            held.maps = held.maps.min(maps);
+            held.files = held.files.min(files);
+        }
+        Ok(held)
+    }
+
+    fn now(service: &Service, path: &str) -> Result<Self, String> {
         let list =
             |place: &str| fs::read_dir(place).map_err(|error| format!("cannot look into {place}: {error}"));
         let pid = service.pid()?;

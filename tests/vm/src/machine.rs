@@ -224,11 +224,21 @@ fn tail(path: &Path, lines: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
     use std::os::unix::process::ExitStatusExt as _;
 
     #[test]
     fn what_is_started_ends_with_the_thread_that_started_it() {
-        let start = || ending_with_its_parent("sleep").arg("60").spawn();
+        let start = || {
+            let child = ending_with_its_parent("sleep").arg("60").spawn()?;
+            // The wish to end with this thread counts only for a thread that lives when it is said,
+            // and is said before `sleep` takes the program's place.
+            let name = format!("/proc/{}/comm", child.id());
+            while fs::read_to_string(&name)?.trim_end() != "sleep" {
+                thread::sleep(Duration::from_millis(1));
+            }
+            io::Result::Ok(child)
+        };
         let mut child = thread::spawn(start).join().expect("the thread").expect("a program");
         assert_eq!(child.wait().expect("its end").signal(), Some(9));
     }
