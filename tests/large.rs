@@ -33,7 +33,7 @@ const KILL: &str = "kill largest process in subtree\n";
 const KINDS: &[Kind] = &[
     Kind {
         name: "rises",
-        memory: 150,
+        memory: 110,
         before: "",
         each: |n| format!("if cgroup.usage > {}% then raise_limit {}%\n", n % 99 + 1, n % 50 + 1),
         behind: KILL,
@@ -55,14 +55,14 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "protections",
-        memory: 330,
+        memory: 100,
         before: "",
         each: |n| format!("never kill process where comm == \"p{n}*\" or rss > {n}MiB\n"),
         behind: KILL,
     },
     Kind {
         name: "preferences",
-        memory: 115,
+        memory: 100,
         before: "",
         each: |n| format!("avoid process where comm in [\"a{n}\", \"b{n}*c\"]\n"),
         behind: KILL,
@@ -76,7 +76,7 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "patterns of paths",
-        memory: 900,
+        memory: 100,
         before: "",
         each: |n| format!("never kill cgroup where path in [\"/a{n}/**/b*\", \"/c{n}/*/d\"]\n"),
         behind: KILL,

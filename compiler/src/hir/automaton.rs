@@ -4,6 +4,7 @@
 //! may have come to. Bytes that no pattern tells apart are one class. Knows nothing of BPF.
 
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use super::Pattern;
 use super::glob::{Token, tokens};
@@ -19,6 +20,9 @@ pub const START: u16 = 2;
 const MAX_STATES: usize = 2048;
 /// Transitions of one automaton, with those that fill up each state.
 const MAX_TRANSITIONS: usize = 1 << 16;
+/// From this many patterns on it is estimated first how many fit into one automaton, by about so many of them.
+const MANY: usize = 64;
+const SAMPLE: usize = 16;
 
 /// An automaton; texts end with the byte 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +47,25 @@ pub enum Part {
 /// Divides patterns until each part has an automaton.
 #[must_use]
 pub fn divide(patterns: &[Pattern]) -> Vec<Part> {
+    let parts = patterns.len().div_ceil(fitting(patterns)).max(1);
+    patterns.chunks(patterns.len().div_ceil(parts).max(1)).flat_map(halve).collect()
+}
+
+/// About how many of the patterns fit into one automaton, at least 1.
+fn fitting(patterns: &[Pattern]) -> usize {
+    let all = patterns.len().max(1);
+    if all <= MANY {
+        return all;
+    }
+    let sample: Vec<Pattern> = patterns.iter().step_by(all / SAMPLE).cloned().collect();
+    let Some(automaton) = Automaton::new(&sample) else { return all };
+    let tokens: Vec<Vec<Token>> = patterns.iter().map(tokens).collect();
+    let fit = most_states(classes(&tokens).1.len()) * sample.len() / automaton.states.len();
+    // What neighbours share, the sample does not know.
+    if all <= 2 * fit { all } else { fit.max(1) }
+}
+
+fn halve(patterns: &[Pattern]) -> Vec<Part> {
     if let Some(automaton) = Automaton::new(patterns) {
         return vec![Part::Automaton(automaton)];
     }
@@ -51,13 +74,19 @@ pub fn divide(patterns: &[Pattern]) -> Vec<Part> {
         [alone] => vec![Part::Alone(alone.clone())],
         several => {
             let (first, second) = several.split_at(several.len() / 2);
-            divide(first).into_iter().chain(divide(second)).collect()
+            halve(first).into_iter().chain(halve(second)).collect()
         }
     }
 }
 
-/// A place in a pattern: the pattern, and how many of its tokens are behind.
-type Place = (usize, usize);
+/// The states that an automaton may have whose bytes are in so many classes.
+fn most_states(classes: usize) -> usize {
+    MAX_STATES.min(MAX_TRANSITIONS / classes.next_power_of_two())
+}
+
+/// A place in a pattern: the number of the token that comes next, among those of all patterns; behind the last token of
+/// each there is an end.
+type Place = u32;
 
 impl Automaton {
     /// The automaton that matches what one of the patterns matches as a whole; none if it is too large.
@@ -65,13 +94,18 @@ impl Automaton {
     pub fn new(patterns: &[Pattern]) -> Option<Self> {
         let parts: Vec<Vec<Token>> = patterns.iter().map(tokens).collect();
         let (classes, examples) = classes(&parts);
-        let mut builder = Builder { parts: &parts, numbers: HashMap::new(), sets: Vec::new() };
-        builder.number((0..parts.len()).map(|pattern| (pattern, 0)).collect());
-        let width = examples.len().next_power_of_two();
+        let (mut tokens, mut starts) = (Vec::new(), Vec::new());
+        for part in parts {
+            starts.push(u32::try_from(tokens.len()).ok()?);
+            tokens.extend(part.into_iter().map(Some).chain([None]));
+        }
+        let mut builder = Builder { tokens, numbers: HashMap::new(), sets: Vec::new() };
+        builder.number(starts);
+        let most = most_states(examples.len());
         let mut states = vec![vec![DEAD; examples.len()]; usize::from(START)];
         let mut at = 0;
-        while let Some(set) = builder.sets.get(at).cloned() {
-            if builder.sets.len() > MAX_STATES || builder.sets.len() * width > MAX_TRANSITIONS {
+        while let Some(set) = builder.sets.get(at).map(Rc::clone) {
+            if builder.sets.len() > most {
                 return None;
             }
             states.push(examples.iter().map(|byte| builder.step(&set, *byte)).collect());
@@ -107,40 +141,44 @@ fn classes(parts: &[Vec<Token>]) -> (Vec<u8>, Vec<u8>) {
     ((0..=u8::MAX).map(|byte| class(byte) as u8).collect(), examples)
 }
 
-struct Builder<'a> {
-    parts: &'a [Vec<Token>],
-    numbers: HashMap<Vec<Place>, u16>,
-    sets: Vec<Vec<Place>>,
+struct Builder {
+    /// Of all patterns; none: the end of one.
+    tokens: Vec<Option<Token>>,
+    numbers: HashMap<Rc<[Place]>, u16>,
+    /// Sorted.
+    sets: Vec<Rc<[Place]>>,
 }
 
-impl Builder<'_> {
+impl Builder {
     /// The number of a set of places, once all places are in it that need no byte.
-    fn number(&mut self, places: BTreeSet<Place>) -> u16 {
-        let mut all = places;
-        let mut open: Vec<Place> = all.iter().copied().collect();
-        while let Some((pattern, at)) = open.pop() {
-            if matches!(self.token((pattern, at)), Some(Token::Star | Token::DoubleStar))
-                && all.insert((pattern, at + 1))
-            {
-                open.push((pattern, at + 1));
+    fn number(&mut self, mut places: Vec<Place>) -> u16 {
+        places.sort_unstable();
+        let mut all: Vec<Place> = Vec::with_capacity(places.len());
+        for mut place in places {
+            // What is not behind the last one is in it: stars lead from each place to the next.
+            while all.last().is_none_or(|last| *last < place) {
+                all.push(place);
+                if matches!(self.token(place), Some(Token::Star | Token::DoubleStar)) {
+                    place += 1;
+                }
             }
         }
         if all.is_empty() {
             return DEAD;
         }
-        let set: Vec<Place> = all.into_iter().collect();
-        if let Some(number) = self.numbers.get(&set) {
+        if let Some(number) = self.numbers.get(all.as_slice()) {
             return *number;
         }
         // No more than `MAX_STATES` are looked at.
         let number = START.saturating_add(u16::try_from(self.sets.len()).unwrap_or(u16::MAX));
-        self.sets.push(set.clone());
+        let set: Rc<[Place]> = all.into();
+        self.sets.push(Rc::clone(&set));
         self.numbers.insert(set, number);
         number
     }
 
-    fn token(&self, (pattern, at): Place) -> Option<Token> {
-        self.parts.get(pattern).and_then(|tokens| tokens.get(at)).copied()
+    fn token(&self, place: Place) -> Option<Token> {
+        self.tokens.get(place as usize).copied().flatten()
     }
 
     /// Where a byte leads from a set of places.
@@ -149,11 +187,11 @@ impl Builder<'_> {
             let ended = set.iter().any(|place| self.token(*place).is_none());
             return if ended { MATCHED } else { DEAD };
         }
-        let next = set.iter().filter_map(|&(pattern, at)| match self.token((pattern, at))? {
-            Token::Star if byte != b'/' => Some((pattern, at)),
-            Token::DoubleStar => Some((pattern, at)),
-            Token::One if byte != b'/' => Some((pattern, at + 1)),
-            Token::Byte(wanted) if wanted == byte => Some((pattern, at + 1)),
+        let next = set.iter().filter_map(|&place| match self.token(place)? {
+            Token::Star if byte != b'/' => Some(place),
+            Token::DoubleStar => Some(place),
+            Token::One if byte != b'/' => Some(place + 1),
+            Token::Byte(wanted) if wanted == byte => Some(place + 1),
             _ => None,
         });
         let next = next.collect();

@@ -14,6 +14,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "an entity indexes the maps of the plan or policy that made it")]
 
+pub mod join;
+
 pub mod build;
 pub mod cost;
 

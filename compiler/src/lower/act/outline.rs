@@ -46,6 +46,8 @@ pub(super) struct Outline {
     searches: HashMap<Shape, Vec<Search>>,
     count: usize,
     in_flight: Option<FuncRef>,
+    /// Raises the limit, and where it finds by how much and up to what.
+    raise: Option<(FuncRef, [Cell; 2])>,
     /// Whether what several places ask is code that exists once, and the functions that answer.
     shares: bool,
     questions: HashMap<Question, FuncRef>,
@@ -172,7 +174,7 @@ impl Act<'_> {
     }
 
     /// Goes on as a function has answered.
-    fn follow(&mut self, answer: Value, on_progress: Block, on_nothing: Block) {
+    pub(super) fn follow(&mut self, answer: Value, on_progress: Block, on_nothing: Block) {
         self.leave_if(Cond::Eq, answer, Operand::Imm(PROGRESS), on_progress);
         if self.says() {
             let suspend = self.suspend;
@@ -252,6 +254,39 @@ impl Act<'_> {
         };
         let answer = self.call_func(func, &[]);
         self.follow(answer, on_victim, on_none);
+    }
+
+    /// Whether the policy stands in several functions.
+    pub(super) fn is_large(&self) -> bool {
+        self.outline.large
+    }
+
+    /// Calls the function that raises the limit by some pages, up to a number of pages.
+    pub(super) fn raise_by(
+        &mut self,
+        by: Value,
+        cap: Value,
+        body: impl FnOnce(&mut Self, [Cell; 2], [Block; 3]),
+    ) -> Value {
+        let (func, cells) = match self.outline.raise {
+            Some(raise) => raise,
+            None => {
+                let cells = self.lasting(|s| [(); 2].map(|()| s.cell()));
+                let func = self.lasting(|s| {
+                    s.function(&[], |s, _| {
+                        let answers = s.answers();
+                        body(s, cells, answers);
+                        s.give(answers);
+                    })
+                });
+                let func = self.keep("raise", func);
+                *self.outline.raise.insert((func, cells))
+            }
+        };
+        for (cell, value) in cells.into_iter().zip([by, cap]) {
+            self.put(cell, value);
+        }
+        self.call_func(func, &[])
     }
 
     /// Writes down the cgroups of a kill unit.

@@ -6,8 +6,11 @@ use oomc_abi::record::{Action, End, at};
 
 use super::Act;
 use crate::hir::ExprId;
-use crate::ir::{BinOp, Block, Cond, Operand, Type, Value};
+use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 use crate::lower::emit::{Order, Walks, imm};
+
+/// What a function that raises the limit answers if the kernel refuses, besides what such functions answer.
+const REFUSED: i32 = 4;
 
 impl Act<'_> {
     pub(super) fn raise_limit(
@@ -21,15 +24,78 @@ impl Act<'_> {
         asked.extend(up_to);
         self.prefetch(&asked);
         self.note_end(End::NoRoom);
+        if self.is_large() {
+            let by = self.growth(by, on_nothing);
+            let cap = match up_to {
+                Some(up_to) => self.cap(up_to, on_nothing),
+                None => self.unlimited(),
+            };
+            return self.raise_once(by, cap, on_progress, on_nothing);
+        }
+        self.raise_to(
+            |s, own| {
+                let by = s.growth(by, on_nothing);
+                let wanted = s.bin(BinOp::Add, own, by);
+                match up_to {
+                    Some(up_to) => {
+                        let cap = s.cap(up_to, on_nothing);
+                        s.min(wanted, cap)
+                    }
+                    None => wanted,
+                }
+            },
+            |s| {
+                s.note_end(End::Refused);
+                s.b.jump(on_nothing, &[]);
+            },
+            on_progress,
+            on_nothing,
+        );
+    }
+
+    /// In a large policy all `raise_limit` are one function. Pages to add, and pages that the limit does not exceed.
+    fn raise_once(&mut self, by: Value, cap: Value, on_progress: Block, on_nothing: Block) {
+        let answer = self.raise_by(by, cap, |s, [by, cap], [_, progress, nothing]| {
+            s.raise_to(
+                |s, own| {
+                    let by = s.get(by);
+                    let wanted = s.bin(BinOp::Add, own, by);
+                    let cap = s.get(cap);
+                    s.min(wanted, cap)
+                },
+                |s| s.b.effect(InstData::Return(Operand::Imm(REFUSED))),
+                progress,
+                nothing,
+            );
+        });
+        let refused = self.b.create_block();
+        self.leave_if(Cond::Eq, answer, imm(REFUSED.into()), refused);
+        self.follow(answer, on_progress, on_nothing);
+        self.b.switch_to(refused);
+        self.note_end(End::Refused);
+        self.b.jump(on_nothing, &[]);
+    }
+
+    /// Raises the limit, which a part gives for the present one, both in pages; another part says what is done where the
+    /// kernel refuses, and ends the block.
+    fn raise_to(
+        &mut self,
+        wanted: impl FnOnce(&mut Self, Value) -> Value,
+        refused: impl FnOnce(&mut Self),
+        on_progress: Block,
+        on_nothing: Block,
+    ) {
         let own = self.own_limit(on_nothing);
-        let wanted = self.wanted_limit(own, by, up_to, on_nothing);
+        // From here on in whole pages: an amount of bytes is at most 2^51 of the smallest, so no sum leaves 64 bits.
+        let wanted = wanted(self, own);
+        let wanted = self.carried(own, wanted);
         let gain = self.worthwhile_gain(own, wanted, on_nothing);
         let limit = self.pages_to_bytes(wanted);
         let gain = self.pages_to_bytes(gain);
         if self.says() {
             self.say_raise(limit, gain);
         } else {
-            self.raise(limit, on_nothing);
+            self.raise(limit, refused);
         }
         self.note_action(Action::RaiseLimit);
         self.note(at::RESULT, limit);
@@ -50,24 +116,26 @@ impl Act<'_> {
         own
     }
 
-    /// The limit that is asked for, in pages, as far as the ancestors and the machine can carry it; leaves to `none`
-    /// if nothing is asked for.
-    fn wanted_limit(&mut self, own: Value, by: ExprId, up_to: Option<ExprId>, none: Block) -> Value {
-        // From here on in whole pages: an amount of bytes is at most 2^51 of the smallest, so no sum leaves 64 bits.
+    /// Pages to add; leaves to `none` if that is nothing.
+    fn growth(&mut self, by: ExprId, none: Block) -> Value {
         let by = self.expr(by, none);
         self.leave_if(Cond::Sle, by, imm(0), none);
-        let by = self.bytes_to_pages(by);
-        let mut wanted = self.bin(BinOp::Add, own, by);
-        if let Some(up_to) = up_to {
-            // A negative amount is 0.
-            let cap = self.expr(up_to, none);
-            let cap = self.at_least_zero(cap);
-            let cap = self.bytes_to_pages(cap);
-            wanted = self.min(wanted, cap);
-        }
+        self.bytes_to_pages(by)
+    }
+
+    /// Pages that the limit does not exceed; leaves to `none` if that is missing.
+    fn cap(&mut self, up_to: ExprId, none: Block) -> Value {
+        // A negative amount is 0.
+        let cap = self.expr(up_to, none);
+        let cap = self.at_least_zero(cap);
+        self.bytes_to_pages(cap)
+    }
+
+    /// The limit that is asked for, in pages, as far as the ancestors and the machine can carry it.
+    fn carried(&mut self, own: Value, wanted: Value) -> Value {
         let room = self.room_above();
         let carried = self.bin(BinOp::Add, own, room);
-        wanted = self.min(wanted, carried);
+        let wanted = self.min(wanted, carried);
         self.at_most_the_machine(wanted)
     }
 
@@ -81,18 +149,17 @@ impl Act<'_> {
         gain
     }
 
-    /// Raises the limit, unless in audit mode; leaves to `on_nothing` if the kernel refuses.
-    fn raise(&mut self, limit: Value, on_nothing: Block) {
-        let (raised, assumed, refused) =
+    /// Raises the limit, unless in audit mode; a part says what is done if the kernel refuses.
+    fn raise(&mut self, limit: Value, refused: impl FnOnce(&mut Self)) {
+        let (raised, assumed, not_raised) =
             (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.unless_audit(assumed);
         let domain = self.domain;
         let oc = self.oc;
         let result = self.call_int(kfuncs::MEM_CGROUP_RAISE_MAX, &[oc, domain, limit]);
-        self.b.branch(Cond::Eq, result, imm(0), raised, refused);
-        self.b.switch_to(refused);
-        self.note_end(End::Refused);
-        self.b.jump(on_nothing, &[]);
+        self.b.branch(Cond::Eq, result, imm(0), raised, not_raised);
+        self.b.switch_to(not_raised);
+        refused(self);
         self.b.switch_to(raised);
         self.count("raises");
         self.b.jump(assumed, &[]);
