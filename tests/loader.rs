@@ -318,6 +318,23 @@ fn a_policy_whose_cgroup_was_removed_just_now_is_shown_by_its_path() {
 }
 
 #[test]
+fn a_policy_whose_cgroup_was_removed_just_now_is_unloaded_by_its_path() {
+    let fake = Fake::new("unloaded_just_now");
+    let next = Target::Cgroup("/next".to_owned());
+    let loaded = load(&fake.fresh(), &object(), &next).unwrap();
+    load(&fake.fresh(), &object(), &job()).unwrap();
+    fs::remove_dir_all(fake.root.join("cgroup/next")).unwrap();
+    let elsewhere = Target::Cgroup("/elsewhere".to_owned());
+    assert!(matches!(unload(&fake.fresh(), Some(&elsewhere)), Err(Error::Cgroup { .. })));
+    let unloaded = unload(&fake.fresh(), Some(&next)).unwrap();
+    let found: Vec<u64> = unloaded.detached.iter().map(|one| one.cgroup_id).collect();
+    assert_eq!((found, unloaded.gone.len()), (vec![loaded.cgroup_id], 0));
+    let left: Vec<u64> =
+        status(&fake.fresh(), None).unwrap().attached.iter().map(|one| one.cgroup_id).collect();
+    assert_eq!((left.len(), left.contains(&loaded.cgroup_id)), (1, false));
+}
+
+#[test]
 fn what_oomc_did_not_make_is_reported_and_left_alone() {
     let fake = Fake::new("odd");
     load(&fake.fresh(), &object(), &job()).unwrap();

@@ -14,7 +14,7 @@ use crate::preflight;
 use crate::replace::confirm;
 use crate::status::{Attached, Gone, Status, attached, name_cgroups};
 use crate::struct_ops::KernelOps;
-use crate::survey::{Living, Only, Survey, odd, relevant, survey, wants, wants_gone};
+use crate::survey::{Living, Only, Survey, odd, relevant, survey, wants, wants_gone, wants_living};
 use crate::system::{Holder, System};
 
 /// What was removed.
@@ -50,8 +50,12 @@ pub fn unload(system: &System<'_>, target: Option<&Target>) -> Result<Unloaded> 
     survey.unfinished.clear();
     unloaded.left.extend(relevant(&mut survey, only.as_ref()));
     let remover = Remover { bpf, ops: kernel_ops(system, &survey)? };
-    for Living { folder, .. } in survey.living.iter().filter(|living| wants(only.as_ref(), living.folder.id))
-    {
+    // One that has no directory any more is found by the path that it had.
+    let missing = only.as_ref().is_some_and(|only| only.id.is_none());
+    let had =
+        |folder: &Folder| attached(bpf, folder).is_ok_and(|one| wants_living(only.as_ref(), folder.id, &one));
+    let meant = |folder: &Folder| wants(only.as_ref(), folder.id) || missing && had(folder);
+    for Living { folder, .. } in survey.living.iter().filter(|living| meant(&living.folder)) {
         match remover.detach(folder, &mut unloaded) {
             Ok(last) => unloaded.detached.push(last),
             Err(error) if only.is_some() => return Err(error),
