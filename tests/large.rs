@@ -82,6 +82,25 @@ const KINDS: &[Kind] = &[
         behind: KILL,
     },
     Kind {
+        name: "kills in what was picked",
+        memory: 100,
+        before: "pick tenant = largest cgroup in children of cgroup\n",
+        each: |n| format!("kill largest process in subtree of tenant where rss > {n}MiB\n"),
+        behind: "",
+    },
+    Kind {
+        name: "picks",
+        memory: 130,
+        before: "",
+        each: |n| {
+            format!(
+                "pick p{n} = largest cgroup in children of cgroup where usage > {n}MiB\n\
+                 kill largest in subtree of p{n}\n"
+            )
+        },
+        behind: "",
+    },
+    Kind {
         name: "long conditions",
         memory: 100,
         before: "",

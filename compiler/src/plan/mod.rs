@@ -177,7 +177,7 @@ const LONG: usize = 256;
 /// differ only in numbers share theirs.
 #[must_use]
 pub fn is_large(policy: &Policy) -> bool {
-    policy.picks.is_empty() && (policy.kills().count() >= LARGE || policy.rules.len() >= LONG)
+    policy.kills().count() >= LARGE || policy.rules.len() >= LONG
 }
 
 /// Instructions that the code of one `kill` has at least, however much of it is shared.

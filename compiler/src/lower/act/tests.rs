@@ -40,6 +40,17 @@ fn kills_that_differ_in_numbers_share_their_search() {
 }
 
 #[test]
+fn kills_in_what_was_picked_share_their_search() {
+    let picks =
+        "pick a = largest cgroup in children of cgroup\npick b = smallest cgroup in children of cgroup\n";
+    let kills = (0..40).map(|at| {
+        let pick = if at % 4 == 0 { "b" } else { "a" };
+        format!("kill largest process in subtree of {pick} where rss > {at}MiB\n")
+    });
+    assert_eq!(functions(&(picks.to_owned() + &kills.collect::<String>()))[..3], [5, 2, 1]);
+}
+
+#[test]
 fn kills_by_command_name_share_their_search() {
     let text: String = (0..200).map(|at| format!("kill in subtree where comm == \"name{at}\"\n")).collect();
     assert_eq!(functions(&text)[1], 1);
