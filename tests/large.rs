@@ -90,7 +90,7 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "picks",
-        memory: 130,
+        memory: 170,
         before: "",
         each: |n| {
             format!(
