@@ -231,6 +231,28 @@ fn tests_that_are_not_open_are_changed_too() {
 }
 
 #[test]
+fn nothing_is_renamed_where_a_file_cannot_be_read() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rename unread");
+    fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("job.oomt");
+    // The name stands in it, behind a letter of Latin-1.
+    fs::write(&file, [b"# \xe4\n", POLICY_TESTS.as_bytes()].concat()).unwrap();
+    let uri = format!("file://{}", folder.join("job.oom").display()).replace(' ', "%20");
+    let mut client = open();
+    client.did_open(&uri, POLICY);
+    let mut params = json!({ "textDocument": { "uri": uri }, "newName": "share" });
+    params["position"] = nth(POLICY, "step", 0)["position"].clone();
+    let answer = client.ask("textDocument/rename", params.clone());
+    let why = answer["error"]["message"].as_str().unwrap();
+    assert!(why.contains("job.oomt") && why.contains("UTF-8"), "{answer}");
+    // As it is open it can be read, whatever was saved.
+    client.did_open(&format!("{uri}t"), POLICY_TESTS);
+    let answer = client.ask("textDocument/rename", params);
+    assert_eq!(answer["result"]["changes"].as_object().map(|changes| changes.len()), Some(2), "{answer}");
+    client.close();
+}
+
+#[test]
 fn the_outline_has_every_clause() {
     let mut client = with_both();
     let text = format!("{POLICY}on usage > 95% {{ rule \"early\": reclaim 10% }}\n");

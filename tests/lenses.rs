@@ -233,6 +233,33 @@ fn a_machine_that_cannot_be_read_is_told() {
 }
 
 #[test]
+fn options_that_have_no_effect_are_told() {
+    for (options, told) in [
+        (json!({ "snapshot": 5 }), vec!["`snapshot` is a text"]),
+        (
+            json!({ "oom": ["/job"], "thisMachine": "yes" }),
+            vec!["`oom` is a text", "`thisMachine` is true or false"],
+        ),
+        (json!({ "thismachine": true }), vec!["there is no option `thismachine`"]),
+        (json!("thisMachine"), vec!["no object"]),
+        (json!({ "snapshot": null, "oom": null, "thisMachine": false }), vec![]),
+        (Value::Null, vec![]),
+    ] {
+        let mut client = Client::start(OOMC, &[]);
+        client.ask("initialize", json!({ "capabilities": {}, "initializationOptions": options }));
+        for words in told {
+            let message = client.next();
+            assert_eq!(message["method"], "window/logMessage", "{options}: {message}");
+            assert!(message["params"]["message"].as_str().unwrap().contains(words), "{options}: {message}");
+        }
+        // Nothing else is told: what comes next is about the document.
+        client.did_open(URI, "kill largest in subtree\n");
+        assert_eq!(client.next()["method"], "textDocument/publishDiagnostics", "{options}");
+        client.close();
+    }
+}
+
+#[test]
 fn warnings_are_told_as_the_folder_has_it() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lenses/below");
     fs::create_dir_all(&folder).unwrap();
@@ -256,4 +283,22 @@ fn warnings_are_told_as_the_folder_has_it() {
         assert_eq!(told, wanted, "{settings_text}");
         client.close();
     }
+}
+
+#[test]
+fn settings_that_are_no_text_are_told_and_those_above_are_not_taken() {
+    let above = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lenses unread");
+    let folder = above.join("below");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(above.join("oomc.toml"), "[lints]\nW0602 = \"allow\"\n").unwrap();
+    fs::write(folder.join("oomc.toml"), b"# \xe4\n").unwrap();
+    let uri = format!("file://{}", folder.join("a.oom").display()).replace(' ', "%20");
+    let mut client = open(&Value::Null);
+    client.did_open(&uri, "raise_limit 10%");
+    let published = client.published(&uri);
+    let told = published["diagnostics"].as_array().unwrap();
+    let codes: Vec<&str> = told.iter().map(|one| one["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["E0117", "W0602"], "{published}");
+    assert!(told[0]["message"].as_str().unwrap().contains("UTF-8"), "{published}");
+    client.close();
 }

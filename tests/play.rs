@@ -122,7 +122,7 @@ fn what_it_cannot_begin_with_is_said() {
     for (args, code, words) in [
         (&["play", "missing.oom"][..], 4, "missing.oom"),
         (&["play", "bytes.oom"], 4, "no text"),
-        (&["play", "--snapshot", "machine.json"], 4, "schema"),
+        (&["play", "--snapshot", "machine.json"], 4, "machine.json: the snapshot is of schema 9"),
         (&["play", "--port", &port], 4, "cannot listen"),
         (&["play", "--link", "https://evil.example/"], 2, "no link"),
         (&["play", "--link", "#<script>"], 2, "no link"),

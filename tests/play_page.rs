@@ -231,6 +231,46 @@ fn a_snapshot_and_a_policy_can_be_dropped_on_the_page() {
     assert_eq!(text(&browser, "#machine li[data-key='#103'] .about"), "700MiB");
 }
 
+/// An answer to a press that comes late is not drawn beside what was written meanwhile.
+#[test]
+fn what_is_drawn_is_about_what_stands_there() {
+    let Some((_play, browser)) = open(&[], 1280, false) else { return };
+    let hold = "const real = window.fetch;
+        window.fetch = async (...asked) => {
+            const answer = await real(...asked);
+            if (`${asked[0]}`.includes('press')) await new Promise((go) => { window.go = go; });
+            return answer;
+        }";
+    browser.run(hold, &json!([])).unwrap();
+    browser.click(BUTTON).unwrap();
+    browser.wait("return window.go !== undefined").unwrap();
+    browser.click(EDITOR).unwrap();
+    browser.type_keys("#").unwrap();
+    browser.run("window.go()", &json!([])).unwrap();
+    browser.wait("return document.querySelector('#said').textContent.includes('press again')").unwrap();
+    assert_eq!(browser.run("return document.querySelector('#result').hidden", &json!([])).unwrap(), true);
+}
+
+/// The file of tests has the policy's name: another one would be tests of a policy that is not there.
+#[test]
+fn a_test_is_saved_beside_its_policy() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("play_page/named");
+    child::fresh_folder(&folder, &[("batch.oom", "kill largest in subtree\n")]).unwrap();
+    let file = folder.join("batch.oom");
+    let Some((_play, browser)) = open(&[file.to_str().unwrap()], 1280, false) else { return };
+    let save = "return document.querySelector('#save-test').download";
+    for name in ["batch.oom", "dropped.oom"] {
+        if name == "dropped.oom" {
+            dropped(&browser, name, "kill youngest process in subtree\n");
+        }
+        browser.click(BUTTON).unwrap();
+        browser.wait("return !document.querySelector('#result').hidden").unwrap();
+        assert_eq!(browser.run(save, &json!([])).unwrap(), format!("{name}t"));
+        let says = text(&browser, "#test-says");
+        assert!(says.ends_with(&format!("{name}t beside {name}.")), "{says}");
+    }
+}
+
 /// Nothing is wider than a telephone, whatever is unfolded and whatever a name is.
 #[test]
 fn it_fits_a_telephone_in_the_light_and_in_the_dark() {

@@ -331,7 +331,7 @@ fn messages_that_are_changed_at_random_are_survived() {
     let view: &'static KernelView = Box::leak(Box::new(KernelView::embedded()));
     let outside = Outside {
         view,
-        files: &|_| None,
+        files: &|_| Ok(None),
         kernels: &|_| Ok(view),
         machines: &|_| Err("nothing was recorded".to_owned()),
         policies: &|_| Vec::new(),

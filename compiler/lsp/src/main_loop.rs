@@ -135,11 +135,11 @@ impl<W: Write> Server<'_, W> {
         match event {
             Event::Request(request) => {
                 let begins = self.phase == Phase::New && request.method == Initialize::METHOD;
-                let problem = if begins { self.state.choose_machine(&request.params) } else { None };
+                let problems = if begins { self.state.choose_machine(&request.params) } else { Vec::new() };
                 let response = self.request(request);
                 self.send(&response)?;
-                if let Some(problem) = problem {
-                    let message = format!("oomc: the machine on which rules are tried: {problem}");
+                for problem in problems {
+                    let message = format!("oomc: {problem}");
                     self.tell(LogMessage::METHOD, json!({ "type": 2, "message": message }))?;
                 }
             }

@@ -231,7 +231,9 @@ impl State<'_> {
         let mut found = Vec::new();
         let mut bytes = 0;
         for file in files.difference(&open).take(MOST_FILES) {
-            let (Some(uri), Some(text)) = (convert::uri(file), (self.outside.files)(file)) else { continue };
+            let (Some(uri), Ok(Some(text))) = (convert::uri(file), (self.outside.files)(file)) else {
+                continue;
+            };
             bytes += text.len();
             if bytes > MOST_BYTES {
                 break;
@@ -313,6 +315,9 @@ impl State<'_> {
         let Some(document) = self.documents.get(at.text_document.uri.as_str()) else {
             return Ok(Value::Null);
         };
+        if let Some(why) = self.unread(&policy, &document.uri) {
+            return Err(Problem::Refused(format!("the name may stand in a file that cannot be read: {why}")));
+        }
         let byte = document.lines(self.client.encoding).offset(at.position);
         let analysis = self.read(&policy, self.around(&policy).view, true, None);
         let page = analysis.page(side);

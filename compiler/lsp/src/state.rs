@@ -38,8 +38,11 @@ pub(crate) enum Problem {
     Refused(String),
 }
 
-/// Reads a file that is not open; none if it cannot be read.
-pub type Files<'a> = &'a dyn Fn(&Path) -> Option<String>;
+/// Reads a file that is not open; none if there is no such file.
+///
+/// A file that is there and cannot be read is an error, the reason of which does not name it: what stands in it may
+/// matter, so it is not the same as none.
+pub type Files<'a> = &'a dyn Fn(&Path) -> Result<Option<String>, String>;
 
 /// The kernel whose types are in a file that the settings of a folder name, or why there is none.
 pub type Kernels<'a> = &'a dyn Fn(&Path) -> Result<&'static KernelView, String>;
@@ -165,6 +168,32 @@ fn folder(uri: &str) -> Option<PathBuf> {
     convert::path(&uri.parse().ok()?)
 }
 
+/// What of the client's options has no effect: a word that is none, or a value of another kind. `null` says nothing.
+fn wrong_options(options: &Value) -> Vec<String> {
+    let (text, truth): (fn(&Value) -> bool, fn(&Value) -> bool) = (Value::is_string, Value::is_boolean);
+    let known =
+        [("snapshot", text, "a text"), ("oom", text, "a text"), ("thisMachine", truth, "true or false")];
+    let options = match options {
+        Value::Object(options) => options,
+        Value::Null => return Vec::new(),
+        _ => return vec!["the initialization options are no object, and count as not there".to_owned()],
+    };
+    let wrong = options.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, value)| match known
+        .iter()
+        .find(|(known, ..)| known == name)
+    {
+        Some((_, fits, _)) if fits(value) => None,
+        Some((.., what)) => {
+            Some(format!("the option `{name}` is {what}; what stands there counts as nothing"))
+        }
+        None => {
+            let known = known.map(|(known, ..)| format!("`{known}`")).join(", ");
+            Some(format!("there is no option `{name}`; there are {known}"))
+        }
+    });
+    wrong.collect()
+}
+
 impl<'a> State<'a> {
     pub(crate) fn new(outside: Outside<'a>, background: Background) -> Self {
         Self {
@@ -184,19 +213,21 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Takes the machine that the client names, in a file or this one; what is wrong with it.
-    pub(crate) fn choose_machine(&mut self, params: &Value) -> Option<String> {
-        let option = |key: &str| params.pointer(&format!("/initializationOptions/{key}"));
-        let chosen = |key: &str| option(key).and_then(Value::as_str).map(str::to_owned);
-        let this = option("thisMachine").and_then(Value::as_bool).unwrap_or(false);
+    /// Takes the machine that the client names, in a file or this one; what is wrong with what it says.
+    pub(crate) fn choose_machine(&mut self, params: &Value) -> Vec<String> {
+        let options = params.get("initializationOptions").unwrap_or(&Value::Null);
+        let mut wrong = wrong_options(options);
+        let chosen = |key: &str| options.get(key).and_then(Value::as_str).map(str::to_owned);
+        let this = options.get("thisMachine").and_then(Value::as_bool).unwrap_or(false);
         self.oom = chosen("oom");
         let file = chosen("snapshot").map(PathBuf::from);
         if file.is_none() && !this {
-            return None;
+            return wrong;
         }
         let machine = Arc::new(Machine::new(self.outside.machines, file, self.oom.clone()));
-        let wrong = machine.read().err();
-        self.machine = wrong.is_none().then_some(machine);
+        let unread = machine.read().err();
+        self.machine = unread.is_none().then_some(machine);
+        wrong.extend(unread.map(|why| format!("the machine on which rules are tried: {why}")));
         wrong
     }
 
@@ -321,11 +352,14 @@ impl<'a> State<'a> {
         let mut files = folders.map(|folder| folder.join(NAME));
         let nothing =
             Around { settings: Settings::default(), view: self.outside.view, recorded: None, unread: None };
-        let Some((file, text)) = files.find_map(|file| (self.outside.files)(&file).map(|text| (file, text)))
-        else {
-            return nothing;
-        };
+        let nearest = files.find_map(|file| Some(((self.outside.files)(&file).transpose()?, file)));
+        let Some((text, file)) = nearest else { return nothing };
         let told = |why: &str| Some(Diagnostic::new(codes::SETTINGS, format!("{}: {why}", file.display())));
+        // A file above is not meant where this one cannot be read.
+        let text = match text {
+            Ok(text) => text,
+            Err(why) => return Around { unread: told(&why), ..nothing },
+        };
         let settings = match Settings::read(&Source::new(NAME, text)) {
             Ok(settings) => settings,
             Err(problems) => {
@@ -361,12 +395,12 @@ impl<'a> State<'a> {
         let tests_key = tests_of(policy);
         let tests = tests_key.as_ref().and_then(|key| self.documents.get(key));
         let beside = tests.map(|tests| &tests.uri);
-        let text_of_policy = self.text(policy, beside, "oom");
+        let text_of_policy = self.text(policy, beside, "oom").ok().flatten();
         let tests = match tests {
             Some(tests) => Some((tests.name(), tests.text.clone())),
             None if closed_tests => {
                 let beside = self.documents.get(policy).map(|policy| &policy.uri);
-                tests_key.and_then(|key| self.text(&key, beside, "oomt"))
+                tests_key.and_then(|key| self.text(&key, beside, "oomt").ok().flatten())
             }
             None => None,
         };
@@ -376,13 +410,30 @@ impl<'a> State<'a> {
     }
 
     /// Name and text of a document: as it is open, or else as it lies in its file, beside another document.
-    fn text(&self, key: &str, beside: Option<&Uri>, extension: &str) -> Option<(String, String)> {
+    fn text(
+        &self,
+        key: &str,
+        beside: Option<&Uri>,
+        extension: &str,
+    ) -> Result<Option<(String, String)>, String> {
         if let Some(document) = self.documents.get(key) {
-            return Some((document.name(), document.text.clone()));
+            return Ok(Some((document.name(), document.text.clone())));
         }
-        let path = convert::path(beside?)?.with_extension(extension);
-        let name = path.file_name()?.to_string_lossy().into_owned();
-        Some((name, (self.outside.files)(&path)?))
+        let path = beside.and_then(convert::path).map(|path| path.with_extension(extension));
+        let Some((path, name)) = path.as_deref().and_then(|path| Some((path, path.file_name()?))) else {
+            return Ok(None);
+        };
+        let name = name.to_string_lossy().into_owned();
+        match (self.outside.files)(path) {
+            Ok(text) => Ok(text.map(|text| (name, text))),
+            Err(why) => Err(format!("{name}: {why}")),
+        }
+    }
+
+    /// Why a policy or its tests, which are not open, cannot be read though they are there, beside an open document.
+    pub(crate) fn unread(&self, policy: &str, open: &Uri) -> Option<String> {
+        let of = |key: &str, extension| self.text(key, Some(open), extension).err();
+        of(policy, "oom").or_else(|| of(&tests_of(policy)?, "oomt"))
     }
 
     /// All that is known to be wrong with a document now, and a word for this state of knowledge.

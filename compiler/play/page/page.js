@@ -22,6 +22,8 @@ function later(pause, work) {
 const begin = await ask("begin");
 const state = (await link.read(location.hash.slice(1))) ?? begin;
 let oom = state.oom;
+// The file that the policy is from: its tests go beside it.
+let name = begin.name;
 let kept = "";
 let changes = 0;
 
@@ -97,15 +99,20 @@ of("press").addEventListener("submit", guarded(async (event) => {
   event.preventDefault();
   say("");
   await tree.settled();
-  const policy = editor.text();
-  const told = await ask("press", { policy, machine: tree.text(), oom });
-  problems(policy, told.diagnostics);
+  const asked = { policy: editor.text(), machine: tree.text(), oom };
+  const told = await ask("press", asked);
+  // What is drawn is about what stands beside it.
+  if (asked.policy !== editor.text() || asked.machine !== tree.text() || asked.oom !== oom) {
+    say("Something has changed meanwhile: press again.");
+    return;
+  }
+  problems(asked.policy, told.diagnostics);
   if (told.forecast === undefined) {
     result.hide();
     say("The policy has errors: nobody can be asked what it would do.");
     return;
   }
-  result.show(told);
+  result.show(told, name);
   of("decision").focus({ preventScroll: true });
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   of("result").scrollIntoView({ behavior: calm ? "instant" : "smooth", block: "start" });
@@ -114,7 +121,10 @@ of("press").addEventListener("submit", guarded(async (event) => {
 const opened = guarded(async (file) => {
   const text = await file.text();
   if (file.name.endsWith(".json")) await tree.replace(text);
-  else editor.replace(text);
+  else {
+    editor.replace(text);
+    if (file.name.endsWith(".oom")) name = file.name;
+  }
   say(`${file.name} is open.`);
 });
 of("open").addEventListener("click", () => of("file").click());

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use oomc_compiler::diag::Diagnostic;
 use oomc_compiler::{KernelView, Source};
 use oomc_sim::Kernel;
+use oomc_snapshot::Snapshot;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -29,8 +30,10 @@ pub type Tell = fn(&Source, &[Diagnostic]) -> Vec<Value>;
 pub struct Begin {
     /// A policy's text; none: one that shows what a policy is.
     pub policy: Option<String>,
-    /// A machine, as a snapshot file has it; none: a small one.
-    pub machine: Option<Vec<u8>>,
+    /// The name of its file, `NAME.oom`, beside which the page's tests go; none: [`NAME`].
+    pub name: Option<String>,
+    /// A machine; none: a small one.
+    pub machine: Option<Snapshot>,
 }
 
 /// Policy and machine with which a page begins that nobody has given any.
@@ -65,17 +68,16 @@ impl Desk {
     /// For policies of a kernel; `tell` is how diagnostics are given to programs.
     ///
     /// # Errors
-    /// A sentence: the kernel cannot be modelled, or what the page begins with is no machine.
+    /// A sentence: the kernel cannot be modelled.
     pub fn new(view: &KernelView, tell: Tell, begin: Begin) -> Result<Self, String> {
         let kernel = oomc_forecast::kernel(view).map_err(|error| error.to_string())?;
-        let machine = match begin.machine {
-            Some(bytes) => oomc_snapshot::parse(&bytes).map_err(|error| error.to_string())?,
-            None => machine::sample(),
-        };
+        let machine = begin.machine.unwrap_or_else(machine::sample);
         let policy = begin.policy.unwrap_or_else(|| SAMPLE.to_owned());
+        let name = oomc_picture::visible(begin.name.as_deref().unwrap_or(NAME));
         let words = oomc_grammar::words::all();
         let begin = json!({
-            "policy": policy, "machine": machine::text(&machine), "oom": machine::event(&machine), "words": words,
+            "policy": policy, "name": name, "machine": machine::text(&machine),
+            "oom": machine::event(&machine), "words": words,
         });
         Ok(Self { kernel, tell, begin, works: Mutex::new(()) })
     }

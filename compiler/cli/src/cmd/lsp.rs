@@ -16,10 +16,13 @@ use crate::files::{self, read, reason};
 pub(crate) fn run(args: &Lsp) -> Outcome {
     // The server lives as long as the process, and its threads look at the same kernel.
     let view: &'static KernelView = Box::leak(Box::new(view(&args.kernel)?));
-    // What cannot be read is as good as not there; and nobody waits for what is no ordinary file.
+    // Nobody waits for what is no ordinary file: it is as good as not there.
     let files = |path: &Path| {
-        let bytes = path.is_file().then(|| read(path).ok()).flatten()?;
-        String::from_utf8(bytes).ok()
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let bytes = read(path).map_err(|failure| failure.message)?;
+        String::from_utf8(bytes).map(Some).map_err(|_| "it is not UTF-8".to_owned())
     };
     let known = RefCell::new(BTreeMap::new());
     let kernels = |path: &Path| -> Result<&'static KernelView, String> {

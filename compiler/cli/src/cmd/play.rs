@@ -10,9 +10,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 
 use crate::args::Play;
+use crate::cmd::snapshot::snapshot;
 use crate::cmd::view;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::files::{self, reason};
+use crate::files::reason;
 use crate::policy::source;
 use crate::report::{Report, diagnostics_json};
 
@@ -24,9 +25,11 @@ pub(crate) fn run(report: &Report, args: &Play) -> Outcome {
         },
         None => None,
     };
-    let machine = args.snapshot.as_deref().map(files::read).transpose()?;
+    let name = args.file.as_deref().filter(|path| path.extension().is_some_and(|end| end == "oom"));
+    let name = name.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let machine = args.snapshot.as_deref().map(snapshot).transpose()?;
     let code = args.link.as_deref().map(code).transpose()?;
-    let desk = Desk::new(&view(&args.kernel)?, diagnostics_json, Begin { policy, machine });
+    let desk = Desk::new(&view(&args.kernel)?, diagnostics_json, Begin { policy, name, machine });
     let desk = desk.map_err(Failure::refused)?;
     let server = Server::new(args.port, desk).map_err(|error| {
         let (port, why) = (args.port, reason(&error));
