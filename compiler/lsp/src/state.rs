@@ -168,30 +168,37 @@ fn folder(uri: &str) -> Option<PathBuf> {
     convert::path(&uri.parse().ok()?)
 }
 
+/// Whether an option's value is of its kind.
+type Fits = fn(&Value) -> bool;
+
+/// The initialization options, and what each is.
+const OPTIONS: [(&str, Fits, &str); 3] = [
+    ("snapshot", Value::is_string, "a text"),
+    ("oom", Value::is_string, "a text"),
+    ("thisMachine", Value::is_boolean, "true or false"),
+];
+
 /// What of the client's options has no effect: a word that is none, or a value of another kind. `null` says nothing.
 fn wrong_options(options: &Value) -> Vec<String> {
-    let (text, truth): (fn(&Value) -> bool, fn(&Value) -> bool) = (Value::is_string, Value::is_boolean);
-    let known =
-        [("snapshot", text, "a text"), ("oom", text, "a text"), ("thisMachine", truth, "true or false")];
     let options = match options {
         Value::Object(options) => options,
         Value::Null => return Vec::new(),
         _ => return vec!["the initialization options are no object, and count as not there".to_owned()],
     };
-    let wrong = options.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, value)| match known
-        .iter()
-        .find(|(known, ..)| known == name)
-    {
-        Some((_, fits, _)) if fits(value) => None,
-        Some((.., what)) => {
-            Some(format!("the option `{name}` is {what}; what stands there counts as nothing"))
+    let mut wrong = Vec::new();
+    for (name, value) in options.iter().filter(|(_, value)| !value.is_null()) {
+        match OPTIONS.iter().find(|(known, ..)| known == name) {
+            Some((_, fits, _)) if fits(value) => {}
+            Some((.., what)) => {
+                wrong.push(format!("the option `{name}` is {what}; what stands there counts as nothing"));
+            }
+            None => {
+                let known = OPTIONS.map(|(known, ..)| format!("`{known}`")).join(", ");
+                wrong.push(format!("there is no option `{name}`; there are {known}"));
+            }
         }
-        None => {
-            let known = known.map(|(known, ..)| format!("`{known}`")).join(", ");
-            Some(format!("there is no option `{name}`; there are {known}"))
-        }
-    });
-    wrong.collect()
+    }
+    wrong
 }
 
 impl<'a> State<'a> {
