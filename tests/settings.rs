@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use oomc_tests::child::fresh_folder;
+use oomc_tests::child::{fresh_folder, interruptible};
 
 /// More than a slow machine under load needs, less than a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -146,7 +146,7 @@ struct Watched {
 
 impl Watched {
     fn start(at: &Path, args: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_oomc"));
+        let mut command = interruptible(env!("CARGO_BIN_EXE_oomc"));
         command.current_dir(at).args(["test", "--watch"]).args(args);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (said, heard) = mpsc::channel();

@@ -87,7 +87,7 @@ fn run(folder: &Path, command: &str, shown: &[&str]) -> (String, bool) {
     let place = folder.join(".output");
     let output = File::create(&place).unwrap();
     let words = command.split_whitespace().skip(1);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_oomc"))
+    let mut child = child::interruptible(env!("CARGO_BIN_EXE_oomc"))
         .args(words)
         .current_dir(folder)
         .stdin(Stdio::null())

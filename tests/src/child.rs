@@ -6,6 +6,15 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+/// A program that Ctrl-C ends. Whoever starts the tests in the background may have them ignore what it sends, and each
+/// program that they start would, too.
+#[must_use]
+pub fn interruptible(program: &str) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", program]);
+    command
+}
+
 /// Runs a program in a folder, which keeps what it says in `stdout` and `stderr`.
 ///
 /// # Errors
