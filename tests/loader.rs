@@ -297,18 +297,24 @@ fn odd(left: &[oomc_runtime::Left]) -> Vec<(String, &str)> {
     left.iter().filter(|one| !one.ours).map(|one| (name(one), one.why.as_str())).collect()
 }
 
-/// The directory of a cgroup goes first, and the kernel takes its policy away a moment later.
-#[test]
-fn a_policy_whose_cgroup_was_removed_just_now_is_shown_by_its_path() {
-    let fake = Fake::new("gone_just_now");
+/// The directory of a cgroup goes first, and the kernel takes its policy away a moment later: what is between them, with
+/// that cgroup and its id, and another policy beside it.
+fn removed_just_now(name: &str) -> (Fake, Target, u64) {
+    let fake = Fake::new(name);
     let next = Target::Cgroup("/next".to_owned());
     let loaded = load(&fake.fresh(), &object(), &next).unwrap();
     load(&fake.fresh(), &object(), &job()).unwrap();
     fs::remove_dir_all(fake.root.join("cgroup/next")).unwrap();
+    (fake, next, loaded.cgroup_id)
+}
+
+#[test]
+fn a_policy_whose_cgroup_was_removed_just_now_is_shown_by_its_path() {
+    let (fake, next, id) = removed_just_now("gone_just_now");
     let seen = status(&fake.fresh(), Some(&next)).unwrap();
     let found: Vec<(&str, u64)> =
         seen.attached.iter().map(|one| (one.cgroup.as_str(), one.cgroup_id)).collect();
-    assert_eq!((found, seen.gone.len()), (vec![("/next", loaded.cgroup_id)], 0));
+    assert_eq!((found, seen.gone.len()), (vec![("/next", id)], 0));
     let (kept, left) = events::decisions(&fake.fresh(), Some(&next)).unwrap();
     assert_eq!((kept.len(), left.len()), (1, 0));
     assert_eq!(kept.first().map(|one| one.cgroup.as_str()), Some("/next"));
@@ -319,19 +325,15 @@ fn a_policy_whose_cgroup_was_removed_just_now_is_shown_by_its_path() {
 
 #[test]
 fn a_policy_whose_cgroup_was_removed_just_now_is_unloaded_by_its_path() {
-    let fake = Fake::new("unloaded_just_now");
-    let next = Target::Cgroup("/next".to_owned());
-    let loaded = load(&fake.fresh(), &object(), &next).unwrap();
-    load(&fake.fresh(), &object(), &job()).unwrap();
-    fs::remove_dir_all(fake.root.join("cgroup/next")).unwrap();
+    let (fake, next, id) = removed_just_now("unloaded_just_now");
     let elsewhere = Target::Cgroup("/elsewhere".to_owned());
     assert!(matches!(unload(&fake.fresh(), Some(&elsewhere)), Err(Error::Cgroup { .. })));
     let unloaded = unload(&fake.fresh(), Some(&next)).unwrap();
     let found: Vec<u64> = unloaded.detached.iter().map(|one| one.cgroup_id).collect();
-    assert_eq!((found, unloaded.gone.len()), (vec![loaded.cgroup_id], 0));
+    assert_eq!((found, unloaded.gone.len()), (vec![id], 0));
     let left: Vec<u64> =
         status(&fake.fresh(), None).unwrap().attached.iter().map(|one| one.cgroup_id).collect();
-    assert_eq!((left.len(), left.contains(&loaded.cgroup_id)), (1, false));
+    assert_eq!((left.len(), left.contains(&id)), (1, false));
 }
 
 #[test]

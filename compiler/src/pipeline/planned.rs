@@ -60,8 +60,10 @@ impl<'c> Planned<'c> {
     /// The program that user space asks on a kernel without the hook, in SSA: behind the programs of the callback. None
     /// if nobody but the kernel can ask this policy, or after what should be impossible.
     pub(super) fn lower_asked(&self, callback: &Programs<'_>, sink: &mut Sink) -> Option<Lowered<'c>> {
-        let policy = Some(&self.policy).filter(|policy| lower::can_be_asked(policy))?;
-        let lowered = lower::lower_asked(policy, &self.plan, self.checked.view(), callback.refs());
+        if !lower::can_be_asked(&self.policy) {
+            return None;
+        }
+        let lowered = lower::lower_asked(&self.policy, &self.plan, self.checked.view(), callback.refs());
         let module = lowered.map_err(|fault| sink.push(diag::lowering_failed(fault))).ok()?;
         Some(Lowered::asked(self.checked, module))
     }

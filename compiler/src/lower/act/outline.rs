@@ -35,6 +35,8 @@ pub(super) const PROGRESS: i32 = 1;
 pub(super) const DEFER: i32 = 2;
 /// The policy goes on when user space has done what it was asked for.
 pub(super) const SUSPEND: i32 = 3;
+/// The kernel has refused to raise the limit.
+pub(super) const REFUSED: i32 = 4;
 
 /// The functions of a policy, and how they are shared.
 #[derive(Default)]

@@ -5,12 +5,10 @@ use oomc_abi::members;
 use oomc_abi::record::{Action, End, at};
 
 use super::Act;
+use super::outline::REFUSED;
 use crate::hir::ExprId;
 use crate::ir::{BinOp, Block, Cond, InstData, Operand, Type, Value};
 use crate::lower::emit::{Order, Walks, imm};
-
-/// What a function that raises the limit answers if the kernel refuses, besides what such functions answer.
-const REFUSED: i32 = 4;
 
 impl Act<'_> {
     pub(super) fn raise_limit(
@@ -55,7 +53,7 @@ impl Act<'_> {
 
     /// In a large policy all `raise_limit` are one function. Pages to add, and pages that the limit does not exceed.
     fn raise_once(&mut self, by: Value, cap: Value, on_progress: Block, on_nothing: Block) {
-        let answer = self.raise_by(by, cap, |s, [by, cap], [_, progress, nothing]| {
+        let answer = self.raise_by(by, cap, |s, [by, cap], [nothing, progress, _]| {
             s.raise_to(
                 |s, own| {
                     let by = s.get(by);
