@@ -250,6 +250,8 @@ impl std::fmt::Display for Disagreement {
 pub struct Batch<'k> {
     kernel: &'k Kernel,
     runner: TestRunner,
+    /// Policies that were made.
+    made: usize,
     /// What was decided, each with how often.
     pub actions: BTreeMap<Action, usize>,
     /// Policies that are too large for the kernel's limits.
@@ -263,15 +265,19 @@ impl<'k> Batch<'k> {
     /// The same seed gives the same pairs.
     #[must_use]
     pub fn new(kernel: &'k Kernel, seed: u64) -> Self {
-        Self { kernel, runner: generate::runner(seed), actions: BTreeMap::new(), too_large: 0 }
+        let runner = generate::runner(seed);
+        Self { kernel, runner, made: 0, actions: BTreeMap::new(), too_large: 0 }
     }
 
-    /// A random policy on so many random machines.
+    /// A random policy on so many random machines; each eighth is one of many kills.
     ///
     /// # Errors
     /// The first pair that disagrees, made smaller.
     pub fn policy(&mut self, machines: usize) -> Result<(), Box<Disagreement>> {
-        let policy = generate::policy().new_tree(&mut self.runner);
+        self.made += 1;
+        let many = self.made.is_multiple_of(8);
+        let of_many = move |text: String| if many { generate::of_many_kills(&text) } else { text };
+        let policy = generate::policy().prop_map(of_many).new_tree(&mut self.runner);
         let mut policy = policy.unwrap_or_else(|reason| panic!("no policy can be made: {reason}"));
         let text = policy.current();
         let both = match made(&text, self.kernel) {

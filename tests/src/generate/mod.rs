@@ -91,6 +91,13 @@ pub fn policy_of(size: Size) -> BoxedStrategy<String> {
         .boxed()
 }
 
+/// A policy with so many kills behind its rules, which find nobody, that it becomes several functions.
+#[must_use]
+pub fn of_many_kills(text: &str) -> String {
+    let kills = (0..32).map(|at| format!("kill process in subtree where rss > {at}MiB and pid == 1\n"));
+    kills.fold(text.to_owned(), |text, kill| text + &kill)
+}
+
 /// Policies from a seed: the same seed gives the same texts.
 #[must_use]
 pub fn policies(seed: u64, count: usize) -> Vec<String> {

@@ -70,6 +70,16 @@ impl Outline {
     }
 }
 
+/// Blocks that answer for a function.
+#[derive(Clone, Copy)]
+pub(super) struct Answers {
+    /// No progress: the caller goes on.
+    pub(super) nothing: Block,
+    pub(super) progress: Block,
+    /// The policy ends there, without progress.
+    pub(super) defer: Block,
+}
+
 /// What belongs to the function being lowered.
 struct Outside {
     oc: Value,
@@ -158,18 +168,19 @@ impl Act<'_> {
     }
 
     /// Blocks that answer for the function; those of a policy's end among them.
-    fn answers(&mut self) -> [Block; 3] {
-        let blocks = [NOTHING, PROGRESS, DEFER].map(|_| self.b.create_block());
-        [_, self.progress, self.nothing] = blocks;
+    fn answers(&mut self) -> Answers {
+        let [nothing, progress, defer] = [(); 3].map(|()| self.b.create_block());
+        (self.progress, self.nothing) = (progress, defer);
         if self.says() {
             self.suspend = self.b.create_block();
         }
-        blocks
+        Answers { nothing, progress, defer }
     }
 
-    fn give(&mut self, blocks: [Block; 3]) {
+    fn give(&mut self, Answers { nothing, progress, defer }: Answers) {
         let suspend = self.says().then_some((self.suspend, SUSPEND));
-        for (block, answer) in blocks.into_iter().zip([NOTHING, PROGRESS, DEFER]).chain(suspend) {
+        let blocks = [(nothing, NOTHING), (progress, PROGRESS), (defer, DEFER)];
+        for (block, answer) in blocks.into_iter().chain(suspend) {
             self.b.switch_to(block);
             self.b.effect(InstData::Return(Operand::Imm(answer)));
         }
@@ -218,7 +229,7 @@ impl Act<'_> {
             let func = self.function(&[], |s, _| {
                 let answers = s.answers();
                 group.iter().for_each(|(index, rule)| s.rule(*index, rule));
-                s.b.jump(answers[0], &[]);
+                s.b.jump(answers.nothing, &[]);
                 s.give(answers);
             });
             let func = self.keep("rules", func);
@@ -246,7 +257,7 @@ impl Act<'_> {
                 let func = self.function(&[], |s, _| {
                     let answers = s.answers();
                     s.run_walk(walk);
-                    s.wait([answers[1], answers[2], answers[0]], answers[0]);
+                    s.wait([answers.progress, answers.defer, answers.nothing], answers.nothing);
                     s.give(answers);
                 });
                 self.rule = rule;
@@ -268,7 +279,7 @@ impl Act<'_> {
         &mut self,
         by: Value,
         cap: Value,
-        body: impl FnOnce(&mut Self, [Cell; 2], [Block; 3]),
+        body: impl FnOnce(&mut Self, [Cell; 2], Answers),
     ) -> Value {
         let (func, cells) = match self.outline.raise {
             Some(raise) => raise,

@@ -53,7 +53,7 @@ impl Act<'_> {
 
     /// In a large policy all `raise_limit` are one function. Pages to add, and pages that the limit does not exceed.
     fn raise_once(&mut self, by: Value, cap: Value, on_progress: Block, on_nothing: Block) {
-        let answer = self.raise_by(by, cap, |s, [by, cap], [nothing, progress, _]| {
+        let answer = self.raise_by(by, cap, |s, [by, cap], answers| {
             s.raise_to(
                 |s, own| {
                     let by = s.get(by);
@@ -62,8 +62,8 @@ impl Act<'_> {
                     s.min(wanted, cap)
                 },
                 |s| s.b.effect(InstData::Return(Operand::Imm(REFUSED))),
-                progress,
-                nothing,
+                answers.progress,
+                answers.nothing,
             );
         });
         let refused = self.b.create_block();
