@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const STUCK: Duration = Duration::from_secs(1);
 
 /// How long to look again before an expected end counts as missing.
-const LINGER: Duration = Duration::from_secs(15);
+const LINGER: Duration = Duration::from_secs(60);
 
 /// How often somebody else may get a number first.
 const RACES: usize = 50;
